@@ -9,5 +9,9 @@ class ConfigError(SiammaeError):
     """A setting has a wrong type, range or combination."""
 
 
+class TrainingError(SiammaeError):
+    """A training run cannot go on, though its settings and files are valid."""
+
+
 class DataError(SiammaeError):
     """A file or folder cannot be used."""

@@ -1,0 +1,1 @@
+"""Clips, pairs of frames and their augmentation; knows no model."""

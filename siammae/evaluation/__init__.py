@@ -1,0 +1,1 @@
+"""Label propagation with any encoder's features, and its scores."""

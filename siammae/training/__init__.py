@@ -1,0 +1,1 @@
+"""From a model and batches to weights: the loop, its optimiser, its checkpoints."""

@@ -1,0 +1,46 @@
+# make demo   install what is missing, train four runs, print their table
+# make test   install what is missing, run the tests
+# make check  format, lint and types
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+.PHONY: demo test check format install lock clean
+
+install: $(READY)
+
+# The environment is made anew only when the lock or the package's metadata changes.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else \
+	  "error: Python 3.11 to 3.13 is needed, %s is %d.%d; try make PYTHON=python3.12" % ((sys.executable,) + v))'
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@echo "installing the locked dependencies into $(VENV)"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY)
+	$(RUN) -m siammae.train -m mask_ratio=0.9,0.95 frame_gap=4,10
+	$(RUN) analysis/make_tables.py
+
+test: $(READY)
+	$(RUN) -m pytest
+
+check: $(READY)
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+format: $(READY)
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+# Needs uv: one lock for Python 3.11 to 3.13 on Linux, macOS and Windows.
+lock:
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev \
+	  --no-header --no-annotate --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

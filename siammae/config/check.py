@@ -1,0 +1,195 @@
+"""Types, ranges and combinations of the settings, checked before anything is built.
+
+Only what can be told without building: what a group's class accepts is checked where it is built,
+so that a new class brings its own arguments without an entry here.
+"""
+
+import difflib
+from typing import Annotated, Any, Literal
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from siammae.config.errors import ConfigError
+
+Positive = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Gap = Annotated[list[Positive], Field(min_length=2, max_length=2)]
+
+
+class Section(BaseModel):
+    """Keys are typed strictly: a number in quotes is not a number; unknown keys are refused."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", protected_namespaces=())
+
+
+class Group(Section):
+    """A group whose class is named by ``_target_``: keys that only it knows are its own matter."""
+
+    model_config = ConfigDict(strict=True, extra="allow", protected_namespaces=())
+    target: str = Field(alias="_target_")
+
+
+class Transformer(Group):
+    """Encoder and decoder."""
+
+    width: Positive
+    depth: Positive
+    heads: Positive
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Transformer":
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        if self.width % 4:
+            raise ValueError(f"width {self.width} is not a multiple of 4 (sine-cosine positions)")
+        return self
+
+
+class Encoder(Transformer):
+    """The ViT."""
+
+    patch_size: Positive
+
+
+class Data(Group):
+    """Where clips come from and how they are read."""
+
+    root: str
+    repeated_sampling: Positive
+    short_side: Positive | None
+    workers: NotNegative
+    max_broken: Share
+
+
+class Optim(Section):
+    """AdamW."""
+
+    base_lr: Annotated[float, Field(gt=0)]
+    betas: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Field(min_length=2, max_length=2)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    clip: Annotated[float, Field(gt=0)] | None
+
+
+class Schedule(Section):
+    """Length and warm-up of the training."""
+
+    epochs: Annotated[float, Field(gt=0)] | None
+    warmup_epochs: Annotated[float, Field(ge=0)] | None
+    steps: Positive | None
+    warmup_steps: NotNegative | None
+    evaluations: Positive
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> "Schedule":
+        for prefix in ("", "warmup_"):
+            steps, epochs = getattr(self, f"{prefix}steps"), getattr(self, f"{prefix}epochs")
+            if (steps is None) == (epochs is None):
+                raise ValueError(
+                    f"give {prefix}steps or {prefix}epochs and set the other to null, "
+                    f"not {prefix}steps={steps} and {prefix}epochs={epochs}"
+                )
+        for unit in ("steps", "epochs"):
+            length, warmup = getattr(self, unit), getattr(self, f"warmup_{unit}")
+            if length is not None and warmup is not None and warmup >= length:
+                raise ValueError(f"warmup_{unit}={warmup} leaves nothing of {unit}={length}")
+        return self
+
+
+class TrainConfig(Section):
+    """The whole configuration of ``siammae.train``."""
+
+    mask_ratio: Annotated[float, Field(gt=0, lt=1)]
+    frame_gap: Positive | Gap
+    seed: NotNegative
+    image_size: Positive
+    batch_size: Positive
+    accumulate: Positive
+    precision: Literal["auto", "fp32", "bf16"]
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+    runs_dir: Annotated[str, Field(min_length=1)]
+    rerun: bool
+    progress: Literal["auto", "rich", "plain", "none"]
+    log_every: Positive
+    checkpoint_every: Positive
+    pictures: NotNegative
+    encoder: Encoder
+    decoder: Transformer
+    masking: Group
+    rotation: Group
+    targets: Group
+    uncertainty: Group
+    data: Data
+    augment: Group
+    optim: Optim
+    schedule: Schedule
+    benchmark: Group | None
+    tracking: Group | None
+    experiment: dict[str, Any] | None
+
+    @model_validator(mode="after")
+    def _combinations(self) -> "TrainConfig":
+        patch, repeated = self.encoder.patch_size, self.data.repeated_sampling
+        if self.image_size % patch:
+            near = max(1, round(self.image_size / patch)) * patch
+            raise ValueError(
+                f"image_size={self.image_size} is not a multiple of encoder.patch_size={patch}; "
+                f"the nearest that is: {near}"
+            )
+        if isinstance(self.frame_gap, list) and self.frame_gap[0] > self.frame_gap[1]:
+            low, high = self.frame_gap
+            raise ValueError(
+                f"frame_gap=[{low},{high}] is reversed; write frame_gap=[{high},{low}]"
+            )
+        if self.batch_size % (self.accumulate * repeated):
+            raise ValueError(
+                f"batch_size={self.batch_size} is not a multiple of accumulate={self.accumulate} "
+                f"times data.repeated_sampling={repeated}"
+            )
+        return self
+
+
+def check(config: DictConfig) -> TrainConfig:
+    """The settings as a typed object.
+
+    Raises:
+        ConfigError: with a line for each wrong key: its name, its value and what would be right.
+    """
+    try:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None) or "configuration"
+        raise ConfigError(f"{key} must be given: {str(error).splitlines()[0]}") from None
+    try:
+        return TrainConfig.model_validate(plain)
+    except ValidationError as error:
+        lines = dict.fromkeys(_explain(dict(problem)) for problem in error.errors())
+        raise ConfigError("\n       ".join(lines)) from None
+
+
+def nearest(name: str, valid: list[str]) -> str:
+    """`` (did you mean 'x'?)`` with the closest valid name, or an empty text."""
+    close = difflib.get_close_matches(name, valid, n=1)
+    return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+def _explain(problem: dict[str, Any]) -> str:
+    """One pydantic error as ``key=value: what would be right``."""
+    # Alternatives of a union are told by their type's name, which is no key of ours.
+    parts = [part for part in problem["loc"] if isinstance(part, int) or part.isidentifier()]
+    parts = [part for part in parts if part not in ("int", "list")]
+    key = ".".join(map(str, parts))
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if problem["type"] == "value_error":
+        return f"{key}: {message}" if key else message
+    if problem["type"] == "extra_forbidden":
+        model: Any = TrainConfig
+        for part in parts[:-1]:
+            model = getattr(model.model_fields[part].annotation, "__mro__", [TrainConfig])[0]
+        return f"{key}: no such key{nearest(str(parts[-1]), list(model.model_fields))}"
+    if key.startswith("frame_gap"):
+        message = "an int >= 1, or [lo, hi] with 1 <= lo <= hi"
+        return f"frame_gap: {message}, not {problem['input']!r}"
+    return f"{key}={problem['input']!r}: {message}"

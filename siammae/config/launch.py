@@ -1,0 +1,70 @@
+"""What the entry points share: where configurations are found, and how errors reach the user."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException, MissingConfigException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf.errors import OmegaConfBaseException
+
+from siammae.config.check import nearest
+from siammae.config.errors import SiammaeError
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / "configs"
+
+
+class TopLevelGroups(SearchPathPlugin):
+    """Makes ``experiments/`` and ``sweeps/`` groups, whatever the working directory."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Append the repository's root, whose folders become groups."""
+        search_path.append("siammae", f"file://{ROOT}")
+
+
+def run(main: Callable[[], object]) -> int:
+    """Call an entry point; a user's error becomes one line on stderr and the exit code 2."""
+    Plugins.instance().register(TopLevelGroups)
+    # Hydra then raises its errors instead of printing them with hints at its own internals.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        main()
+    except MissingConfigException as error:
+        return _fail(_missing_option(error))
+    except (HydraException, OmegaConfBaseException) as error:
+        return _fail(_first_lines(error))
+    except SiammaeError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _fail(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 2
+
+
+def _missing_option(error: MissingConfigException) -> str:
+    """Which option of which group is not there, the nearest one and all that are."""
+    group, _, option = str(error.missing_cfg_file).rpartition("/")
+    options = list(error.options or [])
+    if not group or not options:
+        return _first_lines(error)
+    return f"{group}={option}: no such option{nearest(option, options)}; there are: " + ", ".join(
+        sorted(options)
+    )
+
+
+def _first_lines(error: Exception) -> str:
+    """Hydra's message without the details of its own objects."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    kept = [
+        line for line in lines if not line.startswith(("full_key", "object_type", "reference_"))
+    ]
+    return " ".join(kept[:4])

@@ -1,0 +1,252 @@
+"""The three decoders of the paper (section 3, Table 2): cross-self, cross and joint.
+
+All see the encoder's tokens of both frames and return decoded tokens of the future frame's hidden
+patches, in the order of its mask. What the paper leaves open is an argument here.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from timm.layers import LayerNorm
+from timm.models.vision_transformer import Block
+from torch import Tensor, nn
+
+from siammae.model.attention import attend, initialise, run_blocks
+from siammae.model.masking import FrameMask
+from siammae.model.patches import gather_tokens
+from siammae.model.positions import sincos_positions
+
+
+class Decoder(nn.Module):
+    """What the decoders share: projection, mask token, positions, final norm.
+
+    Args:
+        image_size: side of the square images in pixels.
+        patch_size: side of a patch in pixels.
+        encoder_width: channels of the encoder's tokens.
+        width: channels D of the decoder's tokens.
+    """
+
+    pos_embed: Tensor
+
+    def __init__(self, image_size: int, patch_size: int, encoder_width: int, width: int):
+        super().__init__()
+        self.width = width
+        side = image_size // patch_size
+        self.embed = nn.Linear(encoder_width, width)
+        self.mask_token = nn.Parameter(torch.empty(1, 1, width))
+        self.register_buffer("pos_embed", sincos_positions((side, side), width), persistent=False)
+        self.norm = LayerNorm(width)
+
+    def reset(self) -> None:
+        """Draw the initial weights; a subclass calls this when its layers stand."""
+        initialise(self)
+        nn.init.normal_(self.mask_token, std=0.02)
+
+    def place(self, tokens: Tensor, visible: Tensor) -> Tensor:
+        """Add positions to a CLS token and visible tokens (B, 1 + V, D)."""
+        table = self.pos_embed.expand(tokens.shape[0], -1, -1)
+        positions = torch.cat([table[:, :1], gather_tokens(table[:, 1:], visible)], dim=1)
+        return tokens + positions
+
+    def full_set(self, encoded: Tensor, mask: FrameMask) -> Tensor:
+        """CLS, visible and mask tokens of a frame with positions: (B, 1 + N, D), hidden ones last.
+
+        Order does not matter to attention, so nothing is shuffled back.
+        """
+        seen = self.place(self.embed(encoded), mask.visible)
+        table = self.pos_embed[:, 1:].expand(encoded.shape[0], -1, -1)
+        hidden = self.mask_token + gather_tokens(table, mask.hidden)
+        return torch.cat([seen, hidden.to(seen.dtype)], dim=1)
+
+
+class JointDecoder(Decoder):
+    """Self-attention over the full token sets of both frames, 2 (N + 1) tokens.
+
+    Args:
+        image_size, patch_size, encoder_width, width: see `Decoder`.
+        depth: number of blocks.
+        heads: attention heads; divides ``width``.
+        frame_embedding: add a learned vector for each frame. The paper does not say; without it two
+            tokens at one place, one of each frame, differ by content only.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        patch_size: int,
+        encoder_width: int,
+        width: int,
+        depth: int,
+        heads: int,
+        frame_embedding: bool = True,
+    ):
+        super().__init__(image_size, patch_size, encoder_width, width)
+        self.blocks = nn.ModuleList(Block(width, heads, qkv_bias=True) for _ in range(depth))
+        self.reset()
+        self.frame_embedding: nn.Parameter | None = None
+        if frame_embedding:
+            self.frame_embedding = nn.Parameter(torch.randn(2, 1, 1, width) * 0.02)
+
+    def forward(
+        self, past: Tensor, future: Tensor, past_mask: FrameMask, future_mask: FrameMask
+    ) -> Tensor:
+        """Decode encoded frames (B, 1 + V, encoder_width) to (B, hidden, D)."""
+        frames = [self.full_set(past, past_mask), self.full_set(future, future_mask)]
+        if self.frame_embedding is not None:
+            frames = [
+                frame + which for frame, which in zip(frames, self.frame_embedding, strict=True)
+            ]
+        decoded = run_blocks(self.blocks, torch.cat(frames, dim=1))
+        return self.norm(decoded[:, -future_mask.hidden.shape[1] :])
+
+
+class CrossDecoder(Decoder):
+    """Future tokens attend to past tokens only: blocks of cross-attention and MLP.
+
+    Args:
+        image_size, patch_size, encoder_width, width: see `Decoder`.
+        depth: number of layers.
+        heads: attention heads; divides ``width``.
+        order: sub-layers of a layer, in order; by default that of ``sublayers``.
+        norm: ``pre`` (before each sub-layer; ViT, RSP) or ``post`` (after the sum; CropMAE).
+        dropout: of each sub-layer's output; 0 in MAE, 0.1 in CropMAE's and CatMAE's decoder.
+        memory_positions: add decoder positions to the past frame's tokens. Without them place
+            reaches the decoder through the encoder's features only; reproductions differ.
+        memory_cls: keep the past frame's CLS token among the keys, as all reproductions do.
+    """
+
+    sublayers: tuple[str, ...] = ("cross", "mlp")
+
+    def __init__(
+        self,
+        image_size: int,
+        patch_size: int,
+        encoder_width: int,
+        width: int,
+        depth: int,
+        heads: int,
+        order: Sequence[str] | None = None,
+        norm: str = "pre",
+        dropout: float = 0.0,
+        memory_positions: bool = True,
+        memory_cls: bool = True,
+    ):
+        super().__init__(image_size, patch_size, encoder_width, width)
+        order = self.sublayers if order is None else order
+        if sorted(order) != sorted(self.sublayers):
+            raise ValueError(f"order {list(order)} must name each of {sorted(self.sublayers)} once")
+        self.heads, self.memory_positions, self.memory_cls = heads, memory_positions, memory_cls
+        self.memory_norm = LayerNorm(width)
+        # Keys and values of all layers in one product: the memory is the same for every layer.
+        self.memory_to_kv = nn.Linear(width, 2 * width * depth)
+        self.layers = nn.ModuleList(
+            DecoderLayer(width, heads, order, norm, dropout) for _ in range(depth)
+        )
+        self.reset()
+        # Each layer's key and value map starts as if it stood alone, whatever the depth.
+        for weight in self.memory_to_kv.weight.data.chunk(2 * depth):
+            nn.init.xavier_uniform_(weight)
+
+    def forward(
+        self, past: Tensor, future: Tensor, past_mask: FrameMask, future_mask: FrameMask
+    ) -> Tensor:
+        """Decode encoded frames (B, 1 + V, encoder_width) to (B, hidden, D)."""
+        memory = self.embed(past)
+        if self.memory_positions:
+            memory = self.place(memory, past_mask.visible)
+        if not self.memory_cls:
+            memory = memory[:, 1:]
+        keys_values = self.memory_to_kv(self.memory_norm(memory))
+        b, m, _ = keys_values.shape
+        keys_values = keys_values.view(b, m, len(self.layers), 2, self.heads, -1)
+        keys_values = keys_values.permute(2, 3, 0, 4, 1, 5)  # (layers, 2, B, heads, M, d)
+        tokens = self.full_set(future, future_mask)
+        for layer, (key, value) in zip(self.layers, keys_values, strict=True):
+            tokens = layer(tokens, key, value)
+        return self.norm(tokens[:, -future_mask.hidden.shape[1] :])
+
+
+class CrossSelfDecoder(CrossDecoder):
+    """The paper's default: cross-attention to the past, self-attention among the future, MLP.
+
+    ``order`` is open in the paper: cross, self, mlp (RSP) by default; CropMAE has cross, mlp, self.
+    """
+
+    sublayers = ("cross", "self", "mlp")
+
+
+class DecoderLayer(nn.Module):
+    """Residual sub-layers in the order asked for.
+
+    Args:
+        width: channels D.
+        heads: attention heads.
+        order: of ``cross``, ``self`` and ``mlp``.
+        norm: ``pre`` or ``post``.
+        dropout: probability, of each sub-layer's output.
+    """
+
+    def __init__(self, width: int, heads: int, order: Sequence[str], norm: str, dropout: float):
+        super().__init__()
+        if norm not in ("pre", "post"):
+            raise ValueError(f"norm '{norm}' is neither 'pre' nor 'post'")
+        self.pre = norm == "pre"
+        kinds = {"cross": CrossAttention, "self": SelfAttention, "mlp": MLP}
+        self.sublayers = nn.ModuleDict({name: kinds[name](width, heads) for name in order})
+        self.norms = nn.ModuleDict({name: LayerNorm(width) for name in order})
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Tokens (B, N, D) with the past frame's key and value, each (B, heads, M, d)."""
+        for name, sublayer in self.sublayers.items():
+            norm = self.norms[name]
+            if self.pre:
+                tokens = tokens + self.dropout(sublayer(norm(tokens), key, value))
+            else:
+                tokens = norm(tokens + self.dropout(sublayer(tokens, key, value)))
+        return tokens
+
+
+class CrossAttention(nn.Module):
+    """Queries from the tokens; the past frame's keys and values come ready."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, tokens: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """(B, N, D) -> (B, N, D)."""
+        query = self.query(tokens).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return self.out(attend(query, key, value).transpose(1, 2).flatten(2))
+
+
+class SelfAttention(nn.Module):
+    """Among the future frame's tokens."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, tokens: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """(B, N, D) -> (B, N, D); the past frame is not used."""
+        qkv = self.qkv(tokens).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return self.out(attend(*qkv.unbind(0)).transpose(1, 2).flatten(2))
+
+
+class MLP(nn.Module):
+    """Four times as wide inside, GELU."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
+
+    def forward(self, tokens: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """(B, N, D) -> (B, N, D), each token alone."""
+        return self.layers(tokens)

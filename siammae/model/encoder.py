@@ -1,0 +1,72 @@
+"""The siamese encoder: one ViT, run on each frame on its own."""
+
+import torch
+import torch.nn.functional as F
+from timm.layers import LayerNorm, PatchEmbed, resample_abs_pos_embed
+from timm.models.vision_transformer import Block
+from torch import Tensor, nn
+
+from siammae.model.attention import initialise, run_blocks
+from siammae.model.patches import gather_tokens, patchify
+from siammae.model.positions import sincos_positions
+
+
+class Encoder(nn.Module):
+    """A ViT of timm's blocks with a CLS token and fixed 2D sine-cosine positions.
+
+    There is no temporal position: past and future frame are encoded alike (paper, section 3).
+    Parameters carry timm's names, so weights go to and come from ``timm.create_model`` as they are.
+
+    Args:
+        image_size: side of the square training images in pixels.
+        patch_size: side of a patch in pixels.
+        width: channels D of a token.
+        depth: number of blocks.
+        heads: attention heads; divides ``width``.
+    """
+
+    pos_embed: Tensor
+
+    def __init__(self, image_size: int, patch_size: int, width: int, depth: int, heads: int):
+        super().__init__()
+        self.patch_size, self.width = patch_size, width
+        self.grid = (image_size // patch_size, image_size // patch_size)
+        self.patch_embed = PatchEmbed(image_size, patch_size, 3, width)
+        self.cls_token = nn.Parameter(torch.empty(1, 1, width))
+        self.register_buffer("pos_embed", sincos_positions(self.grid, width))
+        self.blocks = nn.ModuleList(Block(width, heads, qkv_bias=True) for _ in range(depth))
+        self.norm = LayerNorm(width)  # timm's: epsilon 1e-6, as in its ViTs
+        initialise(self)
+        nn.init.normal_(self.cls_token, std=0.02)
+        nn.init.xavier_uniform_(self.patch_embed.proj.weight.view(width, -1))
+
+    def forward(self, patches: Tensor, visible: Tensor | None = None) -> Tensor:
+        """Encode patches (B, N, P); with ``visible`` (B, V) only those, and no other enters.
+
+        Returns:
+            (B, 1 + V, D): the CLS token, then the patches in the order of ``visible``.
+        """
+        return self._encode(patches, self.pos_embed, visible)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Patch features (B, N, D) of whole images (B, 3, H, W), after the last norm, without CLS.
+
+        H and W are any multiples of the patch: positions are resized by bicubic interpolation, as
+        the evaluation of the field does.
+        """
+        rows, columns = (side // self.patch_size for side in images.shape[-2:])
+        positions = resample_abs_pos_embed(
+            self.pos_embed, [rows, columns], list(self.grid), antialias=False
+        )
+        return self._encode(patchify(images, self.patch_size), positions, None)[:, 1:]
+
+    def _encode(self, patches: Tensor, positions: Tensor, visible: Tensor | None) -> Tensor:
+        b = patches.shape[0]
+        place = positions[:, 1:]
+        if visible is not None:  # drop hidden patches before they cost anything
+            patches = gather_tokens(patches, visible)
+            place = gather_tokens(place.expand(b, -1, -1), visible)
+        projection = self.patch_embed.proj
+        tokens = F.linear(patches, projection.weight.flatten(1), projection.bias) + place
+        cls = (self.cls_token + positions[:, :1]).expand(b, -1, -1)
+        return self.norm(run_blocks(self.blocks, torch.cat([cls.to(tokens.dtype), tokens], dim=1)))

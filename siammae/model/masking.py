@@ -1,0 +1,144 @@
+"""Which patches of the frames are hidden. A strategy returns indices; a batch needs no loop.
+
+A strategy is called with the frames (B, T, C, H, W), past first, and returns a `FrameMask` for
+each of the T frames. Its randomness comes from the generator alone.
+"""
+
+from decimal import Decimal
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+
+class FrameMask(NamedTuple):
+    """The split of one frame's N patches in every sample of a batch.
+
+    visible: (B, V) int64, indices of the patches that the encoder sees, ascending.
+    hidden: (B, N - V) int64, indices of the patches to restore, ascending.
+    """
+
+    visible: Tensor
+    hidden: Tensor
+
+    @property
+    def is_whole(self) -> bool:
+        """Nothing is hidden."""
+        return self.hidden.shape[1] == 0
+
+
+def visible_count(patches: int, ratio: float) -> int:
+    """How many of ``patches`` stay visible: the integer part, as in MAE (95% of 196 leaves 9).
+
+    In decimal arithmetic, because in binary 100 * (1 - 0.9) is 9.99...8 and would leave 9, not 10.
+    """
+    return int(patches * (1 - Decimal(str(ratio))))
+
+
+def split_by_rank(scores: Tensor, visible: int) -> FrameMask:
+    """Keep the ``visible`` patches with the lowest scores (B, N) in each sample."""
+    order = scores.argsort(dim=1, stable=True)
+    return FrameMask(order[:, :visible].sort(dim=1).values, order[:, visible:].sort(dim=1).values)
+
+
+class Masking:
+    """Base of the strategies: a ratio and the size of the patches' grid.
+
+    Args:
+        ratio: share of the future frame's patches that is hidden, in (0, 1).
+    """
+
+    def __init__(self, ratio: float):
+        if not 0 < ratio < 1:
+            raise ValueError(f"mask ratio {ratio} is outside (0, 1)")
+        self.ratio = ratio
+
+    def __call__(
+        self, frames: Tensor, patch_size: int, generator: Generator | None = None
+    ) -> list[FrameMask]:
+        """Masks for each of the frames (B, T, C, H, W), past first."""
+        grid = (frames.shape[-2] // patch_size, frames.shape[-1] // patch_size)
+        past = self.past(frames.shape[0], grid, frames.device, generator)
+        future = [
+            self.future(frames.shape[0], grid, frames.device, generator)
+            for _ in range(1, frames.shape[1])
+        ]
+        return [past, *future]
+
+    def past(
+        self,
+        batch: int,
+        grid: tuple[int, int],
+        device: torch.device,
+        generator: Generator | None,
+    ) -> FrameMask:
+        """The past frame stays whole (paper, section 3: asymmetric masking)."""
+        patches = torch.arange(grid[0] * grid[1], device=device).expand(batch, -1)
+        return FrameMask(patches, patches[:, :0])
+
+    def future(
+        self,
+        batch: int,
+        grid: tuple[int, int],
+        device: torch.device,
+        generator: Generator | None,
+    ) -> FrameMask:
+        """A fresh set in every sample and at every call, uniform over all sets of that size."""
+        patches = grid[0] * grid[1]
+        noise = torch.rand(batch, patches, device=device, generator=generator)
+        return split_by_rank(noise, visible_count(patches, self.ratio))
+
+
+class AsymmetricRandom(Masking):
+    """The paper's default: the past frame whole, the future frame random at ``ratio``."""
+
+
+class SymmetricRandom(Masking):
+    """Both frames random at the same ratio, each drawn on its own (the paper's ablation)."""
+
+    def past(
+        self,
+        batch: int,
+        grid: tuple[int, int],
+        device: torch.device,
+        generator: Generator | None,
+    ) -> FrameMask:
+        """Hidden like the future frame."""
+        return self.future(batch, grid, device, generator)
+
+
+class AsymmetricGrid(Masking):
+    """The past frame whole; of the future frame an evenly spread lattice stays visible.
+
+    MAE's grid keeps one patch of four. For any ratio: patches are ranked by an ordered-dither
+    (Bayer) matrix, whose first V ranks are an even lattice, shifted at random in every sample.
+    """
+
+    def future(
+        self,
+        batch: int,
+        grid: tuple[int, int],
+        device: torch.device,
+        generator: Generator | None,
+    ) -> FrameMask:
+        """The V lowest ranks of a cyclically shifted dither matrix."""
+        bayer = bayer_matrix(max(grid), device)
+        side = bayer.shape[0]
+        shift = torch.randint(side, (2, batch, 1), device=device, generator=generator)
+        rows = (torch.arange(grid[0], device=device) + shift[0]) % side  # (B, rows)
+        columns = (torch.arange(grid[1], device=device) + shift[1]) % side  # (B, columns)
+        ranks = bayer[rows.unsqueeze(2), columns.unsqueeze(1)]  # (B, rows, columns)
+        return split_by_rank(ranks.flatten(1), visible_count(grid[0] * grid[1], self.ratio))
+
+
+def bayer_matrix(at_least: int, device: torch.device | None = None) -> Tensor:
+    """The ordered-dither matrix of the smallest power of two >= ``at_least``, ranks from 0."""
+    matrix = torch.zeros(1, 1, dtype=torch.int64, device=device)
+    while matrix.shape[0] < at_least:
+        matrix = torch.cat(
+            [
+                torch.cat([4 * matrix, 4 * matrix + 2], 1),
+                torch.cat([4 * matrix + 3, 4 * matrix + 1], 1),
+            ]
+        )
+    return matrix

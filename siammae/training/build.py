@@ -1,0 +1,92 @@
+"""From settings to the parts of a run, each group checked against the class that it names."""
+
+import inspect
+from typing import Any
+
+import torch
+from hydra.utils import get_class, instantiate
+from omegaconf import DictConfig
+
+from siammae.config.check import TrainConfig, nearest
+from siammae.config.errors import ConfigError
+from siammae.model.masking import visible_count
+from siammae.model.siammae import SiamMAE
+from siammae.training.loop import Plan
+
+
+def build_group(config: DictConfig, name: str) -> Any:
+    """Instantiate the group ``name`` of the configuration.
+
+    Raises:
+        ConfigError: when its class is not there, does not take a key, or refuses a value.
+    """
+    group = config[name]
+    try:
+        accepted = inspect.signature(get_class(group["_target_"])).parameters
+    except Exception as error:
+        raise ConfigError(f"{name}._target_={group['_target_']}: {error}") from None
+    for key in group:
+        if key != "_target_" and key not in accepted:
+            raise ConfigError(f"{name}.{key}: no such key{nearest(str(key), list(accepted))}")
+    try:
+        return instantiate(group)
+    except Exception as error:
+        # Hydra wraps what the class raised; its words are what helps.
+        raise ConfigError(f"{name}: {error.__cause__ or error}") from error
+
+
+def build_model(config: DictConfig) -> SiamMAE:
+    """The model with initial weights that follow from ``seed``, the encoder's from it alone.
+
+    Runs that differ in decoder or masking therefore start from the same encoder.
+    """
+    _check_visible(config)
+    torch.manual_seed(config.seed)
+    encoder = build_group(config, "encoder")
+    torch.manual_seed(config.seed)
+    decoder = build_group(config, "decoder")
+    head = build_group(config, "uncertainty")
+    return SiamMAE(encoder, decoder, head, build_group(config, "masking"))
+
+
+def make_plan(settings: TrainConfig, clips: int, precision: str) -> Plan:
+    """Lengths in steps, the learning rate by batch size, and the cadences."""
+    schedule = settings.schedule
+
+    def in_steps(steps: int | None, epochs: float | None) -> int:
+        return steps if steps is not None else round((epochs or 0) * clips / settings.batch_size)
+
+    steps = max(1, in_steps(schedule.steps, schedule.epochs))
+    warmup = in_steps(schedule.warmup_steps, schedule.warmup_epochs)
+    if warmup >= steps:
+        raise ConfigError(f"schedule: a warm-up of {warmup} steps leaves nothing of {steps} steps")
+    return Plan(
+        steps=steps,
+        warmup=warmup,
+        batch_size=settings.batch_size,
+        accumulate=settings.accumulate,
+        peak_lr=settings.optim.base_lr * settings.batch_size / 256,
+        clip=settings.optim.clip,
+        seed=settings.seed,
+        clips=clips,
+        max_broken=settings.data.max_broken,
+        precision=precision,
+        log_every=settings.log_every,
+        checkpoint_every=settings.checkpoint_every,
+        pictures=settings.pictures,
+        evaluations=schedule.evaluations,
+    )
+
+
+def _check_visible(config: DictConfig) -> None:
+    """At least one patch must be seen and one hidden."""
+    patches = (config.image_size // config.encoder.patch_size) ** 2
+    visible = visible_count(patches, config.mask_ratio)
+    if 0 < visible < patches:
+        return
+    what = "no patch hidden" if visible else "no patch visible"
+    limit = "more than 0 hides one" if visible else f"{1 - 1 / patches:.4f} leaves one"
+    raise ConfigError(
+        f"mask_ratio={config.mask_ratio} leaves {what} of {patches} (image_size="
+        f"{config.image_size}, encoder.patch_size={config.encoder.patch_size}); {limit}"
+    )

@@ -1,0 +1,271 @@
+"""The training loop: batches in, weights and rows of metrics out."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from siammae.config.errors import DataError, TrainingError
+from siammae.data.loader import PairBatch
+from siammae.model.siammae import Restoration, SiamMAE
+from siammae.training.checkpoint import Checkpoints
+from siammae.training.device import autocast
+from siammae.training.optim import learning_rate, set_learning_rate
+from siammae.training.pictures import restoration_grid
+from siammae.training.stop import EXIT_CODE, StopSignal
+
+Row = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The numbers of a run. Steps are optimiser steps; ``batch_size`` is pairs in one of them."""
+
+    steps: int
+    warmup: int
+    batch_size: int
+    accumulate: int
+    peak_lr: float
+    clip: float | None
+    seed: int
+    clips: int
+    max_broken: float
+    precision: str
+    log_every: int
+    checkpoint_every: int
+    pictures: int
+    evaluations: int
+
+    def spread(self, times: int) -> set[int]:
+        """Steps that part the run evenly in ``times``, the last being its end."""
+        return {round(self.steps * (i + 1) / times) for i in range(times)}
+
+
+class Listener(Protocol):
+    """Whoever wants to know how a run goes: the record, the tracker, the progress bar."""
+
+    def row(self, row: Row) -> None:
+        """A row of metrics."""
+
+    def picture(self, step: int, jpeg: bytes) -> None:
+        """A grid of restored frames."""
+
+    def step(self, step: int) -> None:
+        """An optimiser step is done."""
+
+
+@dataclass
+class Progress:
+    """What a checkpoint holds beside weights; pairs seen follow from the step."""
+
+    step: int = 0
+    short_gap_pairs: int = 0
+    broken: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    best: float | None = None
+
+
+def step_seed(seed: int, step: int) -> int:
+    """The seed of all randomness on the device in one step.
+
+    A function of (seed, step), so that a resumed run needs no stored generator state.
+    """
+    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)
+
+
+class Trainer:
+    """Trains a model to the plan's end, or until it is asked to stop.
+
+    Args:
+        model: on its device.
+        optimiser: of the model's parameters.
+        plan: the numbers.
+        batches: gives an iterator of micro-batches that starts at an optimiser step.
+        prepare: a batch on the device to frames (B, T, 3, S, S), normalised.
+        checkpoints: where states are kept.
+        listener: told of rows, pictures and steps.
+        evaluate: measures the model now and returns metrics; called ``plan.evaluations - 1`` times,
+            the last evaluation, at the end, being the caller's. Its objective decides what is best.
+        sample: a fixed batch for the pictures.
+    """
+
+    def __init__(
+        self,
+        model: SiamMAE,
+        optimiser: torch.optim.Optimizer,
+        plan: Plan,
+        batches: Callable[[int], Iterator[PairBatch]],
+        prepare: Callable[[PairBatch], Tensor],
+        checkpoints: Checkpoints,
+        listener: Listener,
+        evaluate: Callable[[], tuple[float, Row]] | None = None,
+        sample: PairBatch | None = None,
+    ):
+        self.model, self.optimiser, self.plan = model, optimiser, plan
+        self.batches, self.prepare, self.checkpoints = batches, prepare, checkpoints
+        self.listener, self.evaluate, self.sample = listener, evaluate, sample
+        self.device = next(model.parameters()).device
+        self.progress = Progress()
+        self._window: list[Tensor] = []
+        self._clock = self._waited = 0.0
+
+    def resume(self) -> int:
+        """Take up the newest whole checkpoint; returns the step it was written after, or 0."""
+        state = self.checkpoints.load_newest()
+        if state is not None:
+            self.model.load_state_dict(state["model"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.progress = Progress(**state["progress"])
+        return self.progress.step
+
+    def fit(self) -> None:
+        """Train from where the run stands to the end of the plan.
+
+        Raises:
+            TrainingError: when the loss or a weight is no finite number.
+            DataError: when more than ``plan.max_broken`` of the clips cannot be read.
+            SystemExit: after SIGTERM, once the state is saved.
+        """
+        plan, first = self.plan, self.progress.step
+        if first >= plan.steps:
+            return
+        evaluations = plan.spread(plan.evaluations) - {plan.steps} if self.evaluate else set()
+        pictures = plan.spread(plan.pictures) if self.sample is not None else set()
+        self.model.train()
+        batches = self.batches(first)
+        self._clock, self._waited = time.perf_counter(), 0.0
+        with StopSignal() as stop:
+            for step in range(first + 1, plan.steps + 1):
+                self._window.append(self._step(step, batches))
+                self.progress.step = step
+                self.listener.step(step)
+                saves = step % plan.checkpoint_every == 0 or step == plan.steps or stop.requested
+                saves = saves or step in evaluations
+                pauses = saves or step in pictures
+                if pauses or step % plan.log_every == 0:
+                    self._log(step)
+                if saves:
+                    path = self._save(step)
+                if stop.requested:
+                    raise SystemExit(EXIT_CODE)
+                if step in pictures:
+                    self._picture(step)
+                if step in evaluations:
+                    self._evaluate(step, path)
+                if pauses:  # not part of the speed that is reported
+                    self._clock, self._waited = time.perf_counter(), 0.0
+
+    def _step(self, step: int, batches: Iterator[PairBatch]) -> Tensor:
+        """One optimiser step; returns its loss without waiting for the device."""
+        plan = self.plan
+        rate = learning_rate(step - 1, plan.peak_lr, plan.warmup, plan.steps)
+        set_learning_rate(self.optimiser, rate)
+        seed = step_seed(plan.seed, step)
+        torch.manual_seed(seed)  # dropout
+        generator = Generator(self.device).manual_seed(seed)  # masks
+        total = torch.zeros((), device=self.device)
+        for _ in range(plan.accumulate):
+            before = time.perf_counter()
+            batch = next(batches)
+            self._waited += time.perf_counter() - before
+            self._account(batch)
+            loss = self._forward(batch, generator).loss / plan.accumulate
+            loss.backward()
+            total += loss.detach()
+        if plan.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), plan.clip)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        return total
+
+    def _forward(self, batch: PairBatch, generator: Generator) -> Restoration:
+        frames = self.prepare(batch.to(self.device))
+        with autocast(self.device, self.plan.precision):
+            return self.model(frames, generator)
+
+    def _account(self, batch: PairBatch) -> None:
+        """Count shortened gaps and broken files; too many of the latter end the run."""
+        self.progress.short_gap_pairs += batch.short
+        new = sorted(set(batch.broken) - set(self.progress.broken))
+        self.progress.broken += new
+        for path in new:
+            print(f"warning: skipped {path}", flush=True)
+        broken, clips = len(self.progress.broken), self.plan.clips
+        if new and broken > self.plan.max_broken * clips:
+            raise DataError(
+                f"{broken} of {clips} clips cannot be read, more than data.max_broken="
+                f"{self.plan.max_broken}: " + ", ".join(self.progress.broken[:5])
+            )
+
+    def _log(self, step: int) -> None:
+        """Close the window of losses: one transfer from the device, one row."""
+        losses = torch.stack(self._window).tolist()
+        first = step - len(losses) + 1
+        for offset, loss in enumerate(losses):
+            if not np.isfinite(loss):
+                self._not_finite(f"the loss is {loss} at step {first + offset}")
+        now = time.perf_counter()
+        elapsed = now - self._clock
+        pairs = len(losses) * self.plan.batch_size
+        self.progress.seconds += elapsed
+        self.listener.row(
+            {
+                "step": step,
+                "pairs_seen": step * self.plan.batch_size,
+                "epoch": step * self.plan.batch_size / self.plan.clips,
+                "train/loss": sum(losses) / len(losses),
+                "train/lr": self.optimiser.param_groups[0]["lr"],
+                "speed/pairs_per_second": pairs / elapsed,
+                "data/wait_share": self._waited / elapsed,
+            }
+        )
+        self._window, self._clock, self._waited = [], now, 0.0
+
+    def _save(self, step: int) -> Path:
+        if not all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
+            self._not_finite(f"a weight is not finite after step {step}")
+        return self.checkpoints.save(step, self._state())
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "progress": vars(self.progress).copy(),
+        }
+
+    def _picture(self, step: int) -> None:
+        if self.sample is None:
+            return
+        generator = Generator(self.device).manual_seed(self.plan.seed)
+        with torch.no_grad():
+            restored = self._forward(self.sample, generator)
+            frames = self.prepare(self.sample.to(self.device))
+        jpeg = restoration_grid(frames, restored, self.model.encoder.patch_size)
+        self.listener.picture(step, jpeg)
+
+    def _evaluate(self, step: int, checkpoint: Path) -> None:
+        if self.evaluate is None:
+            return
+        self.model.eval()
+        objective, metrics = self.evaluate()
+        self.model.train()
+        self.listener.row({"step": step, "pairs_seen": step * self.plan.batch_size, **metrics})
+        self.note_objective(objective, checkpoint)
+
+    def note_objective(self, objective: float, checkpoint: Path) -> None:
+        """Keep ``checkpoint`` as the best when no earlier one has a higher objective."""
+        if self.progress.best is None or objective >= self.progress.best:
+            self.progress.best = objective
+            self.checkpoints.mark_best(checkpoint, objective)
+
+    def _not_finite(self, what: str) -> None:
+        good = self.checkpoints.paths()
+        last = f"the last good checkpoint is {good[-1]}" if good else "there is no checkpoint yet"
+        raise TrainingError(
+            f"{what}; {last}. A lower optim.base_lr, optim.clip=1.0 or precision=fp32 may help"
+        )

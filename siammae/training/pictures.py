@@ -1,0 +1,58 @@
+"""A grid of past frame, hidden frame and restored frame, as one JPEG."""
+
+from io import BytesIO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from siammae.model.patches import patch_statistics, patchify, unpatchify
+from siammae.model.siammae import Restoration
+
+MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+
+
+def restoration_grid(frames: Tensor, restored: Restoration, patch_size: int) -> bytes:
+    """JPEG of one row a sample: past, future with hidden patches grey, restored, future.
+
+    The prediction is in each patch's normalised space, so the true patch's mean and deviation put
+    it back to pixels: what is shown is the restored structure, not the restored brightness.
+
+    Args:
+        frames: (B, 2, 3, H, W), normalised.
+        restored: the model's output for them.
+        patch_size: side of a patch in pixels.
+    """
+    frames = frames.float().cpu()
+    past, future = frames.unbind(1)
+    grid = (future.shape[-2] // patch_size, future.shape[-1] // patch_size)
+    patches = patchify(future, patch_size)
+    index = restored.future.hidden.cpu().unsqueeze(-1).expand(-1, -1, patches.shape[-1])
+    mean, deviation = patch_statistics(patches.gather(1, index))
+    prediction = restored.prediction.float().cpu() * deviation + mean
+    hidden = patches.scatter(1, index, torch.zeros_like(prediction))  # zero: ImageNet's mean, grey
+    filled = patches.scatter(1, index, prediction)
+    columns = [
+        past,
+        unpatchify(hidden, patch_size, grid),
+        unpatchify(filled, patch_size, grid),
+        future,
+    ]
+    rows = torch.cat([_framed(column) for column in columns], dim=3)  # (B, 3, H, 4 W)
+    return _jpeg(torch.cat(list(rows), dim=1))
+
+
+def _framed(images: Tensor) -> Tensor:
+    """To 0..1 with a white border of two pixels."""
+    shown = (images * STD + MEAN).clamp(0, 1)
+    return torch.nn.functional.pad(shown, (2, 2, 2, 2), value=1.0)
+
+
+def _jpeg(image: Tensor) -> bytes:
+    from PIL import Image
+
+    pixels = (image.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()

@@ -1,0 +1,105 @@
+from fractions import Fraction
+from math import floor
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chisquare
+
+from siammae.model.masking import (
+    AsymmetricGrid,
+    AsymmetricRandom,
+    SymmetricRandom,
+    bayer_matrix,
+    visible_count,
+)
+
+STRATEGIES = [AsymmetricRandom, SymmetricRandom, AsymmetricGrid]
+
+
+@pytest.mark.parametrize(
+    ("patches", "ratio", "visible"),
+    [(196, 0.95, 9), (784, 0.95, 39), (196, 0.5, 98), (196, 0.75, 49), (196, 0.9, 19)],
+)
+def test_visible_patches_of_the_paper(patches, ratio, visible):
+    assert visible_count(patches, ratio) == visible
+
+
+@pytest.mark.parametrize(
+    ("patches", "ratio", "visible"),
+    [(196, 0.985, 2), (196, 0.99, 1), (784, 0.75, 196), (784, 0.9, 78), (100, 0.9, 10)],
+)
+def test_visible_patches_where_binary_fractions_mislead(patches, ratio, visible):
+    assert visible_count(patches, ratio) == visible
+
+
+@given(patches=st.integers(1, 4096), thousandths=st.integers(1, 999))
+def test_visible_count_is_exact(patches, thousandths):
+    exact = floor(patches * (1 - Fraction(thousandths, 1000)))
+    assert visible_count(patches, thousandths / 1000) == exact
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@given(rows=st.integers(1, 9), columns=st.integers(1, 9), ratio=st.integers(1, 99))
+@settings(max_examples=40, deadline=None)
+def test_every_patch_is_visible_or_hidden_and_the_count_is_exact(strategy, rows, columns, ratio):
+    frames = torch.zeros(3, 2, 1, rows * 2, columns * 2)
+    masks = strategy(ratio / 100)(frames, 2, torch.Generator().manual_seed(ratio))
+    assert len(masks) == 2
+    for which, mask in enumerate(masks):
+        whole = which == 0 and strategy is not SymmetricRandom
+        expected = rows * columns if whole else visible_count(rows * columns, ratio / 100)
+        assert mask.visible.shape == (3, expected)
+        assert mask.is_whole == (expected == rows * columns)
+        both = torch.cat([mask.visible, mask.hidden], 1).sort(1).values
+        assert torch.equal(both, torch.arange(rows * columns).expand(3, -1))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_masks_differ_between_samples_and_steps_and_follow_the_generator(strategy):
+    frames = torch.zeros(16, 2, 1, 16, 16)
+
+    def draw(seed):
+        return strategy(0.9)(frames, 2, torch.Generator().manual_seed(seed))[1].visible
+
+    assert torch.equal(draw(1), draw(1))
+    assert not torch.equal(draw(1), draw(2))
+    assert len({tuple(row) for row in draw(1).tolist()}) > 1
+
+
+def test_random_masking_is_uniform_over_patches():
+    frames = torch.zeros(4000, 2, 1, 8, 8)
+    mask = AsymmetricRandom(0.75)(frames, 2, torch.Generator().manual_seed(0))[1]
+    counts = torch.bincount(mask.visible.flatten(), minlength=16)
+    assert chisquare(counts.numpy()).pvalue > 1e-3
+
+
+def test_symmetric_frames_are_drawn_apart():
+    past, future = SymmetricRandom(0.5)(torch.zeros(8, 2, 1, 16, 16), 2, torch.Generator())
+    assert not torch.equal(past.visible, future.visible)
+
+
+def test_grid_keeps_an_even_lattice():
+    """At 75% of 8x8 the visible patches are MAE's grid: one in every two-by-two block."""
+    masks = AsymmetricGrid(0.75)(torch.zeros(32, 2, 1, 8, 8), 1, torch.Generator().manual_seed(0))
+    for visible in masks[1].visible:
+        rows, columns = visible // 8, visible % 8
+        assert len(set((rows % 2).tolist())) == 1
+        assert len(set((columns % 2).tolist())) == 1
+        assert len(visible) == 16
+    offsets = {(int(v[0]) // 8 % 2, int(v[0]) % 2) for v in masks[1].visible}
+    assert len(offsets) == 4  # and the lattice's place is random
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 4, 8, 14])
+def test_dither_matrix_ranks_every_cell_once(side):
+    matrix = bayer_matrix(side)
+    assert side <= matrix.shape[0] < 2 * max(side, 1)
+    assert torch.equal(matrix.flatten().sort().values, torch.arange(matrix.numel()))
+
+
+@pytest.mark.parametrize("ratio", [0, 1, -0.5, 1.5])
+def test_ratios_out_of_range_are_refused(ratio):
+    with pytest.raises(ValueError, match=r"outside \(0, 1\)"):
+        AsymmetricRandom(ratio)
