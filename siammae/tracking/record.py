@@ -1,0 +1,268 @@
+"""The files of a run: the source of truth that trackers and tables are views of.
+
+A run lives in ``runs_dir/<signature>/``. All files but the appended ones are replaced whole, so a
+reader never sees half of one. Knows nothing of torch: a finished run is recognised at once.
+"""
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+import yaml
+
+from siammae.config.errors import ConfigError, DataError
+
+STATES = ("planned", "running", "interrupted", "finished", "failed", "pruned")
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write a file so that readers, and a crash, find the old content or the new one whole."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    data = content.encode() if isinstance(content, str) else content
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+@dataclass
+class Invocation:
+    """A command that asked for a run; a finished run that is asked for again gets one more.
+
+    id: the same for all jobs of one multirun; None for a single run.
+    overrides: what was set on the command line or by a sweep, as text.
+    job: number in the multirun.
+    """
+
+    id: str | None
+    command: list[str]
+    experiment: str | None
+    overrides: dict[str, str]
+    preset: str | None
+    job: int | None
+    time: float = field(default_factory=time.time)
+
+
+class RunRecord:
+    """One run's folder.
+
+    Args:
+        folder: ``runs_dir/<signature>``; need not exist yet.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    @property
+    def signature(self) -> str:
+        """The run's name, which is its folder's."""
+        return self.folder.name
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.folder / "checkpoints"
+
+    # What stands in the folder ------------------------------------------------------------------
+
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration."""
+        return self._read_yaml("config.yaml")
+
+    def summary(self) -> dict[str, Any]:
+        """Final figures; empty while the run is unfinished."""
+        return self._read_json("summary.json", {})
+
+    def provenance(self) -> dict[str, Any]:
+        """Code, packages, machine and data that the run was made with."""
+        return self._read_json("provenance.json", {})
+
+    def state(self) -> dict[str, Any]:
+        """``state`` and what belongs to it; a running one whose owner is gone is interrupted."""
+        state = self._read_json("state.json", {"state": "planned"})
+        if state["state"] == "running" and not self._is_claimed():
+            state["state"] = "interrupted"
+        return state
+
+    def is_finished(self) -> bool:
+        """Whether the run has ended well and its summary is there."""
+        return self.state()["state"] == "finished" and (self.folder / "summary.json").is_file()
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """All rows, in order; a line that a crash cut short is left out."""
+        return list(_read_lines(self.folder / "metrics.jsonl"))
+
+    def invocations(self) -> list[dict[str, Any]]:
+        """The commands that asked for this run, in order."""
+        return list(_read_lines(self.folder / "invocations.jsonl"))
+
+    # Writing ------------------------------------------------------------------------------------
+
+    def create(self, config: dict[str, Any]) -> None:
+        """Make the folder and write the configuration.
+
+        Raises:
+            ConfigError: when the folder cannot be made or written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_atomic(self.folder / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+        except OSError as error:
+            raise ConfigError(
+                f"runs_dir={self.folder.parent} cannot be written ({error.strerror}); "
+                "name another folder with runs_dir=DIR"
+            ) from None
+
+    @contextmanager
+    def claim(self) -> Iterator[None]:
+        """Be the only process that trains this run.
+
+        The kernel drops the lock with the process, however it dies, so none can hold it for ever.
+
+        Raises:
+            ConfigError: when another process has it.
+        """
+        with self._lock_path().open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                owner = self._read_json("state.json", {}).get("owner")
+                raise ConfigError(
+                    f"run {self.signature} is being trained by another process ({owner}); "
+                    f"wait for it, or change a setting; its folder is {self.folder}"
+                ) from None
+            yield
+
+    def set_state(self, state: str, **details: Any) -> None:
+        """Write ``state.json``; details such as step, steps or error are kept until replaced."""
+        if state not in STATES:
+            raise ValueError(f"state '{state}' is none of {STATES}")
+        now = time.time()
+        kept = self._read_json("state.json", {})
+        kept.pop("error", None)
+        kept.setdefault("started", now)
+        owner = {"host": socket.gethostname(), "pid": os.getpid()}
+        kept.update(state=state, owner=owner, heartbeat=now, **details)
+        write_atomic(self.folder / "state.json", json.dumps(kept, indent=1))
+
+    def note_invocation(self, invocation: Invocation) -> None:
+        """Append who asked for this run."""
+        self._append("invocations.jsonl", asdict(invocation))
+
+    def log_metrics(self, row: dict[str, Any]) -> None:
+        """Append a row; it has ``step``."""
+        self._append("metrics.jsonl", row)
+
+    def drop_metrics_after(self, step: int) -> None:
+        """Forget rows past a checkpoint, which a resumed run writes again."""
+        rows = [row for row in self.metrics() if row.get("step", 0) <= step]
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        write_atomic(self.folder / "metrics.jsonl", text)
+
+    def write_provenance(self, provenance: dict[str, Any], diff: str) -> None:
+        """Write what the run was made with, and the uncommitted changes of the code."""
+        write_atomic(self.folder / "provenance.json", json.dumps(provenance, indent=1))
+        write_atomic(self.folder / "git.diff", diff)
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """Write the final figures."""
+        write_atomic(self.folder / "summary.json", json.dumps(summary, indent=1))
+
+    def write_picture(self, name: str, jpeg: bytes) -> Path:
+        """Keep a picture under ``pictures/``."""
+        path = self.folder / "pictures" / name
+        path.parent.mkdir(exist_ok=True)
+        write_atomic(path, jpeg)
+        return path
+
+    # ---------------------------------------------------------------------------------------------
+
+    def _lock_path(self) -> Path:
+        return self.folder / ".lock"
+
+    def _is_claimed(self) -> bool:
+        """Whether some process holds the lock."""
+        try:
+            with self._lock_path().open("a") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def _append(self, name: str, row: dict[str, Any]) -> None:
+        path = self.folder / name
+        with path.open("a") as file:
+            if _ends_torn(path):
+                file.write("\n")
+            file.write(json.dumps(row) + "\n")
+
+    def _read_json(self, name: str, default: dict[str, Any]) -> dict[str, Any]:
+        try:
+            content = json.loads((self.folder / name).read_text())
+        except FileNotFoundError:
+            return default
+        except (OSError, ValueError) as error:
+            raise DataError(f"{self.folder / name} cannot be read: {error}") from None
+        if not isinstance(content, dict):
+            raise DataError(f"{self.folder / name} is no record of a run")
+        return content
+
+    def _read_yaml(self, name: str) -> dict[str, Any]:
+        path = self.folder / name
+        try:
+            content = yaml.safe_load(path.read_text())
+        except (OSError, yaml.YAMLError) as error:
+            raise DataError(f"{path} cannot be read: {error}") from None
+        if not isinstance(content, dict):
+            raise DataError(f"{path} is no configuration of a run")
+        return content
+
+
+def read_runs(runs_dir: Path) -> tuple[list[RunRecord], dict[str, str]]:
+    """The runs of a folder by signature, and folders that are none, with the reason."""
+    records, skipped = [], {}
+    for folder in sorted(runs_dir.iterdir()) if runs_dir.is_dir() else []:
+        if folder.name.startswith(".") or not folder.is_dir():
+            continue
+        record = RunRecord(folder)
+        try:
+            record.config(), record.state(), record.summary(), record.provenance()
+        except DataError as error:
+            skipped[folder.name] = str(error)
+        else:
+            records.append(record)
+    return records, skipped
+
+
+def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        lines: TextIO = path.open()
+    except FileNotFoundError:
+        return
+    with lines:
+        for line in lines:
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(row, dict):
+                yield row
+
+
+def _ends_torn(path: Path) -> bool:
+    """Whether the last line lacks its end, as after a crash in the middle of a write."""
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"

@@ -1,0 +1,54 @@
+"""Measuring a run: its encoder and the controls, on its benchmark."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from siammae.evaluation.features import EncoderFeatures
+from siammae.evaluation.result import BenchmarkResult
+from siammae.tracking.record import write_atomic
+
+
+def measure(
+    benchmark: Any, encoder: nn.Module, device: torch.device, **options: Any
+) -> BenchmarkResult:
+    """Score the encoder's features on the benchmark."""
+    training = encoder.training
+    encoder.eval()
+    try:
+        return benchmark.evaluate(EncoderFeatures(encoder, device), **options)
+    finally:
+        encoder.train(training)
+
+
+def controls(
+    benchmark: Any,
+    untrained: Callable[[], nn.Module],
+    device: torch.device,
+    cache: Path,
+    keys: dict[str, str],
+) -> dict[str, dict[str, Any]]:
+    """What a table compares trained encoders with.
+
+    ``copy_first_mask`` repeats the first mask in every frame; ``untrained_encoder`` is the run's
+    own encoder with its initial weights. Both are kept in ``cache`` under ``keys``, because the
+    runs of a table share them.
+    """
+    measures: dict[str, Callable[[], BenchmarkResult]] = {
+        "copy_first_mask": benchmark.copy_first_mask,
+        "untrained_encoder": lambda: measure(benchmark, untrained().to(device), device),
+    }
+    results = {}
+    for name, compute in measures.items():
+        path = cache / f"{name}-{keys[name]}.json"
+        try:
+            results[name] = json.loads(path.read_text())
+        except (OSError, ValueError):
+            results[name] = compute().as_dict()
+            cache.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, json.dumps(results[name]))
+    return results
