@@ -1,0 +1,212 @@
+"""Batches of frame pairs, the same for any number of workers and after any resume."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from siammae.config.errors import DataError
+from siammae.data.augment import PairAugment
+from siammae.data.datasets import ClipSource
+from siammae.data.rotation import NoRotation
+from siammae.data.targets import SingleTarget
+from siammae.data.video import open_clip
+
+
+@dataclass
+class PairBatch:
+    """B samples of T frames, past first, as they come from the readers.
+
+    frames: (B, T, H, W, 3) uint8, each sample's crop in the upper left corner, zero beyond it.
+    size: (B, 2) int64, height and width of the crop in pixels.
+    flip: (B,) bool, mirror it.
+    angle: (B, T) float32, degrees to turn each frame.
+    gap: (B, T - 1) int64, frames from the past to each future frame.
+    clip: (B,) int64, index in the source's list.
+    short: how many samples have a smaller gap than was drawn, because the clip is short.
+    broken: clips that could not be read, with the reason; others were taken in their place.
+    """
+
+    frames: Tensor
+    size: Tensor
+    flip: Tensor
+    angle: Tensor
+    gap: Tensor
+    clip: Tensor
+    short: int
+    broken: dict[str, str]
+
+    def to(self, device: torch.device) -> "PairBatch":
+        """On another device."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "PairBatch":
+        """In memory from which a GPU copies by itself."""
+        return self._each(lambda tensor: tensor.pin_memory())
+
+    def _each(self, change: Any) -> "PairBatch":
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved = {k: change(v) for k, v in values.items() if isinstance(v, Tensor)}
+        return replace(self, **moved)
+
+
+class Sample(NamedTuple):
+    """One pair as it is read: T crops (T, h, w, 3) and the numbers that go with them."""
+
+    frames: np.ndarray
+    flip: bool
+    angle: np.ndarray
+    gap: list[int]
+    clip: int
+    short: bool
+
+
+class Visit(NamedTuple):
+    """What opening a clip gave: samples, and clips that had to be passed over."""
+
+    samples: list[Sample]
+    broken: dict[str, str]
+
+
+class PairDataset(Dataset[Visit]):
+    """Item v is the v-th visit to a clip; its content is a function of (seed, v) alone.
+
+    The clips are visited in a new order in every pass. A visit opens one clip and reads the frames
+    of ``source.repeated_sampling`` pairs in one go.
+
+    Args:
+        source: the clips.
+        targets: draws the frames of a pair.
+        rotation: draws the angles.
+        augment: draws the crops.
+        seed: of all randomness here.
+    """
+
+    def __init__(
+        self,
+        source: ClipSource,
+        targets: SingleTarget,
+        rotation: NoRotation,
+        augment: PairAugment,
+        seed: int,
+    ):
+        self.targets, self.rotation, self.augment, self.seed = targets, rotation, augment, seed
+        self.videos = source.videos()
+        self.pairs, self.short_side = source.repeated_sampling, source.short_side
+        # Enough to find a good clip among as many broken ones as a run puts up with.
+        self.attempts = min(len(self.videos), 10 + int(source.max_broken * len(self.videos)))
+        self.known_broken: dict[int, str] = {}
+
+    def __getitem__(self, visit: int) -> Visit:
+        """Read a clip; when it is broken, another in its place."""
+        broken = {}
+        for attempt, clip in enumerate(self._candidates(visit)):
+            rng = np.random.default_rng([self.seed, visit, attempt])
+            try:
+                return Visit(self._read(clip, rng), broken)
+            except DataError as error:
+                self.known_broken[clip] = str(error)
+                broken[str(self.videos[clip])] = str(error)
+        return Visit([], broken)
+
+    def _candidates(self, visit: int) -> Iterator[int]:
+        """The clip whose turn it is, then others at random."""
+        n = len(self.videos)
+        first = int(_order(self.seed, visit // n, n)[visit % n])
+        yield first
+        others = np.random.default_rng([self.seed, visit, 1 << 32]).permutation(n)
+        yield from (int(clip) for clip in others[: self.attempts] if clip != first)
+
+    def _read(self, clip: int, rng: np.random.Generator) -> list[Sample]:
+        if clip in self.known_broken:
+            raise DataError(self.known_broken[clip])
+        reader = open_clip(self.videos[clip])
+        drawn = [self.targets.draw(rng, reader.frames) for _ in range(self.pairs)]
+        wanted = sorted({index for offsets in drawn for index in offsets.frames})
+        place = {index: i for i, index in enumerate(wanted)}
+        frames = shrink(reader.read(wanted), self.short_side)
+        samples = []
+        for offsets in drawn:
+            crop = self.augment.draw(rng, *frames.shape[1:3])
+            rows = slice(crop.top, crop.top + crop.height)
+            columns = slice(crop.left, crop.left + crop.width)
+            picked = frames[[place[index] for index in offsets.frames], rows, columns]
+            angle = self.rotation.draw(rng, len(picked))
+            gap = [index - offsets.frames[0] for index in offsets.frames[1:]]
+            samples.append(Sample(picked, crop.flip, angle, gap, clip, offsets.short))
+        return samples
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, turn: int, clips: int) -> np.ndarray:
+    """The order of the clips in one pass."""
+    return np.random.default_rng([seed, turn, 1 << 33]).permutation(clips)
+
+
+def shrink(frames: np.ndarray, short_side: int | None) -> np.ndarray:
+    """Frames (n, H, W, 3) with a larger short side, made smaller by area averaging."""
+    height, width = frames.shape[1:3]
+    if short_side is None or min(height, width) <= short_side:
+        return frames
+    import cv2
+
+    factor = short_side / min(height, width)
+    size = (round(width * factor), round(height * factor))
+    return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames])
+
+
+def collate(visits: list[Visit]) -> PairBatch:
+    """Visits to a batch: crops of different sizes on a canvas of the largest."""
+    samples = [sample for visit in visits for sample in visit.samples]
+    broken = {path: why for visit in visits for path, why in visit.broken.items()}
+    if not samples:
+        raise DataError("no clip could be read: " + "; ".join(list(broken.values())[:5]))
+    size = np.array([sample.frames.shape[1:3] for sample in samples])
+    height, width = size.max(axis=0)
+    canvas = np.zeros((len(samples), len(samples[0].frames), height, width, 3), np.uint8)
+    for i, sample in enumerate(samples):
+        canvas[i, :, : size[i, 0], : size[i, 1]] = sample.frames
+    return PairBatch(
+        frames=torch.from_numpy(canvas),
+        size=torch.from_numpy(size),
+        flip=torch.tensor([sample.flip for sample in samples]),
+        angle=torch.from_numpy(np.stack([sample.angle for sample in samples])),
+        gap=torch.tensor([sample.gap for sample in samples]),
+        clip=torch.tensor([sample.clip for sample in samples]),
+        short=sum(sample.short for sample in samples),
+        broken=broken,
+    )
+
+
+def make_loader(
+    dataset: PairDataset, batch_size: int, first_visit: int, last_visit: int, workers: int
+) -> DataLoader[PairBatch]:
+    """Batches of ``batch_size`` pairs from the visits first_visit .. last_visit - 1, in order."""
+    return DataLoader(
+        dataset,  # type: ignore[arg-type]
+        batch_size=batch_size // dataset.pairs,
+        sampler=range(first_visit, last_visit),
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=torch.cuda.is_available(),
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_in_worker,
+    )
+
+
+def _in_worker(worker: int) -> None:
+    """A process reads with one thread: there are as many processes as cores are meant for this."""
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+def first_pairs(dataset: PairDataset, pairs: int) -> PairBatch:
+    """A fixed batch for pictures: the first pairs of the run's first visits."""
+    visits = range(-(-pairs // dataset.pairs))
+    return collate([dataset[visit] for visit in visits])

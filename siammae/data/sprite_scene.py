@@ -1,0 +1,247 @@
+"""Scenes of textured objects before a moving camera, drawn frame by frame.
+
+What makes them a test of correspondence: all textures of a scene have the same colours in the same
+shares, so neither a colour nor a mean tells objects apart, only structure does; light and exposure
+change over time, so the nearest neighbour in brightness is the wrong one; everything moves by
+fractions of a pixel, objects turn, grow and hide one another.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+TAU = 2 * np.pi
+
+
+@dataclass(frozen=True)
+class SceneStyle:
+    """What scenes are drawn from; all ranges are uniform draws.
+
+    size: side of the square frames in pixels.
+    radius: of an object, as a share of the side.
+    speed: of an object, in pixels a frame.
+    pan: of the camera, in pixels a frame.
+    spin: of an object, in degrees a frame, either way.
+    swell: of an object's size over the clip, as a share.
+    light: strength of the changing light, 0 none.
+    noise: standard deviation of the sensor's noise, of 255.
+    """
+
+    size: int = 128
+    radius: tuple[float, float] = (0.13, 0.21)
+    speed: tuple[float, float] = (0.7, 1.6)
+    pan: tuple[float, float] = (0.2, 0.7)
+    spin: tuple[float, float] = (0.0, 1.2)
+    swell: float = 0.15
+    light: float = 0.5
+    noise: float = 3.0
+
+
+class Scene:
+    """One clip: ``frame(t)`` draws its t-th picture and mask.
+
+    Args:
+        rng: decides everything about the scene.
+        style: ranges to draw from.
+        frames: length of the clip.
+        objects: how many, later ones before earlier ones.
+        leaver: the last object moves straight out of the picture.
+    """
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        style: SceneStyle,
+        frames: int,
+        objects: int,
+        leaver: bool = False,
+    ):
+        self.style, self.noise_seed = style, int(rng.integers(2**32))
+        palette = _palette(rng)
+        kinds = rng.permutation(len(FIELDS))[: objects + 1]  # no two of a scene are of one kind
+        side = 2 * style.size
+        self.ground = palette[_texture(rng, int(kinds[0]), side)]
+        self.pan = _wander(rng, frames, rng.uniform(*style.pan), style.size / 3)
+        self.sway = rng.uniform(-4, 4) * np.sin(TAU * np.arange(frames) / frames + rng.uniform(0, TAU))
+        self.sprites = [
+            _Sprite(rng, style, frames, palette, int(kind), leaver and i == objects - 1)
+            for i, kind in enumerate(kinds[1:])
+        ]
+        self.light = _Light(rng, style, frames)
+
+    def frame(self, t: int) -> tuple[np.ndarray, np.ndarray]:
+        """The t-th picture (size, size, 3) uint8 and mask (size, size) uint8, object ids from 1."""
+        size = self.style.size
+        import cv2
+
+        turn = cv2.getRotationMatrix2D((size, size), self.sway[t], 1.0)
+        turn[:, 2] -= np.array([size, size]) / 2 + self.pan[t]
+        picture = cv2.warpAffine(
+            self.ground, turn, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+        )
+        mask = np.zeros((size, size), np.uint8)
+        for number, sprite in enumerate(self.sprites, start=1):
+            pixels, alpha = sprite.draw(t)
+            picture += alpha[..., None] * (pixels - picture)
+            mask[alpha > 0.5] = number
+        picture = self.light.shine(picture, t)
+        rng = np.random.default_rng([self.noise_seed, t])
+        picture += rng.standard_normal(picture.shape, np.float32) * self.style.noise
+        return np.clip(picture, 0, 255).astype(np.uint8), mask
+
+
+class _Sprite:
+    """A textured blob and its way through the clip."""
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        style: SceneStyle,
+        frames: int,
+        palette: np.ndarray,
+        kind: int,
+        leaves: bool,
+    ):
+        self.size = style.size
+        radius = rng.uniform(*style.radius) * style.size
+        side = int(np.ceil(radius * 3))
+        self.pixels = palette[_texture(rng, kind, side)]
+        self.alpha = _blob(rng, side, radius)
+        self.angle = np.arange(frames) * rng.uniform(*style.spin) * rng.choice([-1, 1])
+        phase = TAU * np.arange(frames) / frames * rng.uniform(0.5, 1.5) + rng.uniform(0, TAU)
+        self.scale = 1 + style.swell * np.sin(phase)
+        speed = rng.uniform(*style.speed)
+        start = rng.uniform(0.25, 0.75, 2) * style.size
+        if leaves:
+            way = rng.uniform(0, TAU)
+            # Fast enough to be gone, radius and all, at four fifths of the clip.
+            speed = max(speed, (style.size + radius) / (0.8 * frames))
+            steps = np.arange(frames)[:, None] * speed
+            self.place = start + steps * np.array([np.cos(way), np.sin(way)])
+        else:
+            self.place = start + _wander(rng, frames, speed, style.size)
+            self.place = _bounce(self.place, radius * 0.7, style.size - radius * 0.7)
+
+    def draw(self, t: int) -> tuple[np.ndarray, np.ndarray]:
+        """Its pixels (size, size, 3) and coverage (size, size) in 0..1 at time t."""
+        import cv2
+
+        middle = self.alpha.shape[0] / 2
+        move = cv2.getRotationMatrix2D((middle, middle), self.angle[t], self.scale[t])
+        move[:, 2] += self.place[t] - middle
+        canvas = (self.size, self.size)
+        reflect = cv2.BORDER_REFLECT
+        pixels = cv2.warpAffine(self.pixels, move, canvas, borderMode=reflect)
+        return pixels, cv2.warpAffine(self.alpha, move, canvas)
+
+
+class _Light:
+    """Exposure, colour cast and a soft shadow that wanders over the picture."""
+
+    def __init__(self, rng: np.random.Generator, style: SceneStyle, frames: int):
+        time = np.arange(frames)[:, None] / 30
+        waves = np.sin(TAU * rng.uniform(0.3, 1.0, 3) * time + rng.uniform(0, TAU, 3))
+        cast = np.sin(TAU * rng.uniform(0.3, 1.0, 3) * time + rng.uniform(0, TAU, 3))
+        self.gain = np.exp(style.light * (waves[:, :1] * 0.7 + cast * 0.25))  # (frames, 3)
+        self.offset = 40 * style.light * waves[:, 1:2]
+        grid = np.arange(style.size) / style.size
+        self.x, self.y = np.meshgrid(grid, grid)
+        self.wave = rng.uniform(0.5, 1.2, 2) * rng.choice([-1, 1], 2)
+        self.phase = rng.uniform(0, TAU) + TAU * rng.uniform(0.3, 0.8) * time[:, 0]
+        self.depth = style.light * 0.8
+
+    def shine(self, picture: np.ndarray, t: int) -> np.ndarray:
+        """The picture (H, W, 3), 0..255, in the light of time t."""
+        field = np.sin(TAU * (self.wave[0] * self.x + self.wave[1] * self.y) + self.phase[t])
+        shade = np.exp(self.depth * field)[..., None]
+        lit = (
+            (picture - 128) * self.gain[t] * shade
+            + 128
+            + self.offset[t]
+            + 30 * self.depth * (field[..., None])
+        )
+        return lit.astype(np.float32)
+
+
+def _palette(rng: np.random.Generator) -> np.ndarray:
+    """A scene's colours as a table (256, 3) float32, running through five random ones."""
+    stops = rng.uniform(30, 225, (5, 3))
+    at = np.linspace(0, 4, 256)
+    return np.stack([np.interp(at, np.arange(5), stops[:, c]) for c in range(3)], 1).astype(
+        np.float32
+    )
+
+
+def _texture(rng: np.random.Generator, kind: int, side: int) -> np.ndarray:
+    """Indices into a palette (side, side) uint8, every one equally often whatever the kind."""
+    y, x = np.mgrid[0:side, 0:side].astype(np.float32)
+    angle = rng.uniform(0, TAU)
+    u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    field = FIELDS[kind](rng, u, v) + 1e-4 * rng.standard_normal((side, side))
+    ranks = np.empty(side * side, np.int64)
+    ranks[field.ravel().argsort(kind="stable")] = np.arange(side * side)
+    return (ranks * 256 // (side * side)).astype(np.uint8).reshape(side, side)
+
+
+def _waves(rng: np.random.Generator, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return np.sin(TAU * u / rng.uniform(7, 11) + 0.8 * np.sin(TAU * v / 40))
+
+
+def _fine_waves(rng: np.random.Generator, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return np.sin(TAU * u / rng.uniform(4, 5.5) + 0.5 * np.sin(TAU * v / 30))
+
+
+def _checker(rng: np.random.Generator, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    period = rng.uniform(8, 13)
+    return np.tanh(4 * np.sin(TAU * u / period) * np.sin(TAU * v / period))
+
+
+def _dots(rng: np.random.Generator, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    period = rng.uniform(6, 9)
+    return np.cos(TAU * u / period) + np.cos(TAU * v / period)
+
+
+def _clouds(rng: np.random.Generator, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return _noise(rng, u.shape[0], 14) + 0.4 * _noise(rng, u.shape[0], 7)
+
+
+def _speckle(rng: np.random.Generator, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return _noise(rng, u.shape[0], 4)
+
+
+def _wood(rng: np.random.Generator, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return np.sin(TAU * u / 22 + 3 * _noise(rng, u.shape[0], 20)) + 0.3 * _noise(rng, u.shape[0], 5)
+
+
+FIELDS = (_waves, _fine_waves, _checker, _dots, _clouds, _speckle, _wood)
+
+
+def _noise(rng: np.random.Generator, side: int, period: float) -> np.ndarray:
+    """Smooth noise (side, side) whose features are ``period`` pixels large."""
+    import cv2
+
+    coarse = rng.standard_normal((int(side / period) + 3,) * 2).astype(np.float32)
+    return cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
+
+
+def _blob(rng: np.random.Generator, side: int, radius: float) -> np.ndarray:
+    """Coverage (side, side) float32 of a rounded shape with a few bulges."""
+    y, x = np.mgrid[0:side, 0:side] + 0.5 - side / 2
+    angle = np.arctan2(y, x)
+    edge = np.full_like(angle, radius)
+    for order in (2, 3, 5):
+        edge *= 1 + rng.uniform(0, 0.36 / order) * np.cos(order * angle + rng.uniform(0, TAU))
+    return np.clip(edge - np.hypot(x, y) + 0.5, 0, 1).astype(np.float32)
+
+
+def _wander(rng: np.random.Generator, frames: int, speed: float, reach: float) -> np.ndarray:
+    """A smooth way (frames, 2) of about ``speed`` pixels a frame from (0, 0)."""
+    heading = rng.uniform(0, TAU) + np.cumsum(rng.normal(0, 0.06, frames))
+    way = np.cumsum(speed * np.stack([np.cos(heading), np.sin(heading)], 1), axis=0)
+    return _bounce(way - way[0], -reach, reach)
+
+
+def _bounce(way: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Reflect a way at walls."""
+    span = high - low
+    return low + span - np.abs((way - low) % (2 * span) - span)

@@ -1,0 +1,183 @@
+"""The built-in data set: real H.264 clips and a validation set in DAVIS-2017's layout.
+
+Written at the first use from a seed, into a temporary folder that is renamed at the end: a set is
+there whole or not at all.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from siammae.config.errors import DataError
+from siammae.data.datasets import ClipSource
+from siammae.data.sprite_scene import Scene, SceneStyle
+
+VERSION = 1  # of what is drawn; a change of it makes another set
+CLIP, SEQUENCE = 0, 1  # streams of randomness: training and validation share no scene
+
+
+@dataclass
+class Sprites(ClipSource):
+    """Textured objects before a moving camera.
+
+    clips: number of training clips.
+    frames: length of a clip in frames.
+    sequences: number of validation sequences.
+    sequence_frames: length of a validation sequence.
+    seed: of the set; the seed of a run does not change its data.
+    style: what the scenes are drawn from; see `SceneStyle`.
+    """
+
+    root: str = "datasets/sprites"
+    short_side: int | None = None
+    clips: int = 96
+    frames: int = 60
+    sequences: int = 8
+    sequence_frames: int = 30
+    seed: int = 0
+    style: SceneStyle = field(default_factory=SceneStyle)
+
+    @property
+    def folder(self) -> Path:
+        """Where this very set lies: sets with other parameters lie beside it."""
+        return Path(self.root).expanduser().absolute() / self.fingerprint()
+
+    @property
+    def benchmark_root(self) -> Path:
+        """The validation set's DAVIS folder."""
+        return self.folder / "DAVIS"
+
+    def fingerprint(self) -> str:
+        """Of the parameters that the set follows from."""
+        content = {
+            "version": VERSION,
+            "clips": [self.clips, self.frames],
+            "sequences": [self.sequences, self.sequence_frames],
+            "seed": self.seed,
+            "style": asdict(self.style),
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
+
+    def prepare(self) -> None:
+        """Write the set when it is not there.
+
+        Several processes may do so at once: the first to finish wins, the others' work is dropped.
+        """
+        if self.folder.is_dir():
+            return
+        parent = self.folder.parent
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            work = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=parent))
+        except OSError as error:
+            raise DataError(f"data.root={self.root} cannot be written: {error.strerror}") from None
+        print(f"writing the built-in data set to {self.folder}", flush=True)
+        try:
+            self._write(work)
+            try:
+                work.rename(self.folder)
+            except OSError:
+                if not self.folder.is_dir():
+                    raise
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        _sweep(parent)
+
+    def videos(self) -> list[Path]:
+        """The training clips."""
+        self.prepare()
+        return sorted((self.folder / "clips").glob("*.mp4"))
+
+    def _write(self, folder: Path) -> None:
+        (folder / "clips").mkdir()
+        for number in range(self.clips):
+            pictures = (picture for picture, _ in self._draw(CLIP, number, self.frames))
+            write_video(folder / "clips" / f"{number:05d}.mp4", pictures)
+        names = [f"sprites-{number:02d}" for number in range(self.sequences)]
+        for number, name in enumerate(names):
+            self._write_sequence(folder / "DAVIS", number, name)
+        lists = folder / "DAVIS" / "ImageSets" / "2017"
+        lists.mkdir(parents=True)
+        (lists / "val.txt").write_text("".join(f"{name}\n" for name in names))
+        (lists / "train.txt").write_text("")
+
+    def _write_sequence(self, davis: Path, number: int, name: str) -> None:
+        from PIL import Image
+
+        images = davis / "JPEGImages" / "480p" / name
+        masks = davis / "Annotations" / "480p" / name
+        for made in (images, masks):
+            made.mkdir(parents=True)
+        palette = voc_palette()
+        drawn = self._draw(SEQUENCE, number, self.sequence_frames)
+        for t, (picture, mask) in enumerate(drawn):
+            Image.fromarray(picture).save(images / f"{t:05d}.jpg", quality=95)
+            indexed = Image.fromarray(mask, mode="P")
+            indexed.putpalette(palette)
+            indexed.save(masks / f"{t:05d}.png")
+
+    def _draw(
+        self, stream: int, number: int, frames: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Pictures and masks of one scene; of validation scenes every other has a leaver."""
+        for attempt in range(100):
+            rng = np.random.default_rng([self.seed, stream, number, attempt])
+            objects = 2 + number % 2
+            leaver = number % 2 == 1 and stream == SEQUENCE
+            scene = Scene(rng, self.style, frames, objects, leaver)
+            if stream == CLIP or _all_visible(scene.frame(0)[1], objects):
+                break
+        yield from (scene.frame(t) for t in range(frames))
+
+
+def _all_visible(mask: np.ndarray, objects: int) -> bool:
+    """Whether each object shows at least 1% of the frame, as a first mask must."""
+    shares = np.bincount(mask.ravel(), minlength=objects + 1)[1:] / mask.size
+    return bool((shares >= 0.01).all())
+
+
+def write_video(path: Path, pictures: Iterator[np.ndarray], rate: int = 30) -> None:
+    """H.264 with a key frame every 12 frames, so that a pair costs little decoding."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = None
+        for picture in pictures:
+            if stream is None:
+                options = {"crf": "18", "preset": "veryfast", "g": "12", "threads": "1"}
+                stream = container.add_stream("libx264", rate=rate, options=options)
+                stream.height, stream.width = picture.shape[:2]
+                stream.pix_fmt = "yuv420p"
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        if stream is not None:
+            container.mux(stream.encode())
+
+
+def voc_palette() -> list[int]:
+    """The colours of PASCAL VOC, as DAVIS's masks have them: the bits of the id, spread out."""
+    colours = []
+    for label in range(256):
+        channels = [0, 0, 0]
+        for bit in range(8):
+            for channel in range(3):
+                channels[channel] |= ((label >> (3 * bit + channel)) & 1) << (7 - bit)
+        colours += channels
+    return colours
+
+
+def _sweep(parent: Path, older_than: float = 3600) -> None:
+    """Remove what interrupted processes left behind."""
+    import time
+
+    for leftover in parent.glob(".unfinished-*"):
+        try:
+            if time.time() - leftover.stat().st_mtime > older_than:
+                shutil.rmtree(leftover, ignore_errors=True)
+        except FileNotFoundError:
+            continue
