@@ -62,7 +62,9 @@ class Scene:
         side = 2 * style.size
         self.ground = palette[_texture(rng, int(kinds[0]), side)]
         self.pan = _wander(rng, frames, rng.uniform(*style.pan), style.size / 3)
-        self.sway = rng.uniform(-4, 4) * np.sin(TAU * np.arange(frames) / frames + rng.uniform(0, TAU))
+        self.sway = rng.uniform(-4, 4) * np.sin(
+            TAU * np.arange(frames) / frames + rng.uniform(0, TAU)
+        )
         self.sprites = [
             _Sprite(rng, style, frames, palette, int(kind), leaver and i == objects - 1)
             for i, kind in enumerate(kinds[1:])

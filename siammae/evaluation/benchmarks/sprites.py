@@ -1,0 +1,45 @@
+"""The built-in set's validation sequences, with DAVIS's formulas."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from siammae.data.sprites import Sprites
+from siammae.evaluation.benchmarks.davis import Davis
+
+if TYPE_CHECKING:
+    from siammae.evaluation.propagate import Propagation
+
+
+class SpritesBenchmark(Davis):
+    """Written when it is not there; measured like DAVIS 2017.
+
+    Args:
+        source: the built-in set.
+        propagation: the protocol.
+        input_size: see `Davis`.
+        save_masks: see `Davis`.
+    """
+
+    def __init__(
+        self,
+        source: Sprites,
+        propagation: "Propagation",
+        input_size: int | Sequence[int] | None = None,
+        save_masks: str | None = None,
+    ):
+        super().__init__(
+            root=str(source.benchmark_root),
+            propagation=propagation,
+            input_size=input_size,
+            save_masks=save_masks,
+            name="sprites",
+        )
+        self.source = source
+
+    def prepare(self) -> None:
+        """Write the set when it is not there."""
+        self.source.prepare()
+
+    def fingerprint(self) -> str:
+        """The set's own."""
+        return self.source.fingerprint()

@@ -1,0 +1,124 @@
+"""The layout of DAVIS: frames, palette masks and lists of sequences."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from siammae.config.errors import DataError
+
+VOID = 255
+VAL_2016 = 20  # sequences of the official validation sets
+VAL_2017 = 30
+
+
+@dataclass(frozen=True)
+class DavisFiles:
+    """Where the files of one split lie.
+
+    root: holds ``Annotations/`` and, for evaluation, ``JPEGImages/`` and ``ImageSets/``.
+    year: 2016 (one object, masks 0 and 255) or 2017 (palette masks, an id for each object).
+    split: name of the list in ``ImageSets/<year>/``.
+    resolution: ``480p`` or ``Full-Resolution``.
+    """
+
+    root: Path
+    year: int = 2017
+    split: str = "val"
+    resolution: str = "480p"
+
+    def sequences(self) -> list[str]:
+        """Names in the list's order; without a list, all folders that hold masks.
+
+        Raises:
+            DataError: when there is no such folder, or a listed sequence has no masks.
+        """
+        annotations = self.root / "Annotations" / self.resolution
+        if not annotations.is_dir():
+            raise DataError(
+                f"{annotations}: no such folder; a DAVIS root holds Annotations/{self.resolution}/"
+                "SEQUENCE/00000.png (and JPEGImages/, ImageSets/)"
+            )
+        present = sorted(p.name for p in annotations.iterdir() if any(p.glob("*.png")))
+        listed = self._listed()
+        if not listed and not present:
+            raise DataError(f"{annotations} holds no sequence of .png masks")
+        missing = sorted(set(listed) - set(present))
+        if missing:
+            raise DataError(
+                f"{annotations} lacks {len(missing)} of the {len(listed)} sequences of "
+                f"ImageSets/{self.year}/{self.split}.txt: {', '.join(missing[:5])}"
+            )
+        return listed or present
+
+    def _listed(self) -> list[str]:
+        sets = self.root / "ImageSets"
+        path = sets / str(self.year) / f"{self.split}.txt"
+        if path.is_file():
+            return path.read_text().split()
+        path = sets / self.resolution / f"{self.split}.txt"  # 2016's own archive: image mask pairs
+        if path.is_file():
+            lines = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
+            return list(dict.fromkeys(Path(line).parent.name for line in lines))
+        return []
+
+    def frames(self, sequence: str) -> list[Path]:
+        """JPEG frames of a sequence, in order."""
+        folder = self.root / "JPEGImages" / self.resolution / sequence
+        frames = sorted(folder.glob("*.jpg"))
+        if len(frames) < 2:
+            raise DataError(f"{folder} holds {len(frames)} .jpg frame(s); a sequence needs two")
+        return frames
+
+    def masks(self, sequence: str) -> list[Path]:
+        """Ground-truth masks of a sequence, in order."""
+        return sorted((self.root / "Annotations" / self.resolution / sequence).glob("*.png"))
+
+    def read_mask(self, path: Path) -> np.ndarray:
+        """Object ids (H, W) uint8 of a ground-truth mask."""
+        ids = read_ids(path)
+        if self.year == 2016:
+            return (ids > 127).astype(np.uint8) if ids.max() > 1 else ids
+        return ids
+
+
+def read_ids(path: Path) -> np.ndarray:
+    """Ids (H, W) uint8 of a palette or grey PNG.
+
+    Raises:
+        DataError: when it is no image, or has colours instead of ids.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            if image.mode not in ("P", "L", "1"):
+                raise DataError(
+                    f"{path} has mode {image.mode}: a mask is a palette (P) or grey (L) PNG whose "
+                    "values are object ids; an RGB copy has lost them"
+                )
+            ids = np.asarray(image)
+    except (OSError, UnidentifiedImageError) as error:
+        raise DataError(f"{path} cannot be read as an image: {error}") from None
+    return ids.astype(np.uint8)
+
+
+def write_ids(path: Path, ids: np.ndarray, palette: list[int]) -> None:
+    """Write ids (H, W) as a palette PNG."""
+    from PIL import Image
+
+    image = Image.fromarray(ids.astype(np.uint8), mode="P")
+    image.putpalette(palette)
+    image.save(path)
+
+
+def voc_palette() -> list[int]:
+    """The colours of PASCAL VOC, which DAVIS's masks carry: the bits of an id, spread out."""
+    colours = []
+    for label in range(256):
+        channels = [0, 0, 0]
+        for bit in range(8):
+            for channel in range(3):
+                channels[channel] |= ((label >> (3 * bit + channel)) & 1) << (7 - bit)
+        colours += channels
+    return colours
