@@ -5,44 +5,144 @@ python -m siammae.train -m mask_ratio=0.9,0.95 frame_gap=4,10  four runs, one a 
 python -m siammae.train -m experiments=decoder preset=gpu      a declared experiment
 """
 
+import signal
 import sys
-from typing import TYPE_CHECKING
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from siammae.config.check import check
+from siammae.config.check import TrainConfig, check
+from siammae.config.errors import SiammaeError
+from siammae.config.groups import build_group
 from siammae.config.launch import CONFIGS, run
-from siammae.tracking.record import Invocation
+from siammae.tracking.record import Invocation, RunRecord
+from siammae.tracking.signature import essential, signature
 
-if TYPE_CHECKING:
-    from hydra.conf import HydraConf
+# Modules that import torch are imported where they are used: a finished run is told without it.
 
 
 @hydra.main(config_path=str(CONFIGS), config_name="train")
 def job(config: DictConfig) -> float:
     """One run; returns its objective, larger being better, to whoever sweeps."""
-    # Settings are checked and a finished run recognised before torch is imported.
     settings = check(config)
-    from siammae.run import carry_out
+    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    source, benchmark = build_group(config, "data"), build_group(config, "benchmark")
+    facts = {
+        "preset": HydraConfig.get().runtime.choices.get("preset"),
+        "data_fingerprint": source.fingerprint(),
+        "benchmark_fingerprint": None if benchmark is None else benchmark.fingerprint(),
+    }
+    fingerprints = {key: str(facts[key]) for key in ("data_fingerprint", "benchmark_fingerprint")}
+    record = RunRecord(Path(settings.runs_dir) / signature(plain, fingerprints))
+    asked = invocation(config)
+    title = " ".join([f"run {record.signature}", *(f"{k}={v}" for k, v in asked.overrides.items())])
 
-    return carry_out(config, settings, invocation(config, HydraConfig.get()))
+    if record.is_finished() and not settings.rerun:
+        record.note_invocation(asked)
+        print(f"{title}: finished before, {tell(record.summary())}", flush=True)
+        return record.summary()["objective"]["value"]
+
+    record.create(plain)
+    with record.claim(), polite_end():
+        print(title, flush=True)
+        if record.is_finished():
+            record.forget_training()
+        record.note_invocation(asked)
+        objective = train(config, settings, record, (source, benchmark), facts)
+    print(f"  {tell(record.summary())}, in {record.folder}", flush=True)
+    return objective
 
 
-def invocation(config: DictConfig, hydra_config: "HydraConf") -> Invocation:
+def train(
+    config: DictConfig,
+    settings: TrainConfig,
+    record: RunRecord,
+    parts: tuple[Any, Any],
+    facts: dict[str, Any],
+) -> float:
+    """Carry a run out; what fails is recorded with its error, told at once and raised again."""
+    record.set_state("running")
+    tracker = None
+    try:
+        from siammae.training.session import Session
+
+        tracker = build_group(config, "tracking")
+        name, group = labels(config)
+        tracker.start(record, name, group, [str(facts["preset"])])
+        return Session(config, settings, record, *parts, tracker, facts).carry_out()
+    except Exception as error:
+        known = isinstance(error, SiammaeError)
+        record.set_state("failed", error=str(error) if known else traceback.format_exc())
+        print(f"run {record.signature} failed: {error}", file=sys.stderr, flush=True)
+        raise
+    except BaseException:  # SIGTERM or Ctrl-C: the next start goes on where this one was
+        record.set_state("interrupted")
+        raise
+    finally:
+        if tracker is not None:
+            tracker.close()
+
+
+def labels(config: DictConfig) -> tuple[str, str]:
+    """A run's name for people, and the group that its repetitions with other seeds share."""
+    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    gap = plain["frame_gap"]
+    gap = f"{gap[0]}-{gap[1]}" if isinstance(gap, list) else gap
+    decoder = str(plain["decoder"]["_target_"]).rpartition(".")[2].removesuffix("Decoder")
+    setting = f"{decoder} mask {plain['mask_ratio']} gap {gap}"
+    group = signature({**essential(plain), "seed": None}, {})
+    return f"{setting} seed {plain['seed']}", f"{setting} {group}"
+
+
+def invocation(config: DictConfig) -> Invocation:
     """What asked for this run: the command, and its place in a multirun."""
+    hydra_config = HydraConfig.get()
     multirun = hydra_config.mode == RunMode.MULTIRUN
     overrides = [text.lstrip("+~").partition("=") for text in hydra_config.overrides.task]
     return Invocation(
-        id=str(hydra_config.sweep.dir).rpartition("/")[2] if multirun else None,
-        command=[*sys.orig_argv],
+        id=Path(hydra_config.sweep.dir).name if multirun else None,
+        command=sys.orig_argv[1:],
         experiment=None if config.experiment is None else config.experiment.get("name"),
         overrides={key: value for key, _, value in overrides},
-        preset=OmegaConf.select(OmegaConf.create(hydra_config.runtime.choices), "preset"),
+        preset=hydra_config.runtime.choices.get("preset"),
         job=hydra_config.job.num if multirun else None,
     )
+
+
+def tell(summary: dict[str, Any]) -> str:
+    """A run's objective for people."""
+    objective = summary["objective"]
+    where = f" on {objective['benchmark']}" if objective["benchmark"] else ""
+    return f"{objective['metric']} {objective['value']:.4f}{where}"
+
+
+@contextmanager
+def polite_end() -> Iterator[None]:
+    """SIGTERM as an exception, so that everything open is closed; in training it waits for a step.
+
+    Without it W&B would lose what it holds, and the state would say running.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    try:
+        former = signal.signal(signal.SIGTERM, leave)
+    except ValueError:  # not in the main thread: whoever runs us there handles signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def main() -> int:

@@ -29,7 +29,7 @@ class Group(Section):
     """A group whose class is named by ``_target_``: keys that only it knows are its own matter."""
 
     model_config = ConfigDict(strict=True, extra="allow", protected_namespaces=())
-    target: str = Field(alias="_target_")
+    target: str | None = Field(alias="_target_")
 
 
 class Transformer(Group):
@@ -125,8 +125,8 @@ class TrainConfig(Section):
     augment: Group
     optim: Optim
     schedule: Schedule
-    benchmark: Group | None
-    tracking: Group | None
+    benchmark: Group
+    tracking: Group
     experiment: dict[str, Any] | None
 
     @model_validator(mode="after")

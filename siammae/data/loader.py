@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from multiprocessing import get_all_start_methods, get_context
+from multiprocessing.context import BaseContext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -186,7 +188,11 @@ def collate(visits: list[Visit]) -> PairBatch:
 def make_loader(
     dataset: PairDataset, batch_size: int, first_visit: int, last_visit: int, workers: int
 ) -> DataLoader[PairBatch]:
-    """Batches of ``batch_size`` pairs from the visits first_visit .. last_visit - 1, in order."""
+    """Batches of ``batch_size`` pairs from the visits first_visit .. last_visit - 1, in order.
+
+    Workers come from a clean server process: a plain fork of a process that has decoded or encoded
+    video hangs in FFmpeg's locks.
+    """
     return DataLoader(
         dataset,  # type: ignore[arg-type]
         batch_size=batch_size // dataset.pairs,
@@ -196,7 +202,17 @@ def make_loader(
         pin_memory=torch.cuda.is_available(),
         prefetch_factor=4 if workers else None,
         worker_init_fn=_in_worker,
+        multiprocessing_context=_server() if workers else None,
     )
+
+
+def _server() -> BaseContext:
+    """Where workers come from: a server that has imported what they need once, and nothing else."""
+    if "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
+    server = get_context("forkserver")
+    server.set_forkserver_preload([__name__, "cv2", "av", "decord"])
+    return server
 
 
 def _in_worker(worker: int) -> None:

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from siammae.evaluation.protocol import Propagation
+
 BAND_ROWS = 6  # rows of queries at a time: few, so that memory is small; enough to fill a product
 BLOCK = 64  # width of the blocks of the two-pass top-k
 
@@ -23,89 +25,52 @@ class Context(NamedTuple):
     labels: Tensor
 
 
-class Propagation:
-    """The protocol of the field (videowalk, DINO, the paper's Table 4b).
+def propagate(
+    protocol: Propagation, features: Iterable[Tensor], grid: tuple[int, int], first: Tensor
+) -> Iterator[Tensor]:
+    """Soft labels (N, C) of every frame, the first included, one at a time.
 
     Args:
-        top_k: nearest patches that vote.
-        queue: how many of the last frames are searched, beside the first.
-        radius: of the window, in patches.
-        temperature: of the softmax over the k cosines. The paper does not print it; 0.7 (CropMAE
-            and CatMAE, whose SiamMAE reaches the paper's ablation figure) makes nearly equal
-            votes, 0.1 is DINO's, 0.05 videowalk's.
-        window: ``disc`` (distance < radius; videowalk, CropMAE) or ``square`` (<= radius; DINO).
-        window_first: the window holds for the first frame too (DINO); otherwise the first frame
-            is searched everywhere (videowalk, CropMAE).
+        features: (N, D) for each frame, in order; normalised here.
+        grid: rows and columns, N = rows * columns.
+        first: soft labels (N, C) of the first frame.
     """
+    start: Context | None = None
+    recent: deque[Context] = deque(maxlen=protocol.queue)
+    bands: list[Band] = []
+    for frame in features:
+        frame = F.normalize(frame.float(), dim=-1)
+        if start is None:
+            start = Context(frame, first.to(frame.device, torch.float32))
+            bands = make_bands(grid, protocol.radius, protocol.window, frame.device)
+            yield start.labels
+            continue
+        labels = _vote(protocol, frame, start, list(recent), bands)
+        recent.append(Context(frame, labels))
+        yield labels
 
-    def __init__(
-        self,
-        top_k: int = 7,
-        queue: int = 20,
-        radius: float = 20,
-        temperature: float = 0.7,
-        window: str = "disc",
-        window_first: bool = False,
-    ):
-        if top_k < 1 or queue < 0 or radius <= 0 or temperature <= 0:
-            raise ValueError(
-                f"propagation needs top_k >= 1, queue >= 0, radius > 0 and temperature > 0, not "
-                f"top_k={top_k}, queue={queue}, radius={radius}, temperature={temperature}"
-            )
-        if window not in ("disc", "square"):
-            raise ValueError(f"window '{window}' is neither 'disc' nor 'square'")
-        self.top_k, self.queue, self.radius, self.temperature = top_k, queue, radius, temperature
-        self.window, self.window_first = window, window_first
 
-    def settings(self) -> dict[str, float | str | bool]:
-        """The protocol's numbers, for the caption of a table."""
-        return dict(vars(self))
-
-    def run(
-        self, features: Iterable[Tensor], grid: tuple[int, int], first: Tensor
-    ) -> Iterator[Tensor]:
-        """Soft labels (N, C) of every frame, the first included, one at a time.
-
-        Args:
-            features: (N, D) for each frame, in order; normalised here.
-            grid: rows and columns, N = rows * columns.
-            first: soft labels (N, C) of the first frame.
-        """
-        start: Context | None = None
-        recent: deque[Context] = deque(maxlen=self.queue)
-        bands: list[Band] = []
-        for frame in features:
-            frame = F.normalize(frame.float(), dim=-1)
-            if start is None:
-                start = Context(frame, first.to(frame.device, torch.float32))
-                bands = make_bands(grid, self.radius, self.window, frame.device)
-                yield start.labels
-                continue
-            labels = self._vote(frame, start, list(recent), bands)
-            recent.append(Context(frame, labels))
-            yield labels
-
-    def _vote(
-        self, query: Tensor, first: Context, recent: list[Context], bands: list["Band"]
-    ) -> Tensor:
-        """Labels (N, C) of one frame."""
-        windowed = [first, *recent] if self.window_first else recent
-        whole = [] if self.window_first else [first]
-        votes = []
-        for band in bands:
-            rows = query[band.queries]
-            scores, labels = [], []
-            for context in whole:
-                scores.append(rows @ context.features.T)
-                labels.append(context.labels)
-            for context in windowed:
-                near = rows @ context.features[band.keys].T
-                scores.append(near.masked_fill_(band.outside, -torch.inf))
-                labels.append(context.labels[band.keys])
-            cosines, index = largest(torch.cat(scores, 1), self.top_k)
-            weights = (cosines / self.temperature).softmax(dim=1)  # -inf, outside, weighs nothing
-            votes.append((weights.unsqueeze(-1) * torch.cat(labels)[index]).sum(dim=1))
-        return torch.cat(votes)
+def _vote(
+    protocol: Propagation, query: Tensor, first: Context, recent: list[Context], bands: list["Band"]
+) -> Tensor:
+    """Labels (N, C) of one frame."""
+    windowed = [first, *recent] if protocol.window_first else recent
+    whole = [] if protocol.window_first else [first]
+    votes = []
+    for band in bands:
+        rows = query[band.queries]
+        scores, labels = [], []
+        for context in whole:
+            scores.append(rows @ context.features.T)
+            labels.append(context.labels)
+        for context in windowed:
+            near = rows @ context.features[band.keys].T
+            scores.append(near.masked_fill_(band.outside, -torch.inf))
+            labels.append(context.labels[band.keys])
+        cosines, index = largest(torch.cat(scores, 1), protocol.top_k)
+        weights = (cosines / protocol.temperature).softmax(dim=1)  # -inf, outside, weighs nothing
+        votes.append((weights.unsqueeze(-1) * torch.cat(labels)[index]).sum(dim=1))
+    return torch.cat(votes)
 
 
 class Band(NamedTuple):

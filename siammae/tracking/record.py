@@ -7,6 +7,7 @@ reader never sees half of one. Knows nothing of torch: a finished run is recogni
 import fcntl
 import json
 import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -166,6 +167,13 @@ class RunRecord:
         rows = [row for row in self.metrics() if row.get("step", 0) <= step]
         text = "".join(json.dumps(row) + "\n" for row in rows)
         write_atomic(self.folder / "metrics.jsonl", text)
+
+    def forget_training(self) -> None:
+        """Remove what an earlier training left, so that the run starts anew."""
+        for name in ("summary.json", "state.json", "metrics.jsonl", "encoder.safetensors"):
+            (self.folder / name).unlink(missing_ok=True)
+        for folder in ("checkpoints", "pictures", "wandb"):
+            shutil.rmtree(self.folder / folder, ignore_errors=True)
 
     def write_provenance(self, provenance: dict[str, Any], diff: str) -> None:
         """Write what the run was made with, and the uncommitted changes of the code."""

@@ -1,38 +1,14 @@
-"""From settings to the parts of a run, each group checked against the class that it names."""
-
-import inspect
-from typing import Any
+"""From settings to the model and the numbers of a run."""
 
 import torch
-from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig
 
-from siammae.config.check import TrainConfig, nearest
+from siammae.config.check import TrainConfig
 from siammae.config.errors import ConfigError
+from siammae.config.groups import build_group
 from siammae.model.masking import visible_count
 from siammae.model.siammae import SiamMAE
 from siammae.training.loop import Plan
-
-
-def build_group(config: DictConfig, name: str) -> Any:
-    """Instantiate the group ``name`` of the configuration.
-
-    Raises:
-        ConfigError: when its class is not there, does not take a key, or refuses a value.
-    """
-    group = config[name]
-    try:
-        accepted = inspect.signature(get_class(group["_target_"])).parameters
-    except Exception as error:
-        raise ConfigError(f"{name}._target_={group['_target_']}: {error}") from None
-    for key in group:
-        if key != "_target_" and key not in accepted:
-            raise ConfigError(f"{name}.{key}: no such key{nearest(str(key), list(accepted))}")
-    try:
-        return instantiate(group)
-    except Exception as error:
-        # Hydra wraps what the class raised; its words are what helps.
-        raise ConfigError(f"{name}: {error.__cause__ or error}") from error
 
 
 def build_model(config: DictConfig) -> SiamMAE:

@@ -65,7 +65,7 @@ class Progress:
 
     step: int = 0
     short_gap_pairs: int = 0
-    broken: list[str] = field(default_factory=list)
+    broken: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     best: float | None = None
 
@@ -191,15 +191,15 @@ class Trainer:
     def _account(self, batch: PairBatch) -> None:
         """Count shortened gaps and broken files; too many of the latter end the run."""
         self.progress.short_gap_pairs += batch.short
-        new = sorted(set(batch.broken) - set(self.progress.broken))
-        self.progress.broken += new
-        for path in new:
-            print(f"warning: skipped {path}", flush=True)
-        broken, clips = len(self.progress.broken), self.plan.clips
-        if new and broken > self.plan.max_broken * clips:
+        new = {path: why for path, why in batch.broken.items() if path not in self.progress.broken}
+        self.progress.broken.update(new)
+        for why in new.values():
+            print(f"warning: skipped a clip: {why}", flush=True)
+        broken, clips = self.progress.broken, self.plan.clips
+        if new and len(broken) > self.plan.max_broken * clips:
             raise DataError(
-                f"{broken} of {clips} clips cannot be read, more than data.max_broken="
-                f"{self.plan.max_broken}: " + ", ".join(self.progress.broken[:5])
+                f"{len(broken)} of {clips} clips cannot be read, more than data.max_broken="
+                f"{self.plan.max_broken} allows: " + "; ".join(list(broken.values())[:5])
             )
 
     def _log(self, step: int) -> None:

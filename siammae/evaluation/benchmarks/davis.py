@@ -16,13 +16,13 @@ from siammae.evaluation.davis_files import (
     voc_palette,
     write_ids,
 )
+from siammae.evaluation.protocol import Propagation
 from siammae.evaluation.result import BenchmarkResult
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from siammae.evaluation.features import FeatureExtractor
-    from siammae.evaluation.propagate import Propagation
 
 Told = Callable[[int, int, str], None]  # sequences done, all, name
 
@@ -45,7 +45,7 @@ class Davis:
     def __init__(
         self,
         root: str,
-        propagation: "Propagation",
+        propagation: Propagation,
         year: int = 2017,
         split: str = "val",
         resolution: str = "480p",
@@ -120,6 +120,8 @@ class Davis:
         import torch
         import torch.nn.functional as F
 
+        from siammae.evaluation.propagate import propagate
+
         paths, masks = self.files.frames(name), self.files.masks(name)
         if len(paths) != len(masks):
             raise DataError(f"{name} has {len(paths)} frames but {len(masks)} masks")
@@ -137,7 +139,7 @@ class Davis:
         predicted = []
         extracted = self._features(paths, features, (height, width))
         with torch.inference_mode():
-            for labels in self.propagation.run(extracted, grid, soft):
+            for labels in propagate(self.propagation, extracted, grid, soft):
                 maps = labels.T.reshape(1, -1, *grid)
                 maps = F.interpolate(maps, first.shape, mode="bilinear")
                 predicted.append(maps[0].argmax(dim=0).byte().cpu().numpy())

@@ -1,13 +1,10 @@
 """The built-in set's validation sequences, with DAVIS's formulas."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from siammae.data.sprites import Sprites
 from siammae.evaluation.benchmarks.davis import Davis
-
-if TYPE_CHECKING:
-    from siammae.evaluation.propagate import Propagation
+from siammae.evaluation.protocol import Propagation
 
 
 class SpritesBenchmark(Davis):
@@ -23,7 +20,7 @@ class SpritesBenchmark(Davis):
     def __init__(
         self,
         source: Sprites,
-        propagation: "Propagation",
+        propagation: Propagation,
         input_size: int | Sequence[int] | None = None,
         save_masks: str | None = None,
     ):

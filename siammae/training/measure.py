@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from siammae.evaluation.features import EncoderFeatures
 from siammae.evaluation.result import BenchmarkResult
 from siammae.tracking.record import write_atomic
+from siammae.tracking.signature import essential, signature
 
 
 def measure(
@@ -30,14 +32,30 @@ def controls(
     untrained: Callable[[], nn.Module],
     device: torch.device,
     cache: Path,
-    keys: dict[str, str],
+    config: DictConfig,
+    fingerprint: str,
 ) -> dict[str, dict[str, Any]]:
     """What a table compares trained encoders with.
 
     ``copy_first_mask`` repeats the first mask in every frame; ``untrained_encoder`` is the run's
-    own encoder with its initial weights. Both are kept in ``cache`` under ``keys``, because the
-    runs of a table share them.
+    own encoder with its initial weights. Both are kept in ``cache``, because the runs of a table
+    share them.
+
+    Args:
+        benchmark: measures both.
+        untrained: builds the encoder with its initial weights.
+        device: where it runs.
+        cache: folder.
+        config: of the run; what the controls depend on of it names their files.
+        fingerprint: of the benchmark's files.
     """
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    protocol = essential({"benchmark": plain["benchmark"]})
+    initial = {"encoder": plain["encoder"], "seed": plain["seed"]}
+    keys = {
+        "copy_first_mask": signature(protocol, {"benchmark": fingerprint}),
+        "untrained_encoder": signature({**protocol, **initial}, {"benchmark": fingerprint}),
+    }
     measures: dict[str, Callable[[], BenchmarkResult]] = {
         "copy_first_mask": benchmark.copy_first_mask,
         "untrained_encoder": lambda: measure(benchmark, untrained().to(device), device),

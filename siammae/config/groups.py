@@ -1,0 +1,35 @@
+"""Building what a group names with ``_target_``, with errors that name the key."""
+
+import inspect
+from typing import Any
+
+from hydra.utils import get_class, instantiate
+from omegaconf import DictConfig
+
+from siammae.config.check import nearest
+from siammae.config.errors import ConfigError, SiammaeError
+
+
+def build_group(config: DictConfig, name: str) -> Any:
+    """Instantiate the group ``name``; None when the group, or its ``_target_``, is null.
+
+    Raises:
+        ConfigError: when its class is not there, does not take a key, or refuses a value.
+    """
+    group = config[name]
+    if group is None or group["_target_"] is None:
+        return None
+    try:
+        accepted = inspect.signature(get_class(group["_target_"])).parameters
+    except Exception as error:
+        raise ConfigError(f"{name}._target_={group['_target_']}: {error}") from None
+    for key in group:
+        if key != "_target_" and key not in accepted:
+            raise ConfigError(f"{name}.{key}: no such key{nearest(str(key), list(accepted))}")
+    try:
+        return instantiate(group)
+    except Exception as error:
+        cause = error.__cause__ or error  # Hydra wraps what the class raised, whose words help
+        if isinstance(cause, SiammaeError):
+            raise cause from None
+        raise ConfigError(f"{name}: {cause}") from error

@@ -1,0 +1,83 @@
+"""Telling a person how a run goes: a bar on a terminal, lines elsewhere."""
+
+import sys
+import time
+from types import TracebackType
+
+EVERY = 10.0  # seconds between two plain lines
+
+
+class ProgressBar:
+    """Step, loss, pairs a second and time left; use in a ``with`` block.
+
+    Args:
+        steps: of the whole run.
+        first: steps that are done already.
+        mode: ``auto`` (rich on a terminal, else plain), ``rich``, ``plain`` or ``none``.
+    """
+
+    def __init__(self, steps: int, first: int, mode: str):
+        if mode == "auto":
+            mode = "rich" if sys.stdout.isatty() else "plain"
+        self.steps, self.step, self.mode = steps, first, mode
+        self.loss: float | None = None
+        self.speed = 0.0
+        self._begun, self._first = time.monotonic(), first
+        self._told = self._begun
+        self._bar = _rich_bar() if mode == "rich" else None
+
+    def __enter__(self) -> "ProgressBar":
+        if self._bar is not None:
+            self._bar.start()
+            self._task = self._bar.add_task("", total=self.steps, completed=self.step, text="")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        elif self.mode == "plain" and self.step > self._first:
+            self._line()
+
+    def advance(self, step: int) -> None:
+        """A step is done."""
+        self.step = step
+        if self._bar is not None:
+            self._bar.update(self._task, completed=step, text=self._text())
+        elif self.mode == "plain" and time.monotonic() - self._told >= EVERY:
+            self._line()
+
+    def measured(self, loss: float, pairs_per_second: float) -> None:
+        """New figures to show."""
+        self.loss, self.speed = loss, pairs_per_second
+
+    def _text(self) -> str:
+        return "" if self.loss is None else f"loss {self.loss:.4f}  {self.speed:,.0f} pairs/s"
+
+    def _line(self) -> None:
+        self._told = time.monotonic()
+        done = max(1, self.step - self._first)
+        left = (self._told - self._begun) / done * (self.steps - self.step)
+        print(f"  step {self.step}/{self.steps}  {self._text()}  {left:.0f} s left", flush=True)
+
+
+def _rich_bar():  # type: ignore[no-untyped-def]
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("  step"),
+        MofNCompleteColumn(),
+        BarColumn(),
+        TextColumn("{task.fields[text]}"),
+        TimeRemainingColumn(),
+    )

@@ -1,0 +1,166 @@
+"""Weights & Biases as a sink beside the record: it may fail, the run may not."""
+
+import netrc
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from siammae.tracking.record import RunRecord
+
+
+class Tracker:
+    """Is told what happens in a run. This one keeps nothing."""
+
+    def start(self, record: RunRecord, name: str, group: str, tags: list[str]) -> None:
+        """A run begins, or goes on."""
+
+    def row(self, row: dict[str, Any]) -> None:
+        """A row of metrics; it holds ``pairs_seen``, the axis of all curves."""
+
+    def picture(self, key: str, path: Path, pairs_seen: int) -> None:
+        """A JPEG of the run's folder."""
+
+    def finish(self, metrics: dict[str, float]) -> None:
+        """The run has ended well, with these final figures."""
+
+    def close(self) -> None:
+        """The run is over, however it ended."""
+
+
+class WandbTracker(Tracker):
+    """Logs to W&B: online when a key is configured, else offline; never asks, never waits long.
+
+    Offline runs lie in the run's own folder under ``wandb/``; ``wandb sync`` sends them later.
+
+    Args:
+        project: name of the W&B project.
+        entity: user or team; None takes the key's own.
+        mode: ``auto``, ``online`` or ``offline``.
+        timeout: seconds that a start may take before the run is logged offline.
+    """
+
+    def __init__(
+        self,
+        project: str = "siammae",
+        entity: str | None = None,
+        mode: str = "auto",
+        timeout: float = 20,
+    ):
+        if mode not in ("auto", "online", "offline"):
+            raise ValueError(f"mode '{mode}' is none of auto, online, offline")
+        self.project, self.entity, self.mode, self.timeout = project, entity, mode, timeout
+        self._run: Any = None
+
+    def start(self, record: RunRecord, name: str, group: str, tags: list[str]) -> None:
+        """Open the run whose id is the signature, so that a resumed run goes on in W&B as well."""
+        # Set before the import: its telemetry looks names up even when offline.
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+        os.environ.setdefault("WANDB_SILENT", "true")
+        describe = {
+            "id": record.signature,
+            "name": name,
+            "group": group,
+            "tags": tags,
+            "config": flatten(record.config()),
+            "dir": str(record.folder),
+        }
+        mode = "offline" if self.mode == "auto" and not _has_key() else self.mode
+        mode = "online" if mode == "auto" else mode
+        if mode == "online":
+            self._guard("start online", lambda: self._open("online", describe))
+        if self._run is None:
+            self._guard("start", lambda: self._open("offline", describe))
+
+    def row(self, row: dict[str, Any]) -> None:
+        """See `Tracker.row`."""
+        self._log(row)
+
+    def picture(self, key: str, path: Path, pairs_seen: int) -> None:
+        """See `Tracker.picture`."""
+        if self._run is not None:
+            import wandb
+
+            self._log({key: wandb.Image(str(path)), "pairs_seen": pairs_seen})
+
+    def finish(self, metrics: dict[str, float]) -> None:
+        """Final figures go into the summary under their own names: W&B's own go wrong on resume."""
+        final = {f"final/{name}": value for name, value in metrics.items()}
+        if self._run is not None:
+            self._guard("finish", lambda: self._run.summary.update(final))
+
+    def close(self) -> None:
+        """End the W&B run, so that the next of a multirun is its own."""
+        if self._run is not None:
+            run, self._run = self._run, None
+            self._guard("close", run.finish)
+
+    def _open(self, mode: str, describe: dict[str, Any]) -> None:
+        import wandb
+
+        wanted = {
+            "init_timeout": self.timeout,
+            "silent": True,
+            "console": "off",
+            "x_disable_stats": True,
+            "x_save_requirements": False,
+            # What a killed process loses is at most this many seconds; new in 0.31.
+            "x_transaction_log_flush_interval": 2,
+        }
+        fields = getattr(wandb.Settings, "model_fields", {})
+        settings = wandb.Settings(**{k: v for k, v in wanted.items() if k in fields})
+        self._run = wandb.init(
+            project=self.project,
+            entity=self.entity,
+            mode=mode,  # type: ignore[arg-type]
+            resume="allow" if mode == "online" else None,
+            reinit="finish_previous",
+            settings=settings,
+            **describe,
+        )
+        self._run.define_metric("pairs_seen")
+        self._run.define_metric("*", step_metric="pairs_seen")
+
+    def _log(self, row: dict[str, Any]) -> None:
+        if self._run is not None:
+            self._guard("log", lambda: self._run.log(row))
+
+    def _guard(self, what: str, call: Callable[[], Any]) -> None:
+        """Whatever W&B raises ends the tracking, with one warning, and not the run."""
+        try:
+            call()
+        except Exception as error:
+            self._run = None
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            print(f"warning: W&B could not {what}: {reason}; the run goes on", file=sys.stderr)
+
+
+def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as ``group_key``: W&B cannot filter on keys with dots, nor group by nested.
+
+    Lists become text, so that a drawn frame gap is a value that runs can be grouped by.
+    """
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            flat.update(flatten(value, f"{name}_"))
+        else:
+            flat[name] = str(value) if isinstance(value, list) else value
+    return flat
+
+
+def _has_key() -> bool:
+    """Whether W&B would find an API key without asking."""
+    if os.environ.get("WANDB_MODE") in ("offline", "disabled", "dryrun"):
+        return False
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    try:
+        hosts = netrc.netrc(os.environ.get("NETRC")).hosts
+    except (OSError, netrc.NetrcParseError):
+        return False
+    own = urlparse(os.environ.get("WANDB_BASE_URL", "")).hostname
+    return own in hosts or any("wandb" in host for host in hosts)

@@ -1,0 +1,214 @@
+"""One run from its parts: train, measure, write down."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+from siammae.config.check import TrainConfig
+from siammae.config.groups import build_group
+from siammae.data.datasets import ClipSource
+from siammae.data.loader import PairBatch, PairDataset, first_pairs, make_loader
+from siammae.evaluation.result import BenchmarkResult
+from siammae.tracking.progress import ProgressBar
+from siammae.tracking.provenance import provenance
+from siammae.tracking.record import RunRecord
+from siammae.tracking.wandb import Tracker
+from siammae.training.build import build_model, make_plan
+from siammae.training.checkpoint import Checkpoints
+from siammae.training.device import choose_device, choose_precision, fast_matmul
+from siammae.training.export import export_encoder
+from siammae.training.loop import Row, Trainer
+from siammae.training.measure import controls, measure
+from siammae.training.optim import adamw
+
+PICTURED = 6  # samples in a picture
+
+
+@dataclass
+class Session:
+    """Everything a run is made of.
+
+    config: the whole configuration. settings: the same, checked. record: where it is written.
+    source: the clips. benchmark: what measures it, or None. tracker: a sink beside the record.
+    facts: preset and fingerprints, for the provenance.
+    """
+
+    config: DictConfig
+    settings: TrainConfig
+    record: RunRecord
+    source: ClipSource
+    benchmark: Any
+    tracker: Tracker
+    facts: dict[str, Any]
+
+    def carry_out(self) -> float:
+        """Train to the end, measure, export; returns the objective."""
+        begun = time.time()
+        self.device = choose_device(self.settings.device)
+        precision = choose_precision(self.settings.precision, self.device)
+        fast_matmul(self.device)
+        model = build_model(self.config).to(self.device)
+        self.source.prepare()
+        if self.benchmark is not None:
+            self.benchmark.prepare()
+        dataset = self._dataset()
+        self.plan = make_plan(self.settings, len(dataset.videos), precision)
+        facts, diff = provenance(**self.facts, device=_name(self.device), precision=precision)
+        self.record.write_provenance(facts, diff)
+
+        trainer = self._trainer(model, dataset)
+        first = trainer.resume()
+        self.record.drop_metrics_after(first)
+        if first:
+            print(f"  going on after step {first} of {self.plan.steps}", flush=True)
+        with ExitStack() as stack:
+            self.bar = stack.enter_context(
+                ProgressBar(self.plan.steps, first, self.settings.progress)
+            )
+            self._heartbeat(first)
+            trainer.fit()
+        return self._finish(trainer, begun)
+
+    # The trainer's listener -----------------------------------------------------------------------
+
+    def row(self, row: Row) -> None:
+        """A row of metrics, to everyone."""
+        self.record.log_metrics(row)
+        self.tracker.row(row)
+        if "train/loss" in row:
+            self.bar.measured(row["train/loss"], row["speed/pairs_per_second"])
+        self._heartbeat(int(row["step"]))
+
+    def picture(self, step: int, jpeg: bytes) -> None:
+        """A grid of restored frames."""
+        path = self.record.write_picture(f"restored-{step:08d}.jpg", jpeg)
+        self.tracker.picture("media/restored", path, step * self.plan.batch_size)
+
+    def step(self, step: int) -> None:
+        """An optimiser step is done."""
+        self.bar.advance(step)
+
+    # ----------------------------------------------------------------------------------------------
+
+    def _dataset(self) -> PairDataset:
+        return PairDataset(
+            self.source,
+            build_group(self.config, "targets"),
+            build_group(self.config, "rotation"),
+            build_group(self.config, "augment"),
+            self.settings.seed,
+        )
+
+    def _trainer(self, model: Any, dataset: PairDataset) -> Trainer:
+        settings, plan = self.settings, self.plan
+        optimiser = adamw(
+            model,
+            settings.optim.base_lr,
+            settings.optim.betas,
+            settings.optim.weight_decay,
+            settings.batch_size,
+        )
+        visits = settings.batch_size // settings.data.repeated_sampling
+
+        def batches(done: int) -> Iterator[PairBatch]:
+            parts = settings.batch_size // settings.accumulate
+            first, last = done * visits, plan.steps * visits
+            return iter(make_loader(dataset, parts, first, last, self.source.workers))
+
+        def evaluate() -> tuple[float, Row]:
+            result = self._measure(model.encoder)
+            return result.value, _flat(result)
+
+        return Trainer(
+            model,
+            optimiser,
+            plan,
+            batches,
+            dataset.augment.apply,
+            Checkpoints(self.record.checkpoints, warn=lambda text: print(f"warning: {text}")),
+            self,
+            evaluate if self.benchmark is not None else None,
+            first_pairs(dataset, PICTURED) if plan.pictures else None,
+        )
+
+    def _measure(self, encoder: Any) -> BenchmarkResult:
+        return measure(self.benchmark, encoder, self.device)
+
+    def _finish(self, trainer: Trainer, begun: float) -> float:
+        """Measure, compare with the controls, export, and write the summary."""
+        model, plan = trainer.model, self.plan
+        rows = [row for row in self.record.metrics() if "train/loss" in row]
+        metrics = {"train/loss": rows[-1]["train/loss"]}
+        summary: dict[str, Any] = {
+            "signature": self.record.signature,
+            "objective": {
+                "benchmark": None,
+                "metric": "-train/loss",
+                "value": -metrics["train/loss"],
+            },
+            "metrics": metrics,
+        }
+        if self.benchmark is not None:
+            print(f"  measuring on {self.benchmark.name}", flush=True)
+            result = self._measure(model.encoder)
+            metrics.update(_flat(result))
+            summary["objective"] = {
+                "benchmark": result.name,
+                "metric": result.objective,
+                "value": result.value,
+            }
+            summary["benchmark"] = result.as_dict()
+            summary["controls"] = self._controls()
+            trainer.note_objective(result.value, trainer.checkpoints.paths()[-1])
+            last = {"step": plan.steps, "pairs_seen": plan.steps * plan.batch_size}
+            self.row({**last, **_flat(result)})
+        export_encoder(
+            model.encoder, dict(self.config.encoder), self.record.folder / "encoder.safetensors"
+        )
+        best = trainer.checkpoints.best()
+        summary.update(
+            best=None if best is None else {"file": best.name, "value": trainer.progress.best},
+            steps=plan.steps,
+            pairs_seen=plan.steps * plan.batch_size,
+            seconds=trainer.progress.seconds,
+            pairs_per_second=plan.steps * plan.batch_size / max(trainer.progress.seconds, 1e-9),
+            wall_seconds=time.time() - begun,
+            data={
+                "clips": plan.clips,
+                "broken": trainer.progress.broken,
+                "short_gap_pairs": trainer.progress.short_gap_pairs,
+                "fingerprint": self.facts["data_fingerprint"],
+            },
+        )
+        self.record.write_summary(summary)
+        self.tracker.finish(metrics)
+        self.record.set_state("finished", step=plan.steps, steps=plan.steps)
+        return summary["objective"]["value"]
+
+    def _controls(self) -> dict[str, Any]:
+        return controls(
+            self.benchmark,
+            lambda: build_model(self.config).encoder,
+            self.device,
+            self.record.folder.parent / ".controls",
+            self.config,
+            self.facts["benchmark_fingerprint"],
+        )
+
+    def _heartbeat(self, step: int) -> None:
+        self.record.set_state("running", step=step, steps=self.plan.steps)
+
+
+def _flat(result: BenchmarkResult) -> Row:
+    return {f"{result.name}/{name}": value for name, value in result.metrics.items()}
+
+
+def _name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return device.type
