@@ -3,7 +3,7 @@
 import inspect
 from typing import Any
 
-from hydra.utils import get_class, instantiate
+from hydra.utils import UNSAFE_DISABLE_EXECUTION_CHECKS, get_class, instantiate
 from omegaconf import DictConfig
 
 from siammae.config.check import nearest
@@ -27,7 +27,7 @@ def build_group(config: DictConfig, name: str) -> Any:
         if key != "_target_" and key not in accepted:
             raise ConfigError(f"{name}.{key}: no such key{nearest(str(key), list(accepted))}")
     try:
-        return instantiate(group)
+        return instantiate(group, _execution_whitelist_=UNSAFE_DISABLE_EXECUTION_CHECKS)
     except Exception as error:
         cause = error.__cause__ or error  # Hydra wraps what the class raised, whose words help
         if isinstance(cause, SiammaeError):

@@ -28,6 +28,8 @@ class TopLevelGroups(SearchPathPlugin):
 
 def run(main: Callable[[], object]) -> int:
     """Call an entry point; a user's error becomes one line on stderr and the exit code 2."""
+    # On few cores, threads that spin while they wait take time from the process that reads clips.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     Plugins.instance().register(TopLevelGroups)
     # Hydra then raises its errors instead of printing them with hints at its own internals.
     os.environ["HYDRA_FULL_ERROR"] = "1"

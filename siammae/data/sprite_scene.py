@@ -24,6 +24,7 @@ class SceneStyle:
     spin: of an object, in degrees a frame, either way.
     swell: of an object's size over the clip, as a share.
     light: strength of the changing light, 0 none.
+    grain: size of the textures' features, 1 being 4 to 20 pixels.
     noise: standard deviation of the sensor's noise, of 255.
     """
 
@@ -34,6 +35,7 @@ class SceneStyle:
     spin: tuple[float, float] = (0.0, 1.2)
     swell: float = 0.15
     light: float = 0.5
+    grain: float = 1.0
     noise: float = 3.0
 
 
@@ -60,7 +62,7 @@ class Scene:
         palette = _palette(rng)
         kinds = rng.permutation(len(FIELDS))[: objects + 1]  # no two of a scene are of one kind
         side = 2 * style.size
-        self.ground = palette[_texture(rng, int(kinds[0]), side)]
+        self.ground = palette[_texture(rng, int(kinds[0]), side, style.grain)]
         self.pan = _wander(rng, frames, rng.uniform(*style.pan), style.size / 3)
         self.sway = rng.uniform(-4, 4) * np.sin(
             TAU * np.arange(frames) / frames + rng.uniform(0, TAU)
@@ -107,7 +109,7 @@ class _Sprite:
         self.size = style.size
         radius = rng.uniform(*style.radius) * style.size
         side = int(np.ceil(radius * 3))
-        self.pixels = palette[_texture(rng, kind, side)]
+        self.pixels = palette[_texture(rng, kind, side, style.grain)]
         self.alpha = _blob(rng, side, radius)
         self.angle = np.arange(frames) * rng.uniform(*style.spin) * rng.choice([-1, 1])
         phase = TAU * np.arange(frames) / frames * rng.uniform(0.5, 1.5) + rng.uniform(0, TAU)
@@ -174,9 +176,9 @@ def _palette(rng: np.random.Generator) -> np.ndarray:
     )
 
 
-def _texture(rng: np.random.Generator, kind: int, side: int) -> np.ndarray:
+def _texture(rng: np.random.Generator, kind: int, side: int, grain: float) -> np.ndarray:
     """Indices into a palette (side, side) uint8, every one equally often whatever the kind."""
-    y, x = np.mgrid[0:side, 0:side].astype(np.float32)
+    y, x = np.mgrid[0:side, 0:side].astype(np.float32) / grain
     angle = rng.uniform(0, TAU)
     u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
     field = FIELDS[kind](rng, u, v) + 1e-4 * rng.standard_normal((side, side))
@@ -204,24 +206,26 @@ def _dots(rng: np.random.Generator, u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def _clouds(rng: np.random.Generator, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return _noise(rng, u.shape[0], 14) + 0.4 * _noise(rng, u.shape[0], 7)
+    return _noise(rng, u, 14) + 0.4 * _noise(rng, u, 7)
 
 
 def _speckle(rng: np.random.Generator, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return _noise(rng, u.shape[0], 4)
+    return _noise(rng, u, 4)
 
 
 def _wood(rng: np.random.Generator, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return np.sin(TAU * u / 22 + 3 * _noise(rng, u.shape[0], 20)) + 0.3 * _noise(rng, u.shape[0], 5)
+    return np.sin(TAU * u / 22 + 3 * _noise(rng, u, 20)) + 0.3 * _noise(rng, u, 5)
 
 
 FIELDS = (_waves, _fine_waves, _checker, _dots, _clouds, _speckle, _wood)
 
 
-def _noise(rng: np.random.Generator, side: int, period: float) -> np.ndarray:
-    """Smooth noise (side, side) whose features are ``period`` pixels large."""
+def _noise(rng: np.random.Generator, u: np.ndarray, period: float) -> np.ndarray:
+    """Smooth noise, as large as ``u``, whose features are ``period`` of its units large."""
     import cv2
 
+    side = u.shape[0]
+    period *= side / float(np.hypot(u[0, -1] - u[0, 0], u[-1, 0] - u[0, 0]) + 1e-9)
     coarse = rng.standard_normal((int(side / period) + 3,) * 2).astype(np.float32)
     return cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
 

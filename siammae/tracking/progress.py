@@ -75,9 +75,42 @@ def _rich_bar():  # type: ignore[no-untyped-def]
     )
 
     return Progress(
-        TextColumn("  step"),
+        TextColumn(" "),
         MofNCompleteColumn(),
         BarColumn(),
         TextColumn("{task.fields[text]}"),
         TimeRemainingColumn(),
     )
+
+
+class Counter:
+    """Counts what is done of a known number; a callable ``(done, total, name)`` in ``with``.
+
+    Args:
+        unit: what is counted.
+        mode: as for `ProgressBar`.
+    """
+
+    def __init__(self, unit: str, mode: str):
+        if mode == "auto":
+            mode = "rich" if sys.stdout.isatty() else "plain"
+        self.unit, self.mode, self._told = unit, mode, time.monotonic()
+        self._bar = _rich_bar() if mode == "rich" else None
+
+    def __enter__(self) -> "Counter":
+        if self._bar is not None:
+            self._bar.start()
+            self._task = self._bar.add_task("", total=None, text="")
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, done: int, total: int, name: str) -> None:
+        """``done`` of ``total`` are done, the last being ``name``."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, total=total, text=name)
+        elif self.mode == "plain" and (time.monotonic() - self._told >= EVERY or done == total):
+            self._told = time.monotonic()
+            print(f"  {self.unit} {done}/{total}", flush=True)

@@ -1,0 +1,53 @@
+"""Records of runs to one data frame: a row a run, nothing averaged yet."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from siammae.tracking.record import RunRecord, read_runs
+
+
+def load(runs_dir: Path) -> tuple[pd.DataFrame, dict[str, str]]:
+    """All runs of a folder, and folders that are none, with the reason.
+
+    Columns: signature, state, error, created, seed, preset, data, benchmark, benchmark_files,
+    code_version, commit, command, asked (its invocations), a ``metric/<name>`` for each final
+    figure and a ``control/<control>/<name>`` for each figure of a control.
+    """
+    records, skipped = read_runs(runs_dir)
+    rows = []
+    for record in records:
+        try:
+            rows.append(_row(record))
+        except (KeyError, TypeError, AttributeError) as error:
+            skipped[record.signature] = f"no record of a run: {error!r}"
+    return pd.DataFrame(rows), skipped
+
+
+def _row(record: RunRecord) -> dict[str, Any]:
+    provenance, summary, state = record.provenance(), record.summary(), record.state()
+    config, asked = record.config(), record.invocations()
+    benchmark = summary.get("benchmark") or {}
+    name = benchmark.get("name")
+    row = {
+        "signature": record.signature,
+        "state": state["state"] if summary or state["state"] != "finished" else "interrupted",
+        "error": state.get("error"),
+        "created": provenance.get("created", 0.0),
+        "seed": config["seed"],
+        "preset": provenance.get("preset"),
+        "data": provenance.get("data_fingerprint"),
+        "benchmark": name,
+        "benchmark_files": provenance.get("benchmark_fingerprint"),
+        "code_version": provenance.get("code_version"),
+        "commit": (provenance.get("git") or {}).get("commit"),
+        "command": " ".join(asked[-1]["command"]) if asked else None,
+        "asked": asked,
+    }
+    for key, value in (summary.get("metrics") or {}).items():
+        row[f"metric/{key.removeprefix(f'{name}/')}"] = value
+    for control, result in (summary.get("controls") or {}).items():
+        for key, value in result["metrics"].items():
+            row[f"control/{control}/{key}"] = value
+    return row

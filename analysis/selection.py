@@ -1,0 +1,168 @@
+"""Which runs make which table: declared experiments, and multiruns without a declaration."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+SAME = ["preset", "data", "benchmark_files"]  # runs that differ in these never share a table
+SILENT = {"runs_dir", "rerun", "device", "progress", "tracking", "data.root", "data.workers"} | {
+    "benchmark.root",
+    "benchmark.source.root",
+    "log_every",
+    "checkpoint_every",
+    "pictures",
+    "experiments",
+    "sweeps",
+    "preset",
+}
+
+
+@dataclass
+class Declared:
+    """The ``experiment:`` block of a file in ``experiments/``.
+
+    rows: in the table's order, each with ``set`` (the setting), ``label``, ``paper`` (a figure or
+    None) and ``default``.
+    """
+
+    name: str
+    question: str = ""
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    source: str = ""
+    axes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Selected:
+    """The runs of one table, each with its setting.
+
+    runs: rows of the runs' frame with a column ``setting`` (tuple of values, one for each axis).
+    fixed: what was set on the command line, alike for all runs.
+    """
+
+    name: str
+    axes: list[str]
+    runs: pd.DataFrame
+    declared: Declared | None = None
+    fixed: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_declared(folder: Path) -> dict[str, Declared]:
+    """The experiments of a folder by name."""
+    found = {}
+    for path in sorted(folder.glob("*.yaml")):
+        content = yaml.safe_load(path.read_text())
+        block = content["experiment"]
+        axes = list(content.get("hydra", {}).get("sweeper", {}).get("params", {}))
+        found[block["name"]] = Declared(
+            block["name"],
+            block.get("question", ""),
+            block.get("rows", []),
+            block.get("source", ""),
+            [axis for axis in axes if axis != "seed"],
+        )
+    return found
+
+
+def select(runs: pd.DataFrame, declared: dict[str, Declared]) -> list[Selected]:
+    """Tables of the runs: one for each experiment, multirun and kind of data."""
+    tables: list[Selected] = []
+    asked = _asked(runs)
+    for name, part in asked.groupby("experiment", sort=True, dropna=True):
+        known = declared.get(str(name), Declared(str(name)))
+        tables += _split(str(name), part, known.axes or _varied(part), known)
+    for _, part in _by_multirun(asked[asked["experiment"].isna()]):
+        axes = _varied(part)
+        tables += _split("-".join(axes) or "single", part, axes, None)
+    return _numbered(_merged(tables))
+
+
+def _asked(runs: pd.DataFrame) -> pd.DataFrame:
+    """A row for each time a run was asked for."""
+    exploded = runs.explode("asked", ignore_index=True).dropna(subset=["asked"])
+    for key in ("experiment", "id", "overrides"):
+        exploded[key] = [call.get(key) for call in exploded["asked"]]
+    return exploded
+
+
+def _by_multirun(asked: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Invocations of one multirun together; those of single runs in one part."""
+    return [(str(key), part) for key, part in asked.groupby(asked["id"].fillna(""), sort=True)]
+
+
+def _varied(asked: pd.DataFrame) -> list[str]:
+    """Override keys, but for the seed, that take several values."""
+    keys = dict.fromkeys(key for overrides in asked["overrides"] for key in overrides)
+    return [
+        key
+        for key in keys
+        if key not in SILENT | {"seed"}
+        and len({overrides.get(key) for overrides in asked["overrides"]}) > 1
+    ]
+
+
+def _split(
+    name: str, asked: pd.DataFrame, axes: list[str], declared: Declared | None
+) -> list[Selected]:
+    """Parts that may be compared: same preset, files and fixed settings."""
+    asked = asked.copy()
+    asked["setting"] = [
+        tuple(overrides.get(axis, "default") for axis in axes) for overrides in asked["overrides"]
+    ]
+    asked["fixed"] = [
+        tuple(sorted((k, v) for k, v in overrides.items() if k not in SILENT | {"seed", *axes}))
+        for overrides in asked["overrides"]
+    ]
+    parts = []
+    for keys, part in asked.groupby([*SAME, "fixed"], dropna=False, sort=True):
+        parts.append(Selected(name, axes, part, declared, dict(keys[-1])))
+    return parts
+
+
+def _merged(tables: list[Selected]) -> list[Selected]:
+    """Repeated multiruns over the same axes in one table, each run once."""
+    merged: dict[tuple[Any, ...], Selected] = {}
+    for table in tables:
+        same = tuple(str(table.runs[key].iloc[0]) for key in SAME)
+        key = (table.name, tuple(table.axes), tuple(table.fixed.items()), same)
+        if key in merged:
+            merged[key].runs = pd.concat([merged[key].runs, table.runs])
+        else:
+            merged[key] = table
+    for table in merged.values():
+        table.runs = table.runs.drop_duplicates(["signature", "setting"], keep="last")
+        _keep_newest(table)
+    return list(merged.values())
+
+
+def _keep_newest(table: Selected) -> None:
+    """Of runs with the same setting and seed the newest finished one counts; say so."""
+    done = table.runs[table.runs["state"] == "finished"].sort_values("created")
+    old = done[done.duplicated(["setting", "seed"], keep="last")]
+    if len(old):
+        table.notes.append(
+            f"{len(old)} older run(s) of the same setting and seed left out: "
+            + ", ".join(sorted(old["signature"]))
+        )
+        table.runs = table.runs.drop(old.index)
+    versions = done.drop(old.index)["code_version"].dropna().unique()
+    if len(versions) > 1:
+        table.notes.append(
+            f"rows come from {len(versions)} versions of the code: {', '.join(sorted(versions))}"
+        )
+
+
+def _numbered(tables: list[Selected]) -> list[Selected]:
+    """Names apart, where one question has several tables; the newest runs keep the plain name."""
+    tables = sorted(tables, key=lambda t: (t.name, -t.runs["created"].max()))
+    seen: dict[str, int] = {}
+    for table in tables:
+        table.name = table.name.replace("/", "_")
+        seen[table.name] = seen.get(table.name, 0) + 1
+        if seen[table.name] > 1:
+            table.name = f"{table.name}-{seen[table.name]}"
+    return tables

@@ -1,0 +1,171 @@
+"""Runs of a table to its rows: mean and spread over seeds, controls, what was left out."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from selection import Selected
+
+METRICS = ("J&F-Mean", "J-Mean", "F-Mean", "train/loss")
+CONTROLS = {"copy_first_mask": "copy first mask", "untrained_encoder": "untrained encoder"}
+
+
+@dataclass
+class Table:
+    """A table ready to be printed.
+
+    rows: one a setting, in order. Columns: ``label``, ``default``, ``control``, ``n``, ``paper``,
+    ``signatures``, and for each metric ``<metric>`` (mean) and ``<metric>/std`` (NaN for one seed).
+    """
+
+    name: str
+    question: str
+    axes: list[str]
+    rows: pd.DataFrame
+    caption: str
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def objective(self) -> str:
+        """The metric that decides: J&F, or the loss when nothing was measured."""
+        return "J&F-Mean" if self.rows["J&F-Mean"].notna().any() else "train/loss"
+
+    @property
+    def best(self) -> int | None:
+        """Index of the best trained row; None when there is nothing to choose from."""
+        trained = self.rows[~self.rows["control"]][self.objective].dropna()
+        if len(trained) < 2:
+            return None
+        return int(trained.idxmax() if self.objective == "J&F-Mean" else trained.idxmin())
+
+
+def tabulate(selected: Selected, defaults: dict[str, str]) -> Table:
+    """Average over seeds; unfinished and failed runs are counted, never averaged in."""
+    done = selected.runs[selected.runs["state"] == "finished"]
+    rows = [
+        _describe(selected, setting, part, defaults)
+        for setting, part in done.groupby("setting", sort=False)
+    ]
+    rows = _in_order(selected, rows) + _controls(done)
+    frame = pd.DataFrame(rows, columns=_columns())
+    declared = selected.declared
+    notes = [*_left_out(selected.runs), *selected.notes]
+    if declared is not None and declared.source:
+        notes.append(f"paper: {declared.source}")
+    return Table(
+        name=selected.name,
+        question=declared.question if declared else "",
+        axes=selected.axes,
+        rows=frame,
+        caption=_caption(selected, done),
+        notes=notes,
+    )
+
+
+def read_defaults(config: Path) -> dict[str, str]:
+    """The default of each top-level setting and group, as text."""
+    content = yaml.safe_load(config.read_text())
+    defaults = {
+        key: str(value).replace(" ", "") for key, value in content.items() if key != "defaults"
+    }
+    for entry in content["defaults"]:
+        if isinstance(entry, dict):
+            defaults.update({key: str(value) for key, value in entry.items()})
+    return defaults
+
+
+def _columns() -> list[str]:
+    spread = [column for metric in METRICS for column in (metric, f"{metric}/std")]
+    return ["label", "setting", "default", "control", "n", *spread, "paper", "signatures"]
+
+
+def _describe(
+    selected: Selected, setting: tuple[str, ...], runs: pd.DataFrame, defaults: dict[str, str]
+) -> dict[str, Any]:
+    pairs = dict(zip(selected.axes, setting, strict=True))
+    declared = _declared_row(selected, pairs)
+    is_default = bool(pairs) and all(
+        value.replace(" ", "") in (defaults.get(key), "default") for key, value in pairs.items()
+    )
+    label = ", ".join(f"{key}={value}" for key, value in pairs.items())
+    return {
+        "label": declared.get("label") or label or "default settings",
+        "setting": pairs,
+        "default": declared.get("default", is_default),
+        "control": False,
+        "paper": declared.get("paper"),
+        **_moments(runs, {metric: f"metric/{metric}" for metric in METRICS}),
+    }
+
+
+def _moments(runs: pd.DataFrame, columns: dict[str, str]) -> dict[str, Any]:
+    """Mean and unbiased standard deviation over runs; one run has no spread."""
+    figures: dict[str, Any] = {"n": len(runs), "signatures": sorted(runs["signature"])}
+    for metric, column in columns.items():
+        values = pd.to_numeric(runs[column]) if column in runs else pd.Series(dtype=float)
+        figures[metric] = values.mean()
+        figures[f"{metric}/std"] = values.std(ddof=1)
+    return figures
+
+
+def _controls(done: pd.DataFrame) -> list[dict[str, Any]]:
+    """A row for each control; figures that several runs share count once."""
+    rows = []
+    for control, label in CONTROLS.items():
+        columns = {metric: f"control/{control}/{metric}" for metric in METRICS}
+        there = [column for column in columns.values() if column in done]
+        measured = done.dropna(subset=there).drop_duplicates(there) if there else done.iloc[:0]
+        if len(measured):
+            row = {"label": label, "setting": {}, "default": False, "control": True, "paper": None}
+            rows.append({**row, **_moments(measured, columns)})
+    return rows
+
+
+def _declared_row(selected: Selected, pairs: dict[str, str]) -> dict[str, Any]:
+    for row in selected.declared.rows if selected.declared else []:
+        wanted = {key: str(value).replace(" ", "") for key, value in row["set"].items()}
+        if wanted == {key: value.replace(" ", "") for key, value in pairs.items()}:
+            return row
+    return {}
+
+
+def _in_order(selected: Selected, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The declared order; what is not declared follows, by setting."""
+    order = [row.get("label") for row in selected.declared.rows] if selected.declared else []
+
+    def place(row: dict[str, Any]) -> tuple[int, list[tuple[float, str]]]:
+        known = order.index(row["label"]) if row["label"] in order else len(order)
+        return known, [_sortable(value) for value in row["setting"].values()]
+
+    return sorted(rows, key=place)
+
+
+def _sortable(value: str) -> tuple[float, str]:
+    try:
+        return float(value), value
+    except ValueError:
+        return float("inf"), value
+
+
+def _left_out(runs: pd.DataFrame) -> list[str]:
+    """How many runs are not in the figures, by state, with the errors of failed ones."""
+    notes = []
+    for state, part in runs[runs["state"] != "finished"].groupby("state"):
+        notes.append(
+            f"{len(part)} run(s) {state}, not in the figures: " + ", ".join(part["signature"])
+        )
+        for _, run in part.dropna(subset=["error"]).iterrows():
+            notes.append(f"  {run['signature']}: {str(run['error']).strip().splitlines()[-1]}")
+    return notes
+
+
+def _caption(selected: Selected, done: pd.DataFrame) -> str:
+    run = (done if len(done) else selected.runs).iloc[0]
+    fixed = "".join(f", {key}={value}" for key, value in selected.fixed.items())
+    return (
+        f"preset {run['preset']}{fixed}; benchmark {run['benchmark']} ({run['benchmark_files']}), "
+        f"training clips {run['data']}; J&F, J and F in percent; mean ± standard deviation over n "
+        "seeds, of one seed no spread"
+    )

@@ -1,0 +1,99 @@
+"""Score a folder of predicted masks against DAVIS's ground truth.
+
+  python -m siammae.score --gt DAVIS --pred DIR [--year 2017] [--split val] [--csv FILE]
+
+DIR holds SEQUENCE/00000.png with object ids, as the official semi-supervised task wants them.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from siammae.config.errors import DataError, SiammaeError
+from siammae.evaluation.davis_files import DavisFiles, read_ids
+from siammae.evaluation.davis_score import score_sequence, total
+from siammae.evaluation.result import BenchmarkResult
+from siammae.evaluation.show import show_result
+
+
+def score(files: DavisFiles, predictions: Path) -> BenchmarkResult:
+    """Score all sequences of a split.
+
+    Raises:
+        DataError: when a sequence or mask is missing, or does not fit the ground truth.
+    """
+    names = files.sequences()
+    missing = [name for name in names if not (predictions / name).is_dir()]
+    if missing:
+        raise DataError(
+            f"{predictions} lacks {len(missing)} of {len(names)} sequences: "
+            + ", ".join(missing[:5])
+        )
+    rows = []
+    for name in names:
+        truth = [files.read_mask(path) for path in files.masks(name)]
+        predicted = [
+            _read(predictions / name / path.name, files.year, mask.shape)
+            for path, mask in zip(files.masks(name), truth, strict=True)
+        ]
+        rows += score_sequence(name, np.stack(truth), np.stack(predicted))
+    return BenchmarkResult(f"davis{files.year}", "J&F-Mean", total(rows), rows)
+
+
+def _read(path: Path, year: int, shape: tuple[int, ...]) -> np.ndarray:
+    """One predicted mask, as large as the true one."""
+    if not path.is_file():
+        raise DataError(f"{path}: no such mask; every frame of the ground truth needs one")
+    ids = read_ids(path)
+    if ids.shape != shape:
+        raise DataError(f"{path} is {ids.shape}, the true mask {shape} (height, width)")
+    if year == 2016:
+        return (ids > 0).astype(np.uint8)
+    return ids
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--gt", type=Path, required=True, help="root with Annotations/")
+    parser.add_argument("--pred", type=Path, required=True, help="folder of predicted masks")
+    parser.add_argument("--year", type=int, choices=(2016, 2017), default=2017)
+    parser.add_argument("--split", default="val", help="list in ImageSets/YEAR/")
+    parser.add_argument("--resolution", default="480p")
+    parser.add_argument("--csv", type=Path, help="also write the figures of each object here")
+    given = parser.parse_args(arguments)
+    try:
+        files = DavisFiles(given.gt, given.year, given.split, given.resolution)
+        result = score(files, given.pred)
+        show_result(result, f"{given.pred} against {given.gt}")
+        if given.csv:
+            _write_csv(result, given.csv)
+    except SiammaeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _write_csv(result: BenchmarkResult, path: Path) -> None:
+    """A row for each object, and the global one first."""
+    import csv
+
+    heads = ["sequence", "object", *result.metrics]
+    try:
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, heads)
+            writer.writeheader()
+            writer.writerow({"sequence": "global", "object": "", **result.metrics})
+            for row in result.per_object:
+                joint = (row["J-Mean"] + row["F-Mean"]) / 2
+                writer.writerow({**row, "J&F-Mean": joint})
+    except OSError as error:
+        raise DataError(f"--csv {path} cannot be written: {error.strerror}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
