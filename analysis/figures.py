@@ -3,6 +3,9 @@
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
+from matplotlib.patches import Rectangle
 from statistics_table import Table
 
 LINES = {"copy first mask": ("0.45", ":"), "untrained encoder": ("0.25", "--")}
@@ -29,7 +32,7 @@ def draw(table: Table, folder: Path) -> list[Path]:
     _spread(axes, trained, metric, factor)
     _controls(axes, table, metric, factor)
     for bars in axes.containers:
-        if hasattr(bars, "datavalues"):
+        if isinstance(bars, BarContainer):
             axes.bar_label(bars, fmt="%.1f" if factor == 100 else "%.3f", padding=3, fontsize=9)
     axes.set_ylabel("J&F on " + _benchmark(table) if factor == 100 else "training loss")
     axes.set_xlabel(x if x != "label" else "")
@@ -57,9 +60,9 @@ def _axes(table: Table, trained: pd.DataFrame) -> tuple[str, str | None]:
     return table.axes[0], table.axes[1]
 
 
-def _spread(axes: object, trained: pd.DataFrame, metric: str, factor: int) -> None:
+def _spread(axes: Axes, trained: pd.DataFrame, metric: str, factor: int) -> None:
     """Standard deviations as whiskers, where there are several seeds."""
-    bars = [patch for patch in axes.patches if patch.get_height() > 0]  # type: ignore[attr-defined]
+    bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
     spread = dict(
         zip((trained[metric] * factor).round(9), trained[f"{metric}/std"] * factor, strict=True)
     )
@@ -67,15 +70,15 @@ def _spread(axes: object, trained: pd.DataFrame, metric: str, factor: int) -> No
         deviation = spread.get(round(bar.get_height(), 9))
         if deviation is not None and pd.notna(deviation):
             middle = bar.get_x() + bar.get_width() / 2
-            axes.errorbar(middle, bar.get_height(), deviation, color="0.2", capsize=4)  # type: ignore[attr-defined]
+            axes.errorbar(middle, bar.get_height(), deviation, color="0.2", capsize=4)
 
 
-def _controls(axes: object, table: Table, metric: str, factor: int) -> None:
+def _controls(axes: Axes, table: Table, metric: str, factor: int) -> None:
     for _, row in table.rows[table.rows["control"]].iterrows():
         if pd.notna(row[metric]):
             color, dashes = LINES[row["label"]]
             text = f"{row['label']} ({row[metric] * factor:.1f})"
-            axes.axhline(row[metric] * factor, color=color, ls=dashes, lw=1.6, label=text)  # type: ignore[attr-defined]
+            axes.axhline(row[metric] * factor, color=color, ls=dashes, lw=1.6, label=text)
 
 
 def _benchmark(table: Table) -> str:

@@ -1,5 +1,6 @@
 """Which runs make which table: declared experiments, and multiruns without a declaration."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,12 +115,13 @@ def _split(
         tuple(overrides.get(axis, "default") for axis in axes) for overrides in asked["overrides"]
     ]
     asked["fixed"] = [
-        tuple(sorted((k, v) for k, v in overrides.items() if k not in SILENT | {"seed", *axes}))
+        json.dumps({k: v for k, v in overrides.items() if k not in SILENT | {"seed", *axes}})
         for overrides in asked["overrides"]
     ]
     parts = []
-    for keys, part in asked.groupby([*SAME, "fixed"], dropna=False, sort=True):
-        parts.append(Selected(name, axes, part, declared, dict(keys[-1])))
+    for _, part in asked.groupby([*SAME, "fixed"], dropna=False, sort=True):
+        fixed = json.loads(part["fixed"].iloc[0])
+        parts.append(Selected(name, axes, part, declared, fixed))
     return parts
 
 

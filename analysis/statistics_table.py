@@ -38,15 +38,16 @@ class Table:
         trained = self.rows[~self.rows["control"]][self.objective].dropna()
         if len(trained) < 2:
             return None
-        return int(trained.idxmax() if self.objective == "J&F-Mean" else trained.idxmin())
+        best = trained.argmax() if self.objective == "J&F-Mean" else trained.argmin()
+        return int(trained.index[int(best)])
 
 
 def tabulate(selected: Selected, defaults: dict[str, str]) -> Table:
     """Average over seeds; unfinished and failed runs are counted, never averaged in."""
     done = selected.runs[selected.runs["state"] == "finished"]
     rows = [
-        _describe(selected, setting, part, defaults)
-        for setting, part in done.groupby("setting", sort=False)
+        _describe(selected, part["setting"].iloc[0], part, defaults)
+        for _, part in done.groupby("setting", sort=False)
     ]
     rows = _in_order(selected, rows) + _controls(done)
     frame = pd.DataFrame(rows, columns=_columns())

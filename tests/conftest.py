@@ -13,7 +13,7 @@ os.environ["WANDB_ERROR_REPORTING"] = "false"
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder named by SIAMMAE_TEST_DATA, or a skip: real clips are not part of the repository."""
+    """The folder named by SIAMMAE_TEST_DATA, or a skip: real clips are not in the repository."""
     folder = os.environ.get("SIAMMAE_TEST_DATA")
     if not folder:
         pytest.skip("SIAMMAE_TEST_DATA names no folder of real clips")

@@ -59,7 +59,7 @@ class PairAugment:
         flip = bool(rng.random() < self.flip)
         if self.crop_scale is not None:
             for _ in range(10):  # as torchvision: a box that does not fit is drawn again
-                area = height * width * rng.uniform(*self.crop_scale)
+                area = height * width * rng.uniform(self.crop_scale[0], self.crop_scale[1])
                 ratio = np.exp(rng.uniform(*np.log(self.crop_ratio)))
                 w, h = round(np.sqrt(area * ratio)), round(np.sqrt(area / ratio))
                 if 0 < w <= width and 0 < h <= height:

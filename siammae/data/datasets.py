@@ -90,7 +90,7 @@ def _walk(root: Path) -> list[Path]:
 
 def _read_list(path: Path) -> list[Path]:
     """Paths of a list file, in its order, each once."""
-    found = {}
+    found: dict[Path, None] = {}
     for line in path.read_text().splitlines():
         name = _without_columns(line.strip(), path.parent)
         if name and not name.startswith("#"):

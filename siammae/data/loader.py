@@ -106,7 +106,7 @@ class PairDataset(Dataset[Visit]):
 
     def __getitem__(self, visit: int) -> Visit:
         """Read a clip; when it is broken, another in its place."""
-        broken = {}
+        broken: dict[str, str] = {}
         for attempt, clip in enumerate(self._candidates(visit)):
             rng = np.random.default_rng([self.seed, visit, attempt])
             try:

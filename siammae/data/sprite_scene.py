@@ -86,11 +86,11 @@ class Scene:
         mask = np.zeros((size, size), np.uint8)
         for number, sprite in enumerate(self.sprites, start=1):
             pixels, alpha = sprite.draw(t)
-            picture += alpha[..., None] * (pixels - picture)
+            picture = picture + alpha[..., None] * (pixels - picture)
             mask[alpha > 0.5] = number
         picture = self.light.shine(picture, t)
         rng = np.random.default_rng([self.noise_seed, t])
-        picture += rng.standard_normal(picture.shape, np.float32) * self.style.noise
+        picture = picture + rng.standard_normal(picture.shape, np.float32) * self.style.noise
         return np.clip(picture, 0, 255).astype(np.uint8), mask
 
 

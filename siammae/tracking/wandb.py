@@ -100,7 +100,7 @@ class WandbTracker(Tracker):
     def _open(self, mode: str, describe: dict[str, Any]) -> None:
         import wandb
 
-        wanted = {
+        wanted: dict[str, Any] = {
             "init_timeout": self.timeout,
             "silent": True,
             "console": "off",

@@ -1,0 +1,136 @@
+import itertools
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from siammae.config.errors import DataError
+from siammae.data.augment import Crop, PairAugment
+from siammae.data.datasets import Videos
+from siammae.data.loader import PairDataset, first_pairs, make_loader, shrink
+from siammae.data.rotation import NoRotation
+from siammae.data.targets import SingleTarget
+
+
+def dataset(root, seed=0, gap=4, **arguments):
+    source = Videos(str(root), **{"short_side": None, **arguments})
+    return PairDataset(source, SingleTarget(gap), NoRotation(), PairAugment(32), seed)
+
+
+def batches(data, first=0, last=24, workers=0):
+    return list(make_loader(data, 8, first, last, workers))
+
+
+def same(one, other):
+    return all(
+        torch.equal(getattr(one, name), getattr(other, name))
+        for name in ("frames", "size", "flip", "angle", "gap", "clip")
+    )
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_any_number_of_workers_gives_the_same(clips, workers):
+    alone, together = batches(dataset(clips)), batches(dataset(clips), workers=workers)
+    assert len(alone) == len(together) == 6
+    assert all(same(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_a_later_start_goes_on_as_if_there_had_been_no_stop(clips):
+    whole, rest = batches(dataset(clips)), batches(dataset(clips), first=12)
+    assert all(same(a, b) for a, b in zip(whole[3:], rest, strict=True))
+
+
+def test_seeds_differ(clips):
+    assert not any(
+        same(a, b) for a, b in zip(batches(dataset(clips)), batches(dataset(clips, 1)), strict=True)
+    )
+
+
+def test_every_pass_visits_every_clip_once_in_a_new_order(clips):
+    data = dataset(clips)
+    visits = [data[visit].samples[0].clip for visit in range(18)]
+    passes = [visits[:6], visits[6:12], visits[12:]]
+    assert [sorted(one) for one in passes] == [list(range(6))] * 3
+    assert passes[0] != passes[1] or passes[1] != passes[2]
+
+
+def test_both_frames_come_from_the_clip_at_the_gap(clips, read_number):
+    """The numbers in the frames, read back out of uncropped pixels, differ by the gap."""
+
+    class Whole(PairAugment):
+        def draw(self, rng, height, width):
+            return Crop(0, 0, height, width, False)
+
+    source, augment = Videos(str(clips), short_side=None), Whole(32)
+    data = PairDataset(source, SingleTarget([3, 9]), NoRotation(), augment, 0)
+    seen = []
+    for visit in range(12):
+        for sample in data[visit].samples:
+            past, future = (read_number(frame) for frame in sample.frames)
+            assert [future - past] == sample.gap
+            seen.append(future - past)
+    assert set(seen) <= set(range(3, 10))
+    assert len(set(seen)) > 2
+
+
+def test_pairs_of_a_visit_share_the_clip_and_differ_in_place(clips):
+    samples = dataset(clips, repeated_sampling=4)[0].samples
+    assert len(samples) == 4
+    assert len({sample.clip for sample in samples}) == 1
+    assert len({sample.frames.tobytes() for sample in samples}) > 1
+
+
+def test_crops_lie_in_the_corner_of_the_canvas(clips):
+    batch = batches(dataset(clips))[0]
+    assert batch.frames.shape[:2] == (8, 2)
+    assert batch.frames.dtype == torch.uint8
+    for frames, (height, width) in zip(batch.frames, batch.size.tolist(), strict=True):
+        assert not frames[:, height:].any()
+        assert not frames[:, :, width:].any()
+        assert frames[:, :height, :width].any()
+
+
+def test_clips_shorter_than_the_gap_are_counted(clips):
+    batch = batches(dataset(clips, gap=500))[0]
+    assert batch.short == 8
+    assert (batch.gap < 60).all()
+    assert batches(dataset(clips))[0].short == 0
+
+
+@pytest.fixture
+def with_broken(clips, tmp_path):
+    shutil.copytree(clips, tmp_path / "clips")
+    (tmp_path / "clips" / "broken.mp4").write_text("no video")
+    return tmp_path / "clips"
+
+
+def test_a_broken_clip_is_replaced_and_named(with_broken):
+    """Always by the same clip, whatever the number of workers."""
+    alone, together = batches(dataset(with_broken)), batches(dataset(with_broken), workers=2)
+    assert all(same(a, b) for a, b in zip(alone, together, strict=True))
+    assert all(len(batch.clip) == 8 for batch in alone)
+    broken = dict(itertools.chain.from_iterable(batch.broken.items() for batch in alone))
+    assert list(broken) == [str(with_broken / "broken.mp4")]
+    assert "broken.mp4 cannot be decoded" in broken[str(with_broken / "broken.mp4")]
+
+
+def test_nothing_readable_is_an_error_with_the_reason(tmp_path):
+    (tmp_path / "a.mp4").write_text("no video")
+    with pytest.raises(DataError, match=r"no clip could be read: .*a\.mp4 cannot be decoded"):
+        batches(dataset(tmp_path))
+
+
+def test_fixed_pairs_for_pictures(clips):
+    first, second = first_pairs(dataset(clips), 5), first_pairs(dataset(clips), 5)
+    assert len(first.clip) == 6  # whole visits
+    assert same(first, second)
+
+
+def test_large_frames_are_made_smaller_and_small_ones_left():
+    frames = np.random.default_rng(0).integers(0, 255, (2, 90, 120, 3), np.uint8)
+    assert shrink(frames, 45).shape == (2, 45, 60, 3)
+    expected = frames.reshape(2, 45, 2, 60, 2, 3).mean(axis=(2, 4))
+    np.testing.assert_allclose(shrink(frames, 45), expected, atol=1)
+    assert shrink(frames, 90) is frames
+    assert shrink(frames, None) is frames

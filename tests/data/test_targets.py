@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from siammae.data.rotation import NoRotation
+from siammae.data.targets import SingleTarget
+
+
+@given(
+    low=st.integers(1, 60),
+    more=st.integers(0, 60),
+    frames=st.integers(2, 200),
+    seed=st.integers(0, 2**32),
+)
+def test_a_pair_is_inside_the_clip_with_a_gap_in_range(low, more, frames, seed):
+    offsets = SingleTarget([low, low + more]).draw(np.random.default_rng(seed), frames)
+    past, future = offsets.frames
+    assert 0 <= past < future < frames
+    assert future - past <= low + more
+    if not offsets.short:
+        assert future - past >= low
+    else:
+        assert future - past == frames - 1 < low + more
+
+
+@given(gap=st.integers(1, 48), seed=st.integers(0, 1000))
+def test_an_int_is_exactly_that_gap(gap, seed):
+    past, future = SingleTarget(gap).draw(np.random.default_rng(seed), 100).frames
+    assert future - past == gap
+
+
+def test_both_ends_of_the_range_are_drawn_and_all_alike():
+    rng = np.random.default_rng(0)
+    target = SingleTarget([4, 8])
+    gaps = [np.diff(target.draw(rng, 500).frames)[0] for _ in range(5000)]
+    values, counts = np.unique(gaps, return_counts=True)
+    assert values.tolist() == [4, 5, 6, 7, 8]
+    assert counts.min() > 850
+
+
+def test_every_start_that_leaves_room_is_drawn():
+    rng = np.random.default_rng(0)
+    starts = {SingleTarget(4).draw(rng, 10).frames[0] for _ in range(500)}
+    assert starts == set(range(6))
+
+
+@pytest.mark.parametrize("gap", [0, -3, [0, 4], [8, 4]])
+def test_senseless_gaps_are_refused(gap):
+    with pytest.raises(ValueError, match="must be an int >= 1 or"):
+        SingleTarget(gap)
+
+
+def test_no_rotation_is_no_rotation():
+    assert NoRotation().draw(np.random.default_rng(0), 3).tolist() == [0, 0, 0]
