@@ -1,9 +1,12 @@
 """Batches of frame pairs, the same for any number of workers and after any resume."""
 
+import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from multiprocessing import get_all_start_methods, get_context
+from multiprocessing import get_all_start_methods, get_context, parent_process
+from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from typing import Any, NamedTuple
 
@@ -220,6 +223,16 @@ def _in_worker(worker: int) -> None:
     import cv2
 
     cv2.setNumThreads(1)
+    # torch's own watchdog looks at the parent's number, which is the server's here: after a
+    # SIGKILL of the trainer its workers would stay for ever.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def first_pairs(dataset: PairDataset, pairs: int) -> PairBatch:

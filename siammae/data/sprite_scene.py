@@ -29,12 +29,12 @@ class SceneStyle:
     """
 
     size: int = 128
-    radius: tuple[float, float] = (0.13, 0.21)
+    radius: tuple[float, float] = (0.14, 0.22)
     speed: tuple[float, float] = (0.7, 1.6)
     pan: tuple[float, float] = (0.2, 0.7)
     spin: tuple[float, float] = (0.0, 1.2)
     swell: float = 0.15
-    light: float = 0.5
+    light: float = 0.7
     grain: float = 1.0
     noise: float = 3.0
 

@@ -34,12 +34,17 @@ def propagate(
         features: (N, D) for each frame, in order; normalised here.
         grid: rows and columns, N = rows * columns.
         first: soft labels (N, C) of the first frame.
+
+    Raises:
+        ValueError: when a frame's features do not fill the grid.
     """
     start: Context | None = None
     recent: deque[Context] = deque(maxlen=protocol.queue)
     bands: list[Band] = []
     for frame in features:
-        frame = F.normalize(frame.float(), dim=-1)
+        if len(frame) != grid[0] * grid[1]:
+            raise ValueError(f"{len(frame)} patches do not fill a grid of {grid[0]} x {grid[1]}")
+        frame = F.normalize(frame.detach().float(), dim=-1)
         if start is None:
             start = Context(frame, first.to(frame.device, torch.float32))
             bands = make_bands(grid, protocol.radius, protocol.window, frame.device)
@@ -54,23 +59,39 @@ def _vote(
     protocol: Propagation, query: Tensor, first: Context, recent: list[Context], bands: list["Band"]
 ) -> Tensor:
     """Labels (N, C) of one frame."""
-    windowed = [first, *recent] if protocol.window_first else recent
-    whole = [] if protocol.window_first else [first]
     votes = []
     for band in bands:
-        rows = query[band.queries]
-        scores, labels = [], []
-        for context in whole:
-            scores.append(rows @ context.features.T)
-            labels.append(context.labels)
-        for context in windowed:
-            near = rows @ context.features[band.keys].T
-            scores.append(near.masked_fill_(band.outside, -torch.inf))
-            labels.append(context.labels[band.keys])
-        cosines, index = largest(torch.cat(scores, 1), protocol.top_k)
+        near = [Context(*(part[band.keys] for part in context)) for context in recent]
+        if protocol.window_first:
+            contexts = [Context(*(part[band.keys] for part in first)), *near]
+        else:
+            contexts = [first, *near]
+        scores = _scores(query[band.queries], contexts, band, protocol.window_first)
+        cosines, index = largest(scores, protocol.top_k)
         weights = (cosines / protocol.temperature).softmax(dim=1)  # -inf, outside, weighs nothing
-        votes.append((weights.unsqueeze(-1) * torch.cat(labels)[index]).sum(dim=1))
+        labels = torch.cat([context.labels for context in contexts])
+        labels = F.pad(labels, (0, 0, 0, scores.shape[1] - len(labels)))
+        votes.append((weights.unsqueeze(-1) * labels[index]).sum(dim=1))
     return torch.cat(votes)
+
+
+def _scores(queries: Tensor, contexts: list[Context], band: "Band", window_first: bool) -> Tensor:
+    """Cosines (Q, K) to all keys of all contexts, -inf outside the window.
+
+    K is filled up with -inf to whole blocks. The products are written where they belong: joining
+    them afterwards would move as much memory as the choice of the k largest.
+    """
+    count = sum(len(context.features) for context in contexts)
+    scores = queries.new_empty(len(queries), count + -count % BLOCK)
+    scores[:, count:] = -torch.inf
+    start = 0
+    for number, context in enumerate(contexts):
+        part = scores[:, start : start + len(context.features)]
+        torch.mm(queries, context.features.T, out=part)
+        if number > 0 or window_first:
+            part.masked_fill_(band.outside, -torch.inf)
+        start += len(context.features)
+    return scores
 
 
 class Band(NamedTuple):
@@ -112,15 +133,15 @@ def make_bands(
 def largest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k largest of each row (Q, K) and where they are; all of them when there are fewer.
 
-    For long rows in two exact passes: the k largest values lie in the k blocks with the largest
-    maxima.
+    Long rows of whole blocks in two exact passes: the k largest values lie in the k blocks with the
+    largest maxima.
     """
     rows, length = scores.shape
-    if length <= 8 * k * BLOCK:
+    if length <= 8 * k * BLOCK or length % BLOCK:
         values, index = scores.topk(min(k, length), dim=1)
         return values, index
-    padded = F.pad(scores, (0, -length % BLOCK), value=-torch.inf).view(rows, -1, BLOCK)
-    blocks = padded.amax(dim=2).topk(k, dim=1).indices  # (Q, k)
-    candidates = padded.gather(1, blocks.unsqueeze(2).expand(-1, -1, BLOCK)).flatten(1)
+    parted = scores.view(rows, -1, BLOCK)
+    blocks = parted.amax(dim=2).topk(k, dim=1).indices  # (Q, k)
+    candidates = parted.gather(1, blocks.unsqueeze(2).expand(-1, -1, BLOCK)).flatten(1)
     values, place = candidates.topk(k, dim=1)
     return values, blocks.gather(1, place // BLOCK) * BLOCK + place % BLOCK

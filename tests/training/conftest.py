@@ -1,0 +1,70 @@
+"""Runs of the real entry point at the smallest size."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TINY = [
+    "encoder.width=32",
+    "encoder.depth=1",
+    "encoder.heads=2",
+    "decoder.width=32",
+    "decoder.depth=1",
+    "decoder.heads=2",
+    "decoder.dropout=0.1",  # so that the generator's state matters to a resumed run
+    "image_size=32",
+    "mask_ratio=0.75",
+    "batch_size=8",
+    "data.clips=3",
+    "data.frames=12",
+    "frame_gap=4",
+    "schedule.steps=12",
+    "schedule.warmup_steps=2",
+    "benchmark=none",
+    "tracking=none",
+    "checkpoint_every=3",
+    "log_every=2",
+    "pictures=1",
+    "device=cpu",
+    "precision=fp32",
+]
+
+
+class Runner:
+    """Starts ``python -m siammae.train`` in a folder of its own, on a shared data set."""
+
+    def __init__(self, data: Path):
+        self.data = data
+
+    def __call__(
+        self, folder: Path, *overrides: str, script: str | None = None, **environment: str
+    ):
+        start = ["-m", "siammae.train"] if script is None else ["-c", script]
+        tiny = [line for line in TINY if line.split("=")[0] not in _keys(overrides)]
+        command = [sys.executable, *start, *tiny, f"data.root={self.data}", *overrides]
+        env = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+        return subprocess.run(
+            command, cwd=folder, env=env, capture_output=True, text=True, timeout=200
+        )
+
+
+def _keys(overrides):
+    return {override.split("=")[0] for override in overrides}
+
+
+@pytest.fixture(scope="session")
+def train(tmp_path_factory) -> Runner:
+    return Runner(tmp_path_factory.mktemp("sprites"))
+
+
+@pytest.fixture
+def only_run():
+    def find(folder: Path) -> Path:
+        runs = [path for path in (folder / "runs").iterdir() if not path.name.startswith(".")]
+        assert len(runs) == 1
+        return runs[0]
+
+    return find
