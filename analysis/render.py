@@ -6,6 +6,8 @@ from collections.abc import Callable
 import pandas as pd
 from statistics_table import Table
 
+from siammae.tracking.progress import console
+
 HEADS = {"J&F-Mean": "J&F", "J-Mean": "J", "F-Mean": "F", "train/loss": "loss"}
 Style = Callable[[str], str]
 
@@ -102,7 +104,6 @@ def sidecar(table: Table, runs: pd.DataFrame) -> str:
 
 def show(table: Table) -> None:
     """Print with rich, whole, whatever the width of the terminal."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table as RichTable
 
@@ -112,9 +113,9 @@ def show(table: Table) -> None:
         shown.add_column(head, justify="left" if i == 0 else "right", no_wrap=i > 0)
     for line, control in zip(lines, table.rows["control"], strict=True):
         shown.add_row(*line, style="dim" if control else None)
-    console = Console()
+    out = console()
     if table.question:
-        console.print(escape(table.question))
-    console.print(shown)
+        out.print(escape(table.question))
+    out.print(shown)
     for note in table.notes:
-        console.print(f"[dim]{escape(note)}[/dim]")
+        out.print(f"[dim]{escape(note)}[/dim]")

@@ -16,6 +16,7 @@ from siammae.config.groups import build_group
 from siammae.config.launch import CONFIGS, run
 from siammae.evaluation.result import BenchmarkResult
 from siammae.evaluation.show import show_result
+from siammae.tracking.progress import Counter
 from siammae.tracking.record import write_atomic
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def job(config: DictConfig) -> float:
 
     device = choose_device(config.device)
     fast_matmul(device)
-    with sequences_told(config.progress) as told:
+    with Counter("sequences", config.progress) as told:
         result = measure(benchmark, encoder.to(device), device, told=told)
     show_result(result, f"{config.checkpoint} on {result.name}")
     if config.out is not None:
@@ -68,13 +69,6 @@ def load_encoder(path: Path) -> "Encoder":
         record = RunRecord(path.absolute().parent.parent)
         return encoder_from_state(load_checked(path)["model"], record.config(), path)
     return import_encoder(path)
-
-
-def sequences_told(mode: str):  # type: ignore[no-untyped-def]
-    """A context that shows how many sequences are done."""
-    from siammae.tracking.progress import Counter
-
-    return Counter("sequences", mode)
 
 
 def write_result(result: BenchmarkResult, folder: Path) -> None:

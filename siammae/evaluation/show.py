@@ -1,11 +1,11 @@
 """A benchmark's result on the terminal."""
 
 from siammae.evaluation.result import BenchmarkResult
+from siammae.tracking.progress import console
 
 
 def show_result(result: BenchmarkResult, title: str) -> None:
     """The global figures, the figures of each object, and the protocol."""
-    from rich.console import Console
     from rich.table import Table
 
     heads = list(result.metrics)
@@ -13,21 +13,21 @@ def show_result(result: BenchmarkResult, title: str) -> None:
     table.add_column("sequence")
     table.add_column("object", justify="right")
     for head in heads:
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="right", no_wrap=True)
     for row in result.per_object:
         figures = [f"{row[head]:.3f}" if head in row else "" for head in heads]
         table.add_row(str(row["sequence"]), str(row["object"]), *figures)
     table.add_section()
     mean = [f"[bold]{result.metrics[head]:.3f}[/bold]" for head in heads]
     table.add_row("[bold]all objects[/bold]", str(len(result.per_object)), *mean)
-    console = Console()
-    console.print(table)
+    out = console()
+    out.print(table)
     if result.settings:
         settings = ", ".join(f"{key} {value}" for key, value in result.settings.items())
-        console.print(f"[dim]{settings}[/dim]")
+        out.print(f"[dim]{settings}[/dim]")
     measured, official = result.settings.get("sequences"), result.settings.get("official_sequences")
     if official is not None and measured != official:
-        console.print(
+        out.print(
             f"[yellow]{measured} sequences, not the official {official}: "
             "not comparable with published figures[/yellow]"
         )

@@ -3,8 +3,21 @@
 import sys
 import time
 from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
 
 EVERY = 10.0  # seconds between two plain lines
+WIDTH = 120  # columns of tables where no terminal tells
+
+
+def console() -> "Console":
+    """Where tables are printed: as wide as the terminal, and wide enough in a file or a pipe."""
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=WIDTH)
 
 
 class ProgressBar:
@@ -65,7 +78,7 @@ class ProgressBar:
         print(f"  step {self.step}/{self.steps}  {self._text()}  {left:.0f} s left", flush=True)
 
 
-def _rich_bar():  # type: ignore[no-untyped-def]
+def _rich_bar() -> "Progress":
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,

@@ -1,0 +1,57 @@
+"""Bad settings through the real entry point: one clear error, nothing built, exit code 2."""
+
+import subprocess
+import sys
+
+import pytest
+
+CASES = {
+    "mask_ratio=1.5": "mask_ratio=1.5: should be less than 1",
+    "mask_ratio=0": "mask_ratio=0",
+    "mask_ratio=abc": "mask_ratio='abc': should be a valid number",
+    "mask_ratio=0.99": "mask_ratio=0.99 leaves no patch visible of 25",
+    "frame_gap=0": "frame_gap: an int >= 1, or [lo, hi]",
+    "frame_gap=-4": "frame_gap: an int >= 1, or [lo, hi]",
+    "frame_gap=[48,4]": "frame_gap=[48,4] is reversed; write frame_gap=[4,48]",
+    "image_size=65": "image_size=65 is not a multiple of encoder.patch_size=8; the nearest",
+    "decoder=cros": "decoder=cros: no such option (did you mean 'cross'?)",
+    "mask_raito=0.5": "Did you mean: 'mask_ratio'?",
+    "decoder.widht=64": "Did you mean: 'width'?",
+    "+decoder.dropuot=0.1": "decoder.dropuot: no such key (did you mean 'dropout'?)",
+    "+optim.weight_decya=0.1": "optim.weight_decya: no such key (did you mean 'weight_decay'?)",
+    "decoder.norm=middle": "decoder: norm 'middle' is neither 'pre' nor 'post'",
+    "decoder.heads=7": "width 128 is not a multiple of heads 7",
+    "batch_size=63": "batch_size=63 is not a multiple of",
+    "schedule.epochs=3": "give steps or epochs",
+    "schedule.warmup_steps=500": "warmup_steps=500 leaves nothing of steps=500",
+    "data=videos": "data.root must be given",
+    "data=videos data.root=gone": "data.root=gone: no such folder or list file",
+    "data=videos data.root=.": "holds no video",
+    "device=cuda:99": "device=cuda:99 is not on this machine",
+    "runs_dir=/dev/null/runs": "runs_dir=/dev/null/runs cannot be written",
+    "benchmark=davis2017": "no such folder; a DAVIS root holds",
+    "benchmark.propagation.top_k=0": "propagation needs top_k >= 1",
+}
+
+
+@pytest.mark.parametrize("arguments", CASES)
+def test_one_clear_error(arguments, tmp_path):
+    (tmp_path / "empty").mkdir()
+    command = [sys.executable, "-m", "siammae.train", *arguments.split(), "tracking=none"]
+    if "data=videos" not in arguments:
+        command += ["data.clips=1", "data.frames=4"]
+    done = subprocess.run(
+        command, cwd=tmp_path / "empty", capture_output=True, text=True, timeout=100
+    )
+    told = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.returncode == 2, done.stderr
+    assert len(told) == 1, done.stderr
+    assert CASES[arguments] in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_several_errors_are_told_at_once(tmp_path):
+    command = [sys.executable, "-m", "siammae.train", "seed=-1", "mask_ratio=2"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert "seed=-1" in done.stderr
+    assert "mask_ratio=2" in done.stderr

@@ -1,0 +1,162 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from siammae.config.errors import DataError
+from siammae.evaluation.benchmarks.davis import Davis
+from siammae.evaluation.davis_files import read_ids
+from siammae.evaluation.protocol import Propagation
+from siammae.score import main as score_main
+
+
+class Colours:
+    """An encoder that needs no training on squares of one colour: a patch's mean pixel."""
+
+    patch_size = 4
+    device = torch.device("cpu")
+
+    def __init__(self):
+        self.sizes = []
+
+    def __call__(self, images):
+        self.sizes.append(tuple(images.shape[-2:]))
+        return torch.nn.functional.avg_pool2d(images, 4).flatten(2).transpose(1, 2)
+
+
+PROTOCOL = Propagation(top_k=3, queue=2, radius=4, temperature=0.05)
+
+
+def test_perfect_features_follow_the_objects(davis2017):
+    result = Davis(str(davis2017), PROTOCOL).evaluate(Colours())
+    assert result.name == "davis2017"
+    assert len(result.per_object) == 4
+    assert result.metrics["J-Mean"] > 0.8
+    assert result.value == result.metrics["J&F-Mean"]
+    assert result.settings["sequences"] == 2
+    assert result.settings["official_sequences"] == 30
+    assert result.settings["top_k"] == 3
+
+
+def test_copying_the_first_mask_is_worse(davis2017):
+    benchmark = Davis(str(davis2017), PROTOCOL)
+    control = benchmark.copy_first_mask()
+    assert control.value < benchmark.evaluate(Colours()).value - 0.1
+    first, third = (np.zeros(56, bool) for _ in range(2))
+    first[8:24], third[14:30] = True, True
+    overlap = [(16 - 2 * t) / (16 + 2 * t) for t in (1, 2, 3)]
+    assert control.per_object[0]["J-Mean"] == pytest.approx(np.mean(overlap))
+
+
+def test_2016_has_one_object(davis2016):
+    result = Davis(str(davis2016), PROTOCOL, year=2016).evaluate(Colours())
+    assert [(row["sequence"], row["object"]) for row in result.per_object] == [
+        ("walk", 1),
+        ("run", 1),
+    ]
+    assert result.metrics["J-Mean"] > 0.8
+
+
+@pytest.mark.parametrize(
+    ("input_size", "seen"),
+    [(None, (48, 56)), (96, (96, 112)), ([40, 80], (40, 80)), (51, (52, 60))],
+)
+def test_input_sizes_are_multiples_of_the_patch(davis2017, input_size, seen):
+    features = Colours()
+    result = Davis(str(davis2017), PROTOCOL, input_size=input_size).evaluate(features)
+    assert features.sizes[0] == seen
+    assert result.metrics["J-Mean"] > 0.6  # scored at the masks' own size whatever the input's
+
+
+def test_saved_masks_score_the_same_by_the_command(davis2017, tmp_path, capsys):
+    saved = tmp_path / "masks"
+    result = Davis(str(davis2017), PROTOCOL, save_masks=str(saved)).evaluate(Colours())
+    assert Image.open(saved / "walk" / "00000.png").mode == "P"
+    table = tmp_path / "scores.csv"
+    code = score_main(["--gt", str(davis2017), "--pred", str(saved), "--csv", str(table)])
+    assert code == 0
+    assert "J&F-Mean" in capsys.readouterr().out
+    lines = table.read_text().splitlines()
+    assert lines[0].startswith("sequence,object,J&F-Mean,J-Mean,J-Recall,J-Decay,F-Mean")
+    assert float(lines[1].split(",")[2]) == pytest.approx(result.value, abs=1e-12)
+    assert len(lines) == 1 + 1 + 4
+
+
+def test_ground_truth_scores_one(davis2017, davis2016, capsys):
+    for root, year in ((davis2017, "2017"), (davis2016, "2016")):
+        code = score_main(
+            ["--gt", str(root), "--pred", str(root / "Annotations/480p"), "--year", year]
+        )
+        assert code == 0
+        assert "1.000" in capsys.readouterr().out
+
+
+def expect_error(arguments, capsys, *words):
+    assert score_main([str(argument) for argument in arguments]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: ")
+    assert len(told.splitlines()) == 1
+    assert all(word in told for word in words), told
+
+
+def test_bad_predictions_are_named(davis2017, tmp_path, capsys):
+    gt = davis2017 / "Annotations/480p"
+    pred = tmp_path / "pred"
+    base = ["--gt", davis2017, "--pred", pred]
+    expect_error(base, capsys, "lacks 2 of 2 sequences", "walk")
+    for name in ("walk", "run"):
+        (pred / name).mkdir(parents=True)
+        for path in (gt / name).iterdir():
+            (pred / name / path.name).write_bytes(path.read_bytes())
+    broken = pred / "walk" / "00002.png"
+    Image.open(broken).convert("RGB").save(broken)
+    expect_error(base, capsys, "00002.png has mode RGB")
+    Image.fromarray(np.zeros((5, 5), np.uint8)).save(broken)
+    expect_error(base, capsys, "00002.png is (5, 5), the true mask (48, 56)")
+    broken.write_bytes(b"")
+    expect_error(base, capsys, "00002.png cannot be read as an image")
+    broken.unlink()
+    expect_error(base, capsys, "00002.png: no such mask")
+    expect_error(["--gt", tmp_path / "none", "--pred", pred], capsys, "no such folder")
+
+
+def test_a_listed_sequence_that_is_missing_is_named(davis2017):
+    with (davis2017 / "ImageSets/2017/val.txt").open("a") as file:
+        file.write("jump\n")
+    with pytest.raises(
+        DataError, match=r"lacks 1 of the 3 sequences of ImageSets/2017/val\.txt: jump"
+    ):
+        Davis(str(davis2017), PROTOCOL).prepare()
+
+
+def test_without_a_list_the_folders_count(davis2017):
+    (davis2017 / "ImageSets/2017/val.txt").unlink()
+    assert Davis(str(davis2017), PROTOCOL).files.sequences() == ["run", "walk"]
+
+
+def test_frames_and_masks_must_fit(davis2017):
+    Image.fromarray(np.zeros((10, 10, 3), np.uint8)).save(
+        davis2017 / "JPEGImages/480p/walk/00000.jpg"
+    )
+    with pytest.raises(DataError, match="differ in size"):
+        Davis(str(davis2017), PROTOCOL).evaluate(Colours())
+    (davis2017 / "JPEGImages/480p/run/00004.jpg").unlink()
+    (davis2017 / "ImageSets/2017/val.txt").write_text("run\n")
+    with pytest.raises(DataError, match="run has 4 frames but 5 masks"):
+        Davis(str(davis2017), PROTOCOL).evaluate(Colours())
+
+
+def test_fingerprint_follows_the_masks(davis2017):
+    benchmark = Davis(str(davis2017), PROTOCOL)
+    before = benchmark.fingerprint()
+    assert before == Davis(str(davis2017), Propagation()).fingerprint()
+    (davis2017 / "ImageSets/2017/val.txt").write_text("walk\n")
+    assert benchmark.fingerprint() != before
+
+
+def test_real_davis_masks(real_data):
+    benchmark = Davis(str(real_data / "davis2016" / "DAVIS"), Propagation(), year=2016)
+    names = benchmark.files.sequences()
+    assert len(names) == 10
+    assert set(np.unique(benchmark.files.read_mask(benchmark.files.masks(names[0])[0]))) == {0, 1}
+    assert set(np.unique(read_ids(benchmark.files.masks(names[0])[0]))) == {0, 255}

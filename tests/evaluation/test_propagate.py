@@ -1,0 +1,115 @@
+"""Against a plain version: the whole matrix, a mask, a sort, a loop over queries."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from siammae.evaluation.propagate import BLOCK, largest, make_bands, propagate
+from siammae.evaluation.protocol import Propagation
+
+
+def brute_force(protocol, features, grid, first):
+    """The definition, in float64, one query at a time."""
+    rows, columns = grid
+    place = [(i // columns, i % columns) for i in range(rows * columns)]
+    features = [F.normalize(frame.double(), dim=-1) for frame in features]
+    labels = [first.double()]
+    for t in range(1, len(features)):
+        recent = range(max(1, t - protocol.queue), t) if protocol.queue else []
+        contexts = [0, *recent]
+        result = []
+        for query, (y, x) in enumerate(place):
+            votes = []
+            for context in contexts:
+                for key, (v, u) in enumerate(place):
+                    dy, dx = abs(y - v), abs(x - u)
+                    if protocol.window == "disc":
+                        inside = dy**2 + dx**2 < protocol.radius**2
+                    else:
+                        inside = max(dy, dx) <= protocol.radius
+                    if inside or (context == 0 and not protocol.window_first):
+                        cosine = float(features[t][query] @ features[context][key])
+                        votes.append((cosine, labels[context][key]))
+            votes.sort(key=lambda vote: -vote[0])
+            best = votes[: protocol.top_k]
+            weights = torch.tensor([c / protocol.temperature for c, _ in best]).double().softmax(0)
+            result.append(sum(w * label for w, (_, label) in zip(weights, best, strict=True)))
+        labels.append(torch.stack(result))
+    return torch.stack(labels)
+
+
+@given(
+    rows=st.integers(1, 8),
+    columns=st.integers(1, 6),
+    frames=st.integers(2, 4),
+    top_k=st.integers(1, 30),
+    queue=st.integers(0, 3),
+    radius=st.sampled_from([0.5, 1, 1.5, 2, 3, 20]),
+    window=st.sampled_from(["disc", "square"]),
+    window_first=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=40, deadline=None)
+def test_equal_to_the_definition(
+    rows, columns, frames, top_k, queue, radius, window, window_first, seed
+):
+    generator = torch.Generator().manual_seed(seed)
+    features = torch.randn(frames, rows * columns, 8, generator=generator)
+    first = torch.rand(rows * columns, 3, generator=generator)
+    protocol = Propagation(top_k, queue, radius, 0.2, window, window_first)
+    ours = torch.stack(list(propagate(protocol, features, (rows, columns), first)))
+    expected = brute_force(protocol, features, (rows, columns), first)
+    torch.testing.assert_close(ours.double(), expected, atol=1e-5, rtol=0)
+
+
+@given(
+    length=st.integers(1, 3000), k=st.integers(1, 5), seed=st.integers(0, 100), ties=st.booleans()
+)
+@settings(max_examples=40, deadline=None)
+def test_two_passes_find_the_largest(length, k, seed, ties):
+    scores = torch.randn(4, length, generator=torch.Generator().manual_seed(seed))
+    scores = scores.round() if ties else scores
+    values, index = largest(scores, k)
+    expected = scores.sort(dim=1, descending=True).values[:, :k]
+    assert torch.equal(values, expected)
+    assert torch.equal(scores.gather(1, index), values)
+    assert all(len(set(row)) == len(row) for row in index.tolist())
+
+
+def test_long_rows_take_the_second_path():
+    scores = torch.randn(3, 8 * 2 * BLOCK + 77)
+    values, _ = largest(scores, 2)
+    assert torch.equal(values, scores.topk(2).values)
+
+
+def test_a_label_follows_its_patch():
+    """A feature that moves one patch a frame takes its label along."""
+    grid, frames = (4, 7), 5
+    features = torch.zeros(frames, 28, 5)
+    features[..., 0] = 1.0
+    for t in range(frames):
+        features[t, 7 + t] = torch.tensor([0.0, 5.0, 0, 0, 0])
+    first = torch.zeros(28, 2)
+    first[:, 0] = 1
+    first[7] = torch.tensor([0.0, 1.0])
+    labels = list(propagate(Propagation(1, 2, 2.5, 0.1), features, grid, first))
+    for t in range(frames):
+        assert labels[t].argmax(1).nonzero().flatten().tolist() == [7 + t]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (6, 5), (13, 4), (30, 55)])
+def test_bands_cover_every_query_once(shape):
+    bands = make_bands(shape, 3, "disc", torch.device("cpu"))
+    covered = [i for band in bands for i in range(band.queries.start, band.queries.stop)]
+    assert covered == list(range(shape[0] * shape[1]))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"top_k": 0}, {"queue": -1}, {"radius": 0}, {"temperature": 0.0}, {"window": "round"}],
+)
+def test_senseless_numbers_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Propagation(**wrong)

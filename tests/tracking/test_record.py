@@ -1,0 +1,141 @@
+import json
+import multiprocessing
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from siammae.config.errors import ConfigError
+from siammae.tracking.record import Invocation, RunRecord, read_runs, write_atomic
+from siammae.tracking.signature import VOLATILE, signature
+
+CONFIG = {"mask_ratio": 0.9, "seed": 0, "data": {"root": "x", "workers": 1, "repeated_sampling": 2}}
+
+
+@pytest.fixture
+def record(tmp_path):
+    made = RunRecord(tmp_path / "runs" / "abc")
+    made.create(CONFIG)
+    return made
+
+
+def test_what_is_written_is_read(record):
+    record.set_state("running", step=3, steps=9)
+    record.note_invocation(Invocation("m1", ["x"], None, {"mask_ratio": "0.9"}, "demo", 0))
+    record.log_metrics({"step": 1, "train/loss": 0.5})
+    record.write_summary({"objective": {"value": 1.0}})
+    again = RunRecord(record.folder)
+    assert again.config() == CONFIG
+    assert again.state()["step"] == 3
+    assert again.invocations()[0]["overrides"] == {"mask_ratio": "0.9"}
+    assert again.metrics() == [{"step": 1, "train/loss": 0.5}]
+    assert not again.is_finished()
+    record.set_state("finished")
+    assert again.is_finished()
+
+
+def test_running_without_an_owner_is_interrupted(record):
+    with record.claim():
+        record.set_state("running")
+        assert RunRecord(record.folder).state()["state"] == "running"
+    assert RunRecord(record.folder).state()["state"] == "interrupted"
+
+
+def test_a_torn_line_is_passed_over_and_written_past(record):
+    record.log_metrics({"step": 1})
+    with (record.folder / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 2, "tr')
+    assert record.metrics() == [{"step": 1}]
+    record.log_metrics({"step": 3})
+    assert record.metrics() == [{"step": 1}, {"step": 3}]
+
+
+def test_rows_past_a_checkpoint_are_dropped(record):
+    for step in (10, 20, 30):
+        record.log_metrics({"step": step})
+    record.drop_metrics_after(20)
+    assert [row["step"] for row in record.metrics()] == [10, 20]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"runs_dir=.*file cannot be written"):
+        RunRecord(tmp_path / "file" / "abc").create(CONFIG)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomic(path, "old")
+    monkeypatch.setattr(os, "fsync", lambda number: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        write_atomic(path, "new")
+    assert path.read_text() == "old"
+
+
+def _hold(folder, held, leave):
+    with RunRecord(folder).claim():
+        held.set()
+        leave.wait(30)
+
+
+def test_one_owner_at_a_time(record):
+    context = multiprocessing.get_context("spawn")
+    held, leave = context.Event(), context.Event()
+    process = context.Process(target=_hold, args=(record.folder, held, leave))
+    process.start()
+    assert held.wait(30)
+    with (
+        pytest.raises(ConfigError, match="abc is being trained by another process"),
+        record.claim(),
+    ):
+        pass
+    process.kill()
+    process.join()
+    with record.claim():
+        pass
+
+
+def test_unknown_folders_are_skipped_and_named(record, tmp_path):
+    runs = tmp_path / "runs"
+    (runs / "holiday pictures").mkdir()
+    (runs / "damaged").mkdir()
+    (runs / "damaged" / "config.yaml").write_text("a: [")
+    (runs / "odd").mkdir()
+    write_atomic(runs / "odd" / "config.yaml", "a: 1")
+    write_atomic(runs / "odd" / "summary.json", json.dumps([1]))
+    (runs / ".controls").mkdir()
+    records, skipped = read_runs(runs)
+    assert [found.signature for found in records] == ["abc"]
+    assert sorted(skipped) == ["damaged", "holiday pictures", "odd"]
+    assert read_runs(tmp_path / "none") == ([], {})
+
+
+def test_signature_ignores_what_cannot_change_a_result():
+    full = {**CONFIG, "device": "cpu", "tracking": {"mode": "auto"}, "experiment": None}
+    base = signature(full, {"data": "1"})
+    assert len(base) == 10
+    changed = {**full, "device": "cuda", "tracking": None, "experiment": {"name": "x"}}
+    changed["data"] = {**CONFIG["data"], "root": "elsewhere", "workers": 9}
+    assert signature(changed, {"data": "1"}) == base
+    assert {"device", "data.root", "runs_dir", "tracking"} <= set(VOLATILE)
+
+
+@pytest.mark.parametrize(
+    ("change", "prints"),
+    [
+        ({"mask_ratio": 0.95}, {"data": "1"}),
+        ({"seed": 1}, {"data": "1"}),
+        ({"data": {"root": "x", "workers": 1, "repeated_sampling": 4}}, {"data": "1"}),
+        ({}, {"data": "2"}),
+    ],
+)
+def test_signature_follows_everything_else(change, prints):
+    assert signature({**CONFIG, **change}, prints) != signature(CONFIG, {"data": "1"})
+
+
+@given(st.dictionaries(st.text(max_size=5), st.integers() | st.floats(allow_nan=False), max_size=5))
+def test_order_of_keys_and_kind_of_whole_numbers_do_not_matter(content):
+    backward = {key: content[key] for key in reversed(content)}
+    as_float = {k: float(v) if float(v) == v else v for k, v in backward.items()}
+    assert signature(content, {}) == signature(backward, {}) == signature(as_float, {})
