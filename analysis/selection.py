@@ -96,14 +96,13 @@ def _by_multirun(asked: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 
 def _varied(asked: pd.DataFrame) -> list[str]:
-    """Override keys, but for the seed, that take several values."""
+    """What the command swept; of single runs the keys that take several values. Not the seed."""
     keys = dict.fromkeys(key for overrides in asked["overrides"] for key in overrides)
-    return [
-        key
-        for key in keys
-        if key not in SILENT | {"seed"}
-        and len({overrides.get(key) for overrides in asked["overrides"]}) > 1
-    ]
+    axes = {axis for call in asked["asked"] for axis in call.get("axes") or []}
+    if not axes:
+        values = {key: {overrides.get(key) for overrides in asked["overrides"]} for key in keys}
+        axes = {key for key, taken in values.items() if len(taken) > 1}
+    return [key for key in keys if key in axes and key not in SILENT | {"seed"}]
 
 
 def _split(

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from siammae.config.errors import DataError, SiammaeError
-from siammae.evaluation.davis_files import DavisFiles, read_ids
+from siammae.evaluation.davis_files import DavisFiles
 from siammae.evaluation.davis_score import score_sequence, total
 from siammae.evaluation.result import BenchmarkResult
 from siammae.evaluation.show import show_result
@@ -33,24 +33,22 @@ def score(files: DavisFiles, predictions: Path) -> BenchmarkResult:
         )
     rows = []
     for name in names:
-        truth = [files.read_mask(path) for path in files.masks(name)]
-        predicted = [
-            _read(predictions / name / path.name, files.year, mask.shape)
-            for path, mask in zip(files.masks(name), truth, strict=True)
-        ]
+        paths = files.masks(name)
+        truth = [files.read_mask(path) for path in paths]
+        predicted = [np.zeros_like(mask) for mask in truth]
+        for t in range(1, len(paths) - 1):  # first and last are not scored and need not be there
+            predicted[t] = _read(predictions / name / paths[t].name, files, truth[t].shape)
         rows += score_sequence(name, np.stack(truth), np.stack(predicted))
     return BenchmarkResult(f"davis{files.year}", "J&F-Mean", total(rows), rows)
 
 
-def _read(path: Path, year: int, shape: tuple[int, ...]) -> np.ndarray:
+def _read(path: Path, files: DavisFiles, shape: tuple[int, ...]) -> np.ndarray:
     """One predicted mask, as large as the true one."""
     if not path.is_file():
-        raise DataError(f"{path}: no such mask; every frame of the ground truth needs one")
-    ids = read_ids(path)
+        raise DataError(f"{path}: no such mask; all frames but the first and last need one")
+    ids = files.read_mask(path)
     if ids.shape != shape:
         raise DataError(f"{path} is {ids.shape}, the true mask {shape} (height, width)")
-    if year == 2016:
-        return (ids > 0).astype(np.uint8)
     return ids
 
 
@@ -62,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--gt", type=Path, required=True, help="root with Annotations/")
     parser.add_argument("--pred", type=Path, required=True, help="folder of predicted masks")
     parser.add_argument("--year", type=int, choices=(2016, 2017), default=2017)
-    parser.add_argument("--split", default="val", help="list in ImageSets/YEAR/")
+    parser.add_argument("--split", "--set", default="val", help="list in ImageSets/YEAR/")
     parser.add_argument("--resolution", default="480p")
     parser.add_argument("--csv", type=Path, help="also write the figures of each object here")
     given = parser.parse_args(arguments)

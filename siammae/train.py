@@ -16,6 +16,7 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -112,9 +113,19 @@ def invocation(config: DictConfig) -> Invocation:
         command=sys.orig_argv[1:],
         experiment=None if config.experiment is None else config.experiment.get("name"),
         overrides={key: value for key, _, value in overrides},
+        axes=swept(hydra_config) if multirun else [],
         preset=hydra_config.runtime.choices.get("preset"),
         job=hydra_config.job.num if multirun else None,
     )
+
+
+def swept(hydra_config: Any) -> list[str]:
+    """Keys that a multirun sweeps: those of its experiment or study, and of the command line."""
+    given = [argument for argument in sys.argv[1:] if "=" in argument and argument[0] != "-"]
+    parsed = OverridesParser.create().parse_overrides(given)
+    keys = [override.get_key_element() for override in parsed if override.is_sweep_override()]
+    params = hydra_config.sweeper.get("params") or {}
+    return list(dict.fromkeys([*params, *keys]))
 
 
 def tell(summary: dict[str, Any]) -> str:

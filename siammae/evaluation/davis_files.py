@@ -8,8 +8,7 @@ import numpy as np
 from siammae.config.errors import DataError
 
 VOID = 255
-VAL_2016 = 20  # sequences of the official validation sets
-VAL_2017 = 30
+SEQUENCES = {(2016, "train"): 30, (2016, "val"): 20, (2017, "train"): 60, (2017, "val"): 30}
 
 
 @dataclass(frozen=True)
@@ -20,12 +19,14 @@ class DavisFiles:
     year: 2016 (one object, masks 0 and 255) or 2017 (palette masks, an id for each object).
     split: name of the list in ``ImageSets/<year>/``.
     resolution: ``480p`` or ``Full-Resolution``.
+    allow_missing: leave out listed sequences that are not there, instead of refusing.
     """
 
     root: Path
     year: int = 2017
     split: str = "val"
     resolution: str = "480p"
+    allow_missing: bool = False
 
     def sequences(self) -> list[str]:
         """Names in the list's order; without a list, all folders that hold masks.
@@ -44,12 +45,14 @@ class DavisFiles:
         if not listed and not present:
             raise DataError(f"{annotations} holds no sequence of .png masks")
         missing = sorted(set(listed) - set(present))
-        if missing:
+        if missing and (not self.allow_missing or len(missing) == len(listed)):
+            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
             raise DataError(
                 f"{annotations} lacks {len(missing)} of the {len(listed)} sequences of "
-                f"ImageSets/{self.year}/{self.split}.txt: {', '.join(missing[:5])}"
+                f"ImageSets/{self.year}/{self.split}.txt: {', '.join(missing[:5])}{more}; "
+                "allow_missing=true measures the others"
             )
-        return listed or present
+        return [name for name in listed if name not in missing] or present
 
     def _listed(self) -> list[str]:
         sets = self.root / "ImageSets"
@@ -75,19 +78,27 @@ class DavisFiles:
         return sorted((self.root / "Annotations" / self.resolution / sequence).glob("*.png"))
 
     def read_mask(self, path: Path) -> np.ndarray:
-        """Object ids (H, W) uint8 of a ground-truth mask."""
-        ids = read_ids(path)
-        if self.year == 2016:
-            return (ids > 127).astype(np.uint8) if ids.max() > 1 else ids
-        return ids
+        """Object ids (H, W) uint8 of a mask; of 2016, 1 where there is any object."""
+        ids, palette = _read(path)
+        if self.year == 2017:
+            return ids
+        numbered = (ids > 0) & (ids != VOID)
+        if palette and numbered.any():  # a mask of 2017, whose 255 is void and no object
+            return numbered.astype(np.uint8)
+        return (ids > (127 if ids.max() > 127 else 0)).astype(np.uint8)  # 0 and 255, or 0 and 1
 
 
 def read_ids(path: Path) -> np.ndarray:
-    """Ids (H, W) uint8 of a palette or grey PNG.
+    """Ids (H, W) uint8 of a palette or grey PNG, as they stand in the file.
 
     Raises:
         DataError: when it is no image, or has colours instead of ids.
     """
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[np.ndarray, bool]:
+    """The ids of `read_ids`, and whether the file has a palette."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -97,10 +108,10 @@ def read_ids(path: Path) -> np.ndarray:
                     f"{path} has mode {image.mode}: a mask is a palette (P) or grey (L) PNG whose "
                     "values are object ids; an RGB copy has lost them"
                 )
-            ids = np.asarray(image)
+            ids, palette = np.asarray(image), image.mode == "P"
     except (OSError, UnidentifiedImageError) as error:
         raise DataError(f"{path} cannot be read as an image: {error}") from None
-    return ids.astype(np.uint8)
+    return ids.astype(np.uint8), palette
 
 
 def write_ids(path: Path, ids: np.ndarray, palette: list[int]) -> None:

@@ -39,7 +39,7 @@ def score_sequence(name: str, truth: np.ndarray, predicted: np.ndarray) -> list[
     objects = int(truth[0].max())
     if objects == 0:
         raise DataError(f"{name}: its first true mask holds no object")
-    extra = int(predicted.max())
+    extra = int(predicted[1:-1].max())
     if extra > objects:
         raise DataError(f"{name}: predicted id {extra}, but its objects are 1 to {objects}")
     rows = []

@@ -22,13 +22,18 @@ class EncoderFeatures:
     Args:
         encoder: the module; put into evaluation mode by the caller.
         device: where it stands.
+        precision: ``fp32``, or ``bf16`` for autocast.
     """
 
-    def __init__(self, encoder: nn.Module, device: torch.device):
-        self.encoder, self.device = encoder, device
+    def __init__(self, encoder: nn.Module, device: torch.device, precision: str = "fp32"):
+        if precision not in ("fp32", "bf16"):
+            raise ValueError(f"precision '{precision}' is neither 'fp32' nor 'bf16'")
+        self.encoder, self.device, self.low = encoder, device, precision == "bf16"
         self.patch_size: int = encoder.patch_size  # type: ignore[assignment]
 
     def __call__(self, images: Tensor) -> Tensor:
         """See `FeatureExtractor`."""
-        with torch.inference_mode():
-            return self.encoder.features(images.to(self.device))  # type: ignore[operator]
+        autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.low)
+        with torch.inference_mode(), autocast:
+            features: Tensor = self.encoder.features(images.to(self.device))  # type: ignore[operator]
+        return features.float()

@@ -26,9 +26,13 @@ def region_similarity(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     return np.where(either == 0, 1.0, both / np.maximum(either, 1))
 
 
-def contour_accuracy(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """F for each frame of masks (T, H, W) bool: F1 of contours matched within the tolerance."""
-    return np.array([_contour(t, p) for t, p in zip(truth, predicted, strict=True)])
+def contour_accuracy(truth: np.ndarray, predicted: np.ndarray, bound: float = BOUND) -> np.ndarray:
+    """F for each frame of masks (T, H, W) bool: F1 of contours matched within the tolerance.
+
+    bound: the tolerance as a share of the image's diagonal, or, from 1 on, in pixels.
+    """
+    radius = math.ceil(bound * np.linalg.norm(truth.shape[1:])) if bound < 1 else int(bound)
+    return np.array([_contour(t, p, radius) for t, p in zip(truth, predicted, strict=True)])
 
 
 def statistics(values: np.ndarray) -> Statistics:
@@ -49,12 +53,11 @@ def _mean(values: np.ndarray) -> float:
     return math.nan if np.isnan(values).all() else float(np.nanmean(values))
 
 
-def _contour(truth: np.ndarray, predicted: np.ndarray) -> float:
+def _contour(truth: np.ndarray, predicted: np.ndarray, radius: int) -> float:
     """F1 of two contours, each dilated by a disc before it is compared with the other."""
     box = _common_box(truth, predicted)
     if box is None:
         return 1.0
-    radius = math.ceil(BOUND * np.linalg.norm(truth.shape))
     rows, columns = (
         slice(max(0, low - radius - 2), high + radius + 2)
         for low, high in zip(box[:2], box[2:], strict=True)

@@ -15,7 +15,6 @@ from torch import Tensor
 from siammae.evaluation.protocol import Propagation
 
 BAND_ROWS = 6  # rows of queries at a time: few, so that memory is small; enough to fill a product
-BUF = None
 BLOCK = 64  # width of the blocks of the two-pass top-k
 
 
@@ -83,11 +82,7 @@ def _scores(queries: Tensor, contexts: list[Context], band: "Band", window_first
     them afterwards would move as much memory as the choice of the k largest.
     """
     count = sum(len(context.features) for context in contexts)
-    global BUF
-    w = count + -count % BLOCK
-    if BUF is None or BUF.numel() < len(queries) * w:
-        BUF = queries.new_empty(len(queries) * w)
-    scores = BUF[: len(queries) * w].view(len(queries), w)
+    scores = queries.new_empty(len(queries), count + -count % BLOCK)
     scores[:, count:] = -torch.inf
     start = 0
     for number, context in enumerate(contexts):

@@ -40,6 +40,7 @@ class Invocation:
 
     id: the same for all jobs of one multirun; None for a single run.
     overrides: what was set on the command line or by a sweep, as text.
+    axes: which of them the multirun takes several values of.
     job: number in the multirun.
     """
 
@@ -47,6 +48,7 @@ class Invocation:
     command: list[str]
     experiment: str | None
     overrides: dict[str, str]
+    axes: list[str]
     preset: str | None
     job: int | None
     time: float = field(default_factory=time.time)

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ from PIL import Image
 
 from siammae.config.errors import DataError
 from siammae.evaluation.benchmarks.davis import Davis
-from siammae.evaluation.davis_files import read_ids
+from siammae.evaluation.davis_files import DavisFiles, read_ids, voc_palette, write_ids
 from siammae.evaluation.protocol import Propagation
 from siammae.score import main as score_main
 
@@ -127,6 +129,61 @@ def test_a_listed_sequence_that_is_missing_is_named(davis2017):
         DataError, match=r"lacks 1 of the 3 sequences of ImageSets/2017/val\.txt: jump"
     ):
         Davis(str(davis2017), PROTOCOL).prepare()
+
+
+def test_allow_missing_measures_the_others(davis2017):
+    with (davis2017 / "ImageSets/2017/val.txt").open("a") as file:
+        file.write("jump\n")
+    benchmark = Davis(str(davis2017), PROTOCOL, allow_missing=True)
+    benchmark.prepare()
+    result = benchmark.copy_first_mask()
+    assert [row["sequence"] for row in result.per_object] == ["walk", "walk", "run", "run"]
+    assert result.settings["sequences"] == 2
+    (davis2017 / "ImageSets/2017/val.txt").write_text("jump\nswim\n")
+    with pytest.raises(DataError, match="lacks 2 of the 2"):
+        benchmark.prepare()
+
+
+def test_the_list_of_2016_s_own_archive(davis2016):
+    (davis2016 / "ImageSets/2016/val.txt").unlink()
+    (davis2016 / "ImageSets/480p").mkdir()
+    (davis2016 / "ImageSets/480p/val.txt").write_text(
+        "".join(
+            f"/JPEGImages/480p/run/{t:05d}.jpg /Annotations/480p/run/{t:05d}.png\n"
+            for t in range(5)
+        )
+    )
+    assert Davis(str(davis2016), PROTOCOL, year=2016).files.sequences() == ["run"]
+
+
+def test_masks_of_2017_as_one_object(davis2017):
+    files = DavisFiles(davis2017, 2016)
+    path = files.masks("walk")[0]
+    ids = read_ids(path).copy()
+    ids[0, 0] = 255
+    write_ids(path, ids, voc_palette())
+    assert np.array_equal(files.read_mask(path), (ids > 0) & (ids < 255))
+
+
+def test_result_is_json(davis2017):
+    result = Davis(str(davis2017), PROTOCOL, input_size=[48, 56]).copy_first_mask()
+    again = json.loads(json.dumps(result.as_dict()))
+    assert again["metrics"] == result.metrics
+    assert again["settings"]["input_size"] == [48, 56]
+    assert again["objective"] == "J&F-Mean"
+
+
+def test_progress_is_told(davis2017):
+    told = []
+    Davis(str(davis2017), PROTOCOL).copy_first_mask(told=lambda *news: told.append(news))
+    assert told == [(1, 2, "walk"), (2, 2, "run")]
+
+
+def test_masks_that_cannot_be_saved(davis2017, tmp_path):
+    (tmp_path / "file").write_text("")
+    benchmark = Davis(str(davis2017), PROTOCOL, save_masks=str(tmp_path / "file"))
+    with pytest.raises(DataError, match="file/walk cannot be written"):
+        benchmark.evaluate(Colours())
 
 
 def test_without_a_list_the_folders_count(davis2017):

@@ -91,6 +91,14 @@ def test_f_at_the_sizes_of_davis(size):
     assert contour_accuracy(truth[None], predicted[None])[0] == pytest.approx(expected, abs=1e-9)
 
 
+def test_a_bound_from_one_on_is_in_pixels():
+    truth = np.zeros((1, 60, 80), bool)
+    truth[0, 20:40, 20:40] = True
+    for shift, bound, expected in ((3, 3, 1.0), (3, 2, None), (3, 0.03, 1.0)):
+        value = contour_accuracy(truth, np.roll(truth, shift, axis=2), bound)[0]
+        assert value == 1.0 if expected else value < 1.0
+
+
 def test_empty_masks():
     empty, full = np.zeros((1, 9, 9), bool), np.ones((1, 9, 9), bool)
     some = empty.copy()
@@ -156,6 +164,18 @@ def test_objects_are_those_of_the_first_mask():
     truth, predicted = sequence()
     truth[2, 18, 18] = 3  # appears later: the official task does not know it
     assert len(score_sequence("name", truth, predicted)) == 2
+
+
+def test_ids_in_the_first_and_last_prediction_do_not_count():
+    truth, predicted = sequence()
+    predicted[0, 0, 0] = predicted[-1, 0, 0] = 9
+    assert len(score_sequence("name", truth, predicted)) == 2
+
+
+def test_void_counts_as_background():
+    truth, predicted = sequence()
+    predicted[:, 0, :6] = 1  # in the void row: six pixels too many
+    assert score_sequence("name", truth, predicted)[0]["J-Mean"] == pytest.approx(36 / 42)
 
 
 def test_what_does_not_fit_is_named():

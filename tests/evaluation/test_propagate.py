@@ -65,10 +65,15 @@ def test_equal_to_the_definition(
 
 
 @given(
-    length=st.integers(1, 3000), k=st.integers(1, 5), seed=st.integers(0, 100), ties=st.booleans()
+    blocks=st.integers(1, 50),
+    rest=st.sampled_from([0, 0, 0, 17]),
+    k=st.integers(1, 5),
+    seed=st.integers(0, 100),
+    ties=st.booleans(),
 )
-@settings(max_examples=40, deadline=None)
-def test_two_passes_find_the_largest(length, k, seed, ties):
+@settings(max_examples=60, deadline=None)
+def test_two_passes_find_the_largest(blocks, rest, k, seed, ties):
+    length = blocks * BLOCK + rest  # two passes from 8 * k blocks on, when they are whole
     scores = torch.randn(4, length, generator=torch.Generator().manual_seed(seed))
     scores = scores.round() if ties else scores
     values, index = largest(scores, k)
@@ -78,10 +83,47 @@ def test_two_passes_find_the_largest(length, k, seed, ties):
     assert all(len(set(row)) == len(row) for row in index.tolist())
 
 
-def test_long_rows_take_the_second_path():
-    scores = torch.randn(3, 8 * 2 * BLOCK + 77)
+def test_long_rows_take_the_second_path(monkeypatch):
+    scores = torch.randn(3, (8 * 2 + 3) * BLOCK)
+    expected = scores.topk(2).values
+    widths, topk = [], torch.Tensor.topk
+    monkeypatch.setattr(
+        torch.Tensor, "topk", lambda t, *a, **o: widths.append(t.shape[1]) or topk(t, *a, **o)
+    )
     values, _ = largest(scores, 2)
-    assert torch.equal(values, scores.topk(2).values)
+    assert widths == [19, 2 * BLOCK]  # blocks, then what the best two hold
+    assert torch.equal(values, expected)
+
+
+@pytest.mark.parametrize("columns", [144, 150])
+def test_fewer_candidates_than_k_in_long_rows(columns):
+    """Wide frames and a small window: most of a long row is outside, and so is what fills it up."""
+    grid, frames = (13, columns), 7
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(frames, grid[0] * columns, 4, generator=generator)
+    first = torch.rand(grid[0] * columns, 2, generator=generator)
+    protocol = Propagation(7, 20, 1, 0.2, "disc", window_first=True)  # a patch and its past selves
+    labels = list(propagate(protocol, features, grid, first))
+    unit = F.normalize(features, dim=-1)
+    expected = [first]
+    for t in range(1, frames):
+        cosines = torch.stack([(unit[t] * unit[s]).sum(-1) for s in range(t)])
+        weights = (cosines / 0.2).softmax(0).unsqueeze(-1)
+        expected.append((weights * torch.stack(expected)).sum(0))
+    torch.testing.assert_close(torch.stack(labels), torch.stack(expected), atol=1e-5, rtol=0)
+
+
+def test_features_that_do_not_fill_the_grid():
+    with pytest.raises(ValueError, match="11 patches do not fill a grid of 3 x 4"):
+        list(propagate(Propagation(), torch.randn(2, 11, 4), (3, 4), torch.rand(11, 2)))
+
+
+def test_half_precision_features_and_an_iterator():
+    features = torch.randn(4, 12, 16).bfloat16()
+    first = torch.rand(12, 2)
+    ours = list(propagate(Propagation(3, 2, 2), iter(features), (3, 4), first))
+    same = list(propagate(Propagation(3, 2, 2), features.float(), (3, 4), first))
+    torch.testing.assert_close(torch.stack(ours), torch.stack(same))
 
 
 def test_a_label_follows_its_patch():

@@ -22,7 +22,9 @@ def record(tmp_path):
 
 def test_what_is_written_is_read(record):
     record.set_state("running", step=3, steps=9)
-    record.note_invocation(Invocation("m1", ["x"], None, {"mask_ratio": "0.9"}, "demo", 0))
+    record.note_invocation(
+        Invocation("m1", ["x"], None, {"mask_ratio": "0.9"}, ["mask_ratio"], "demo", 0)
+    )
     record.log_metrics({"step": 1, "train/loss": 0.5})
     record.write_summary({"objective": {"value": 1.0}})
     again = RunRecord(record.folder)

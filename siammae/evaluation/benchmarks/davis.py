@@ -9,8 +9,7 @@ import numpy as np
 
 from siammae.config.errors import DataError
 from siammae.evaluation.davis_files import (
-    VAL_2016,
-    VAL_2017,
+    SEQUENCES,
     VOID,
     DavisFiles,
     voc_palette,
@@ -39,6 +38,7 @@ class Davis:
         input_size: frames are resized for the encoder to this short side, or to [height, width];
             None keeps their size. Sides are brought to the nearest multiple of the patch.
         save_masks: folder for the predicted palette PNGs; None keeps none.
+        allow_missing: measure what is there of the listed sequences, instead of refusing.
         name: in tables.
     """
 
@@ -51,14 +51,16 @@ class Davis:
         resolution: str = "480p",
         input_size: int | Sequence[int] | None = None,
         save_masks: str | None = None,
+        allow_missing: bool = False,
         name: str | None = None,
     ):
         if year not in (2016, 2017):
             raise ValueError(f"year {year} is neither 2016 nor 2017")
-        self.files = DavisFiles(Path(root).expanduser(), year, split, resolution)
+        self.files = DavisFiles(Path(root).expanduser(), year, split, resolution, allow_missing)
         self.propagation, self.input_size = propagation, input_size
         self.save_masks = Path(save_masks) if save_masks else None
         self.name = name or f"davis{year}"
+        self.official = SEQUENCES.get((year, split))  # how many sequences published figures are of
 
     def prepare(self) -> None:
         """Check that the files are there."""
@@ -91,7 +93,6 @@ class Davis:
         return BenchmarkResult(self.name, "J&F-Mean", total(rows), rows, self._settings(names))
 
     def _settings(self, names: list[str]) -> dict[str, Any]:
-        official = {2016: VAL_2016, 2017: VAL_2017}[self.files.year]
         return {
             "year": self.files.year,
             "split": self.files.split,
@@ -100,7 +101,7 @@ class Davis:
             if isinstance(self.input_size, Sequence)
             else self.input_size,
             "sequences": len(names),
-            "official_sequences": official,
+            "official_sequences": self.official,
             **self.propagation.settings(),
         }
 
@@ -178,9 +179,12 @@ class Davis:
         if self.save_masks is None:
             return
         folder = self.save_masks / name
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, ids in zip(masks, predicted, strict=True):
-            write_ids(folder / path.name, ids, voc_palette())
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for path, ids in zip(masks, predicted, strict=True):
+                write_ids(folder / path.name, ids, voc_palette())
+        except OSError as error:
+            raise DataError(f"save_masks={folder} cannot be written: {error.strerror}") from None
 
 
 def read_frame(path: Path) -> np.ndarray:

@@ -32,6 +32,7 @@ class SpritesBenchmark(Davis):
             name="sprites",
         )
         self.source = source
+        self.official = None  # nothing is published on it
 
     def prepare(self) -> None:
         """Write the set when it is not there."""

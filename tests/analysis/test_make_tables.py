@@ -1,0 +1,213 @@
+import csv
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ANALYSIS = ROOT / "analysis"
+sys.path.insert(0, str(ANALYSIS))  # as `python analysis/make_tables.py` has it
+
+import make_tables  # noqa: E402
+from render import escape_latex  # noqa: E402
+
+
+@pytest.fixture
+def tables(tmp_path, capsys):
+    """Make the tables of tmp_path/runs; returns the folder and what was printed."""
+
+    def make(experiments=ROOT / "experiments"):
+        out = tmp_path / "tables"
+        make_tables.make_tables(tmp_path / "runs", out, experiments)
+        return out, capsys.readouterr()
+
+    return make
+
+
+def rows(path):
+    with path.open() as file:
+        return {row["label"]: row for row in csv.DictReader(file)}
+
+
+def two_by_two(make_run, **facts):
+    for i, (ratio, gap) in enumerate([(0.9, 4), (0.9, 10), (0.95, 4), (0.95, 10)]):
+        overrides = {"mask_ratio": str(ratio), "frame_gap": str(gap)}
+        make_run(f"run{i}", 0.30 + 0.01 * i, overrides, **facts)
+
+
+def test_a_multirun_becomes_one_table_with_controls(make_run, tables):
+    two_by_two(make_run)
+    out, printed = tables()
+    assert sorted(p.name for p in out.iterdir()) == [
+        f"mask_ratio-frame_gap.{ending}" for ending in ("csv", "json", "md", "pdf", "png", "tex")
+    ]
+    table = rows(out / "mask_ratio-frame_gap.csv")
+    assert list(table) == [
+        "mask_ratio=0.9, frame_gap=4",
+        "mask_ratio=0.9, frame_gap=10",
+        "mask_ratio=0.95, frame_gap=4",
+        "mask_ratio=0.95, frame_gap=10",
+        "copy first mask",
+        "untrained encoder",
+    ]
+    best = table["mask_ratio=0.95, frame_gap=10"]
+    assert float(best["J&F-Mean"]) == pytest.approx(0.33)
+    assert best["best"] == "True"
+    assert best["signatures"] == "run3"
+    assert table["mask_ratio=0.9, frame_gap=4"]["J&F-Mean/std"] == ""
+    text = (out / "mask_ratio-frame_gap.md").read_text()
+    assert "| **mask_ratio=0.95, frame_gap=10** | **33.0** | 35.0 | 31.0 | 0.670 | 1 |" in text
+    assert "| copy first mask | 20.0 | 20.0 | 20.0 |  | 1 |" in text
+    assert "33.0" in printed.out
+
+
+def test_seeds_are_averaged_with_their_spread(make_run, tables):
+    for seed, jf in enumerate([0.30, 0.34, 0.38]):
+        overrides = {"mask_ratio": "0.9", "seed": str(seed)}
+        make_run(f"a{seed}", jf, overrides, seed=seed)
+        make_run(f"b{seed}", jf - 0.1, {"mask_ratio": "0.5", "seed": str(seed)}, seed=seed)
+    out, _ = tables()
+    table = rows(out / "mask_ratio.csv")
+    assert float(table["mask_ratio=0.9"]["J&F-Mean"]) == pytest.approx(0.34)
+    assert float(table["mask_ratio=0.9"]["J&F-Mean/std"]) == pytest.approx(0.04)
+    assert table["mask_ratio=0.9"]["n"] == "3"
+    assert table["untrained encoder"]["n"] == "3"
+    assert float(table["untrained encoder"]["J&F-Mean"]) == pytest.approx(0.21)
+    assert table["copy first mask"]["n"] == "1"
+    assert "34.0 ± 4.0" in (out / "mask_ratio.md").read_text()
+
+
+def test_unfinished_and_failed_runs_are_counted_and_not_averaged(make_run, tables):
+    two_by_two(make_run)
+    overrides = {"mask_ratio": "0.9", "frame_gap": "4", "seed": "1"}
+    make_run("broken", 0.99, overrides, state="failed", seed=1)
+    make_run("cut", None, {**overrides, "seed": "2"}, state="interrupted", seed=2)
+    out, _ = tables()
+    table = rows(out / "mask_ratio-frame_gap.csv")
+    assert float(table["mask_ratio=0.9, frame_gap=4"]["J&F-Mean"]) == pytest.approx(0.30)
+    text = (out / "mask_ratio-frame_gap.md").read_text()
+    assert "1 run(s) failed, not in the figures: broken" in text
+    assert "DataError: no clips" in text
+    assert "1 run(s) interrupted, not in the figures: cut" in text
+
+
+def test_a_declared_experiment_has_its_question_order_labels_and_the_papers_figures(
+    make_run, tables
+):
+    for i, decoder in enumerate(["cross_self", "cross", "joint"]):
+        make_run(f"run{i}", 0.4 - 0.01 * i, {"decoder": decoder}, experiment="decoder")
+    out, _ = tables()
+    table = rows(out / "decoder.csv")
+    assert list(table) == ["joint", "cross", "cross-self", "copy first mask", "untrained encoder"]
+    assert [table[name]["paper"] for name in ("joint", "cross", "cross-self")] == [
+        "",
+        "52.2",
+        "58.1",
+    ]
+    assert table["cross-self"]["default"] == "True"
+    text = (out / "decoder.md").read_text()
+    assert "Which decoder should restore the future frame?" in text
+    assert "| **cross-self (default)** | **40.0** |" in text
+    assert "second-hand" in text
+
+
+def test_a_run_may_stand_in_two_tables(make_run, tables):
+    two_by_two(make_run)
+    from siammae.tracking.record import Invocation
+
+    record = make_run("shared", 0.5, {"mask_ratio": "0.95"}, experiment="mask_ratio", id="m2")
+    call = Invocation("m3", ["x"], None, {"decoder": "joint"}, ["decoder"], "demo", 0)
+    record.note_invocation(call)
+    out, _ = tables()
+    assert "95% (default)" in (out / "mask_ratio.md").read_text()
+    assert "decoder=joint" in rows(out / "decoder.csv")
+
+
+@pytest.mark.parametrize("difference", [{"data": "d2"}, {"preset": "gpu"}, {"bench": "b2"}])
+def test_what_cannot_be_compared_is_not_mixed(make_run, tables, difference):
+    two_by_two(make_run)
+    make_run("other", 0.9, {"mask_ratio": "0.9", "frame_gap": "4"}, created=0.5, **difference)
+    out, _ = tables()
+    assert float(
+        rows(out / "mask_ratio-frame_gap.csv")["mask_ratio=0.9, frame_gap=4"]["J&F-Mean"]
+    ) == pytest.approx(0.3)
+    assert (out / "mask_ratio-frame_gap-2.csv").is_file()
+
+
+def test_other_code_is_told(make_run, tables):
+    two_by_two(make_run)
+    make_run("later", 0.9, {"mask_ratio": "0.5", "frame_gap": "4"}, code="c2")
+    out, _ = tables()
+    assert "2 versions of the code: c1, c2" in (out / "mask_ratio-frame_gap.md").read_text()
+
+
+def test_of_two_runs_of_a_setting_and_seed_the_newest_counts(make_run, tables):
+    two_by_two(make_run)
+    make_run("again", 0.7, {"mask_ratio": "0.9", "frame_gap": "4"}, created=9.0, code="c2")
+    out, _ = tables()
+    table = rows(out / "mask_ratio-frame_gap.csv")
+    assert float(table["mask_ratio=0.9, frame_gap=4"]["J&F-Mean"]) == pytest.approx(0.7)
+    text = (out / "mask_ratio-frame_gap.md").read_text()
+    assert "1 older run(s) of the same setting and seed left out: run0" in text
+
+
+def test_repeated_multiruns_share_a_table(make_run, tables):
+    two_by_two(make_run)
+    make_run("more", 0.6, {"mask_ratio": "0.5", "frame_gap": "4"}, id="m2")
+    out, _ = tables()
+    assert len(list(out.glob("*.csv"))) == 1
+    assert len(rows(out / "mask_ratio-frame_gap.csv")) == 7
+
+
+def test_latex_is_balanced_and_escaped(make_run, tables):
+    two_by_two(make_run)
+    out, _ = tables()
+    text = (out / "mask_ratio-frame_gap.tex").read_text()
+    body = "".join(line for line in text.splitlines(True) if not line.startswith("%"))
+    for environment in ("table", "tabular"):
+        assert body.count(f"\\begin{{{environment}}}") == body.count(f"\\end{{{environment}}}") == 1
+    assert body.count("{") == body.count("}")
+    assert re.findall(r"(?<!\\)[_#%]", body.replace("\\label{tab:mask_ratio-frame_gap}", "")) == []
+    cells = [line.count(" & ") for line in body.splitlines() if line.endswith("\\\\")]
+    assert set(cells) == {5}
+    assert [body.count(rule) for rule in ("\\toprule", "\\midrule", "\\bottomrule")] == [1, 2, 1]
+    assert escape_latex("50% & a_b ± 1") == "50\\% \\& a\\_b $\\pm$ 1"
+
+
+def test_each_figure_names_its_runs(make_run, tables):
+    two_by_two(make_run)
+    out, _ = tables()
+    content = json.loads((out / "mask_ratio-frame_gap.json").read_text())
+    behind = content["rows"]["mask_ratio=0.9, frame_gap=10"]["run1"]
+    assert behind["commit"] == "f00"
+    assert behind["command"] == "-m siammae.train mask_ratio=0.9 frame_gap=10"
+    assert behind["seed"] == 0
+
+
+def command(*arguments, cwd):
+    script = [sys.executable, str(ANALYSIS / "make_tables.py"), *arguments]
+    return subprocess.run(script, cwd=cwd, capture_output=True, text=True, timeout=100)
+
+
+def test_without_runs_it_says_what_to_run(tmp_path):
+    done = command(cwd=tmp_path)
+    assert done.returncode == 2
+    assert "error: runs holds no run" in done.stderr
+    assert "python -m siammae.train -m mask_ratio=0.9,0.95 frame_gap=4,10" in done.stderr
+
+
+def test_unknown_folders_are_named_and_the_last_lines_name_the_files(make_run, tmp_path):
+    two_by_two(make_run)
+    (tmp_path / "runs" / "holiday").mkdir()
+    (tmp_path / "runs" / "run0" / "summary.json").write_text("{")
+    done = command("--out", "elsewhere", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "skipped runs/holiday" in done.stderr
+    assert "skipped runs/run0" in done.stderr
+    lines = done.stdout.splitlines()
+    start = lines.index("tables and pictures:")
+    assert "  elsewhere/mask_ratio-frame_gap.png" in lines[start:]
+    assert all((tmp_path / line.strip()).is_file() for line in lines[start + 1 :])

@@ -1,0 +1,61 @@
+"""The built-in benchmark, and what importing benchmarks costs."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from siammae.data.sprites import Sprites
+from siammae.evaluation.benchmarks.sprites import SpritesBenchmark
+from siammae.evaluation.protocol import Propagation
+
+
+class Pixels:
+    """Raw pixels of 8 x 8 patches as features."""
+
+    patch_size = 8
+    device = torch.device("cpu")
+
+    def __call__(self, images):
+        return torch.nn.functional.unfold(images, 8, stride=8).transpose(1, 2)
+
+
+@pytest.fixture(scope="module")
+def benchmark(tmp_path_factory):
+    root = str(tmp_path_factory.mktemp("sprites"))
+    source = Sprites(root, clips=1, frames=4, sequences=2, sequence_frames=6)
+    return SpritesBenchmark(source, Propagation(5, 4, 5, 0.1))
+
+
+def test_it_writes_its_own_data_and_measures_it(benchmark):
+    assert not benchmark.source.folder.exists()
+    benchmark.prepare()
+    assert benchmark.fingerprint() == benchmark.source.fingerprint()
+    result = benchmark.evaluate(Pixels())
+    assert result.name == "sprites"
+    assert {row["sequence"] for row in result.per_object} == {"sprites-00", "sprites-01"}
+    assert 0 < result.metrics["J-Mean"] <= 1
+    assert result.settings["sequences"] == 2
+    assert result.settings["official_sequences"] is None  # nothing to compare with
+
+
+def test_a_measurement_repeats_exactly(benchmark):
+    benchmark.prepare()
+    assert benchmark.evaluate(Pixels()).as_dict() == benchmark.evaluate(Pixels()).as_dict()
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "siammae.score",
+        "siammae.evaluation.benchmarks.davis",
+        "siammae.evaluation.benchmarks.sprites",
+    ],
+)
+def test_imports_stay_light(module):
+    """A finished run is recognised, and masks are scored, without torch."""
+    script = f"import sys, {module}; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    heavy = {"torch", "timm", "torchvision", "decord", "av", "cv2", "pandas", "wandb", "scipy"}
+    assert not heavy & set(run.stdout.split())
