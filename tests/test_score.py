@@ -62,12 +62,11 @@ def case(tmp_path):
 def contour(mask):
     """Pixels that differ from a neighbour to the right, below, or diagonally below."""
     padded = np.pad(mask, ((0, 1), (0, 1)), mode="edge")
-    edge = (
+    return (
         (mask != padded[:-1, 1:])
         | (mask != padded[1:, :-1])
         | ((mask != padded[1:, 1:]) & _inner(mask))
     )
-    return edge
 
 
 def _inner(mask):
@@ -150,8 +149,7 @@ def test_first_and_last_masks_need_not_be_there(case, capsys):
 def test_an_id_that_no_object_has(case, capsys):
     root, _, guesses = case
     guesses["one"][3, 4, 4] = 5
-    path = root / "pred/one/00003.png"
-    Image.fromarray(guesses["one"][3], mode="P").save(path)
+    Image.fromarray(guesses["one"][3]).save(root / "pred/one/00003.png")
     assert main(["--gt", str(root / "gt"), "--pred", str(root / "pred")]) == 2
     assert "one: predicted id 5, but its objects are 1 to 1" in capsys.readouterr().err
 

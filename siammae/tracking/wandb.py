@@ -71,6 +71,10 @@ class WandbTracker(Tracker):
         mode = "online" if mode == "auto" else mode
         if mode == "online":
             self._guard("start online", lambda: self._open("online", describe))
+            if self._run is None:
+                # The client's service still holds the run that failed, and an offline run under
+                # the same id would write nothing: it has to start afresh.
+                self._guard("reset", _reset_client)
         if self._run is None:
             self._guard("start", lambda: self._open("offline", describe))
 
@@ -135,6 +139,12 @@ class WandbTracker(Tracker):
             self._run = None
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             print(f"warning: W&B could not {what}: {reason}; the run goes on", file=sys.stderr)
+
+
+def _reset_client() -> None:
+    import wandb
+
+    wandb.teardown()
 
 
 def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,0 +1,185 @@
+"""The real client: offline files, a loopback server, and servers that fail."""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
+
+import pytest
+
+# A process for each: the client keeps state of its own in one.
+LOG = """
+import os, sys, time
+from pathlib import Path
+from siammae.tracking.record import RunRecord
+from siammae.tracking.wandb import WandbTracker
+record = RunRecord(Path(sys.argv[1]) / "abc123")
+record.create({"mask_ratio": 0.9, "frame_gap": [4, 48], "decoder": {"width": 64}})
+tracker = WandbTracker(project="p", mode=sys.argv[2], timeout=float(sys.argv[3]))
+begun = time.monotonic()
+tracker.start(record, "a name", "a group", ["demo"])
+for step in range(1, 6):
+    tracker.row({"step": step, "pairs_seen": step * 10, "train/loss": 1.0 / step})
+from PIL import Image
+picture = record.folder / "picture.jpg"
+Image.new("RGB", (8, 8), "red").save(picture)
+tracker.picture("media/restored", picture, 50)
+tracker.finish({"sprites/J&F-Mean": 0.5})
+tracker.close()
+print("done in", time.monotonic() - begun)
+"""
+
+
+def log(folder, mode, timeout=20, **environment):
+    import os
+
+    env = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")}
+    env |= {"HOME": str(folder), "WANDB_ERROR_REPORTING": "false", **environment}
+    return subprocess.run(
+        [sys.executable, "-c", LOG, str(folder), mode, str(timeout)],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def records(folder):
+    """What the client itself reads back from an offline run."""
+    run = next((folder / "abc123" / "wandb").glob("offline-run-*"))
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(run)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_without_a_key_all_is_logged_offline_in_the_runs_folder(tmp_path):
+    done = log(tmp_path, "auto")
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr
+    text = records(tmp_path)
+    for expected in ("abc123", "a name", "a group", "decoder_width", "[4, 48]", "train/loss"):
+        assert expected in text
+    assert "final/sprites/J&F-Mean" in text.replace("\\u0026", "&")
+    assert list(
+        (tmp_path / "abc123" / "wandb").glob("offline-run-*/files/media/images/media/*.jpg")
+    )
+
+
+class Server(BaseHTTPRequestHandler):
+    """As much of W&B's server as the client needs to start, log and finish a run."""
+
+    seen: ClassVar[list] = []
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        text = body.decode("utf8", "replace")
+        type(self).seen.append((self.path, text))
+        if "graphql" not in self.path:
+            self._answer({})
+            return
+        run = {"id": "x", "name": "abc123", "displayName": "a name", "config": "{}"}
+        project = {"id": "p", "name": "p", "entity": {"id": "e", "name": "ent"}}
+        answers = {
+            "viewer": {
+                "id": "v",
+                "entity": "ent",
+                "username": "ent",
+                "flags": "{}",
+                "teams": {"edges": []},
+            },
+            "upsertBucket": {
+                "bucket": {**run, "project": project, "sweepName": None},
+                "inserted": True,
+            },
+            "serverInfo": {"cliVersionInfo": {}, "features": [], "latestLocalVersionInfo": None},
+            "createRunFiles": {"runID": "x", "uploadHeaders": [], "files": []},
+            "model": {"bucket": None},
+            "project": None,
+            "entity": {"organization": None, "id": "e"},
+        }
+        self._answer({"data": answers})
+
+    def do_PUT(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self._answer({})
+
+    do_GET = do_PUT
+
+    def _answer(self, content):
+        data = json.dumps(content).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def server():
+    Server.seen = []
+    running = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{running.server_port}"
+    running.shutdown()
+
+
+def test_with_a_key_rows_config_and_figures_reach_the_server(tmp_path, server):
+    done = log(tmp_path, "auto", WANDB_API_KEY="k" * 40, WANDB_BASE_URL=server)
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr, done.stderr
+    sent = "".join(text for _, text in Server.seen).replace("\\u0026", "&")
+    stream = "".join(text for path, text in Server.seen if "file_stream" in path)
+    assert '\\"train/loss\\":0.2' in stream
+    assert "decoder_width" in sent
+    assert "final/sprites/J&F-Mean" in sent
+
+
+@pytest.mark.parametrize("kind", ["refuses", "hangs"])
+def test_a_server_that_fails_delays_the_run_and_no_more(tmp_path, kind):
+    """The start gives up in time, all is logged offline, and the user is told once."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    if kind == "refuses":
+        listener.close()
+    begun = time.monotonic()
+    url = f"http://127.0.0.1:{port}"
+    done = log(tmp_path, "auto", 3, WANDB_API_KEY="k" * 40, WANDB_BASE_URL=url)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("warning: W&B could not start online") == 1
+    assert "the run goes on" in done.stderr
+    assert "train/loss" in records(tmp_path)
+    assert time.monotonic() - begun < 60
+    listener.close()
+
+
+def test_a_failing_client_ends_the_tracking_and_not_the_run(tmp_path, capsys):
+    from siammae.tracking.wandb import WandbTracker
+
+    class Broken:
+        def log(self, row):
+            raise RuntimeError("out of order")
+
+    tracker = WandbTracker()
+    tracker._run = Broken()
+    tracker.row({"pairs_seen": 1})
+    tracker.row({"pairs_seen": 2})
+    tracker.finish({})
+    tracker.close()
+    told = capsys.readouterr().err
+    assert told.count("W&B could not log: out of order; the run goes on") == 1
+
+
+def test_senseless_mode_is_refused():
+    from siammae.tracking.wandb import WandbTracker
+
+    with pytest.raises(ValueError, match="mode 'maybe' is none of"):
+        WandbTracker(mode="maybe")
