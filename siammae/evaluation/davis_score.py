@@ -35,10 +35,12 @@ def score_sequence(name: str, truth: np.ndarray, predicted: np.ndarray) -> list[
         )
     if len(truth) < 3:
         raise DataError(f"{name} has {len(truth)} frames; without first and last none is left")
-    truth = np.where(truth == VOID, 0, truth)
+    void = truth == VOID
+    truth = np.where(void, 0, truth)
     objects = int(truth[0].max())
     if objects == 0:
-        raise DataError(f"{name}: its first true mask holds no object")
+        hint = " but void (255); are these masks of 2016?" if void[0].any() else ""
+        raise DataError(f"{name}: its first true mask holds no object{hint}")
     extra = int(predicted[1:-1].max())
     if extra > objects:
         raise DataError(f"{name}: predicted id {extra}, but its objects are 1 to {objects}")

@@ -20,7 +20,7 @@ from siammae.tracking.record import RunRecord
 from siammae.tracking.wandb import Tracker
 from siammae.training.build import build_model, make_plan
 from siammae.training.checkpoint import Checkpoints
-from siammae.training.device import choose_device, choose_precision, fast_matmul
+from siammae.training.device import choose_device, choose_precision, fast_matmul, keep_memory
 from siammae.training.export import export_encoder
 from siammae.training.loop import Row, Trainer
 from siammae.training.measure import controls, measure
@@ -52,6 +52,8 @@ class Session:
         self.device = choose_device(self.settings.device)
         precision = choose_precision(self.settings.precision, self.device)
         fast_matmul(self.device)
+        if self.device.type == "cpu":
+            keep_memory()
         model = build_model(self.config).to(self.device)
         self.source.prepare()
         if self.benchmark is not None:

@@ -74,6 +74,8 @@ def test_saved_masks_score_the_same_by_the_command(davis2017, tmp_path, capsys):
     saved = tmp_path / "masks"
     result = Davis(str(davis2017), PROTOCOL, save_masks=str(saved)).evaluate(Colours())
     assert Image.open(saved / "walk" / "00000.png").mode == "P"
+    truth = read_ids(davis2017 / "Annotations/480p/walk/00000.png")
+    assert np.array_equal(read_ids(saved / "walk" / "00000.png"), truth)  # given, not propagated
     table = tmp_path / "scores.csv"
     code = score_main(["--gt", str(davis2017), "--pred", str(saved), "--csv", str(table)])
     assert code == 0
@@ -163,6 +165,11 @@ def test_masks_of_2017_as_one_object(davis2017):
     ids[0, 0] = 255
     write_ids(path, ids, voc_palette())
     assert np.array_equal(files.read_mask(path), (ids > 0) & (ids < 255))
+
+
+def test_masks_of_2016_taken_for_2017(davis2016):
+    with pytest.raises(DataError, match=r"no object but void \(255\); are these masks of 2016"):
+        Davis(str(davis2016), PROTOCOL, year=2017).copy_first_mask()
 
 
 def test_result_is_json(davis2017):
