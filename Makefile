@@ -26,7 +26,7 @@ demo: $(READY)
 	$(RUN) analysis/make_tables.py
 
 test: $(READY)
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n auto
 
 check: $(READY)
 	$(VENV)/bin/ruff format --check .

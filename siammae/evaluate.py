@@ -13,7 +13,8 @@ from omegaconf import DictConfig
 
 from siammae.config.errors import ConfigError, DataError
 from siammae.config.groups import build_group
-from siammae.config.launch import CONFIGS, run
+from siammae.config.launch import run
+from siammae.config.paths import CONFIGS
 from siammae.evaluation.result import BenchmarkResult
 from siammae.evaluation.show import show_result
 from siammae.tracking.progress import Counter

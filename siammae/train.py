@@ -23,7 +23,8 @@ from omegaconf import DictConfig, OmegaConf
 from siammae.config.check import TrainConfig, check
 from siammae.config.errors import SiammaeError
 from siammae.config.groups import build_group
-from siammae.config.launch import CONFIGS, run
+from siammae.config.launch import run
+from siammae.config.paths import CONFIGS
 from siammae.tracking.record import Invocation, RunRecord
 from siammae.tracking.signature import essential, signature
 

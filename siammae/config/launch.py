@@ -1,36 +1,22 @@
-"""What the entry points share: where configurations are found, and how errors reach the user."""
+"""What the entry points share: how they start, and how errors reach the user."""
 
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
-from hydra.core.config_search_path import ConfigSearchPath
-from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, MissingConfigException
-from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf.errors import OmegaConfBaseException
 
 from siammae.config.check import nearest
 from siammae.config.errors import SiammaeError
-
-ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = ROOT / "configs"
-
-
-class TopLevelGroups(SearchPathPlugin):
-    """Makes ``experiments/`` and ``sweeps/`` groups, whatever the working directory."""
-
-    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Append the repository's root, whose folders become groups."""
-        search_path.append("siammae", f"file://{ROOT}")
+from siammae.config.top_level import register
 
 
 def run(main: Callable[[], object]) -> int:
     """Call an entry point; a user's error becomes one line on stderr and the exit code 2."""
     # On few cores, threads that spin while they wait take time from the process that reads clips.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    Plugins.instance().register(TopLevelGroups)
+    register()
     # Hydra then raises its errors instead of printing them with hints at its own internals.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:

@@ -48,8 +48,8 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager:
 def keep_memory() -> None:
     """Let glibc keep the large blocks of a step for the next one.
 
-    By default it gives them back to the kernel, and every step pays the page faults again (measured:
-    1.13 to 1.17 times slower). Elsewhere than on glibc nothing happens.
+    By default it gives them back to the kernel, and every step pays the page faults again
+    (measured: 1.13 to 1.17 times slower). Elsewhere than on glibc nothing happens.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
