@@ -40,19 +40,24 @@ class Runner:
         self.data = data
 
     def __call__(
-        self, folder: Path, *overrides: str, script: str | None = None, **environment: str
+        self,
+        folder: Path,
+        *overrides: str,
+        script: str | None = None,
+        root: Path | None = None,
+        drop: tuple[str, ...] = (),
     ):
+        """``root`` are other clips than the built-in ones, ``drop`` settings to leave out."""
         start = ["-m", "siammae.train"] if script is None else ["-c", script]
-        tiny = [line for line in TINY if line.split("=")[0] not in _keys(overrides)]
-        command = [sys.executable, *start, *tiny, f"data.root={self.data}", *overrides]
-        env = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+        left_out = {override.split("=")[0] for override in overrides} | set(drop)
+        if root is not None:
+            left_out |= {"data.clips", "data.frames"}
+        tiny = [line for line in TINY if line.split("=")[0] not in left_out]
+        command = [sys.executable, *start, *tiny, f"data.root={root or self.data}", *overrides]
+        env = {**os.environ, "OMP_NUM_THREADS": "1"}
         return subprocess.run(
             command, cwd=folder, env=env, capture_output=True, text=True, timeout=200
         )
-
-
-def _keys(overrides):
-    return {override.split("=")[0] for override in overrides}
 
 
 @pytest.fixture(scope="session")

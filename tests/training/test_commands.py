@@ -1,0 +1,169 @@
+"""The commands of the README at the smallest size, through real processes."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+MEASURED = ["benchmark=sprites", "benchmark.source.sequences=1"]
+MEASURED += ["benchmark.source.sequence_frames=4", "benchmark.source.clips=1"]
+MEASURED += ["benchmark.source.frames=4", "schedule.steps=4", "pictures=0"]
+
+
+@pytest.fixture
+def measured(train):
+    """Overrides for a run that is measured on one short sequence."""
+    return [*MEASURED, f"benchmark.source.root={train.data}"]
+
+
+def states(folder):
+    return {
+        path.parent.name: json.loads(path.read_text())["state"]
+        for path in (folder / "runs").glob("*/state.json")
+    }
+
+
+def summaries(folder):
+    return [json.loads(path.read_text()) for path in (folder / "runs").glob("*/summary.json")]
+
+
+def tables(folder):
+    from siammae.config.paths import ROOT
+
+    command = [sys.executable, str(ROOT / "analysis" / "make_tables.py")]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_multirun_its_table_and_its_repetition(train, tmp_path, measured):
+    axes = ["-m", "mask_ratio=0.5,0.75", "frame_gap=2,4"]
+    first = train(tmp_path, *axes, *measured)
+    assert first.returncode == 0, first.stderr
+    assert list(states(tmp_path).values()) == ["finished"] * 4
+    for summary in summaries(tmp_path):
+        assert summary["objective"]["metric"] == "J&F-Mean"
+        assert summary["objective"]["value"] == summary["benchmark"]["metrics"]["J&F-Mean"]
+        assert set(summary["controls"]) == {"copy_first_mask", "untrained_encoder"}
+    again = train(tmp_path, *axes, *measured)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("finished before") == 4
+    printed = tables(tmp_path)
+    text = (tmp_path / "tables" / "mask_ratio-frame_gap.md").read_text()
+    assert text.count("| mask_ratio=") + text.count("| **mask_ratio=") == 4
+    assert "copy first mask" in text
+    assert "untrained encoder" in text
+    assert "tables/mask_ratio-frame_gap.png" in printed
+
+
+def test_an_experiment_brings_its_axes(train, tmp_path, measured):
+    done = train(tmp_path, "-m", "experiments=decoder", *measured)
+    assert done.returncode == 0, done.stderr
+    assert len(states(tmp_path)) == 3
+    tables(tmp_path)
+    text = (tmp_path / "tables" / "decoder.md").read_text()
+    assert all(label in text for label in ("joint", "cross", "cross-self (default)", "58.1"))
+
+
+def test_a_study_is_kept_in_a_file_and_goes_on(train, tmp_path):
+    import optuna
+
+    small = ["-m", "sweeps=masking", "hydra.sweeper.n_trials=2", "schedule.steps=2"]
+    small += ["schedule.warmup_steps=0", "pictures=0", "hydra.sweeper.sampler.n_startup_trials=1"]
+    small += ["~frame_gap", "~mask_ratio"]
+    overrides = [part for part in small if not part.startswith("~")]
+    for trials in (2, 4):
+        done = train(tmp_path, *overrides, drop=("mask_ratio", "frame_gap"))
+        assert done.returncode == 0, done.stderr
+        storage = f"sqlite:///{tmp_path}/runs/.studies.db"
+        study = optuna.load_study(study_name="masking", storage=storage)
+        assert len(study.trials) == trials
+        assert all(trial.state.name == "COMPLETE" for trial in study.trials)
+    assert set(study.best_params) == {"mask_ratio", "frame_gap", "decoder"}
+
+
+def test_a_failing_run_of_a_multirun_is_told_and_the_others_go_on(train, tmp_path):
+    done = train(tmp_path, "-m", "mask_ratio=0.99,0.75", "schedule.steps=4", "pictures=0")
+    assert done.returncode == 2
+    assert "failed: mask_ratio=0.99 leaves no patch visible" in done.stderr
+    assert sorted(states(tmp_path).values()) == ["failed", "finished"]
+
+
+def test_evaluate_measures_a_run_as_the_run_did(train, tmp_path, measured):
+    done = train(tmp_path, *measured)
+    assert done.returncode == 0, done.stderr
+    (summary,) = summaries(tmp_path)
+    run = tmp_path / "runs" / summary["signature"]
+    (checkpoint,) = (run / "checkpoints").glob("step-00000004.pt")
+    wanted = [part for part in measured if part.startswith("benchmark")]
+    for path in (run, run / "encoder.safetensors", checkpoint):
+        command = [sys.executable, "-m", "siammae.evaluate", f"checkpoint={path}", "out=out"]
+        told = subprocess.run(
+            [*command, "device=cpu", *wanted],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        assert told.returncode == 0, told.stderr
+        result = json.loads((tmp_path / "out" / "result.json").read_text())
+        assert result["metrics"] == pytest.approx(summary["benchmark"]["metrics"], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("gone", "gone: no such file"),
+        (".", "holds no encoder.safetensors and no checkpoints"),
+        ("text.safetensors", "is damaged or no safetensors file"),
+    ],
+)
+def test_evaluate_names_what_is_wrong_with_a_checkpoint(tmp_path, path, words):
+    (tmp_path / "text.safetensors").write_text("no tensors")
+    done = subprocess.run(
+        [sys.executable, "-m", "siammae.evaluate", f"checkpoint={path}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_videos_of_a_folder_with_a_broken_one(train, tmp_path, only_run):
+    train(tmp_path, "schedule.steps=2", "pictures=0", "runs_dir=other")
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    (source,) = train.data.glob("*/clips/00000.mp4") if _one(train.data) else [None]
+    for number in range(5):
+        shutil.copy(source, clips / f"{number}.mp4")
+    (clips / "broken.mp4").write_text("no video")
+    videos = ["data=videos", "schedule.steps=4", "pictures=0"]
+    strict = train(tmp_path, *videos, root=clips)
+    assert strict.returncode == 2
+    assert "1 of 6 clips cannot be read, more than data.max_broken=0.05" in strict.stderr
+    assert "broken.mp4" in strict.stderr
+    done = train(tmp_path, *videos, "data.max_broken=0.5", "data.short_side=64", root=clips)
+    assert done.returncode == 0, done.stderr
+    assert "warning: skipped a clip" in done.stdout
+    (summary,) = summaries(tmp_path)
+    assert summary["data"]["clips"] == 6
+    assert list(summary["data"]["broken"]) == [str(clips / "broken.mp4")]
+
+
+def _one(data):
+    return len(list(data.glob("*/clips/00000.mp4"))) == 1
+
+
+def test_real_clips(train, tmp_path, real_data, only_run):
+    done = train(
+        tmp_path, "data=videos", "schedule.steps=4", "frame_gap=[4,48]", root=real_data / "clips"
+    )
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((only_run(tmp_path) / "summary.json").read_text())
+    assert summary["data"]["clips"] == 48
+    assert summary["data"]["broken"] == {}
