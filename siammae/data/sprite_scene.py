@@ -30,9 +30,9 @@ class SceneStyle:
 
     size: int = 128
     radius: tuple[float, float] = (0.14, 0.22)
-    speed: tuple[float, float] = (0.7, 1.6)
-    pan: tuple[float, float] = (0.2, 0.7)
-    spin: tuple[float, float] = (0.0, 1.2)
+    speed: tuple[float, float] = (0.08, 0.25)
+    pan: tuple[float, float] = (0.03, 0.1)
+    spin: tuple[float, float] = (0.0, 0.25)
     swell: float = 0.15
     light: float = 0.7
     grain: float = 1.0
@@ -144,14 +144,14 @@ class _Light:
 
     def __init__(self, rng: np.random.Generator, style: SceneStyle, frames: int):
         time = np.arange(frames)[:, None] / 30
-        waves = np.sin(TAU * rng.uniform(0.3, 1.0, 3) * time + rng.uniform(0, TAU, 3))
-        cast = np.sin(TAU * rng.uniform(0.3, 1.0, 3) * time + rng.uniform(0, TAU, 3))
+        waves = np.sin(TAU * rng.uniform(0.1, 0.4, 3) * time + rng.uniform(0, TAU, 3))
+        cast = np.sin(TAU * rng.uniform(0.1, 0.4, 3) * time + rng.uniform(0, TAU, 3))
         self.gain = np.exp(style.light * (waves[:, :1] * 0.7 + cast * 0.25))  # (frames, 3)
         self.offset = 40 * style.light * waves[:, 1:2]
         grid = np.arange(style.size) / style.size
         self.x, self.y = np.meshgrid(grid, grid)
         self.wave = rng.uniform(0.5, 1.2, 2) * rng.choice([-1, 1], 2)
-        self.phase = rng.uniform(0, TAU) + TAU * rng.uniform(0.3, 0.8) * time[:, 0]
+        self.phase = rng.uniform(0, TAU) + TAU * rng.uniform(0.1, 0.3) * time[:, 0]
         self.depth = style.light * 0.8
 
     def shine(self, picture: np.ndarray, t: int) -> np.ndarray:

@@ -30,6 +30,8 @@ class Sprites(ClipSource):
     frames: length of a clip in frames.
     sequences: number of validation sequences.
     sequence_frames: length of a validation sequence.
+    stride: every how many frames of its scene a validation sequence shows, so that a short one
+        moves far.
     seed: of the set; the seed of a run does not change its data.
     style: what the scenes are drawn from; see `SceneStyle`.
     """
@@ -40,6 +42,7 @@ class Sprites(ClipSource):
     frames: int = 60
     sequences: int = 8
     sequence_frames: int = 30
+    stride: int = 6
     seed: int = 0
     style: SceneStyle = field(default_factory=SceneStyle)
 
@@ -58,7 +61,7 @@ class Sprites(ClipSource):
         content = {
             "version": VERSION,
             "clips": [self.clips, self.frames],
-            "sequences": [self.sequences, self.sequence_frames],
+            "sequences": [self.sequences, self.sequence_frames, self.stride],
             "seed": self.seed,
             "style": asdict(self.style),
         }
@@ -97,7 +100,7 @@ class Sprites(ClipSource):
     def _write(self, folder: Path) -> None:
         (folder / "clips").mkdir()
         for number in range(self.clips):
-            pictures = (picture for picture, _ in self._draw(CLIP, number, self.frames))
+            pictures = (picture for picture, _ in self._draw(CLIP, number, self.frames, 1))
             write_video(folder / "clips" / f"{number:05d}.mp4", pictures)
         names = [f"sprites-{number:02d}" for number in range(self.sequences)]
         for number, name in enumerate(names):
@@ -115,7 +118,7 @@ class Sprites(ClipSource):
         for made in (images, masks):
             made.mkdir(parents=True)
         palette = voc_palette()
-        drawn = self._draw(SEQUENCE, number, self.sequence_frames)
+        drawn = self._draw(SEQUENCE, number, self.sequence_frames, self.stride)
         for t, (picture, mask) in enumerate(drawn):
             Image.fromarray(picture).save(images / f"{t:05d}.jpg", quality=95)
             indexed = Image.fromarray(mask, mode="P")
@@ -123,17 +126,17 @@ class Sprites(ClipSource):
             indexed.save(masks / f"{t:05d}.png")
 
     def _draw(
-        self, stream: int, number: int, frames: int
+        self, stream: int, number: int, frames: int, stride: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Pictures and masks of one scene; of validation scenes every other has a leaver."""
         for attempt in range(100):
             rng = np.random.default_rng([self.seed, stream, number, attempt])
             objects = 2 + number % 2
             leaver = number % 2 == 1 and stream == SEQUENCE
-            scene = Scene(rng, self.style, frames, objects, leaver)
+            scene = Scene(rng, self.style, frames * stride, objects, leaver)
             if stream == CLIP or _all_visible(scene.frame(0)[1], objects):
                 break
-        yield from (scene.frame(t) for t in range(frames))
+        yield from (scene.frame(t * stride) for t in range(frames))
 
 
 def _all_visible(mask: np.ndarray, objects: int) -> bool:

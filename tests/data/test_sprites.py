@@ -80,8 +80,9 @@ def test_masks_move_with_the_objects():
     """A shortcut fails: the first mask covers little of the last."""
     overlaps = []
     for seed in range(8):
-        scene = Scene(np.random.default_rng(seed), SceneStyle(), 30, 2)
-        first, last = scene.frame(0)[1], scene.frame(29)[1]
+        length = Sprites.sequence_frames * Sprites.stride
+        scene = Scene(np.random.default_rng(seed), SceneStyle(), length, 2)
+        first, last = scene.frame(0)[1], scene.frame(length - 1)[1]
         for label in (1, 2):
             either = ((first == label) | (last == label)).sum()
             overlaps.append(((first == label) & (last == label)).sum() / max(either, 1))
@@ -89,11 +90,11 @@ def test_masks_move_with_the_objects():
 
 
 def test_light_changes_more_than_structure():
-    """The mean brightness drifts by tens of grey levels within a clip."""
+    """The mean brightness drifts by tens of grey levels within a sequence."""
     drifts = []
     for seed in range(6):
-        scene = Scene(np.random.default_rng(seed), SceneStyle(), 30, 2)
-        means = [scene.frame(t)[0].mean() for t in range(0, 30, 5)]
+        scene = Scene(np.random.default_rng(seed), SceneStyle(), 180, 2)
+        means = [scene.frame(t)[0].mean() for t in range(0, 180, 15)]
         drifts.append(max(means) - min(means))
     assert np.mean(drifts) > 15
 
