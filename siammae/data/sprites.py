@@ -42,7 +42,7 @@ class Sprites(ClipSource):
     frames: int = 60
     sequences: int = 8
     sequence_frames: int = 30
-    stride: int = 6
+    stride: int = 4
     seed: int = 0
     style: SceneStyle = field(default_factory=SceneStyle)
 
