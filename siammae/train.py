@@ -83,7 +83,8 @@ def train(
     except Exception as error:
         known = isinstance(error, SiammaeError)
         record.set_state("failed", error=str(error) if known else traceback.format_exc())
-        print(f"run {record.signature} failed: {error}", file=sys.stderr, flush=True)
+        if HydraConfig.get().mode == RunMode.MULTIRUN:  # told at once: the others may take days
+            print(f"run {record.signature} failed: {error}", file=sys.stderr, flush=True)
         raise
     except BaseException:  # SIGTERM or Ctrl-C: the next start goes on where this one was
         record.set_state("interrupted")

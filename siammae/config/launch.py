@@ -3,12 +3,15 @@
 import os
 import sys
 from collections.abc import Callable
+from errno import EACCES
+from pathlib import Path
 
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from siammae.config.check import nearest
-from siammae.config.errors import SiammaeError
+from siammae.config.errors import ConfigError, SiammaeError
 from siammae.config.top_level import register
 
 
@@ -17,12 +20,15 @@ def run(main: Callable[[], object]) -> int:
     # On few cores, threads that spin while they wait take time from the process that reads clips.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     register()
+    OmegaConf.register_new_resolver("writable", writable_folder, replace=True)
     # Hydra then raises its errors instead of printing them with hints at its own internals.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         main()
     except MissingConfigException as error:
         return _fail(_missing_option(error))
+    except ConfigCompositionException as error:
+        return _fail(_first_lines(error, error.__cause__))
     except (HydraException, OmegaConfBaseException) as error:
         return _fail(_first_lines(error))
     except SiammaeError as error:
@@ -31,6 +37,25 @@ def run(main: Callable[[], object]) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def writable_folder(path: str) -> str:
+    """``${writable:PATH}`` in a configuration: the same path, made when it is not there.
+
+    For what Hydra and Optuna write before a run of ours begins.
+
+    Raises:
+        ConfigError: when it cannot be made or written.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise PermissionError(EACCES, os.strerror(EACCES))
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written ({error.strerror}); name another folder with runs_dir=DIR"
+        ) from None
+    return path
 
 
 def _fail(message: str) -> int:
@@ -49,9 +74,10 @@ def _missing_option(error: MissingConfigException) -> str:
     )
 
 
-def _first_lines(error: Exception) -> str:
-    """Hydra's message without the details of its own objects."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+def _first_lines(error: Exception, cause: BaseException | None = None) -> str:
+    """Hydra's message, and its cause's, without the details of its own objects."""
+    text = f"{error}\n{cause or ''}"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     kept = [
         line for line in lines if not line.startswith(("full_key", "object_type", "reference_"))
     ]

@@ -219,7 +219,7 @@ class RunRecord:
     def _read_json(self, name: str, default: dict[str, Any]) -> dict[str, Any]:
         try:
             content = json.loads((self.folder / name).read_text())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return default
         except (OSError, ValueError) as error:
             raise DataError(f"{self.folder / name} cannot be read: {error}") from None

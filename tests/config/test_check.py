@@ -28,7 +28,8 @@ CASES = {
     "data=videos data.root=gone": "data.root=gone: no such folder or list file",
     "data=videos data.root=.": "holds no video",
     "device=cuda:99": "device=cuda:99 is not on this machine",
-    "runs_dir=/dev/null/runs": "runs_dir=/dev/null/runs cannot be written",
+    "runs_dir=/dev/null/runs": "/dev/null/runs cannot be written",
+    "-m runs_dir=/dev/null/runs mask_ratio=0.5,0.75": "/dev/null/runs cannot be written",
     "benchmark=davis2017": "no such folder; a DAVIS root holds",
     "benchmark.propagation.top_k=0": "propagation needs top_k >= 1",
 }
