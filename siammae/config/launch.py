@@ -20,7 +20,7 @@ def run(main: Callable[[], object]) -> int:
     # On few cores, threads that spin while they wait take time from the process that reads clips.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     register()
-    OmegaConf.register_new_resolver("writable", writable_folder, replace=True)
+    OmegaConf.register_resolver("writable", writable_folder, replace=True)
     # Hydra then raises its errors instead of printing them with hints at its own internals.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
@@ -39,7 +39,7 @@ def run(main: Callable[[], object]) -> int:
     return 0
 
 
-def writable_folder(path: str) -> str:
+def writable_folder(path: str | int) -> str:
     """``${writable:PATH}`` in a configuration: the same path, made when it is not there.
 
     For what Hydra and Optuna write before a run of ours begins.
@@ -47,15 +47,16 @@ def writable_folder(path: str) -> str:
     Raises:
         ConfigError: when it cannot be made or written.
     """
+    folder = str(path)  # runs_dir=2026 is an int to Hydra
     try:
-        Path(path).mkdir(parents=True, exist_ok=True)
-        if not os.access(path, os.W_OK):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
             raise PermissionError(EACCES, os.strerror(EACCES))
     except OSError as error:
         raise ConfigError(
-            f"{path} cannot be written ({error.strerror}); name another folder with runs_dir=DIR"
+            f"{folder} cannot be written ({error.strerror}); name another folder with runs_dir=DIR"
         ) from None
-    return path
+    return folder
 
 
 def _fail(message: str) -> int:

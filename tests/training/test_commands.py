@@ -59,7 +59,7 @@ def test_a_multirun_its_table_and_its_repetition(train, tmp_path, measured):
 
 
 def test_an_experiment_brings_its_axes(train, tmp_path, measured):
-    done = train(tmp_path, "-m", "experiments=decoder", *measured)
+    done = train(tmp_path, "-m", "experiments=decoder", *measured, drop=("decoder.dropout",))
     assert done.returncode == 0, done.stderr
     assert len(states(tmp_path)) == 3
     tables(tmp_path)
@@ -73,7 +73,7 @@ def test_a_study_is_kept_in_a_file_and_goes_on(train, tmp_path):
     small = ["-m", "sweeps=masking", "hydra.sweeper.n_trials=2", "schedule.steps=2"]
     small += ["schedule.warmup_steps=0", "pictures=0", "hydra.sweeper.sampler.n_startup_trials=1"]
     for trials in (2, 4):
-        done = train(tmp_path, *small, drop=("mask_ratio", "frame_gap"))
+        done = train(tmp_path, *small, drop=("mask_ratio", "frame_gap", "decoder.dropout"))
         assert done.returncode == 0, done.stderr
         storage = f"sqlite:///{tmp_path}/runs/.studies.db"
         study = optuna.load_study(study_name="masking", storage=storage)
