@@ -12,6 +12,7 @@ SAME = ["preset", "data", "benchmark_files"]  # runs that differ in these never 
 SILENT = {"runs_dir", "rerun", "device", "progress", "tracking", "data.root", "data.workers"} | {
     "benchmark.root",
     "benchmark.source.root",
+    "benchmark.workers",
     "log_every",
     "checkpoint_every",
     "pictures",

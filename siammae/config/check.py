@@ -125,6 +125,7 @@ class TrainConfig(Section):
     augment: Group
     optim: Optim
     schedule: Schedule
+    protocol: dict[str, Any]
     benchmark: Group
     tracking: Group
     experiment: dict[str, Any] | None

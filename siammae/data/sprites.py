@@ -16,6 +16,7 @@ import numpy as np
 
 from siammae.config.errors import DataError
 from siammae.data.datasets import ClipSource
+from siammae.data.masks import write_ids
 from siammae.data.sprite_scene import Scene, SceneStyle
 
 VERSION = 1  # of what is drawn; a change of it makes another set
@@ -117,13 +118,10 @@ class Sprites(ClipSource):
         masks = davis / "Annotations" / "480p" / name
         for made in (images, masks):
             made.mkdir(parents=True)
-        palette = voc_palette()
         drawn = self._draw(SEQUENCE, number, self.sequence_frames, self.stride)
         for t, (picture, mask) in enumerate(drawn):
             Image.fromarray(picture).save(images / f"{t:05d}.jpg", quality=95)
-            indexed = Image.fromarray(mask, mode="P")
-            indexed.putpalette(palette)
-            indexed.save(masks / f"{t:05d}.png")
+            write_ids(masks / f"{t:05d}.png", mask)
 
     def _draw(
         self, stream: int, number: int, frames: int, stride: int
@@ -161,18 +159,6 @@ def write_video(path: Path, pictures: Iterator[np.ndarray], rate: int = 30) -> N
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         if stream is not None:
             container.mux(stream.encode())
-
-
-def voc_palette() -> list[int]:
-    """The colours of PASCAL VOC, as DAVIS's masks have them: the bits of the id, spread out."""
-    colours = []
-    for label in range(256):
-        channels = [0, 0, 0]
-        for bit in range(8):
-            for channel in range(3):
-                channels[channel] |= ((label >> (3 * bit + channel)) & 1) << (7 - bit)
-        colours += channels
-    return colours
 
 
 def _sweep(parent: Path, older_than: float = 3600) -> None:

@@ -112,24 +112,3 @@ def _read(path: Path) -> tuple[np.ndarray, bool]:
     except (OSError, UnidentifiedImageError) as error:
         raise DataError(f"{path} cannot be read as an image: {error}") from None
     return ids.astype(np.uint8), palette
-
-
-def write_ids(path: Path, ids: np.ndarray, palette: list[int]) -> None:
-    """Write ids (H, W) as a palette PNG."""
-    from PIL import Image
-
-    image = Image.fromarray(ids.astype(np.uint8), mode="P")
-    image.putpalette(palette)
-    image.save(path)
-
-
-def voc_palette() -> list[int]:
-    """The colours of PASCAL VOC, which DAVIS's masks carry: the bits of an id, spread out."""
-    colours = []
-    for label in range(256):
-        channels = [0, 0, 0]
-        for bit in range(8):
-            for channel in range(3):
-                channels[channel] |= ((label >> (3 * bit + channel)) & 1) << (7 - bit)
-        colours += channels
-    return colours

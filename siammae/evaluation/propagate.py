@@ -6,6 +6,8 @@ only over the k that win; a whole N x N matrix is never made.
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -38,45 +40,125 @@ def propagate(
     Raises:
         ValueError: when a frame's features do not fill the grid.
     """
-    start: Context | None = None
-    recent: deque[Context] = deque(maxlen=protocol.queue)
-    bands: list[Band] = []
+    memory: Memory | None = None
     for frame in features:
         if len(frame) != grid[0] * grid[1]:
             raise ValueError(f"{len(frame)} patches do not fill a grid of {grid[0]} x {grid[1]}")
         frame = F.normalize(frame.detach().float(), dim=-1)
-        if start is None:
+        if protocol.precision == "fp16" or (protocol.precision == "auto" and frame.is_cuda):
+            frame = frame.half()
+        if memory is None:
             start = Context(frame, first.to(frame.device, torch.float32))
-            bands = make_bands(grid, protocol.radius, protocol.window, frame.device)
+            memory = Memory(protocol, start, deque(maxlen=protocol.queue))
             yield start.labels
             continue
-        labels = _vote(protocol, frame, start, list(recent), bands)
-        recent.append(Context(frame, labels))
+        bands = make_bands(grid, protocol.radius, protocol.window, frame.device)
+        labels = torch.cat([_vote(protocol, frame, memory, band) for band in bands])
+        memory.recent.append(Context(frame, labels))
         yield labels
 
 
-def _vote(
-    protocol: Propagation, query: Tensor, first: Context, recent: list[Context], bands: list["Band"]
-) -> Tensor:
-    """Labels (N, C) of one frame."""
-    votes = []
-    for band in bands:
-        near = [Context(*(part[band.keys] for part in context)) for context in recent]
-        if protocol.window_first:
-            contexts = [Context(*(part[band.keys] for part in first)), *near]
-        else:
-            contexts = [first, *near]
-        scores = _scores(query[band.queries], contexts, band, protocol.window_first)
-        cosines, index = largest(scores, protocol.top_k)
-        weights = (cosines / protocol.temperature).softmax(dim=1)  # -inf, outside, weighs nothing
-        labels = torch.cat([context.labels for context in contexts])
-        labels = F.pad(labels, (0, 0, 0, scores.shape[1] - len(labels)))
-        votes.append((weights.unsqueeze(-1) * labels[index]).sum(dim=1))
-    return torch.cat(votes)
+@dataclass
+class Memory:
+    """The frames that may be searched: the first one, and the last ``protocol.queue``."""
+
+    protocol: Propagation
+    first: Context
+    recent: deque[Context]
+
+    @property
+    def queued_first(self) -> int:
+        """How many places of the queue the first frame takes."""
+        free = self.protocol.queue - len(self.recent)
+        if self.protocol.start == "repeat":
+            return free
+        return int(not self.protocol.first_always and free > 0)
+
+    @property
+    def first_windowed(self) -> bool:
+        """The first frame is searched only inside the window."""
+        return self.protocol.window_first or not self.protocol.first_always
 
 
-def _scores(queries: Tensor, contexts: list[Context], band: "Band", window_first: bool) -> Tensor:
-    """Cosines (Q, K) to all keys of all contexts, -inf outside the window.
+def _vote(protocol: Propagation, query: Tensor, memory: Memory, band: "Band") -> Tensor:
+    """Labels (queries of the band, C) of one frame."""
+    recent = [Context(*(part[band.keys] for part in context)) for context in memory.recent]
+    first = memory.first
+    if memory.first_windowed:
+        first = Context(*(part[band.keys] for part in first))
+    contexts = [first, *recent]
+    if not (protocol.first_always or memory.queued_first):
+        contexts = recent
+    windowed = len(contexts) == len(recent) or memory.first_windowed
+    scores = _scores(query[band.queries], contexts, band, windowed)
+    cosines, index = _winners(protocol, scores)
+    votes = _places(protocol, memory, band, index, len(first.features), contexts[0] is first)
+    weights = _weights(protocol, cosines.float(), votes)
+    labels = torch.cat([context.labels for context in contexts])
+    labels = F.pad(labels, (0, 0, 0, scores.shape[1] - len(labels)))
+    return (weights.unsqueeze(-1) * labels[index]).sum(dim=1)
+
+
+def _winners(protocol: Propagation, scores: Tensor) -> tuple[Tensor, Tensor]:
+    """The k largest cosines of each row, largest first, and where they are; with ``ties`` kept,
+    as many more columns as the row with most ties needs, -inf where a row has fewer."""
+    cosines, index = largest(scores, protocol.top_k)
+    if protocol.ties == "drop":
+        return cosines, index
+    least = cosines[:, -1:]
+    most = int((scores >= least).sum(dim=1).max())
+    if most > cosines.shape[1]:
+        cosines, index = scores.topk(most, dim=1)
+        cosines = cosines.masked_fill(cosines < least, -torch.inf)
+    return cosines, index
+
+
+def _places(
+    protocol: Propagation,
+    memory: Memory,
+    band: "Band",
+    index: Tensor,
+    first_keys: int,
+    has_first: bool,
+) -> Tensor | None:
+    """How often each winner (Q, k) stands among the frames searched; None when all stand once.
+
+    The queue is filled with copies of the first frame at the start: instead of searching each copy,
+    its patches count as often as they would be found. Copies in the queue are always windowed.
+    """
+    copies = memory.queued_first
+    if not has_first or copies + protocol.first_always == 1:
+        return None
+    in_first = index < first_keys
+    place = index.clamp(max=first_keys - 1)
+    if memory.first_windowed:
+        inside = torch.ones_like(in_first)  # what is outside has no score
+    else:
+        low, high = band.keys.start, band.keys.stop
+        near = (place >= low) & (place < high)
+        inside = near & ~band.outside.gather(1, (place - low).clamp(0, high - low - 1))
+    found = int(protocol.first_always) + copies * inside
+    return torch.where(in_first, found, torch.ones_like(found))
+
+
+def _weights(protocol: Propagation, cosines: Tensor, places: Tensor | None) -> Tensor:
+    """Softmax over the k winners (Q, k); -inf, outside the window, weighs nothing."""
+    if places is None:
+        return (cosines / protocol.temperature).softmax(dim=1)
+    if protocol.ties == "drop":  # the k places go to the largest first
+        before = places.cumsum(dim=1) - places
+        places = torch.minimum(places, (protocol.top_k - before).clamp(min=0))
+    else:  # everything from the k-th on, copies counted
+        before = places.cumsum(dim=1) - places
+        last = (before < protocol.top_k).sum(dim=1, keepdim=True) - 1
+        places = places * (cosines >= cosines.gather(1, last))
+    weights = places * ((cosines - cosines[:, :1]) / protocol.temperature).exp()
+    return weights / weights.sum(dim=1, keepdim=True)
+
+
+def _scores(queries: Tensor, contexts: list[Context], band: "Band", windowed: bool) -> Tensor:
+    """Cosines (Q, K) to all keys of all contexts, -inf outside the window; ``windowed``: it holds
+    for the first context too.
 
     K is filled up with -inf to whole blocks. The products are written where they belong: joining
     them afterwards would move as much memory as the choice of the k largest.
@@ -88,7 +170,7 @@ def _scores(queries: Tensor, contexts: list[Context], band: "Band", window_first
     for number, context in enumerate(contexts):
         part = scores[:, start : start + len(context.features)]
         torch.mm(queries, context.features.T, out=part)
-        if number > 0 or window_first:
+        if number > 0 or windowed:
             part.masked_fill_(band.outside, -torch.inf)
         start += len(context.features)
     return scores
@@ -105,10 +187,11 @@ class Band(NamedTuple):
     outside: Tensor
 
 
+@lru_cache(maxsize=4)
 def make_bands(
     grid: tuple[int, int], radius: float, window: str, device: torch.device
 ) -> list[Band]:
-    """Part a grid into bands of `BAND_ROWS` rows."""
+    """Part a grid into bands of `BAND_ROWS` rows; kept, since videos share a grid."""
     rows, columns = grid
     reach = int(radius)
     x = torch.arange(columns, device=device)

@@ -1,11 +1,27 @@
-"""The numbers of label propagation, apart from the code that computes it: they need no torch."""
+"""The settings of label propagation, apart from the code that computes it: they need no torch."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
+
+CHOICES = {
+    "window": ("disc", "square"),
+    "start": ("grow", "repeat"),
+    "ties": ("drop", "keep"),
+    "labels": ("soft", "hard"),
+    "rounding": ("nearest", "floor"),
+    "resize": ("bicubic", "bilinear", "nearest"),
+    "argmax_at": ("own", "input"),
+    "score_at": ("own", "input"),
+    "precision": ("auto", "fp32", "fp16"),
+}
 
 
 @dataclass(frozen=True)
 class Propagation:
-    """The protocol of the field (videowalk, DINO, the paper's Table 4b).
+    """A protocol of the field: how labels of the first frame reach the others.
+
+    Published scripts differ in every one of these; ``configs/protocol/`` holds their settings.
 
     top_k: nearest patches that vote.
     queue: how many of the last frames are searched, beside the first.
@@ -16,9 +32,29 @@ class Propagation:
     window: ``disc`` (distance < radius; videowalk, CropMAE) or ``square`` (<= radius; DINO).
     window_first: the window holds for the first frame too (DINO); otherwise the first frame is
         searched everywhere (videowalk, CropMAE).
+    first_always: the first frame is searched at any time; otherwise only while it is in the queue.
+    start: the queue ``grow``s from nothing (DINO), or is filled by ``repeat``ing the first frame
+        (videowalk, CropMAE), whose copies then crowd out others among the k.
+    ties: patches that tie with the k-th are ``drop``ped (exactly k vote), or ``keep`` their vote
+        (DINO).
+    labels: of the first frame on the grid of patches: ``soft`` (bilinear shares; videowalk) or
+        ``hard`` (the nearest pixel's; DINO).
+    rescale: stretch each label's map to 0..1 before the largest wins (DINO's ``norm_mask``).
+    input_size: frames are resized for the encoder to this short side, or to [height, width]; None
+        keeps their size.
+    multiple: sides of the input are brought to multiples of this many pixels (None: the patch), by
+    rounding: to the ``nearest``, or down (``floor``).
+    resize: interpolation of frames: ``bicubic`` and ``bilinear`` antialiased, or ``nearest``, as
+        the copies of DAVIS that CropMAE and RSP evaluate on were made.
+    argmax_at: the largest label is taken at the masks' ``own`` size, or at the ``input``'s and then
+        copied to the nearest pixel (DINO, videowalk).
+    score_at: scores are taken on masks of their ``own`` size, or on true masks resized to the
+        ``input``'s (CropMAE, RSP); the latter is not comparable with the official task.
+    precision: of the cosines: ``fp16`` halves memory on a GPU; ``auto`` takes it there only.
+    preset: name of the settings, for captions.
 
     Raises:
-        ValueError: when a number is out of range.
+        ValueError: when a number is out of range or a choice is unknown.
     """
 
     top_k: int = 7
@@ -27,6 +63,19 @@ class Propagation:
     temperature: float = 0.7
     window: str = "disc"
     window_first: bool = False
+    first_always: bool = True
+    start: str = "grow"
+    ties: str = "drop"
+    labels: str = "soft"
+    rescale: bool = False
+    input_size: int | Sequence[int] | None = None
+    multiple: int | None = None
+    rounding: str = "nearest"
+    resize: str = "bicubic"
+    argmax_at: str = "own"
+    score_at: str = "own"
+    precision: str = "auto"
+    preset: str | None = None
 
     def __post_init__(self) -> None:
         if self.top_k < 1 or self.queue < 0 or self.radius <= 0 or self.temperature <= 0:
@@ -35,9 +84,42 @@ class Propagation:
                 f"top_k={self.top_k}, queue={self.queue}, radius={self.radius}, "
                 f"temperature={self.temperature}"
             )
-        if self.window not in ("disc", "square"):
-            raise ValueError(f"window '{self.window}' is neither 'disc' nor 'square'")
+        if not self.first_always and self.queue < 1:
+            raise ValueError("propagation with first_always=false needs queue >= 1")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} '{getattr(self, name)}' is none of {', '.join(choices)}")
+        if isinstance(self.input_size, Sequence):
+            object.__setattr__(self, "input_size", list(self.input_size))
+        sides = self.input_size if isinstance(self.input_size, list) else [self.input_size or 1]
+        if (isinstance(self.input_size, list) and len(sides) != 2) or min(sides) < 1:
+            raise ValueError(
+                f"input_size {self.input_size} must be null, a short side or [height, width]"
+            )
+        if self.score_at == "input" and not isinstance(self.input_size, list):
+            raise ValueError("score_at 'input' needs input_size=[height, width]")
+        if self.multiple is not None and self.multiple < 1:
+            raise ValueError(f"multiple {self.multiple} must be null or at least 1 pixel")
 
-    def settings(self) -> dict[str, float | str | bool]:
+    def settings(self) -> dict[str, Any]:
         """For the caption of a table."""
         return asdict(self)
+
+    def input_shape(self, shape: Sequence[int], patch_size: int) -> tuple[int, int]:
+        """Height and width of the encoder's input for frames of ``shape`` (height, width).
+
+        Raises:
+            ValueError: when ``multiple`` is no multiple of the patch.
+        """
+        multiple = self.multiple or patch_size
+        if multiple % patch_size:
+            raise ValueError(f"multiple {multiple} is not a multiple of the patch of {patch_size}")
+        if isinstance(self.input_size, list):
+            wanted: Sequence[float] = self.input_size
+        elif self.input_size is not None:
+            wanted = [side * self.input_size / min(shape) for side in shape]
+        else:
+            wanted = shape
+        whole = round if self.rounding == "nearest" else int
+        height, width = (max(1, whole(side / multiple)) * multiple for side in wanted)
+        return height, width

@@ -10,9 +10,11 @@ class BenchmarkResult:
 
     name: of the benchmark.
     objective: which of ``metrics`` stands for the whole; larger is better.
-    metrics: shares, 0 to 1.
-    per_object: a row for each object of each video.
+    metrics: shares, 0 to 1, unless the benchmark says otherwise.
+    per_object: a row for each object (part, joint) of each video.
     settings: the protocol, for captions.
+    failed: videos that could not be measured, with the reason; the figures are of the others.
+    units: the columns of ``per_object`` that say what a row is of.
     """
 
     name: str
@@ -20,6 +22,8 @@ class BenchmarkResult:
     metrics: dict[str, float]
     per_object: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    units: tuple[str, ...] = ("sequence", "object")
 
     @property
     def value(self) -> float:

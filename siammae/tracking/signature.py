@@ -21,6 +21,8 @@ VOLATILE = (
     "benchmark.root",
     "benchmark.source.root",
     "benchmark.save_masks",
+    "benchmark.workers",
+    "protocol",  # what a benchmark takes of it stands in the benchmark
 )
 
 

@@ -6,11 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from siammae.data.augment import MEAN, STD
 from siammae.model.patches import patch_statistics, patchify, unpatchify
 from siammae.model.siammae import Restoration
-
-MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
-STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
 
 
 def restoration_grid(frames: Tensor, restored: Restoration, patch_size: int) -> bytes:
@@ -45,7 +43,8 @@ def restoration_grid(frames: Tensor, restored: Restoration, patch_size: int) -> 
 
 def _framed(images: Tensor) -> Tensor:
     """To 0..1 with a white border of two pixels."""
-    shown = (images * STD + MEAN).clamp(0, 1)
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
+    shown = (images * std + mean).clamp(0, 1)
     return torch.nn.functional.pad(shown, (2, 2, 2, 2), value=1.0)
 
 

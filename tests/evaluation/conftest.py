@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from siammae.evaluation.davis_files import voc_palette, write_ids
+from siammae.data.masks import write_ids
 
 
 def write_davis(root: Path, names: list[str], year: int = 2017, frames: int = 5) -> Path:
@@ -25,7 +25,7 @@ def write_davis(root: Path, names: list[str], year: int = 2017, frames: int = 5)
             pixels[ids == 1], pixels[ids == 2] = (220, 40, 40), (40, 40, 220)
             Image.fromarray(pixels).save(images / f"{t:05d}.jpg", quality=95)
             if year == 2017:
-                write_ids(masks / f"{t:05d}.png", ids, voc_palette())
+                write_ids(masks / f"{t:05d}.png", ids)
             else:
                 Image.fromarray(ids * 255).save(masks / f"{t:05d}.png")
     lists = root / "ImageSets" / str(year)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,8 +7,9 @@ import torch
 from PIL import Image
 
 from siammae.config.errors import DataError
+from siammae.data.masks import write_ids
 from siammae.evaluation.benchmarks.davis import Davis
-from siammae.evaluation.davis_files import DavisFiles, read_ids, voc_palette, write_ids
+from siammae.evaluation.davis_files import DavisFiles, read_ids
 from siammae.evaluation.protocol import Propagation
 from siammae.score import main as score_main
 
@@ -65,7 +67,8 @@ def test_2016_has_one_object(davis2016):
 )
 def test_input_sizes_are_multiples_of_the_patch(davis2017, input_size, seen):
     features = Colours()
-    result = Davis(str(davis2017), PROTOCOL, input_size=input_size).evaluate(features)
+    protocol = replace(PROTOCOL, input_size=input_size)
+    result = Davis(str(davis2017), protocol).evaluate(features)
     assert features.sizes[0] == seen
     assert result.metrics["J-Mean"] > 0.6  # scored at the masks' own size whatever the input's
 
@@ -163,7 +166,7 @@ def test_masks_of_2017_as_one_object(davis2017):
     path = files.masks("walk")[0]
     ids = read_ids(path).copy()
     ids[0, 0] = 255
-    write_ids(path, ids, voc_palette())
+    write_ids(path, ids)
     assert np.array_equal(files.read_mask(path), (ids > 0) & (ids < 255))
 
 
@@ -173,7 +176,8 @@ def test_masks_of_2016_taken_for_2017(davis2016):
 
 
 def test_result_is_json(davis2017):
-    result = Davis(str(davis2017), PROTOCOL, input_size=[48, 56]).copy_first_mask()
+    protocol = replace(PROTOCOL, input_size=[48, 56])
+    result = Davis(str(davis2017), protocol).copy_first_mask()
     again = json.loads(json.dumps(result.as_dict()))
     assert again["metrics"] == result.metrics
     assert again["settings"]["input_size"] == [48, 56]
@@ -198,16 +202,40 @@ def test_without_a_list_the_folders_count(davis2017):
     assert Davis(str(davis2017), PROTOCOL).files.sequences() == ["run", "walk"]
 
 
-def test_frames_and_masks_must_fit(davis2017):
+def test_a_sequence_that_does_not_fit_is_named_and_the_rest_measured(davis2017):
     Image.fromarray(np.zeros((10, 10, 3), np.uint8)).save(
         davis2017 / "JPEGImages/480p/walk/00000.jpg"
     )
-    with pytest.raises(DataError, match="differ in size"):
-        Davis(str(davis2017), PROTOCOL).evaluate(Colours())
+    result = Davis(str(davis2017), PROTOCOL).evaluate(Colours())
+    assert "differ in size" in result.failed["walk"]
+    assert {row["sequence"] for row in result.per_object} == {"run"}
+    assert result.settings["sequences"] == 1
     (davis2017 / "JPEGImages/480p/run/00004.jpg").unlink()
-    (davis2017 / "ImageSets/2017/val.txt").write_text("run\n")
-    with pytest.raises(DataError, match="run has 4 frames but 5 masks"):
+    with pytest.raises(DataError, match=r"differ in size.*run has 4 frames but 5 masks"):
         Davis(str(davis2017), PROTOCOL).evaluate(Colours())
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_mask_that_cannot_be_scored_fails_its_sequence_only(davis2017, workers):
+    path = davis2017 / "Annotations/480p/walk/00002.png"
+    Image.open(path).convert("RGB").save(path)
+    result = Davis(str(davis2017), PROTOCOL, workers=workers).evaluate(Colours())
+    assert "mode RGB" in result.failed["walk"]
+    assert [row["sequence"] for row in result.per_object] == ["run", "run"]
+
+
+def test_processes_score_the_same(davis2017):
+    alone = Davis(str(davis2017), PROTOCOL).evaluate(Colours())
+    assert Davis(str(davis2017), PROTOCOL, workers=2).evaluate(Colours()).metrics == alone.metrics
+
+
+def test_scoring_at_the_input_s_size(davis2017):
+    protocol = replace(PROTOCOL, input_size=[48, 56], score_at="input")
+    result = Davis(str(davis2017), protocol).evaluate(Colours())
+    own = Davis(str(davis2017), replace(PROTOCOL, input_size=[48, 56])).evaluate(Colours())
+    walk, run = (result.per_object[i]["J-Mean"] for i in (0, 2))
+    assert walk == own.per_object[0]["J-Mean"]  # 48 x 56 as it is
+    assert run != own.per_object[2]["J-Mean"]  # 48 x 64, squeezed
 
 
 def test_fingerprint_follows_the_masks(davis2017):

@@ -11,33 +11,45 @@ from siammae.evaluation.protocol import Propagation
 
 
 def brute_force(protocol, features, grid, first):
-    """The definition, in float64, one query at a time."""
+    """The definition, in float64, one query at a time, every copy of the first frame searched."""
     rows, columns = grid
     place = [(i // columns, i % columns) for i in range(rows * columns)]
     features = [F.normalize(frame.double(), dim=-1) for frame in features]
     labels = [first.double()]
     for t in range(1, len(features)):
-        recent = range(max(1, t - protocol.queue), t) if protocol.queue else []
-        contexts = [0, *recent]
         result = []
         for query, (y, x) in enumerate(place):
             votes = []
-            for context in contexts:
+            for context, windowed in searched(protocol, t):
                 for key, (v, u) in enumerate(place):
                     dy, dx = abs(y - v), abs(x - u)
                     if protocol.window == "disc":
                         inside = dy**2 + dx**2 < protocol.radius**2
                     else:
                         inside = max(dy, dx) <= protocol.radius
-                    if inside or (context == 0 and not protocol.window_first):
+                    if inside or not windowed:
                         cosine = float(features[t][query] @ features[context][key])
                         votes.append((cosine, labels[context][key]))
             votes.sort(key=lambda vote: -vote[0])
             best = votes[: protocol.top_k]
+            if protocol.ties == "keep":
+                best = [vote for vote in votes if vote[0] >= best[-1][0] - 1e-12]
             weights = torch.tensor([c / protocol.temperature for c, _ in best]).double().softmax(0)
             result.append(sum(w * label for w, (_, label) in zip(weights, best, strict=True)))
         labels.append(torch.stack(result))
     return torch.stack(labels)
+
+
+def searched(protocol, t):
+    """Frames that frame t is compared with, and whether the window holds for each."""
+    always = [(0, protocol.window_first)] if protocol.first_always else []
+    queue = list(range(1, t))
+    if protocol.start == "repeat":
+        queue = [0] * protocol.queue + queue
+    elif not protocol.first_always:
+        queue = [0, *queue]
+    kept = queue[-protocol.queue :] if protocol.queue else []
+    return always + [(frame, True) for frame in kept]
 
 
 @given(
@@ -49,19 +61,63 @@ def brute_force(protocol, features, grid, first):
     radius=st.sampled_from([0.5, 1, 1.5, 2, 3, 20]),
     window=st.sampled_from(["disc", "square"]),
     window_first=st.booleans(),
+    first_always=st.booleans(),
+    start=st.sampled_from(["grow", "repeat"]),
+    ties=st.sampled_from(["drop", "keep"]),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_equal_to_the_definition(
-    rows, columns, frames, top_k, queue, radius, window, window_first, seed
+    rows,
+    columns,
+    frames,
+    top_k,
+    queue,
+    radius,
+    window,
+    window_first,
+    first_always,
+    start,
+    ties,
+    seed,
 ):
     generator = torch.Generator().manual_seed(seed)
     features = torch.randn(frames, rows * columns, 8, generator=generator)
     first = torch.rand(rows * columns, 3, generator=generator)
-    protocol = Propagation(top_k, queue, radius, 0.2, window, window_first)
+    protocol = Propagation(
+        top_k,
+        queue or int(not first_always),
+        radius,
+        0.2,
+        window,
+        window_first,
+        first_always,
+        start,
+        ties,
+    )
     ours = torch.stack(list(propagate(protocol, features, (rows, columns), first)))
     expected = brute_force(protocol, features, (rows, columns), first)
     torch.testing.assert_close(ours.double(), expected, atol=1e-5, rtol=0)
+
+
+def test_ties_keep_their_vote():
+    """Two patches with one feature: with ties both vote, without them one."""
+    features = torch.tensor([[[1.0, 0], [1, 0], [0, 1]], [[1, 0], [0, 1], [0, 1]]])
+    first = torch.eye(3)
+    kept, dropped = (
+        list(propagate(Propagation(1, 1, 9, 0.1, ties=ties), features, (1, 3), first))[1]
+        for ties in ("keep", "drop")
+    )
+    torch.testing.assert_close(kept[0], torch.tensor([0.5, 0.5, 0]))
+    assert sorted(dropped[0].tolist()) == [0, 0, 1]
+
+
+def test_copies_of_the_first_frame_crowd_out_others():
+    """videowalk at the first step: the k nearest are k copies of one patch."""
+    features = torch.tensor([[[1.0, 0], [0.9, 0.1]], [[1, 0], [0, 1]]])
+    repeated = Propagation(3, 2, 9, 1.0, start="repeat")
+    labels = list(propagate(repeated, features, (1, 2), torch.eye(2)))[1]
+    torch.testing.assert_close(labels[0], torch.tensor([1.0, 0]))
 
 
 @given(
@@ -150,7 +206,19 @@ def test_bands_cover_every_query_once(shape):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"top_k": 0}, {"queue": -1}, {"radius": 0}, {"temperature": 0.0}, {"window": "round"}],
+    [
+        {"top_k": 0},
+        {"queue": -1},
+        {"radius": 0},
+        {"temperature": 0.0},
+        {"window": "round"},
+        {"start": "slow"},
+        {"ties": "some"},
+        {"labels": "wrong"},
+        {"input_size": [1, 2, 3]},
+        {"multiple": 0},
+        {"score_at": "input"},
+    ],
 )
 def test_senseless_numbers_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -1,7 +1,5 @@
 """The built-in set's validation sequences, with DAVIS's formulas."""
 
-from collections.abc import Sequence
-
 from siammae.data.sprites import Sprites
 from siammae.evaluation.benchmarks.davis import Davis
 from siammae.evaluation.protocol import Propagation
@@ -13,22 +11,22 @@ class SpritesBenchmark(Davis):
     Args:
         source: the built-in set.
         propagation: the protocol.
-        input_size: see `Davis`.
         save_masks: see `Davis`.
+        workers: see `Davis`.
     """
 
     def __init__(
         self,
         source: Sprites,
         propagation: Propagation,
-        input_size: int | Sequence[int] | None = None,
         save_masks: str | None = None,
+        workers: int = 0,
     ):
         super().__init__(
             root=str(source.benchmark_root),
             propagation=propagation,
-            input_size=input_size,
             save_masks=save_masks,
+            workers=workers,
             name="sprites",
         )
         self.source = source

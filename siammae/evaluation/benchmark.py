@@ -1,0 +1,98 @@
+"""What all benchmarks share: a loop over videos that survives a bad one, and how it is told."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from siammae.config.errors import DataError
+from siammae.evaluation.parallel import Scoring
+from siammae.evaluation.result import BenchmarkResult
+
+if TYPE_CHECKING:
+    from siammae.evaluation.features import FeatureExtractor
+
+Told = Callable[[int, int, str], None]  # videos done, all, name
+Rows = list[dict[str, Any]]
+
+
+class Benchmark:
+    """Labels of a first frame, carried through a video and compared with the true ones.
+
+    A subclass gives `videos`, `predict`, `control`, `score`, `total`, `fingerprint` and
+    `settings`; nothing is registered, ``configs/benchmark/NAME.yaml`` names the class.
+
+    name: in tables. objective: the metric that stands for all, larger being better.
+    units: the columns of `score`'s rows that say what a row is of.
+    workers: processes that score; 0 scores in this one.
+    """
+
+    name: str
+    objective: str
+    units: tuple[str, ...]
+    workers: int = 0
+
+    def prepare(self) -> None:
+        """Check that the files are there.
+
+        Raises:
+            DataError: with what is missing.
+        """
+        self.videos()
+
+    def fingerprint(self) -> str:
+        """A short hash that changes when the benchmark's files do."""
+        raise NotImplementedError
+
+    def videos(self) -> list[str]:
+        """Names of the videos, in the order of the list."""
+        raise NotImplementedError
+
+    def predict(self, video: str, features: "FeatureExtractor") -> Any:
+        """What the encoder's features make of a video; whatever `score` takes."""
+        raise NotImplementedError
+
+    def control(self, video: str) -> Any:
+        """The same by an encoder that sees nothing: the first frame's labels, in every frame."""
+        raise NotImplementedError
+
+    def score(self, video: str, predicted: Any) -> Rows:
+        """Rows of figures of one video; runs in another process when there are ``workers``."""
+        raise NotImplementedError
+
+    def total(self, rows: Rows) -> dict[str, float]:
+        """The figures of all videos."""
+        raise NotImplementedError
+
+    def settings(self) -> dict[str, Any]:
+        """The protocol, for captions."""
+        raise NotImplementedError
+
+    def evaluate(self, features: "FeatureExtractor", told: Told | None = None) -> BenchmarkResult:
+        """Score an encoder's features; ``told`` hears of each finished video."""
+        return self._measure(lambda video: self.predict(video, features), told)
+
+    def copy_first_mask(self, told: Told | None = None) -> BenchmarkResult:
+        """Score the control."""
+        return self._measure(self.control, told)
+
+    def _measure(self, predict: Callable[[str], Any], told: Told | None) -> BenchmarkResult:
+        """A video that cannot be read or does not fit is named in the result; the rest goes on.
+
+        Raises:
+            DataError: when no video can be measured.
+        """
+        videos, failed = self.videos(), {}
+        with Scoring(self.score, self.workers) as scoring:
+            for done, video in enumerate(videos, start=1):
+                try:
+                    scoring.add(video, predict(video))
+                except DataError as error:
+                    failed[video] = str(error)
+                if told is not None:
+                    told(done, len(videos), video)
+            rows = scoring.rows(failed)
+        if len(failed) == len(videos):
+            raise DataError("; ".join(list(dict.fromkeys(failed.values()))[:3]))
+        settings = {**self.settings(), self.units[0] + "s": len(videos) - len(failed)}
+        return BenchmarkResult(
+            self.name, self.objective, self.total(rows), rows, settings, failed, self.units
+        )
