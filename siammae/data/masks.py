@@ -17,7 +17,7 @@ def write_ids(path: Path, ids: np.ndarray) -> None:
 
 @cache
 def voc_palette() -> list[int]:
-    """The colours of PASCAL VOC, which DAVIS's masks carry: the bits of an id, spread out."""
+    """The colours of PASCAL VOC, which DAVIS uses too: the bits of an id, spread out."""
     colours = []
     for label in range(256):
         channels = [0, 0, 0]

@@ -114,12 +114,11 @@ class Propagation:
         multiple = self.multiple or patch_size
         if multiple % patch_size:
             raise ValueError(f"multiple {multiple} is not a multiple of the patch of {patch_size}")
-        if isinstance(self.input_size, list):
-            wanted: Sequence[float] = self.input_size
-        elif self.input_size is not None:
+        wanted: Sequence[float] = shape
+        if isinstance(self.input_size, int):
             wanted = [side * self.input_size / min(shape) for side in shape]
-        else:
-            wanted = shape
+        elif self.input_size is not None:
+            wanted = self.input_size
         whole = round if self.rounding == "nearest" else int
         height, width = (max(1, whole(side / multiple)) * multiple for side in wanted)
         return height, width
