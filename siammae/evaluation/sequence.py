@@ -36,7 +36,7 @@ def propagate_ids(
     hot = F.one_hot(torch.from_numpy(numbered.reshape(first.shape)), len(ids))
     maps = propagate_maps(protocol, features, frames, hot.permute(2, 0, 1).float())
     yield first
-    # No `with torch.inference_mode()` around a yield: two such generators leave it on for everybody.
+    # No `with torch.inference_mode()` around a yield: two such generators leave it on for good.
     next(maps)
     for labels in maps:
         yield ids[_winner(protocol, labels, first.shape, features.patch_size)]
