@@ -20,6 +20,7 @@ VOLATILE = (
     "data.workers",
     "benchmark.root",
     "benchmark.source.root",
+    "benchmark.overlay",
     "benchmark.save_masks",
     "benchmark.workers",
     "protocol",  # what a benchmark takes of it stands in the benchmark
