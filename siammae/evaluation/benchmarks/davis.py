@@ -70,6 +70,10 @@ class Davis(Benchmark):
         """The sequences of the split."""
         return self.files.sequences()
 
+    def frames(self, video: str) -> list[Path]:
+        """Of a sequence."""
+        return self.files.frames(video)
+
     def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
         """Predicted ids (T, H, W)."""
         from siammae.evaluation.sequence import propagate_ids
