@@ -43,7 +43,11 @@ def propagate_ids(
 
 
 def propagate_maps(
-    protocol: Propagation, features: "FeatureExtractor", frames: Sequence[Path], first: Tensor
+    protocol: Propagation,
+    features: "FeatureExtractor",
+    frames: Sequence[Path],
+    first: Tensor,
+    shape: Sequence[int] | None = None,
 ) -> Iterator[Tensor]:
     """Soft labels (C, rows, columns) on the grid of patches, for every frame, the first included.
 
@@ -51,15 +55,18 @@ def propagate_maps(
         protocol: how.
         features: of the encoder.
         frames: image files, in order.
-        first: labels (C, H, W) of the first frame, as large as it is.
+        first: labels (C, H, W) of the first frame, as large as it is; or already on the grid of
+            patches, with ``shape``.
+        shape: height and width of the frames; None: the labels'.
 
     Raises:
         DataError: when a frame cannot be read or differs in size from the labels.
     """
-    height, width = protocol.input_shape(first.shape[-2:], features.patch_size)
+    shape = tuple(shape or first.shape[-2:])
+    height, width = protocol.input_shape(shape, features.patch_size)
     grid = (height // features.patch_size, width // features.patch_size)
     start = to_grid(protocol, first, grid).flatten(1).T  # (N, C)
-    extracted = frame_features(protocol, features, frames, tuple(first.shape[-2:]))
+    extracted = frame_features(protocol, features, frames, shape)
     with torch.inference_mode():
         for labels in propagate(protocol, extracted, grid, start):
             yield labels.T.unflatten(1, grid)

@@ -1,0 +1,113 @@
+"""The layout of VIP (Video Instance-level Parsing): frames, part masks and the list of videos."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from siammae.config.errors import DataError
+from siammae.evaluation.davis_files import read_ids
+
+CLASSES = 20  # 0 background, 1 hat to 19 right shoe
+VIDEOS = {"val": 50}
+LAYOUT = (
+    "a VIP root holds Images/videosN/*.jpg, Category_ids/videosN/*.png (as in the downloads also "
+    "under Annotations/) and lists/val_videos.txt or lists/val_id.txt"
+)
+
+
+@dataclass(frozen=True)
+class VipFiles:
+    """Where the videos of one split lie, in either of the published layouts.
+
+    root: holds ``Images/``, ``lists/``, and ``Category_ids/`` or ``Annotations/Category_ids/``.
+    split: ``lists/<split>_videos.txt`` has a video a line, ``lists/<split>_id.txt`` a frame.
+    allow_missing: leave out listed videos that are not there, instead of refusing.
+    """
+
+    root: Path
+    split: str = "val"
+    allow_missing: bool = False
+
+    @property
+    def categories(self) -> Path:
+        """The folder of part masks.
+
+        Raises:
+            DataError: when there is none.
+        """
+        for folder in (self.root / "Annotations" / "Category_ids", self.root / "Category_ids"):
+            if folder.is_dir():
+                return folder
+        raise DataError(f"{self.root} holds no Category_ids/; {LAYOUT}")
+
+    def videos(self) -> list[str]:
+        """Names in the list's order.
+
+        Raises:
+            DataError: when there is no list or no such folder, or a listed video lacks frames or
+                masks.
+        """
+        categories, images = self.categories, self.root / "Images"
+        listed = self._listed()
+        missing = [v for v in listed if not ((categories / v).is_dir() and (images / v).is_dir())]
+        if missing and (not self.allow_missing or len(missing) == len(listed)):
+            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+            raise DataError(
+                f"{images} or {categories} lacks {len(missing)} of {len(listed)} listed videos: "
+                f"{', '.join(missing[:5])}{more}; allow_missing=true measures the others"
+            )
+        return [video for video in listed if video not in missing]
+
+    def _listed(self) -> list[str]:
+        for name in (f"{self.split}_videos.txt", f"{self.split}_id.txt"):
+            path = self.root / "lists" / name
+            if path.is_file():
+                words = path.read_text().split()
+                if not words:
+                    raise DataError(f"{path} lists no video")
+                return list(dict.fromkeys(_video(word) for word in words))
+        raise DataError(f"{self.root / 'lists'} holds no {self.split}_videos.txt; {LAYOUT}")
+
+    def annotated(self, video: str) -> list[tuple[Path, Path]]:
+        """Frame and mask of each annotated frame, in the order of their numbers.
+
+        Numbers have gaps. A frame without a mask is not annotated, and is left out.
+
+        Raises:
+            DataError: when a mask has no frame, or fewer than two frames have one.
+        """
+        folder = self.root / "Images" / video
+        frames = {int(p.stem): p for p in folder.glob("*.jpg") if p.stem.isdigit()}
+        masks = [p for p in (self.categories / video).glob("*.png") if p.stem.isdigit()]
+        for mask in masks:
+            if int(mask.stem) not in frames:
+                raise DataError(f"{mask} has no frame {folder / mask.stem}.jpg")
+        if len(masks) < 2:
+            raise DataError(
+                f"{self.categories / video} holds {len(masks)} mask(s) .png; a video needs two"
+            )
+        masks.sort(key=lambda path: int(path.stem))
+        return [(frames[int(mask.stem)], mask) for mask in masks]
+
+    def masks(self, video: str) -> list[Path]:
+        """Part masks, in order."""
+        return [mask for _, mask in self.annotated(video)]
+
+    def truth(self, video: str) -> np.ndarray:
+        """True ids (T, H, W) uint8 as they stand in the files.
+
+        Raises:
+            DataError: when a mask cannot be read, has colours instead of ids, or differs in size.
+        """
+        masks = [read_ids(path) for path in self.masks(video)]
+        if len({mask.shape for mask in masks}) != 1:
+            raise DataError(f"{video}: its true masks differ in size")
+        return np.stack(masks)
+
+
+def _video(word: str) -> str:
+    """``videosN`` of ``videosN``, ``videosN/000000000001``, or a path to either."""
+    parts = Path(word).parts
+    named = [part for part in parts if part.startswith("videos")]
+    return named[-1] if named else parts[-1]
