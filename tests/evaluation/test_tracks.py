@@ -86,7 +86,9 @@ def test_objects_may_overlap():
 
 def test_totals_are_over_objects_not_videos():
     mask = box(0, 4, 0, 4)
-    good = track_rows("a", [Scene({n: mask for n in (1, 2, 3)}, {n: mask for n in (1, 2, 3)})] * 2)
+    good = track_rows(
+        "a", [Scene(dict.fromkeys((1, 2, 3), mask), dict.fromkeys((1, 2, 3), mask))] * 2
+    )
     bad = track_rows("b", [Scene({1: mask}, {})] * 2)
     assert track_total([*good, *bad])["J-Mean"] == 0.75
 

@@ -183,7 +183,7 @@ def test_bad_files_are_named(root, tmp_path):
     with pytest.raises(DataError, match="has 11 masks, its video 12 frames"):
         Uvo(str(root), PROTOCOL).prepare()
     write(root, {"videos": [{"id": 1}], "annotations": []})
-    with pytest.raises(DataError, match="not in YouTube-VIS's form .*ytid"):
+    with pytest.raises(DataError, match=r"not in YouTube-VIS's form .*ytid"):
         Uvo(str(root), PROTOCOL).prepare()
     (root / "uvo_videos_dense_frames").rename(root / "frames")
     write(root, data | {"annotations": []})
