@@ -44,6 +44,7 @@ def save_frame(folder, t):
     classes, instances = scene(t)
     pixels = np.full((*SHAPE, 3), 90, np.uint8)
     pixels[classes == SKY] = (120, 180, 250)
+    pixels[classes == VOID], pixels[classes == CAR] = (20, 20, 20), (70, 60, 0)
     for number, colour in ((NEAR, (220, 40, 40)), (FAR, (40, 40, 220)), (LATE, (40, 220, 40))):
         pixels[instances == number] = colour
     Image.fromarray(pixels).save(folder / f"{t:06d}.png")

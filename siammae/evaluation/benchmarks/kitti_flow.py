@@ -88,12 +88,16 @@ class KittiFlow(Benchmark):
             )
         return names
 
+    def frames(self, video: str) -> list[Path]:
+        """Both image files of a pair."""
+        return [self.root / "image_2" / f"{video}_{t}.png" for t in (10, 11)]
+
     def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
         """Displacements (rows, columns, 2) of patches, in patches."""
         from siammae.evaluation.correspondence import displacements
 
-        source, target = (self.root / "image_2" / f"{video}_{t}.png" for t in (10, 11))
         shape = read_flow(self._flow(video))[1].shape
+        source, target = self.frames(video)
         return displacements(self.propagation, features, source, target, shape)
 
     def control(self, video: str) -> np.ndarray:

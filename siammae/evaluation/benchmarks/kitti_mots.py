@@ -76,6 +76,10 @@ class KittiMots(Benchmark):
             )
         return list(wanted)
 
+    def frames(self, video: str) -> list[Path]:
+        """Image files of a video, in order."""
+        return [pair.frame for pair in self._pairs(video)]
+
     def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
         """Predicted ids (T, H, W), 0 for none."""
         from siammae.evaluation.sequence import propagate_ids
@@ -84,8 +88,8 @@ class KittiMots(Benchmark):
         first = self._first(files)
         if not first.any():
             return first_alone(first, len(files))
-        frames = [pair.frame for pair in files]
-        return np.stack(list(propagate_ids(self.propagation, features, frames, first)))
+        maps = propagate_ids(self.propagation, features, self.frames(video), first)
+        return np.stack(list(maps))
 
     def control(self, video: str) -> np.ndarray:
         """The first frame's tracks, in every frame."""

@@ -72,13 +72,16 @@ class KittiStep(Benchmark):
         """The split's sequences."""
         return folders(self.maps, "SEQUENCE/000000.png, KITTI-STEP's panoptic maps")
 
+    def frames(self, video: str) -> list[Path]:
+        """Image files of a video, in order."""
+        return [pair.frame for pair in self._pairs(video)]
+
     def predict(self, video: str, features: "FeatureExtractor") -> Segments:
         """Predicted segments."""
         from siammae.evaluation.sequence import propagate_ids
 
-        files = self._pairs(video)
-        frames, first = [pair.frame for pair in files], number(read_panoptic(files[0].labels))
-        maps = propagate_ids(self.propagation, features, frames, first.numbers)
+        first = number(read_panoptic(self._pairs(video)[0].labels))
+        maps = propagate_ids(self.propagation, features, self.frames(video), first.numbers)
         return Segments(first.ids, np.stack(list(maps)))
 
     def control(self, video: str) -> Segments:

@@ -54,6 +54,10 @@ class Uvo(Benchmark):
         """The split's file."""
         return self.root / "VideoDenseSet" / f"UVO_video_{self.split}_dense.json"
 
+    @property
+    def _frames(self) -> Path:
+        return self.root / "uvo_videos_dense_frames"
+
     def prepare(self) -> None:
         """Check that annotations and frames are there.
 
@@ -61,9 +65,10 @@ class Uvo(Benchmark):
             DataError: with what is missing.
         """
         self.videos()
-        frames = self.root / "uvo_videos_dense_frames"
-        if not frames.is_dir():
-            raise DataError(f"{frames}: no such folder; it should hold YTID/0.png, YTID/1.png, ...")
+        if not self._frames.is_dir():
+            raise DataError(
+                f"{self._frames}: no such folder; it should hold YTID/0.png, YTID/1.png, ..."
+            )
 
     def fingerprint(self) -> str:
         """Of the annotations."""
@@ -73,6 +78,10 @@ class Uvo(Benchmark):
         """YouTube ids, in the annotations' order."""
         return list(read_uvo(self.annotations))
 
+    def frames(self, video: str) -> list[Path]:
+        """Image files of a clip, in order."""
+        return [self._frames / name for name in self._video(video).frames]
+
     def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
         """Predicted object numbers (T, H, W), 0 for none."""
         from siammae.evaluation.sequence import propagate_ids
@@ -81,8 +90,8 @@ class Uvo(Benchmark):
         first = paint(files)
         if not first.any():
             return first_alone(first, len(files.frames))
-        frames = [self.root / "uvo_videos_dense_frames" / name for name in files.frames]
-        return np.stack(list(propagate_ids(self.propagation, features, frames, first)))
+        maps = propagate_ids(self.propagation, features, self.frames(video), first)
+        return np.stack(list(maps))
 
     def control(self, video: str) -> np.ndarray:
         """The first frame's objects, in every frame."""

@@ -80,13 +80,17 @@ class Vspw(Benchmark):
             )
         return names
 
+    def frames(self, video: str) -> list[Path]:
+        """Image files of a video, in order."""
+        return [pair.frame for pair in self._pairs(video)]
+
     def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
         """Predicted ids (T, H, W); void of the first frame counts as others."""
         from siammae.evaluation.sequence import propagate_ids
 
         files = self._pairs(video)
-        frames, first = [pair.frame for pair in files], self._first(files)
-        return np.stack(list(propagate_ids(self.propagation, features, frames, first)))
+        maps = propagate_ids(self.propagation, features, self.frames(video), self._first(files))
+        return np.stack(list(maps))
 
     def control(self, video: str) -> np.ndarray:
         """The first frame's classes, in every frame."""
