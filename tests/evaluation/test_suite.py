@@ -45,6 +45,8 @@ def test_each_part_is_measured_as_alone_with_one_pass_a_frame(parts):
         assert [{**row, "benchmark": name} for row in alone.per_object] == rows
     assert together.value == together.metrics["many/J&F-Mean"]
     assert together.units == ("benchmark", "sequence", "object")
+    assert suite.videos() == ["many/walk", "many/run", "one/walk", "one/run"]
+    assert suite.frames("one/run") == parts["one"].frames("run")
 
 
 def test_the_control_and_failures_carry_the_part_s_name(parts, davis2017):

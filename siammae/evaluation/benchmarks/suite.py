@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siammae.config.errors import ConfigError, DataError
@@ -57,6 +58,15 @@ class Suite(Benchmark):
         """Of all parts' files."""
         prints = "".join(f"{name}\0{part.fingerprint()}\n" for name, part in self.parts.items())
         return hashlib.sha256(prints.encode()).hexdigest()[:10]
+
+    def videos(self) -> list[str]:
+        """Of all parts, as ``PART/VIDEO``."""
+        return [f"{name}/{video}" for name, part in self.parts.items() for video in part.videos()]
+
+    def frames(self, video: str) -> list[Path]:
+        """Image files of ``PART/VIDEO``."""
+        name, _, of_part = video.partition("/")
+        return self.parts[name].frames(of_part)
 
     def settings(self) -> dict[str, Any]:
         """The protocols, by part."""
