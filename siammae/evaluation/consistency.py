@@ -1,4 +1,4 @@
-"""Video consistency VC_n of VSPW (Miao et al. 2021, section 5): does a class stay where it is?
+"""Video consistency VC_n of VSPW (Miao et al. 2021): does a class stay where it is?
 
 The paper: over every window of n frames, among the pixels whose true class is the same in all n,
 the share that is predicted with that class in all n.

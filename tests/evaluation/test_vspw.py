@@ -122,10 +122,10 @@ def test_scores_at_the_input_s_size(root):
 
 
 def test_missing_files_are_named(root, tmp_path):
-    with pytest.raises(DataError, match=r"val\.txt: no such list; a VSPW root is VSPW_480p"):
+    with pytest.raises(DataError, match=r"val\.txt: no such list; a VSPW root holds"):
         Vspw(str(tmp_path), PROTOCOL).prepare()
     (root / "val.txt").write_text("\n".join([*NAMES, "9_gone"]))
-    with pytest.raises(DataError, match=r"lacks 1 of the 3 videos of val\.txt: 9_gone"):
+    with pytest.raises(DataError, match=r"lacks 1 of 3 listed videos: 9_gone"):
         Vspw(str(root), PROTOCOL).prepare()
 
 
@@ -136,12 +136,16 @@ def test_a_damaged_video_fails_alone(root):
     assert "cannot be read as an image" in benchmark.evaluate(Colours()).failed[NAMES[0]]
     frame.unlink()
     told = benchmark.evaluate(Colours()).failed[NAMES[0]]
-    assert f"has a frame {NUMBERS[3]}" in told
+    assert f"{NUMBERS[3]:08d}.png has no frame" in told
     mask = root / "data" / NAMES[0] / "mask" / f"{NUMBERS[3]:08d}.png"
     mask.unlink()  # neither: a gap like others
     assert benchmark.evaluate(Colours()).failed == {}
+    for path in sorted((root / "data" / NAMES[1] / "mask").iterdir())[1:]:
+        path.unlink()
+    assert "one annotated frame" in benchmark.copy_first_mask().failed[NAMES[1]]
     Image.fromarray(np.zeros((32, 48, 3), np.uint8)).save(mask.with_name(f"{NUMBERS[4]:08d}.png"))
-    assert "mode RGB" in benchmark.copy_first_mask().failed[NAMES[0]]
+    with pytest.raises(DataError, match="mode RGB"):
+        benchmark.copy_first_mask()
 
 
 def test_fingerprint_follows_the_masks(root):

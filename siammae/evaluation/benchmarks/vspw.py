@@ -11,8 +11,9 @@ from siammae.evaluation.benchmark import Benchmark, Rows
 from siammae.evaluation.classes import class_rows, mean_iou
 from siammae.evaluation.consistency import script_consistency, video_consistency
 from siammae.evaluation.davis_files import read_ids
-from siammae.evaluation.label_files import Pair, fingerprint, first_alone, pairs, scored, stack
+from siammae.evaluation.label_files import fingerprint, first_alone, scored, stack
 from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.vspw_files import VspwFiles
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor
@@ -48,41 +49,22 @@ class Vspw(Benchmark):
     units = ("video", "class")
 
     def __init__(self, root: str, propagation: Propagation, split: str = "val", workers: int = 0):
-        self.root, self.split = Path(root).expanduser(), split
+        self.files = VspwFiles(Path(root).expanduser(), split)
         self.propagation, self.workers = propagation, workers
 
     def fingerprint(self) -> str:
         """Of the masks' names and sizes."""
-        folders = (self.root / "data" / video / "mask" for video in self.videos())
-        return fingerprint(self.root, (path for f in folders for path in sorted(f.glob("*.png"))))
+        root = self.files.root
+        masks = (root / "data" / video / "mask" for video in self.videos())
+        return fingerprint(root, (path for m in masks for path in sorted(m.glob("*.png"))))
 
     def videos(self) -> list[str]:
-        """The videos of the split's list.
-
-        Raises:
-            DataError: when the list or a listed video is missing.
-        """
-        path = self.root / f"{self.split}.txt"
-        if not path.is_file():
-            raise DataError(
-                f"{path}: no such list; a VSPW root is VSPW_480p, which holds data/VIDEO/origin/"
-                f"00000123.jpg, data/VIDEO/mask/00000123.png and {self.split}.txt"
-            )
-        names = path.read_text().split()
-        missing = [name for name in names if not (self.root / "data" / name).is_dir()]
-        if missing or not names:
-            few = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-            raise DataError(
-                f"{self.root / 'data'} lacks {len(missing)} of the {len(names)} videos of "
-                f"{path.name}: {few}"
-                if missing
-                else f"{path} lists no video"
-            )
-        return names
+        """The videos of the split's list."""
+        return self.files.videos()
 
     def frames(self, video: str) -> list[Path]:
         """Image files of a video, in order."""
-        return [pair.frame for pair in self._pairs(video)]
+        return [frame for frame, _ in self._pairs(video)]
 
     def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
         """Predicted ids (T, H, W); void of the first frame counts as others."""
@@ -128,20 +110,22 @@ class Vspw(Benchmark):
         """For captions."""
         return {
             "note": NOTE,
-            "split": self.split,
-            "official_videos": VIDEOS.get(self.split),
+            "split": self.files.split,
+            "official_videos": VIDEOS.get(self.files.split),
             **self.propagation.settings(),
         }
 
-    def _pairs(self, video: str) -> list[Pair]:
-        folder = self.root / "data" / video
-        return pairs(folder / "origin", folder / "mask")
+    def _pairs(self, video: str) -> list[tuple[Path, Path]]:
+        files = self.files.annotated(video)
+        if len(files) < 2:
+            raise DataError(f"{video} has one annotated frame; after the first none is left")
+        return files
 
-    def _first(self, files: list[Pair]) -> np.ndarray:
-        first = read_ids(files[0].labels)
+    def _first(self, files: list[tuple[Path, Path]]) -> np.ndarray:
+        first = read_ids(files[0][1])
         return np.where(first == VOID, OTHERS, first).astype(np.uint8)
 
     def _truth(self, video: str) -> Iterator[np.ndarray]:
         """True ids of the frames after the first."""
-        for pair in self._pairs(video)[1:]:
-            yield scored(self.propagation, read_ids(pair.labels))
+        for _, mask in self._pairs(video)[1:]:
+            yield scored(self.propagation, read_ids(mask))
