@@ -62,7 +62,7 @@ def root(tmp_path):
 def test_exact_matches_have_no_error(root):
     result = KittiFlow(str(root), PROTOCOL).evaluate(Texture())
     assert result.failed == {}
-    assert result.metrics == {"within-1-patch": 1, "EPE": pytest.approx(0), "in-window": 1}
+    assert result.metrics == {"within-1-patch": 1, "EPE (px)": pytest.approx(0), "in-window": 1}
     assert [row["patches"] for row in result.per_object] == [7 * 12, 10 * 13]
     assert result.settings["pairs"] == 2
     assert "no standard protocol" in result.settings["note"]
@@ -72,7 +72,7 @@ def test_no_motion_by_hand(root):
     control = KittiFlow(str(root), PROTOCOL, control_patch=PATCH).copy_first_mask()
     first, second = np.hypot(2, 3) * PATCH, PATCH
     expected = (84 * first + 130 * second) / 214
-    assert control.metrics["EPE"] == pytest.approx(expected)
+    assert control.metrics["EPE (px)"] == pytest.approx(expected)
     assert control.metrics["within-1-patch"] == pytest.approx(130 / 214)
     assert control.value == control.metrics["within-1-patch"]
 

@@ -29,7 +29,7 @@ class KittiFlow(Benchmark):
     Each patch of the first frame is matched with the patches of the second inside the protocol's
     window; its displacement is compared with the mean true flow of its valid pixels. Patches
     without a valid pixel do not count. All figures are over the patches of all pairs:
-    ``within-1-patch`` is the share whose error is at most one patch, ``EPE`` the mean error in
+    ``within-1-patch`` is the share whose error is at most one patch, ``EPE (px)`` the mean error in
     pixels of the file (smaller is better), ``in-window`` the share whose true end the window
     reaches. As a measure of features this is no standard protocol.
 
@@ -123,7 +123,7 @@ class KittiFlow(Benchmark):
             {
                 "pair": video,
                 "within-1-patch": float((np.hypot(*error.T) <= 1).mean()),
-                "EPE": float(np.hypot(*(error * patch).T).mean()),
+                "EPE (px)": float(np.hypot(*(error * patch).T).mean()),
                 "in-window": float(self._reached(true).mean()),
                 "patches": len(true),
             }
@@ -134,7 +134,7 @@ class KittiFlow(Benchmark):
         weights = [row["patches"] for row in rows]
         return {
             key: float(np.average([row[key] for row in rows], weights=weights))
-            for key in ("within-1-patch", "EPE", "in-window")
+            for key in ("within-1-patch", "EPE (px)", "in-window")
         }
 
     def settings(self) -> dict[str, Any]:
