@@ -131,9 +131,7 @@ class PuppetScene:
         picture = self.ground.draw(t)
         parts = np.zeros(picture.shape[:2], np.uint8)
         for piece in self.pieces:
-            pixels, alpha = piece.draw(points, self.style.size)
-            picture = picture + alpha[..., None] * (pixels - picture)
-            parts[alpha > 0.5] = PARTS.index(piece.limb.part)
+            piece.draw(picture, parts, points)
         picture = add_noise(self.light.shine(picture, t), self.style.noise, [self.noise_seed, t])
         return picture, parts, np.stack([points[joint] for joint in JOINTS], axis=1)
 
@@ -145,24 +143,47 @@ class _Piece:
         self.limb, self.texture = limb, texture
         self.radii = limb.radii[0] * height, limb.radii[1] * height
 
-    def draw(self, points: Points, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Its pixels (size, size, 3), which lie still on the limb, and its coverage 0..1."""
+    def draw(self, picture: np.ndarray, parts: np.ndarray, points: Points) -> None:
+        """Lay it over a picture (H, W, 3) and its parts (H, W), in place."""
         import cv2
 
         start, end = points[self.limb.start], points[self.limb.end]
+        margin = max(self.radii) + 1
+        low = np.maximum(np.floor(np.minimum(start, end) - margin), 0).astype(int)
+        high = np.minimum(np.ceil(np.maximum(start, end) + margin) + 1, picture.shape[1::-1])
+        width, height = (int(side) for side in high - low)
+        if width <= 0 or height <= 0:  # outside the picture
+            return
         along = end - start
         turn = float(np.degrees(np.arctan2(along[0], along[1])))
         middle = (self.texture.shape[0] - 1) / 2
         move = cv2.getRotationMatrix2D((middle, middle), turn, 1.0)
-        move[:, 2] += (start + end) / 2 - middle
-        pixels = cv2.warpAffine(self.texture, move, (size, size), borderMode=cv2.BORDER_REFLECT)
-        y, x = np.mgrid[0:size, 0:size].astype(np.float32)
-        x, y = x - start[0], y - start[1]
-        length = max(float(along @ along), 1e-9)
-        share = np.clip((x * along[0] + y * along[1]) / length, 0, 1)
-        distance = np.hypot(x - share * along[0], y - share * along[1])
-        radius = self.radii[0] + share * (self.radii[1] - self.radii[0])
-        return pixels, np.clip(radius - distance + 0.5, 0, 1).astype(np.float32)
+        move[:, 2] += (start + end) / 2 - middle - low
+        reflect = cv2.BORDER_REFLECT
+        pixels = cv2.warpAffine(self.texture, move, (width, height), borderMode=reflect)
+        box = slice(low[1], low[1] + height), slice(low[0], low[0] + width)
+        alpha = _coverage(start - low, along, self.radii, (height, width))
+        picture[box] += alpha[..., None] * (pixels - picture[box])
+        parts[box][alpha > 0.5] = PARTS.index(self.limb.part)
+
+
+def _coverage(
+    start: np.ndarray, along: np.ndarray, radii: tuple[float, float], shape: tuple[int, int]
+) -> np.ndarray:
+    """Share 0..1 of each pixel (H, W) that a rounded, tapered bar covers, to a good approximation.
+
+    Args:
+        start: x and y of its beginning in pixels.
+        along: from there to its end.
+        radii: at both.
+        shape: H and W.
+    """
+    y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
+    x, y = x - start[0], y - start[1]
+    share = np.clip((x * along[0] + y * along[1]) / max(float(along @ along), 1e-9), 0, 1)
+    distance = np.hypot(x - share * along[0], y - share * along[1])
+    radius = radii[0] + share * (radii[1] - radii[0])
+    return np.clip(radius - distance + 0.5, 0, 1).astype(np.float32)
 
 
 def _palettes(rng: np.random.Generator, parts: list[str]) -> dict[str, np.ndarray]:
