@@ -35,10 +35,11 @@ class LinearParts(Benchmark):
     Propagation asks whether features find the same point again; this asks whether they know what
     kind of thing it is, which another method may do better. No encoder weight is changed.
 
-    Of the split's list, videos 0, 2, 4, ... train the probes and 1, 3, 5, ... are measured, so no
-    video is on both sides. Both probes learn from patches and are scored on pixels: their maps are
-    enlarged to the masks' own size, so encoders of different patches compare. There is no standard
-    protocol; figures compare encoders measured here.
+    The first half of the split's list trains the probes and the second is measured, so no video is
+    on both sides, and neighbours in a list, often of one source, are seldom parted. Both probes
+    learn from patches and are scored on pixels: their maps are enlarged to the masks' own size, so
+    encoders of different patches compare. There is no standard protocol; figures compare encoders
+    measured here.
 
     Args:
         root: of the data; None takes the built-in set of ``source``.
@@ -121,12 +122,14 @@ class LinearParts(Benchmark):
         return digest.hexdigest()[:10]
 
     def videos(self) -> list[str]:
-        """The measured videos: every other of the list, from the second on."""
-        return self._all()[1::2]
+        """The measured videos: the second half of the list."""
+        videos = self._all()
+        return videos[-(len(videos) // 2) :]
 
     def training_videos(self) -> list[str]:
-        """The videos that train the probes: every other of the list, from the first on."""
-        return self._all()[::2]
+        """The videos that train the probes: the first half of the list, rounded up."""
+        videos = self._all()
+        return videos[: -(len(videos) // 2)]
 
     def frames(self, video: str) -> list[Path]:
         """The annotated frames of a video."""
