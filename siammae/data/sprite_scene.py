@@ -59,39 +59,55 @@ class Scene:
         leaver: bool = False,
     ):
         self.style, self.noise_seed = style, int(rng.integers(2**32))
-        palette = _palette(rng)
+        palette = draw_palette(rng)
         kinds = rng.permutation(len(FIELDS))[: objects + 1]  # no two of a scene are of one kind
-        side = 2 * style.size
-        self.ground = palette[_texture(rng, int(kinds[0]), side, style.grain)]
-        self.pan = _wander(rng, frames, rng.uniform(*style.pan), style.size / 3)
-        self.sway = rng.uniform(-4, 4) * np.sin(
-            TAU * np.arange(frames) / frames + rng.uniform(0, TAU)
-        )
+        self.ground = Ground(rng, style, frames, palette, int(kinds[0]))
         self.sprites = [
             _Sprite(rng, style, frames, palette, int(kind), leaver and i == objects - 1)
             for i, kind in enumerate(kinds[1:])
         ]
-        self.light = _Light(rng, style, frames)
+        self.light = Light(rng, style, frames)
 
     def frame(self, t: int) -> tuple[np.ndarray, np.ndarray]:
         """The t-th picture (size, size, 3) uint8 and mask (size, size) uint8, object ids from 1."""
-        size = self.style.size
-        import cv2
-
-        turn = cv2.getRotationMatrix2D((size, size), self.sway[t], 1.0)
-        turn[:, 2] -= np.array([size, size]) / 2 + self.pan[t]
-        picture = cv2.warpAffine(
-            self.ground, turn, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
-        )
-        mask = np.zeros((size, size), np.uint8)
+        picture = self.ground.draw(t)
+        mask = np.zeros(picture.shape[:2], np.uint8)
         for number, sprite in enumerate(self.sprites, start=1):
             pixels, alpha = sprite.draw(t)
             picture = picture + alpha[..., None] * (pixels - picture)
             mask[alpha > 0.5] = number
         picture = self.light.shine(picture, t)
-        rng = np.random.default_rng([self.noise_seed, t])
-        picture = picture + rng.standard_normal(picture.shape, np.float32) * self.style.noise
-        return np.clip(picture, 0, 255).astype(np.uint8), mask
+        return add_noise(picture, self.style.noise, [self.noise_seed, t]), mask
+
+
+class Ground:
+    """A textured plane under a camera that pans and sways."""
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        style: SceneStyle,
+        frames: int,
+        palette: np.ndarray,
+        kind: int,
+    ):
+        self.size = style.size
+        self.pixels = palette[draw_texture(rng, kind, 2 * style.size, style.grain)]
+        self.pan = _wander(rng, frames, rng.uniform(*style.pan), style.size / 3)
+        self.sway = rng.uniform(-4, 4) * np.sin(
+            TAU * np.arange(frames) / frames + rng.uniform(0, TAU)
+        )
+
+    def draw(self, t: int) -> np.ndarray:
+        """What the camera sees (size, size, 3) at time t."""
+        import cv2
+
+        size = self.size
+        turn = cv2.getRotationMatrix2D((size, size), self.sway[t], 1.0)
+        turn[:, 2] -= np.array([size, size]) / 2 + self.pan[t]
+        return cv2.warpAffine(
+            self.pixels, turn, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+        )
 
 
 class _Sprite:
@@ -109,7 +125,7 @@ class _Sprite:
         self.size = style.size
         radius = rng.uniform(*style.radius) * style.size
         side = int(np.ceil(radius * 3))
-        self.pixels = palette[_texture(rng, kind, side, style.grain)]
+        self.pixels = palette[draw_texture(rng, kind, side, style.grain)]
         self.alpha = _blob(rng, side, radius)
         self.angle = np.arange(frames) * rng.uniform(*style.spin) * rng.choice([-1, 1])
         phase = TAU * np.arange(frames) / frames * rng.uniform(0.5, 1.5) + rng.uniform(0, TAU)
@@ -139,7 +155,7 @@ class _Sprite:
         return pixels, cv2.warpAffine(self.alpha, move, canvas)
 
 
-class _Light:
+class Light:
     """Exposure, colour cast and a soft shadow that wanders over the picture."""
 
     def __init__(self, rng: np.random.Generator, style: SceneStyle, frames: int):
@@ -167,7 +183,13 @@ class _Light:
         return lit.astype(np.float32)
 
 
-def _palette(rng: np.random.Generator) -> np.ndarray:
+def add_noise(picture: np.ndarray, noise: float, seed: list[int]) -> np.ndarray:
+    """The picture (H, W, 3), 0..255, as a sensor with noise of that deviation gives it, uint8."""
+    grains = np.random.default_rng(seed).standard_normal(picture.shape, np.float32)
+    return np.clip(picture + grains * noise, 0, 255).astype(np.uint8)
+
+
+def draw_palette(rng: np.random.Generator) -> np.ndarray:
     """A scene's colours as a table (256, 3) float32, running through five random ones."""
     stops = rng.uniform(30, 225, (5, 3))
     at = np.linspace(0, 4, 256)
@@ -176,7 +198,7 @@ def _palette(rng: np.random.Generator) -> np.ndarray:
     )
 
 
-def _texture(rng: np.random.Generator, kind: int, side: int, grain: float) -> np.ndarray:
+def draw_texture(rng: np.random.Generator, kind: int, side: int, grain: float) -> np.ndarray:
     """Indices into a palette (side, side) uint8, every one equally often whatever the kind."""
     y, x = np.mgrid[0:side, 0:side].astype(np.float32) / grain
     angle = rng.uniform(0, TAU)

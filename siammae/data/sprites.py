@@ -6,18 +6,16 @@ there whole or not at all.
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from siammae.config.errors import DataError
 from siammae.data.datasets import ClipSource
 from siammae.data.masks import write_ids
 from siammae.data.sprite_scene import Scene, SceneStyle
+from siammae.data.written_once import write_once
 
 VERSION = 1  # of what is drawn; a change of it makes another set
 CLIP, SEQUENCE = 0, 1  # streams of randomness: training and validation share no scene
@@ -69,29 +67,8 @@ class Sprites(ClipSource):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
 
     def prepare(self) -> None:
-        """Write the set when it is not there.
-
-        Several processes may do so at once: the first to finish wins, the others' work is dropped.
-        """
-        if self.folder.is_dir():
-            return
-        parent = self.folder.parent
-        try:
-            parent.mkdir(parents=True, exist_ok=True)
-            work = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=parent))
-        except OSError as error:
-            raise DataError(f"data.root={self.root} cannot be written: {error.strerror}") from None
-        print(f"writing the built-in data set to {self.folder}", flush=True)
-        try:
-            self._write(work)
-            try:
-                work.rename(self.folder)
-            except OSError:
-                if not self.folder.is_dir():
-                    raise
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-        _sweep(parent)
+        """Write the set when it is not there; see `write_once`."""
+        write_once(self.folder, self._write, f"data.root={self.root}")
 
     def videos(self) -> list[Path]:
         """The training clips."""
@@ -159,15 +136,3 @@ def write_video(path: Path, pictures: Iterator[np.ndarray], rate: int = 30) -> N
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         if stream is not None:
             container.mux(stream.encode())
-
-
-def _sweep(parent: Path, older_than: float = 3600) -> None:
-    """Remove what interrupted processes left behind."""
-    import time
-
-    for leftover in parent.glob(".unfinished-*"):
-        try:
-            if time.time() - leftover.stat().st_mtime > older_than:
-                shutil.rmtree(leftover, ignore_errors=True)
-        except FileNotFoundError:
-            continue

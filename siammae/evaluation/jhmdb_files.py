@@ -6,24 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from siammae.config.errors import DataError
+from siammae.data.labels import JOINTS
 
-JOINTS = (
-    "neck",
-    "belly",
-    "face",
-    "right shoulder",
-    "left shoulder",
-    "right hip",
-    "left hip",
-    "right elbow",
-    "left elbow",
-    "right knee",
-    "left knee",
-    "right wrist",
-    "left wrist",
-    "right ankle",
-    "left ankle",
-)
 CLIPS = {1: 268}  # test clips of a split, as published figures count them
 LAYOUT = (
     "a JHMDB root holds Rename_Images/ACTION/CLIP/00001.png, "

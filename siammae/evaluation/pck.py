@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from siammae.config.errors import DataError
-from siammae.evaluation.jhmdb_files import JOINTS
+from siammae.data.labels import JOINTS
 
 THRESHOLDS = (0.1, 0.2)
 BOX = 0.6  # of the box's diagonal is the size of a person

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from siammae.config.errors import DataError
+from siammae.data.labels import PARTS
 from siammae.evaluation.davis_files import read_ids
 
-CLASSES = 20  # 0 background, 1 hat to 19 right shoe
+CLASSES = len(PARTS)
 VIDEOS = {"val": 50}
 LAYOUT = (
     "a VIP root holds Images/videosN/*.jpg, Category_ids/videosN/*.png (as in the downloads also "

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siammae.config.errors import DataError
-from siammae.evaluation.jhmdb_files import JOINTS
+from siammae.data.labels import JOINTS
 from siammae.evaluation.pck import score_clip, total
 
 

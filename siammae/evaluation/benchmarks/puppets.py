@@ -1,0 +1,84 @@
+"""The built-in figures' joints and parts, with JHMDB's and VIP's formulas."""
+
+from siammae.data.puppets import Puppets
+from siammae.evaluation.benchmarks.jhmdb import Jhmdb
+from siammae.evaluation.benchmarks.vip import Vip
+from siammae.evaluation.protocol import Propagation
+
+
+class SpritesPose(Jhmdb):
+    """Written when it is not there; measured like JHMDB.
+
+    Args:
+        source: the built-in set.
+        propagation: the protocol.
+        sigma: see `Jhmdb`.
+        top_cells: see `Jhmdb`.
+        workers: see `Jhmdb`.
+    """
+
+    def __init__(
+        self,
+        source: Puppets,
+        propagation: Propagation,
+        sigma: float = 0.5,
+        top_cells: int = 5,
+        workers: int = 0,
+    ):
+        super().__init__(
+            root=str(source.jhmdb_root),
+            propagation=propagation,
+            sigma=sigma,
+            top_cells=top_cells,
+            workers=workers,
+            name="sprites_pose",
+        )
+        self.source = source
+        self.official = None  # nothing is published on it
+
+    def prepare(self) -> None:
+        """Write the set when it is not there."""
+        self.source.prepare()
+
+    def fingerprint(self) -> str:
+        """The set's own."""
+        return self.source.fingerprint()
+
+
+class SpritesParts(Vip):
+    """Written when it is not there; measured like VIP.
+
+    Args:
+        source: the built-in set.
+        propagation: the protocol.
+        count_first: see `Vip`.
+        save_masks: see `Vip`.
+        workers: see `Vip`.
+    """
+
+    def __init__(
+        self,
+        source: Puppets,
+        propagation: Propagation,
+        count_first: bool = True,
+        save_masks: str | None = None,
+        workers: int = 0,
+    ):
+        super().__init__(
+            root=str(source.vip_root),
+            propagation=propagation,
+            count_first=count_first,
+            save_masks=save_masks,
+            workers=workers,
+            name="sprites_parts",
+        )
+        self.source = source
+        self.official = None  # nothing is published on it
+
+    def prepare(self) -> None:
+        """Write the set when it is not there."""
+        self.source.prepare()
+
+    def fingerprint(self) -> str:
+        """The set's own."""
+        return self.source.fingerprint()
