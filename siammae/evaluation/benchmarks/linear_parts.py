@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siammae.config.errors import DataError
-from siammae.data.datasets import ClipSource
+from siammae.data.puppets import Puppets
 from siammae.evaluation.benchmark import Benchmark, Rows, Told
 from siammae.evaluation.classes import class_rows, mean_iou
 from siammae.evaluation.davis_files import read_ids
@@ -43,7 +43,7 @@ class LinearParts(Benchmark):
 
     Args:
         root: of the data; None takes the built-in set of ``source``.
-        source: a built-in set that is written when it is not there; has ``vip_root``.
+        source: the built-in set, which is written when it is not there.
         layout: of the root, ``vip`` or ``vspw``.
         classes: ids are 0 to ``classes - 1``.
         ignore: ids that do not count, in training as in scoring.
@@ -67,7 +67,7 @@ class LinearParts(Benchmark):
     def __init__(
         self,
         root: str | None = None,
-        source: ClipSource | None = None,
+        source: Puppets | None = None,
         layout: str = "vip",
         classes: int = 20,
         ignore: Collection[int] = (255,),
@@ -83,7 +83,11 @@ class LinearParts(Benchmark):
     ):
         if layout not in LAYOUTS:
             raise ValueError(f"layout '{layout}' is none of {', '.join(LAYOUTS)}")
-        if root is None and source is None:
+        if root is not None:
+            source, folder = None, Path(root).expanduser()
+        elif source is not None:
+            folder = source.vip_root
+        else:
             raise ValueError("root must name a folder when there is no source")
         if not 2 <= classes <= 256 or min(frames_per_video, patches_per_frame, top_k) < 1:
             raise ValueError(
@@ -92,8 +96,7 @@ class LinearParts(Benchmark):
             )
         if l2 <= 0 or temperature <= 0:
             raise ValueError(f"l2 {l2} and temperature {temperature} must be above 0")
-        self.source = source if root is None else None
-        folder = Path(root).expanduser() if root is not None else source.vip_root  # type: ignore[union-attr]
+        self.source = source
         self.files: VipFiles | VspwFiles = LAYOUTS[layout](folder, split)
         self.layout, self.classes, self.ignore = layout, classes, sorted(ignore)
         self.frames_per_video, self.patches_per_frame = frames_per_video, patches_per_frame
