@@ -18,7 +18,7 @@ def few_frames(
     Args:
         video: a video file, a folder of images, or image files in order.
         frames: T, or fewer when the video ends before.
-        every: number of frames from one to the next.
+        every: number of frames from one to the next, or fewer when the video is shorter than that.
         start: number of the first, from 0.
 
     Raises:
@@ -28,7 +28,7 @@ def few_frames(
     if isinstance(video, Path) and not video.is_dir():
         return _of_file(video, frames, every, start)
     paths = _images(video) if isinstance(video, Path) else list(video)
-    wanted = paths[start : start + frames * every : every]
+    wanted = [paths[number] for number in _wanted(len(paths), frames, every, start)]
     _need_two(len(wanted), len(paths), video if isinstance(video, Path) else paths[0].parent, start)
     return _of_images(wanted), [path.stem for path in wanted]
 
@@ -37,9 +37,14 @@ def _of_file(path: Path, frames: int, every: int, start: int) -> tuple[np.ndarra
     from siammae.data.video import open_clip
 
     clip = open_clip(path)
-    wanted = list(range(clip.frames))[start : start + frames * every : every]
+    wanted = list(_wanted(clip.frames, frames, every, start))
     _need_two(len(wanted), clip.frames, path, start)
     return clip.read(wanted), [str(number) for number in wanted]
+
+
+def _wanted(there: int, frames: int, every: int, start: int) -> range:
+    step = max(1, min(every, there - 1 - start))
+    return range(start, there, step)[:frames]
 
 
 def _of_images(paths: list[Path]) -> np.ndarray:
@@ -63,6 +68,5 @@ def _images(folder: Path) -> list[Path]:
 def _need_two(got: int, there: int, video: Path, start: int) -> None:
     if got < 2:
         raise DataError(
-            f"{video} has {there} frame(s), {got} of them from start={start} on at this step; "
-            "pictures need two (a lower start or every may help)"
+            f"{video} has {there} frame(s), {got} of them from start={start} on; pictures need two"
         )

@@ -134,6 +134,7 @@ def test_frames_are_the_right_ones(clip, images):
     assert np.array_equal(pixels, [coloured(t) for t in (2, 6, 10)])
     pixels, names = few_frames(sorted(images.glob("*.png")), frames=30, every=6)
     assert names == ["00000", "00030", "00060", "00090"]  # what there is
+    assert few_frames(images, frames=8, every=50)[1] == ["00000", "00095"]
     pixels, names = few_frames(clip, frames=3, every=4, start=2)
     assert names == ["2", "6", "10"]
     assert [frame[30:, 30:].mean() for frame in pixels] == pytest.approx([20, 60, 100], abs=4)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siammae.config.errors import DataError
-from siammae.data.datasets import ClipSource
+from siammae.data.puppets import Puppets
 from siammae.evaluation.benchmark import Benchmark, Rows, Told
 from siammae.evaluation.classes import class_rows, mean_iou
 from siammae.evaluation.davis_files import read_ids
@@ -35,14 +35,15 @@ class LinearParts(Benchmark):
     Propagation asks whether features find the same point again; this asks whether they know what
     kind of thing it is, which another method may do better. No encoder weight is changed.
 
-    Of the split's list, videos 0, 2, 4, ... train the probes and 1, 3, 5, ... are measured, so no
-    video is on both sides. Both probes learn from patches and are scored on pixels: their maps are
-    enlarged to the masks' own size, so encoders of different patches compare. There is no standard
-    protocol; figures compare encoders measured here.
+    The first half of the split's list trains the probes and the second is measured, so no video is
+    on both sides, and neighbours in a list, often of one source, are seldom parted. Both probes
+    learn from patches and are scored on pixels: their maps are enlarged to the masks' own size, so
+    encoders of different patches compare. There is no standard protocol; figures compare encoders
+    measured here.
 
     Args:
         root: of the data; None takes the built-in set of ``source``.
-        source: a built-in set that is written when it is not there; has ``vip_root``.
+        source: the built-in set, which is written when it is not there.
         layout: of the root, ``vip`` or ``vspw``.
         classes: ids are 0 to ``classes - 1``.
         ignore: ids that do not count, in training as in scoring.
@@ -66,7 +67,7 @@ class LinearParts(Benchmark):
     def __init__(
         self,
         root: str | None = None,
-        source: ClipSource | None = None,
+        source: Puppets | None = None,
         layout: str = "vip",
         classes: int = 20,
         ignore: Collection[int] = (255,),
@@ -82,7 +83,11 @@ class LinearParts(Benchmark):
     ):
         if layout not in LAYOUTS:
             raise ValueError(f"layout '{layout}' is none of {', '.join(LAYOUTS)}")
-        if root is None and source is None:
+        if root is not None:
+            source, folder = None, Path(root).expanduser()
+        elif source is not None:
+            folder = source.vip_root
+        else:
             raise ValueError("root must name a folder when there is no source")
         if not 2 <= classes <= 256 or min(frames_per_video, patches_per_frame, top_k) < 1:
             raise ValueError(
@@ -91,8 +96,7 @@ class LinearParts(Benchmark):
             )
         if l2 <= 0 or temperature <= 0:
             raise ValueError(f"l2 {l2} and temperature {temperature} must be above 0")
-        self.source = source if root is None else None
-        folder = Path(root).expanduser() if root is not None else source.vip_root  # type: ignore[union-attr]
+        self.source = source
         self.files: VipFiles | VspwFiles = LAYOUTS[layout](folder, split)
         self.layout, self.classes, self.ignore = layout, classes, sorted(ignore)
         self.frames_per_video, self.patches_per_frame = frames_per_video, patches_per_frame
@@ -121,12 +125,14 @@ class LinearParts(Benchmark):
         return digest.hexdigest()[:10]
 
     def videos(self) -> list[str]:
-        """The measured videos: every other of the list, from the second on."""
-        return self._all()[1::2]
+        """The measured videos: the second half of the list."""
+        videos = self._all()
+        return videos[-(len(videos) // 2) :]
 
     def training_videos(self) -> list[str]:
-        """The videos that train the probes: every other of the list, from the first on."""
-        return self._all()[::2]
+        """The videos that train the probes: the first half of the list, rounded up."""
+        videos = self._all()
+        return videos[: -(len(videos) // 2)]
 
     def frames(self, video: str) -> list[Path]:
         """The annotated frames of a video."""
