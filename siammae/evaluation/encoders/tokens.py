@@ -98,6 +98,8 @@ class PatchTokens(nn.Module):
                 "it takes no images of other sizes than it was made for "
                 f"({reason[0] if reason else type(error).__name__})"
             ) from None
+        if self.trained_grid:
+            self._resize_positions(self.trained_grid)
         if len(shape) != 3 or shape[1] != 6:
             raise ConfigError(
                 f"its features of 2 x 3 patches have the shape {shape}, not (1, 6, D): one token a "
