@@ -16,6 +16,7 @@ from siammae.config.errors import ConfigError, SiammaeError
 from siammae.data import catalog
 from siammae.data.catalog import DataSet
 from siammae.data.complete import State, inspect, shorten
+from siammae.data.receipt import lost_files
 
 COMPLETE, INCOMPLETE, WRONG, BY_HAND, INTERRUPTED = 0, 1, 2, 3, 130
 KEYS = ("benchmark", "data", "root", "check")
@@ -53,8 +54,6 @@ def check(name: str, dataset: DataSet, root: Path) -> int:
 
 def state_of(dataset: DataSet, root: Path) -> State:
     """By the data set's layouts, and by the lists of what was unpacked."""
-    from siammae.data.install import lost_files
-
     state = inspect(dataset, root)
     for source in dataset.files:
         lost = lost_files(source, root)

@@ -94,6 +94,8 @@ class DataSet(Section):
             raise ValueError("give files, manual or built_in")
         if not (self.root and self.layouts and all(self.layouts.values())):
             raise ValueError("give root and layouts")
+        if len({source.name for source in self.files}) != len(self.files):
+            raise ValueError("two files have the same name")
         return self
 
 

@@ -17,7 +17,7 @@ Values = dict[str, str]
 
 @dataclass
 class State:
-    """What was found of a layout: a line for each kind of file, and a line for each lack."""
+    """What was found of a layout: lines for kinds of files, for lacks, and how much is there."""
 
     layout: str = ""
     found: list[str] = field(default_factory=list)
@@ -73,7 +73,9 @@ def _look(expected: Expectation, root: Path, state: State) -> None:
         _lack(state, f"{expected.files}: {len(values)} of {least} files")
     for other in expected.beside:
         partners = dict.fromkeys(other.format_map(found) for found in values)
-        _note(state, "missing", [path for path in partners if not _has(root / path)])
+        missing = [path for path in partners if not _has(root / path)]
+        state.files += len(partners) - len(missing)
+        _note(state, "missing", missing)
 
 
 def _names(expected: Expectation, root: Path, state: State) -> dict[str, list[str]]:
@@ -84,6 +86,7 @@ def _names(expected: Expectation, root: Path, state: State) -> dict[str, list[st
             listed[key] = given
         elif _has(root / given):
             listed[key] = read_list(root / given)
+            state.files += 1
         else:
             _lack(state, f"{given} is missing: it lists the {key}s")
     return listed

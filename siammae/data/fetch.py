@@ -12,7 +12,7 @@ from urllib3.exceptions import HTTPError
 from siammae.config.errors import DataError
 from siammae.data.verify import set_aside, why_wrong
 
-CHUNK = 1 << 16  # bytes; what is read of a chunk when the connection breaks is lost
+CHUNK = 1 << 16  # bytes between two looks at progress and at a wish to stop
 TIMEOUT = (10, 30)  # seconds to connect, and without a byte
 TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 LONGEST_PAUSE = 30.0  # seconds
@@ -82,14 +82,14 @@ class Fetch:
                 self._receive(session)
                 return
             except Cut as cut:
-                failures = failures + 1 if self._have() <= best else 1
+                failures = failures + 1 if self._have() <= best else 0
                 best = max(best, self._have())
                 if failures >= self.attempts:
                     raise DataError(
                         f"{self.url}: {cut}, {failures} times in a row; "
                         f"the same command goes on after {self._have()} bytes"
                     ) from None
-            if self.stop.wait(min(self.pause * 2 ** (failures - 1), LONGEST_PAUSE)):
+            if self.stop.wait(min(self.pause * 2 ** max(0, failures - 1), LONGEST_PAUSE)):
                 raise Stopped
 
     def _receive(self, session: requests.Session) -> None:

@@ -10,6 +10,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -17,11 +18,10 @@ from siammae.config.errors import DataError
 from siammae.data.catalog import Source
 from siammae.data.complete import shorten
 from siammae.data.fetch import Fetch, Stopped
+from siammae.data.receipt import FOLDER, lost_files, write_receipt
 from siammae.data.unpack import BadArchive, unpack
 from siammae.data.verify import set_aside
-from siammae.tracking.record import write_atomic
 
-FOLDER = ".download"
 THREADS = 3
 Told = Callable[[str, str, int, int | None], None]
 
@@ -50,18 +50,6 @@ def install(sources: list[Source], root: Path, told: Told) -> None:
         raise DataError("\n       ".join(map(str, errors)))
 
 
-def lost_files(source: Source, root: Path) -> list[str] | None:
-    """What is missing, or has another size, of what the archive put there; None before it did."""
-    path = _list_of(source, root)
-    if not path.is_file():
-        return None
-    url, *lines = path.read_text().splitlines()
-    if url != source.url:
-        return None
-    rows = [line.split(" ", 1) for line in lines]
-    return [name for size, name in rows if _size(root / name) != int(size)]
-
-
 class _Part:
     """One archive on its way."""
 
@@ -76,35 +64,39 @@ class _Part:
             raise Stopped
 
     def run(self) -> None:
+        """Fetch, unpack beside, move into place; only then is it written down as done."""
         source = self.source
         Fetch(source.url, self.archive, source.size, source.checksum, self.told, self.stop).run()
         folder = self.archive.with_name(source.name + ".unpacked")
         try:
-            unpack(
-                self.archive, folder, source.strip, lambda *sizes: self.told("unpacking", *sizes)
-            )
-        except BadArchive as error:
+            self.unpack(folder)
+            files = sorted(path for path in folder.rglob("*") if path.is_file())
+            sizes = {path.relative_to(folder): path.stat().st_size for path in files}
+            target = self.root / source.extract_to
+            _refuse_conflicts(folder, target, list(sizes))
+            _move(folder, target)
+        finally:
             shutil.rmtree(folder, ignore_errors=True)
-            raise DataError(f"{error} ({set_aside(self.archive, self.archive)})") from None
-        target = self.root / source.extract_to
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        lines = [
-            f"{path.stat().st_size} {Path(source.extract_to, path.relative_to(folder)).as_posix()}"
-            for path in files
-        ]
-        _refuse_conflicts(folder, target, files)
-        _move(folder, target)
-        shutil.rmtree(folder, ignore_errors=True)
-        write_atomic(_list_of(source, self.root), "\n".join([source.url, *lines]) + "\n")
+        write_receipt(source, self.root, sizes)
         self.archive.unlink()
         self.told("done", 1, 1)
 
+    def unpack(self, folder: Path) -> None:
+        """Into a folder of its own; an archive that cannot be used is set aside."""
+        try:
+            unpack(self.archive, folder, self.source.strip, partial(self.told, "unpacking"))
+        except BadArchive as error:
+            bad = set_aside(self.archive, self.archive)
+            raise DataError(f"{error}; kept as {bad}, fetched from {self.source.url}") from None
 
-def _refuse_conflicts(folder: Path, target: Path, files: list[Path]) -> None:
+
+def _refuse_conflicts(folder: Path, target: Path, names: list[Path]) -> None:
     """Never write over a file with other contents: it may be of another release, or the user's."""
-    pairs = [(path, target / path.relative_to(folder)) for path in files]
+    there = [name for name in names if (target / name).exists()]
     differ = [
-        str(old) for new, old in pairs if old.exists() and not filecmp.cmp(new, old, shallow=False)
+        str(target / name)
+        for name in there
+        if not filecmp.cmp(folder / name, target / name, shallow=False)
     ]
     if differ:
         raise DataError(
@@ -121,14 +113,6 @@ def _move(source: Path, target: Path) -> None:
         return
     for path in source.iterdir():
         _move(path, target / path.name)
-
-
-def _list_of(source: Source, root: Path) -> Path:
-    return root / FOLDER / f"{source.name}.files"
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else -1
 
 
 @contextmanager
