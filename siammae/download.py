@@ -13,6 +13,7 @@ from pathlib import Path
 
 from siammae.config.check import nearest
 from siammae.config.errors import ConfigError, SiammaeError
+from siammae.config.paths import CONFIGS
 from siammae.data import catalog
 from siammae.data.catalog import DataSet
 from siammae.data.complete import State, inspect, shorten
@@ -46,6 +47,9 @@ def check(name: str, dataset: DataSet, root: Path) -> int:
     if state.complete:
         print(f"{name}: {root} is complete ({state.layout})")
         print("\n".join(f"  {line}" for line in state.found))
+        if (CONFIGS / "benchmark" / f"{name}.yaml").is_file():
+            settings = f"benchmark={name} benchmark.root={root}"
+            print(f"Measure: python -m siammae.evaluate checkpoint=PATH {settings}")
         return COMPLETE
     print(f"{name}: {root} is not complete (layout: {state.layout})")
     print("\n".join(f"  {line}" for line in state.lacks))

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -115,6 +116,24 @@ def test_fetched_once_checked_and_healed(call, declared, loopback, tmp_path):
     assert (root / "frames/camel/00001.jpg").stat().st_size == 20_000
 
 
+def test_bars_on_a_terminal(declared, tmp_path):
+    ours, theirs = pty.openpty()
+    command = [*COMMAND, declared(), f"root={tmp_path / 'root'}"]
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": "110"}
+    process = subprocess.Popen(command, stdout=theirs, stderr=theirs, env=env)
+    os.close(theirs)
+    shown = b""
+    try:
+        while block := os.read(ours, 4096):
+            shown += block
+    except OSError:  # how a terminal ends on Linux
+        pass
+    assert process.wait(timeout=60) == 0
+    assert "set.zip" in shown.decode()
+    assert "━" in shown.decode()
+    assert "done" in shown.decode()
+
+
 def test_a_folder_unpacked_by_hand_is_complete(call, declared, loopback, tmp_path):
     with zipfile.ZipFile(io.BytesIO(loopback.files["set.zip"])) as file:
         file.extractall(tmp_path)
@@ -203,7 +222,11 @@ def test_what_must_be_fetched_by_hand_is_told_after_the_rest(call, declared, tmp
     [
         ("vip", "http://sysu-hcp.net/lip/video_parsing.php", "lists/val_videos.txt"),
         ("vspw", "https://github.com/sssdddwww2/vspw_dataset_download", "data/VIDEO/mask/"),
-        ("uvo", "https://sites.google.com/view/unidentified-video-object", "uvo_videos_dense/"),
+        (
+            "uvo",
+            "https://sites.google.com/view/unidentified-video-object",
+            "uvo_videos_dense_frames/YTID/0.png",
+        ),
         ("kitti_mots", "https://www.vision.rwth-aachen.de/page/mots", "instances/0000/000000.png"),
         ("kitti_flow", "http://www.cvlibs.net/datasets/kitti/", "flow_occ/000000_10.png"),
     ],

@@ -78,8 +78,9 @@ class _Part:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         write_receipt(source, self.root, sizes)
+        length = self.archive.stat().st_size
         self.archive.unlink()
-        self.told("done", 1, 1)
+        self.told("done", length, length)
 
     def unpack(self, folder: Path) -> None:
         """Into a folder of its own; an archive that cannot be used is set aside."""

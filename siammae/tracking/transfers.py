@@ -46,7 +46,7 @@ class Transfers:
         if name not in self._tasks:
             self._tasks[name] = bars.add_task(name, what=what)
         task = self._tasks[name]
-        if what in ("checking", "done"):  # the bar stays as full as it was
+        if what == "checking":  # the bar stays as full as it was
             bars.update(task, what=what)
         elif new:
             bars.reset(task, completed=done, total=total, what=what)

@@ -4,8 +4,10 @@ import json
 import shutil
 
 import pytest
+import yaml
 
 from siammae.config.errors import DataError
+from siammae.config.paths import CONFIGS
 from siammae.data.catalog import DataSet, load, names
 from siammae.data.complete import inspect, read_list
 
@@ -52,9 +54,8 @@ def jhmdb(root):
         write(root, [f"Rename_Images/{clip}/{t:05d}.png" for t in (1, 2)])
         write(root, [f"Rename_Images/{clip}/._00001.png"], "")
         write(root, [f"joint_positions/{clip}/joint_positions.mat"])
-        write(root, [f"puppet_mask/{clip}/puppet_mask.mat"])
     write(root, [f"splits/action{n}_test_split{s}.txt" for n in range(21) for s in (1, 2, 3)])
-    return "puppet_mask/action5/clip 5 !@/puppet_mask.mat"
+    return "joint_positions/action5/clip 5 !@/joint_positions.mat"
 
 
 def vip(root, labels="Annotations/Category_ids"):
@@ -83,16 +84,11 @@ def vspw(root):
     return "data/12_-hIV12/origin/00000014.jpg"
 
 
-def uvo(root, form="uvo_videos_dense/{}.mp4"):
-    videos = [{"id": n, "ytid": f"-yt{n}"} for n in range(256)]
-    write(root, [form.format(video["ytid"]) for video in videos])
-    listed = json.dumps({"videos": videos})
-    write(root, ["VideoDenseSet/UVO_video_val_dense.json"], listed)
-    return form.format("-yt100")
-
-
-def uvo_frames(root):
-    return uvo(root, "uvo_videos_dense_frames/{}/0.png")
+def uvo(root):
+    videos = [{"id": n, "ytid": f"-yt{n // 2 * 2}"} for n in range(256)]  # some have two clips
+    write(root, [f"uvo_videos_dense_frames/{video['ytid']}/0.png" for video in videos])
+    write(root, ["VideoDenseSet/UVO_video_val_dense.json"], json.dumps({"videos": videos}))
+    return "uvo_videos_dense_frames/-yt100/0.png"
 
 
 def kitti_step(root):
@@ -110,7 +106,7 @@ def kitti_mots(root, images="training/image_02"):
         for t in range(3):
             name = f"{number:04d}/{t:06d}.png"
             write(root, [f"instances/{name}", f"{images}/{name}"])
-    return f"{images}/0020/000000.png"
+    return f"{images}/0018/000000.png"
 
 
 def kitti_mots_images(root):
@@ -130,7 +126,7 @@ WRITERS = {
     "jhmdb": [jhmdb],
     "vip": [vip, vip_of_the_code],
     "vspw": [vspw],
-    "uvo": [uvo, uvo_frames],
+    "uvo": [uvo],
     "kitti_step": [kitti_step],
     "kitti_mots": [kitti_mots, kitti_mots_images],
     "kitti_flow": [kitti_flow],
@@ -141,6 +137,13 @@ def test_every_data_set_is_declared_well_and_looked_at_here():
     described = {name: load(name) for name in names()}
     assert {name for name, dataset in described.items() if not dataset.built_in} == set(WRITERS)
     assert {"sprites", "sprites_pose", "sprites_parts"} <= set(described)
+
+
+def test_folders_are_those_of_the_benchmarks():
+    for name in WRITERS:
+        benchmark = CONFIGS / "benchmark" / f"{name}.yaml"
+        if benchmark.is_file() and name != "davis2016":  # whose masks must not mix with 2017's
+            assert load(name).root == yaml.safe_load(benchmark.read_text())["root"]
 
 
 @pytest.mark.parametrize(
@@ -180,12 +183,12 @@ def test_a_missing_sequence_and_a_lost_frame_of_davis(tmp_path):
 
 
 def test_a_list_that_is_missing_is_told_with_the_rest(tmp_path):
-    lost = davis2017(tmp_path)
-    (tmp_path / "ImageSets/2017/val.txt").unlink()
-    (tmp_path / lost.replace("Annotations", "JPEGImages").replace("png", "jpg")).unlink()
-    told = "\n".join(inspect(load("davis2017"), tmp_path).lacks)
-    assert "ImageSets/2017/val.txt is missing: it lists the sequences" in told
-    assert "JPEGImages/480p/sequence-7/00013.jpg" in told
+    (tmp_path / vspw(tmp_path)).unlink()
+    (tmp_path / "val.txt").unlink()
+    assert inspect(load("vspw"), tmp_path).lacks == [
+        "val.txt is missing: it lists the videos",
+        "missing (1): data/12_-hIV12/origin/00000014.jpg",
+    ]
 
 
 def test_long_lists_of_names_are_cut(tmp_path):
