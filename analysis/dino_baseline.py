@@ -26,7 +26,9 @@ def window_mask(grid: tuple[int, int], radius: int) -> Tensor:
     for row in range(rows):
         for column in range(columns):
             for near_row in range(max(0, row - radius), min(rows, row + radius + 1)):
-                for near_column in range(max(0, column - radius), min(columns, column + radius + 1)):
+                for near_column in range(
+                    max(0, column - radius), min(columns, column + radius + 1)
+                ):
                     mask[row, column, near_row, near_column] = 1
     return mask.reshape(rows * columns, rows * columns)
 

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from siammae.config.errors import ConfigError
 from siammae.config.launch import run
 from siammae.config.paths import CONFIGS
-from siammae.evaluate import load_encoder
+from siammae.evaluation.encoders.run import RunEncoder
 from siammae.tracking.record import write_atomic
 
 
@@ -21,7 +21,7 @@ def job(config: DictConfig) -> None:
     """Write the pictures and print where they are."""
     _check(config)
     checkpoint, video = Path(config.checkpoint), Path(config.video).expanduser()
-    encoder = load_encoder(checkpoint)
+    encoder = RunEncoder(config.checkpoint).load()
 
     from siammae.evaluation.clip import few_frames
     from siammae.evaluation.pictures import encoder_pictures

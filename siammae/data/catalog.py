@@ -1,4 +1,4 @@
-"""What each data set consists of and where it comes from: ``configs/download/NAME.yaml``."""
+"""What each data set consists of and where it comes from: ``downloads/NAME.yaml``."""
 
 from pathlib import Path, PurePosixPath
 from typing import Annotated
@@ -9,9 +9,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from siammae.config.check import Positive, Section, nearest
 from siammae.config.errors import ConfigError
-from siammae.config.paths import CONFIGS
 
-FOLDER = CONFIGS / "download"
+FOLDER = Path(__file__).parent / "downloads"
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 
