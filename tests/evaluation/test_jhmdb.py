@@ -10,8 +10,8 @@ from PIL import Image
 from scipy.io import savemat
 
 from siammae.config.errors import DataError
-from siammae.evaluation.benchmarks.jhmdb import Jhmdb
 from siammae.data.labels import JOINTS
+from siammae.evaluation.benchmarks.jhmdb import Jhmdb
 from siammae.evaluation.jhmdb_files import JhmdbFiles
 from siammae.evaluation.protocol import Propagation
 
