@@ -6,7 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.patches import Rectangle
-from statistics_table import Table
+from render import head, scale
+from statistics_table import LOSS, Table
 
 LINES = {"copy first mask": ("0.45", ":"), "untrained encoder": ("0.25", "--")}
 
@@ -20,7 +21,8 @@ def draw(table: Table, folder: Path) -> list[Path]:
     import seaborn as sns
 
     trained = table.rows[~table.rows["control"]].copy()
-    metric, factor = table.objective, 100 if table.objective == "J&F-Mean" else 1
+    metric = table.objective
+    factor, digits = scale(metric)
     trained = trained[trained[metric].notna()]
     if trained.empty:
         return []
@@ -33,8 +35,8 @@ def draw(table: Table, folder: Path) -> list[Path]:
     _controls(axes, table, metric, factor)
     for bars in axes.containers:
         if isinstance(bars, BarContainer):
-            axes.bar_label(bars, fmt="%.1f" if factor == 100 else "%.3f", padding=3, fontsize=9)
-    axes.set_ylabel("J&F on " + _benchmark(table) if factor == 100 else "training loss")
+            axes.bar_label(bars, fmt=f"%.{digits}f", padding=3, fontsize=9)
+    axes.set_ylabel("training loss" if metric == LOSS else f"{head(metric)} on {_benchmark(table)}")
     axes.set_xlabel(x if x != "label" else "")
     axes.margins(y=0.15)
     if len(trained) > 4 and x == "label":

@@ -4,37 +4,50 @@ import json
 from collections.abc import Callable
 
 import pandas as pd
-from statistics_table import Table
+from statistics_table import LOSS, Table
 
 from siammae.tracking.progress import console
 
-HEADS = {"J&F-Mean": "J&F", "J-Mean": "J", "F-Mean": "F", "train/loss": "loss"}
+PIXELS = "(px)"  # how names of metrics end that are no shares
 Style = Callable[[str], str]
 
 
 def cells(table: Table, bold: Style, escape: Style = str) -> tuple[list[str], list[list[str]]]:
     """Heads and rows of text; the best in bold, the default setting marked."""
     has_paper = table.rows["paper"].notna().any()
-    heads = ["setting", *HEADS.values(), "n"] + (["paper J&F"] if has_paper else [])
+    heads = ["setting", *(head(metric) for metric in table.metrics), "n"]
+    heads += ["paper J&F"] if has_paper else []
     lines = []
     for index, row in table.rows.iterrows():
         label = escape(row["label"] + (" (default)" if row["default"] else ""))
-        line = [label, *(_figure(row, metric) for metric in HEADS), str(row["n"])]
+        line = [label, *(_figure(row, metric) for metric in table.metrics), str(row["n"])]
         if has_paper:
             line.append("" if pd.isna(row["paper"]) else f"{row['paper']:.1f}")
         if index == table.best:
-            column = 1 + list(HEADS).index(table.objective)
+            column = 1 + table.metrics.index(table.objective)
             line[0], line[column] = bold(line[0]), bold(line[column])
         lines.append(line)
     return [escape(head) for head in heads], lines
 
 
+def head(metric: str) -> str:
+    """A metric's name in a table: J&F for J&F-Mean, loss for train/loss."""
+    return "loss" if metric == LOSS else metric.removesuffix("-Mean")
+
+
+def scale(metric: str) -> tuple[int, int]:
+    """Factor and decimals of a metric's figures: shares in percent, losses and pixels as are."""
+    if metric == LOSS:
+        return 1, 3
+    return (1, 2) if metric.endswith(PIXELS) else (100, 1)
+
+
 def _figure(row: pd.Series, metric: str) -> str:
-    """A mean, with its spread when there is one; percents with one decimal, losses with three."""
+    """A mean, with its spread when there is one."""
     mean, spread = row[metric], row[f"{metric}/std"]
     if pd.isna(mean):
         return ""
-    factor, digits = (1, 3) if metric == "train/loss" else (100, 1)
+    factor, digits = scale(metric)
     text = f"{mean * factor:.{digits}f}"
     return text if pd.isna(spread) else f"{text} ± {spread * factor:.{digits}f}"
 

@@ -11,9 +11,9 @@ from siammae.tracking.record import RunRecord, read_runs
 def load(runs_dir: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     """All runs of a folder, and folders that are none, with the reason.
 
-    Columns: signature, state, error, created, seed, preset, data, benchmark, benchmark_files,
-    code_version, commit, command, asked (its invocations), a ``metric/<name>`` for each final
-    figure and a ``control/<control>/<name>`` for each figure of a control.
+    Columns: signature, state, error, created, seed, preset, data, benchmark, objective,
+    benchmark_files, code_version, commit, command, asked (its invocations), a ``metric/<name>``
+    for each final figure and a ``control/<control>/<name>`` for each figure of a control.
     """
     records, skipped = read_runs(runs_dir)
     rows = []
@@ -29,7 +29,7 @@ def _row(record: RunRecord) -> dict[str, Any]:
     provenance, summary, state = record.provenance(), record.summary(), record.state()
     config, asked = record.config(), record.invocations()
     benchmark = summary.get("benchmark") or {}
-    name = benchmark.get("name")
+    name = benchmark.get("name") or provenance.get("benchmark")
     row = {
         "signature": record.signature,
         "state": state["state"] if summary or state["state"] != "finished" else "interrupted",
@@ -39,6 +39,7 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "preset": provenance.get("preset"),
         "data": provenance.get("data_fingerprint"),
         "benchmark": name,
+        "objective": (summary.get("objective") or {}).get("metric"),
         "benchmark_files": provenance.get("benchmark_fingerprint"),
         "code_version": provenance.get("code_version"),
         "commit": (provenance.get("git") or {}).get("commit"),

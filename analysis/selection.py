@@ -8,7 +8,12 @@ from typing import Any
 import pandas as pd
 import yaml
 
-SAME = ["preset", "data", "benchmark_files"]  # runs that differ in these never share a table
+SAME = [
+    "preset",
+    "data",
+    "benchmark",
+    "benchmark_files",
+]  # runs that differ in these never share a table
 SILENT = {"runs_dir", "rerun", "device", "progress", "tracking", "data.root", "data.workers"} | {
     "benchmark.root",
     "benchmark.source.root",

@@ -8,7 +8,7 @@ import pandas as pd
 import yaml
 from selection import Selected
 
-METRICS = ("J&F-Mean", "J-Mean", "F-Mean", "train/loss")
+LOSS = "train/loss"
 CONTROLS = {"copy_first_mask": "copy first mask", "untrained_encoder": "untrained encoder"}
 
 
@@ -16,6 +16,8 @@ CONTROLS = {"copy_first_mask": "copy first mask", "untrained_encoder": "untraine
 class Table:
     """A table ready to be printed.
 
+    objective: the metric that decides; larger is better but for a loss.
+    metrics: what is shown, the objective first.
     rows: one a setting, in order. Columns: ``label``, ``default``, ``control``, ``n``, ``paper``,
     ``signatures``, and for each metric ``<metric>`` (mean) and ``<metric>/std`` (NaN for one seed).
     """
@@ -23,14 +25,11 @@ class Table:
     name: str
     question: str
     axes: list[str]
+    objective: str
+    metrics: list[str]
     rows: pd.DataFrame
     caption: str
     notes: list[str] = field(default_factory=list)
-
-    @property
-    def objective(self) -> str:
-        """The metric that decides: J&F, or the loss when nothing was measured."""
-        return "J&F-Mean" if self.rows["J&F-Mean"].notna().any() else "train/loss"
 
     @property
     def best(self) -> int | None:
@@ -38,19 +37,20 @@ class Table:
         trained = self.rows[~self.rows["control"]][self.objective].dropna()
         if len(trained) < 2:
             return None
-        best = trained.argmax() if self.objective == "J&F-Mean" else trained.argmin()
+        best = trained.argmin() if self.objective == LOSS else trained.argmax()
         return int(trained.index[int(best)])
 
 
 def tabulate(selected: Selected, defaults: dict[str, str]) -> Table:
     """Average over seeds; unfinished and failed runs are counted, never averaged in."""
     done = selected.runs[selected.runs["state"] == "finished"]
+    objective, metrics = _metrics(done)
     rows = [
-        _describe(selected, part["setting"].iloc[0], part, defaults)
+        _describe(selected, part["setting"].iloc[0], part, metrics, defaults)
         for _, part in done.groupby("setting", sort=False)
     ]
-    rows = _in_order(selected, rows) + _controls(done)
-    frame = pd.DataFrame(rows, columns=_columns())
+    rows = _in_order(selected, rows) + _controls(done, metrics)
+    frame = pd.DataFrame(rows, columns=_columns(metrics)).astype({"control": bool})
     declared = selected.declared
     notes = [*_left_out(selected.runs), *selected.notes]
     if declared is not None and declared.source:
@@ -59,6 +59,8 @@ def tabulate(selected: Selected, defaults: dict[str, str]) -> Table:
         name=selected.name,
         question=declared.question if declared else "",
         axes=selected.axes,
+        objective=objective,
+        metrics=metrics,
         rows=frame,
         caption=_caption(selected, done),
         notes=notes,
@@ -77,13 +79,32 @@ def read_defaults(config: Path) -> dict[str, str]:
     return defaults
 
 
-def _columns() -> list[str]:
-    spread = [column for metric in METRICS for column in (metric, f"{metric}/std")]
+def _metrics(done: pd.DataFrame) -> tuple[str, list[str]]:
+    """The objective of the runs' benchmark, and what is shown: it, the other means, the loss."""
+    told = done["objective"].dropna()
+    objective = str(told.iloc[0]).lstrip("-") if len(told) else LOSS
+    measured = [
+        column.removeprefix("metric/")
+        for column in map(str, done.columns)
+        if column.startswith("metric/") and done[column].notna().any()
+    ]
+    others = [name for name in measured if not name.endswith(("-Recall", "-Decay"))]
+    return objective, list(
+        dict.fromkeys([objective, *(name for name in others if name != LOSS), LOSS])
+    )
+
+
+def _columns(metrics: list[str]) -> list[str]:
+    spread = [column for metric in metrics for column in (metric, f"{metric}/std")]
     return ["label", "setting", "default", "control", "n", *spread, "paper", "signatures"]
 
 
 def _describe(
-    selected: Selected, setting: tuple[str, ...], runs: pd.DataFrame, defaults: dict[str, str]
+    selected: Selected,
+    setting: tuple[str, ...],
+    runs: pd.DataFrame,
+    metrics: list[str],
+    defaults: dict[str, str],
 ) -> dict[str, Any]:
     pairs = dict(zip(selected.axes, setting, strict=True))
     declared = _declared_row(selected, pairs)
@@ -97,7 +118,7 @@ def _describe(
         "default": declared.get("default", is_default),
         "control": False,
         "paper": declared.get("paper"),
-        **_moments(runs, {metric: f"metric/{metric}" for metric in METRICS}),
+        **_moments(runs, {metric: f"metric/{metric}" for metric in metrics}),
     }
 
 
@@ -111,11 +132,11 @@ def _moments(runs: pd.DataFrame, columns: dict[str, str]) -> dict[str, Any]:
     return figures
 
 
-def _controls(done: pd.DataFrame) -> list[dict[str, Any]]:
+def _controls(done: pd.DataFrame, metrics: list[str]) -> list[dict[str, Any]]:
     """A row for each control; figures that several runs share count once."""
     rows = []
     for control, label in CONTROLS.items():
-        columns = {metric: f"control/{control}/{metric}" for metric in METRICS}
+        columns = {metric: f"control/{control}/{metric}" for metric in metrics}
         there = [column for column in columns.values() if column in done]
         measured = done.dropna(subset=there).drop_duplicates(there) if there else done.iloc[:0]
         if len(measured):
@@ -167,6 +188,6 @@ def _caption(selected: Selected, done: pd.DataFrame) -> str:
     fixed = "".join(f", {key}={value}" for key, value in selected.fixed.items())
     return (
         f"preset {run['preset']}{fixed}; benchmark {run['benchmark']} ({run['benchmark_files']}), "
-        f"training clips {run['data']}; J&F, J and F in percent; mean ± standard deviation over n "
-        "seeds, of one seed no spread"
+        f"training clips {run['data']}; benchmark figures in percent; mean ± standard deviation "
+        "over n seeds, of one seed no spread"
     )

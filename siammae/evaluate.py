@@ -1,75 +1,133 @@
 """Measure an encoder on a benchmark.
 
 python -m siammae.evaluate checkpoint=runs/SIGNATURE benchmark=davis2017 benchmark.root=DIR
+python -m siammae.evaluate features=timm model=vit_small_patch16_224.dino benchmark=davis2017
+python -m siammae.evaluate features=file path=mae_pretrain_vit_base.pth benchmark=davis2017
 """
 
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import hydra
-from omegaconf import DictConfig
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
 
-from siammae.config.errors import ConfigError, DataError
+from siammae.config.errors import ConfigError
 from siammae.config.groups import build_group
 from siammae.config.launch import run
 from siammae.config.paths import CONFIGS
+from siammae.evaluation.benchmark import Benchmark
+from siammae.evaluation.cache import Evaluations, Setting, as_result
+from siammae.evaluation.encoders.source import Source
 from siammae.evaluation.result import BenchmarkResult
 from siammae.evaluation.show import show_result
 from siammae.tracking.progress import Counter
 from siammae.tracking.record import write_atomic
 
-if TYPE_CHECKING:
-    from siammae.model.encoder import Encoder
+# Modules that import torch are imported where they are used: a known result is told without it.
+
+ENCODER_KEYS = ("checkpoint", "model", "pretrained", "weights", "path", "format", "heads")
+OUTPUTS = ("save_masks", "overlay")  # files that a benchmark writes while it measures
+incomplete: list[str] = []  # benchmarks of this process with failed videos, for the exit code
 
 
 @hydra.main(config_path=str(CONFIGS), config_name="evaluate")
 def job(config: DictConfig) -> float:
-    """Print the figures of a checkpoint; returns the benchmark's objective."""
+    """Print the figures of an encoder; returns the benchmark's objective."""
+    check(config)
     benchmark = build_group(config, "benchmark")
     if benchmark is None:
         raise ConfigError("benchmark=none measures nothing; name one, such as benchmark=davis2017")
-    if config.checkpoint is None:
-        raise ConfigError("checkpoint=PATH is missing: a run's folder, .safetensors or .pt file")
-    encoder = load_encoder(Path(config.checkpoint))
+    source = build_group(config, "features")
+    what = {"encoder": source.identity(), "precision": config.precision}
     benchmark.prepare()
 
-    from siammae.training.device import choose_device, fast_matmul
-    from siammae.training.measure import measure
-
-    device = choose_device(config.device)
-    fast_matmul(device)
-    with Counter("sequences", config.progress) as told:
-        result = measure(benchmark, encoder.to(device), device, told=told)
-    show_result(result, f"{config.checkpoint} on {result.name}")
+    plain: Any = OmegaConf.to_container(config.benchmark, resolve=True)
+    wanted = [key for key in OUTPUTS if plain.get(key)]
+    setting = Setting.of(benchmark, plain)
+    evaluations = Evaluations(Path(str(config.results_dir)), setting, config.rerun)
+    entry = None if wanted else evaluations.find(what)
+    if entry is not None:
+        result, label = as_result(entry), entry["label"]
+        print(f"measured before, {evaluations.path(what)}; rerun=true measures again", flush=True)
+    else:
+        result, facts = measure(config, benchmark, source)
+        label = source.label()
+        evaluations.keep(what, label, result, **facts)
+    control = evaluations.control(lambda: copy_first_mask(config, benchmark))
+    show_result(result, f"{label} on {result.name}", control)
     if config.out is not None:
         write_result(result, Path(config.out))
+    if result.failed:
+        incomplete.append(result.name)
+        print(f"error: failed videos: {', '.join(result.failed)}", file=sys.stderr)
     return result.value
 
 
-def load_encoder(path: Path) -> "Encoder":
-    """The encoder of a run's folder, of an ``encoder.safetensors`` or of a ``step-*.pt``.
+def check(config: DictConfig) -> None:
+    """The encoder's keys belong to its source, and the others have values that exist.
 
     Raises:
-        DataError: when there is none, or the file is damaged.
+        ConfigError: naming the key.
     """
-    from siammae.tracking.record import RunRecord
-    from siammae.training.checkpoint import Checkpoints, load_checked
-    from siammae.training.export import encoder_from_state, import_encoder
+    group: Any = OmegaConf.to_container(config.features, resolve=False)
+    used = {key for key in ENCODER_KEYS if f"${{{key}}}" in group.values()}
+    chosen = HydraConfig.get().runtime.choices["features"]
+    for key in ENCODER_KEYS:
+        if config[key] is not None and key not in used:
+            raise ConfigError(
+                f"{key}={config[key]}: features={chosen} does not use it, but "
+                f"{', '.join(sorted(used))}; choose features=siammae, timm or file"
+            )
+    if config.precision not in ("auto", "fp32", "bf16"):
+        raise ConfigError(f"precision={config.precision}: must be auto, fp32 or bf16")
+    if not isinstance(config.rerun, bool):
+        raise ConfigError(f"rerun={config.rerun}: must be true or false")
 
-    if path.is_dir():
-        if (path / "encoder.safetensors").is_file():
-            return import_encoder(path / "encoder.safetensors")
-        saved = Checkpoints(path / "checkpoints").paths()
-        if not saved:
-            raise DataError(f"{path} holds no encoder.safetensors and no checkpoints/step-*.pt")
-        path = saved[-1]
-        print(f"the run is unfinished: taking {path}", file=sys.stderr)
-    if path.suffix == ".pt":
-        record = RunRecord(path.absolute().parent.parent)
-        return encoder_from_state(load_checked(path)["model"], record.config(), path)
-    return import_encoder(path)
+
+def measure(
+    config: DictConfig, benchmark: Benchmark, source: Source
+) -> tuple[BenchmarkResult, dict[str, Any]]:
+    """The encoder's result, and on what device and in which precision it was computed."""
+    from siammae.evaluation.features import EncoderFeatures
+    from siammae.training.device import choose_device, choose_precision, fast_matmul
+
+    device = choose_device(config.device)
+    fast_matmul(device)
+    precision = config.precision
+    if precision == "auto":
+        precision = choose_precision("auto", device) if device.type == "cuda" else "fp32"
+    features = EncoderFeatures(source.load().to(device), device, precision)
+    check_patch(benchmark, features.patch_size)
+    with Counter("videos", config.progress) as told:
+        result = benchmark.evaluate(features, told=told)
+    return result, {"device": str(device), "precision": precision}
+
+
+def check_patch(benchmark: Benchmark, patch_size: int) -> None:
+    """The protocol's sides can be whole patches.
+
+    Raises:
+        ConfigError: when they cannot.
+    """
+    propagation = getattr(benchmark, "propagation", None)
+    if propagation is None:
+        return
+    try:
+        propagation.input_shape((patch_size, patch_size), patch_size)
+    except ValueError as error:
+        raise ConfigError(
+            f"protocol {propagation.preset}: {error}; benchmark.propagation.multiple=null takes "
+            "multiples of the patch"
+        ) from None
+
+
+def copy_first_mask(config: DictConfig, benchmark: Benchmark) -> BenchmarkResult:
+    """The control's result."""
+    with Counter("videos of the control", config.progress) as told:
+        return benchmark.copy_first_mask(told=told)
 
 
 def write_result(result: BenchmarkResult, folder: Path) -> None:
@@ -82,7 +140,7 @@ def write_result(result: BenchmarkResult, folder: Path) -> None:
     except OSError as error:
         raise ConfigError(f"out={folder} cannot be written: {error.strerror}") from None
     text = StringIO()
-    writer = csv.DictWriter(text, list(result.per_object[0]))
+    writer = csv.DictWriter(text, list(dict.fromkeys(k for row in result.per_object for k in row)))
     writer.writeheader()
     writer.writerows(result.per_object)
     write_atomic(folder / "per_object.csv", text.getvalue())
@@ -91,8 +149,8 @@ def write_result(result: BenchmarkResult, folder: Path) -> None:
 
 
 def main() -> int:
-    """Entry point."""
-    return run(job)
+    """Entry point; 1 when videos failed and the others were measured."""
+    return run(job) or int(bool(incomplete))
 
 
 if __name__ == "__main__":

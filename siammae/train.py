@@ -40,6 +40,7 @@ def job(config: DictConfig) -> float:
     facts = {
         "preset": HydraConfig.get().runtime.choices.get("preset"),
         "data_fingerprint": source.fingerprint(),
+        "benchmark": None if benchmark is None else benchmark.name,
         "benchmark_fingerprint": None if benchmark is None else benchmark.fingerprint(),
     }
     fingerprints = {key: str(facts[key]) for key in ("data_fingerprint", "benchmark_fingerprint")}

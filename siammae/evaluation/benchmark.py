@@ -1,6 +1,7 @@
 """What all benchmarks share: a loop over videos that survives a bad one, and how it is told."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siammae.config.errors import DataError
@@ -45,6 +46,10 @@ class Benchmark:
     def videos(self) -> list[str]:
         """Names of the videos, in the order of the list."""
         raise NotImplementedError
+
+    def frames(self, video: str) -> list[Path]:
+        """Image files of a video, in order, for pictures; empty when there are none to show."""
+        return []
 
     def predict(self, video: str, features: "FeatureExtractor") -> Any:
         """What the encoder's features make of a video; whatever `score` takes."""

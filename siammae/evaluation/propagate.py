@@ -1,13 +1,14 @@
 """Labels through time: each patch takes the labels of its nearest patches in earlier frames.
 
-No training. Only affinities inside the local window are computed, in bands of rows, and softmax
-only over the k that win; a whole N x N matrix is never made.
+No training. Queries are taken in small rectangles of the grid, so that only affinities about the
+window are computed; softmax only over the k that win; a whole N x N matrix is never made.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from typing import NamedTuple
 
 import torch
@@ -16,7 +17,9 @@ from torch import Tensor
 
 from siammae.evaluation.protocol import Propagation
 
-BAND_ROWS = 6  # rows of queries at a time: few, so that memory is small; enough to fill a product
+SIDE = (
+    12  # patches along a side of a band: fewer waste less outside the window, but fill no product
+)
 BLOCK = 64  # width of the blocks of the two-pass top-k
 
 
@@ -49,11 +52,10 @@ def propagate(
             frame = frame.half()
         if memory is None:
             start = Context(frame, first.to(frame.device, torch.float32))
-            memory = Memory(protocol, start, deque(maxlen=protocol.queue))
+            memory = Memory(protocol, grid, start, deque(maxlen=protocol.queue))
             yield start.labels
             continue
-        bands = make_bands(grid, protocol.radius, protocol.window, frame.device)
-        labels = torch.cat([_vote(protocol, frame, memory, band) for band in bands])
+        labels = _vote(memory, frame)
         memory.recent.append(Context(frame, labels))
         yield labels
 
@@ -63,6 +65,7 @@ class Memory:
     """The frames that may be searched: the first one, and the last ``protocol.queue``."""
 
     protocol: Propagation
+    grid: tuple[int, int]
     first: Context
     recent: deque[Context]
 
@@ -75,156 +78,231 @@ class Memory:
         return int(not self.protocol.first_always and free > 0)
 
     @property
-    def first_windowed(self) -> bool:
-        """The first frame is searched only inside the window."""
-        return self.protocol.window_first or not self.protocol.first_always
+    def has_first(self) -> bool:
+        """The first frame is searched at all; its patches are then the first of the sources."""
+        return self.protocol.first_always or self.queued_first > 0
+
+    @property
+    def everywhere(self) -> list[Context]:
+        """What is searched without a window: the first frame, or nothing."""
+        free = self.protocol.first_always and not self.protocol.window_first
+        return [self.first] if free else []
+
+    @property
+    def windowed(self) -> list[Context]:
+        """What is searched inside the window, the oldest first."""
+        first = [self.first] if self.has_first and not self.everywhere else []
+        return [*first, *self.recent]
 
 
-def _vote(protocol: Propagation, query: Tensor, memory: Memory, band: "Band") -> Tensor:
-    """Labels (queries of the band, C) of one frame."""
-    recent = [Context(*(part[band.keys] for part in context)) for context in memory.recent]
-    first = memory.first
-    if memory.first_windowed:
-        first = Context(*(part[band.keys] for part in first))
-    contexts = [first, *recent]
-    if not (protocol.first_always or memory.queued_first):
-        contexts = recent
-    windowed = len(contexts) == len(recent) or memory.first_windowed
-    scores = _scores(query[band.queries], contexts, band, windowed)
-    cosines, index = _winners(protocol, scores)
-    votes = _places(protocol, memory, band, index, len(first.features), contexts[0] is first)
-    weights = _weights(protocol, cosines.float(), votes)
-    labels = torch.cat([context.labels for context in contexts])
-    labels = F.pad(labels, (0, 0, 0, scores.shape[1] - len(labels)))
-    return (weights.unsqueeze(-1) * labels[index]).sum(dim=1)
+def _vote(memory: Memory, frame: Tensor) -> Tensor:
+    """Labels (N, C) of one frame."""
+    protocol = memory.protocol
+    shape = (memory.grid, protocol.radius, protocol.window)
+    bands = make_bands(*shape, frame.device, frame.dtype)
+    patches = torch.cat([band.patches for band in bands])
+    cosines, sources = _search(memory, frame[patches], bands)
+    weights = _weights(protocol, cosines.float(), _places(memory, patches, sources))
+    bank = torch.cat([context.labels for context in memory.everywhere + memory.windowed])
+    voted = F.embedding_bag(sources, bank, mode="sum", per_sample_weights=weights)
+    return torch.empty_like(voted).index_copy_(0, patches, voted)
 
 
-def _winners(protocol: Propagation, scores: Tensor) -> tuple[Tensor, Tensor]:
-    """The k largest cosines of each row, largest first, and where they are; with ``ties`` kept,
-    as many more columns as the row with most ties needs, -inf where a row has fewer."""
-    cosines, index = largest(scores, protocol.top_k)
-    if protocol.ties == "drop":
-        return cosines, index
-    least = cosines[:, -1:]
-    most = int((scores >= least).sum(dim=1).max())
-    if most > cosines.shape[1]:
-        cosines, index = scores.topk(most, dim=1)
-        cosines = cosines.masked_fill(cosines < least, -torch.inf)
-    return cosines, index
+def _search(memory: Memory, queries: Tensor, bands: list["Band"]) -> tuple[Tensor, Tensor]:
+    """The winners of each query (N, k): cosines, the largest first, and sources.
+
+    Queries come in the order of the bands. A source is a patch of a context, counted on from
+    context to context, those searched everywhere first.
+    """
+    protocol, windowed = memory.protocol, memory.windowed
+    everywhere = [context.features for context in memory.everywhere]
+    found = []
+    for columns, strip in groupby(bands, key=lambda band: band.columns):
+        parts = [context.features.unflatten(0, memory.grid)[:, columns] for context in windowed]
+        # Rows first: the keys of a band are then one piece of memory, and one product reads them.
+        keys = torch.stack(parts, dim=1) if parts else None  # (rows, contexts, columns, D)
+        for band in strip:
+            scores = _scores(queries[band.queries], everywhere, keys, band)
+            cosines, index = largest(scores, protocol.top_k, ties=protocol.ties == "keep")
+            found.append((cosines, band.sources(index, memory.grid, windowed, everywhere)))
+    width = max(cosines.shape[1] for cosines, _ in found)  # more than k where ties are kept
+    return _joined([c for c, _ in found], width, -torch.inf), _joined([s for _, s in found], width)
 
 
-def _places(
-    protocol: Propagation,
-    memory: Memory,
-    band: "Band",
-    index: Tensor,
-    first_keys: int,
-    has_first: bool,
-) -> Tensor | None:
-    """How often each winner (Q, k) stands among the frames searched; None when all stand once.
+def _joined(parts: list[Tensor], width: int, fill: float = 0) -> Tensor:
+    """Parts (Q, any) below each other, each filled up to ``width`` columns."""
+    return torch.cat([F.pad(part, (0, width - part.shape[1]), value=fill) for part in parts])
+
+
+def _scores(queries: Tensor, everywhere: list[Tensor], keys: Tensor | None, band: "Band") -> Tensor:
+    """Cosines (Q, K) to all keys, -inf outside the window; K is filled up to whole blocks.
+
+    The products are written where they belong: joining them afterwards would move as much memory as
+    the choice of the k largest.
+    """
+    parts = [*everywhere]
+    if keys is not None:
+        parts.append(keys[band.rows].flatten(0, 2))
+    count = sum(len(part) for part in parts)
+    scores = queries.new_empty(len(queries), count + -count % BLOCK)
+    scores[:, count:] = -torch.inf
+    start = 0
+    for part in parts:
+        torch.mm(queries, part.T, out=scores[:, start : start + len(part)])
+        start += len(part)
+    if keys is not None:
+        near = scores[:, count - len(parts[-1]) : count]
+        near.unflatten(1, keys[band.rows].shape[:3]).add_(band.penalty)
+    return scores
+
+
+def _places(memory: Memory, patches: Tensor, sources: Tensor) -> Tensor | None:
+    """How often each winner (N, k) stands among the frames searched; None when all stand once.
 
     The queue is filled with copies of the first frame at the start: instead of searching each copy,
     its patches count as often as they would be found. Copies in the queue are always windowed.
     """
-    copies = memory.queued_first
-    if not has_first or copies + protocol.first_always == 1:
+    protocol, copies = memory.protocol, memory.queued_first
+    if not memory.has_first or copies + protocol.first_always == 1:
         return None
-    in_first = index < first_keys
-    place = index.clamp(max=first_keys - 1)
-    if memory.first_windowed:
-        inside = torch.ones_like(in_first)  # what is outside has no score
-    else:
-        low, high = band.keys.start, band.keys.stop
-        near = (place >= low) & (place < high)
-        inside = near & ~band.outside.gather(1, (place - low).clamp(0, high - low - 1))
-    found = int(protocol.first_always) + copies * inside
-    return torch.where(in_first, found, torch.ones_like(found))
+    in_first = sources < len(memory.first.features)
+    columns = memory.grid[1]
+    down = patches.unsqueeze(1) // columns - sources // columns
+    across = patches.unsqueeze(1) % columns - sources % columns
+    # Of a first frame that is windowed, what is outside has no score and no vote.
+    inside = in_window(down, across, protocol.radius, protocol.window)
+    return torch.where(in_first, int(protocol.first_always) + copies * inside, 1)
 
 
 def _weights(protocol: Propagation, cosines: Tensor, places: Tensor | None) -> Tensor:
-    """Softmax over the k winners (Q, k); -inf, outside the window, weighs nothing."""
+    """Softmax over the k winners (N, k); -inf, outside the window, weighs nothing."""
     if places is None:
         return (cosines / protocol.temperature).softmax(dim=1)
+    before = places.cumsum(dim=1) - places
     if protocol.ties == "drop":  # the k places go to the largest first
-        before = places.cumsum(dim=1) - places
         places = torch.minimum(places, (protocol.top_k - before).clamp(min=0))
     else:  # everything from the k-th on, copies counted
-        before = places.cumsum(dim=1) - places
         last = (before < protocol.top_k).sum(dim=1, keepdim=True) - 1
         places = places * (cosines >= cosines.gather(1, last))
     weights = places * ((cosines - cosines[:, :1]) / protocol.temperature).exp()
     return weights / weights.sum(dim=1, keepdim=True)
 
 
-def _scores(queries: Tensor, contexts: list[Context], band: "Band", windowed: bool) -> Tensor:
-    """Cosines (Q, K) to all keys of all contexts, -inf outside the window; ``windowed``: it holds
-    for the first context too.
-
-    K is filled up with -inf to whole blocks. The products are written where they belong: joining
-    them afterwards would move as much memory as the choice of the k largest.
-    """
-    count = sum(len(context.features) for context in contexts)
-    scores = queries.new_empty(len(queries), count + -count % BLOCK)
-    scores[:, count:] = -torch.inf
-    start = 0
-    for number, context in enumerate(contexts):
-        part = scores[:, start : start + len(context.features)]
-        torch.mm(queries, context.features.T, out=part)
-        if number > 0 or windowed:
-            part.masked_fill_(band.outside, -torch.inf)
-        start += len(context.features)
-    return scores
-
-
 class Band(NamedTuple):
-    """Some rows of queries and the rows of keys that their windows touch.
+    """A rectangle of queries, and the rectangle of keys that their windows touch.
 
-    queries, keys: ranges of patches. outside: (queries, keys) bool, pairs not in a window.
+    queries: their places in the order of the bands. patches: their places (Q,) in the grid.
+    rows, columns: of the keys. penalty: (Q, rows, 1, columns), 0 in the window and -inf outside, of
+    the features' type; the third axis is for the contexts.
     """
 
     queries: slice
-    keys: slice
-    outside: Tensor
+    patches: Tensor
+    rows: slice
+    columns: slice
+    penalty: Tensor
+
+    def sources(
+        self,
+        index: Tensor,
+        grid: tuple[int, int],
+        windowed: Sequence[Context],
+        everywhere: Sequence[Tensor],
+    ) -> Tensor:
+        """Sources of columns ``index`` (Q, k) of the scores; see `_search`."""
+        skipped = sum(len(features) for features in everywhere)
+        if not windowed:
+            return index.clamp(max=skipped - 1)
+        width = self.columns.stop - self.columns.start
+        rest, column = (index - skipped) // width, (index - skipped) % width
+        row, context = rest // len(windowed), rest % len(windowed)
+        row = (row + self.rows.start).clamp(max=grid[0] - 1)  # what fills up the blocks
+        inner = (context * grid[0] + row) * grid[1] + column + self.columns.start
+        return torch.where(index < skipped, index, inner + skipped)
 
 
 @lru_cache(maxsize=4)
 def make_bands(
-    grid: tuple[int, int], radius: float, window: str, device: torch.device
+    grid: tuple[int, int],
+    radius: float,
+    window: str,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
 ) -> list[Band]:
-    """Part a grid into bands of `BAND_ROWS` rows; kept, since videos share a grid."""
-    rows, columns = grid
-    reach = int(radius)
-    x = torch.arange(columns, device=device)
-    across = (x.view(-1, 1) - x.view(1, -1)).abs()  # (columns, columns)
+    """Part a grid into bands, those of the same columns together; kept, as videos share a grid."""
+    penalties: dict[tuple[tuple[int, ...], ...], Tensor] = {}
     bands = []
-    for top in range(0, rows, BAND_ROWS):
-        bottom = min(top + BAND_ROWS, rows)
-        low, high = max(0, top - reach), min(rows, bottom + reach)
-        query_rows = torch.arange(top, bottom, device=device)
-        down = (query_rows.view(-1, 1) - torch.arange(low, high, device=device)).abs()
-        dy, dx = down.view(bottom - top, 1, high - low, 1), across.view(1, columns, 1, columns)
-        if window == "disc":
-            outside = dy**2 + dx**2 >= radius**2
-        else:
-            outside = torch.maximum(dy, dx) > radius
-        outside = outside.reshape((bottom - top) * columns, (high - low) * columns)
-        queries, keys = (slice(a * columns, b * columns) for a, b in ((top, bottom), (low, high)))
-        bands.append(Band(queries, keys, outside))
+    numbers = torch.arange(grid[0] * grid[1], device=device).view(grid)
+    count = 0
+    for left, right, first_column, last_column in _spans(grid[1], int(radius)):
+        for top, bottom, first_row, last_row in _spans(grid[0], int(radius)):
+            spans = ((top, bottom, first_row, last_row), (left, right, first_column, last_column))
+            relative = tuple(tuple(end - span[0] for end in span) for span in spans)
+            if relative not in penalties:  # bands far from the borders are alike
+                penalties[relative] = _penalty(*spans, radius, window, device).to(dtype)
+            patches = numbers[top:bottom, left:right].flatten()
+            queries = slice(count, count + len(patches))
+            count = queries.stop
+            keys = slice(first_row, last_row), slice(first_column, last_column)
+            bands.append(Band(queries, patches, *keys, penalties[relative]))
     return bands
 
 
-def largest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k largest of each row (Q, K) and where they are; all of them when there are fewer.
+def _spans(length: int, reach: int) -> Iterator[tuple[int, int, int, int]]:
+    """Part a side into even spans of about `SIDE`: start and end of each, and of its keys."""
+    parts = -(-length // SIDE)
+    for part in range(parts):
+        start, end = length * part // parts, length * (part + 1) // parts
+        yield start, end, max(0, start - reach), min(length, end + reach)
+
+
+def _penalty(
+    vertical: Sequence[int],
+    horizontal: Sequence[int],
+    radius: float,
+    window: str,
+    device: torch.device,
+) -> Tensor:
+    """(Q, rows, 1, columns), 0 in the window and -inf outside, of two spans."""
+    down, across = (
+        torch.arange(start, end, device=device).view(-1, 1) - torch.arange(low, high, device=device)
+        for start, end, low, high in (vertical, horizontal)
+    )
+    inside = in_window(down[:, None, :, None, None], across[:, None, None, :], radius, window)
+    return torch.zeros(inside.shape, device=device).masked_fill_(~inside, -torch.inf).flatten(0, 1)
+
+
+def in_window(down: Tensor, across: Tensor, radius: float, window: str) -> Tensor:
+    """Whether pairs of patches that lie so many rows and columns apart see each other."""
+    if window == "disc":
+        return down**2 + across**2 < radius**2
+    return torch.maximum(down.abs(), across.abs()) <= radius
+
+
+def largest(scores: Tensor, k: int, ties: bool = False) -> tuple[Tensor, Tensor]:
+    """The k largest of each row (Q, K) in order, and where they are; all of them when fewer.
 
     Long rows of whole blocks in two exact passes: the k largest values lie in the k blocks with the
-    largest maxima.
+    largest maxima. With ``ties``, also what equals the k-th: as many columns as the row with most
+    ties needs, -inf where a row has fewer.
     """
-    rows, length = scores.shape
+    length = scores.shape[1]
     if length <= 8 * k * BLOCK or length % BLOCK:
-        values, index = scores.topk(min(k, length), dim=1)
-        return values, index
-    parted = scores.view(rows, -1, BLOCK)
-    blocks = parted.amax(dim=2).topk(k, dim=1).indices  # (Q, k)
+        return _topk(scores, k, ties)
+    parted = scores.unflatten(1, (-1, BLOCK))
+    _, blocks = _topk(parted.amax(dim=2), k, ties)
     candidates = parted.gather(1, blocks.unsqueeze(2).expand(-1, -1, BLOCK)).flatten(1)
-    values, place = candidates.topk(k, dim=1)
+    values, place = _topk(candidates, k, ties)
     return values, blocks.gather(1, place // BLOCK) * BLOCK + place % BLOCK
+
+
+def _topk(scores: Tensor, k: int, ties: bool) -> tuple[Tensor, Tensor]:
+    """As `largest`, in one pass."""
+    values, index = scores.topk(min(k, scores.shape[1]), dim=1)
+    if ties:
+        least = values[:, -1:].clamp(min=torch.finfo(values.dtype).min)  # -inf never votes
+        most = int((scores >= least).sum(dim=1).max())
+        if most > values.shape[1]:
+            values, index = scores.topk(most, dim=1)
+            values = values.masked_fill(values < least, -torch.inf)
+    return values, index

@@ -36,10 +36,10 @@ def propagate_ids(
     hot = F.one_hot(torch.from_numpy(numbered.reshape(first.shape)), len(ids))
     maps = propagate_maps(protocol, features, frames, hot.permute(2, 0, 1).float())
     yield first
+    # No `with torch.inference_mode()` around a yield: two such generators leave it on for good.
     next(maps)
-    with torch.inference_mode():
-        for labels in maps:
-            yield ids[_winner(protocol, labels, first.shape, features.patch_size)]
+    for labels in maps:
+        yield ids[_winner(protocol, labels, first.shape, features.patch_size)]
 
 
 def propagate_maps(
@@ -67,9 +67,8 @@ def propagate_maps(
     grid = (height // features.patch_size, width // features.patch_size)
     start = to_grid(protocol, first, grid).flatten(1).T  # (N, C)
     extracted = frame_features(protocol, features, frames, shape)
-    with torch.inference_mode():
-        for labels in propagate(protocol, extracted, grid, start):
-            yield labels.T.unflatten(1, grid)
+    for labels in propagate(protocol, extracted, grid, start):
+        yield labels.T.unflatten(1, grid)
 
 
 def to_grid(protocol: Propagation, labels: Tensor, grid: tuple[int, int]) -> Tensor:

@@ -18,12 +18,10 @@ VOLATILE = (
     "experiment",
     "data.root",
     "data.workers",
-    "benchmark.root",
-    "benchmark.source.root",
-    "benchmark.save_masks",
-    "benchmark.workers",
     "protocol",  # what a benchmark takes of it stands in the benchmark
 )
+# Keys of a benchmark, or of a part or source of it, that cannot change its figures.
+VOLATILE_OF_BENCHMARK = ("root", "save_masks", "overlay", "workers", "keep_gb")
 
 
 def signature(config: dict[str, Any], fingerprints: dict[str, str]) -> str:
@@ -45,7 +43,8 @@ def _without(section: dict[str, Any], prefix: str) -> dict[str, Any]:
     kept = {}
     for key, value in section.items():
         path = f"{prefix}{key}"
-        if path not in VOLATILE:
+        silent = path.startswith("benchmark.") and key in VOLATILE_OF_BENCHMARK
+        if path not in VOLATILE and not silent:
             kept[key] = _without(value, f"{path}.") if isinstance(value, dict) else value
     return kept
 

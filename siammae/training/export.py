@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from siammae.config.errors import DataError
+from siammae.evaluation.encoders.names import differences
 from siammae.model.encoder import Encoder
 
 ARGUMENTS = ("image_size", "patch_size", "width", "depth", "heads")
@@ -50,9 +51,12 @@ def encoder_from_state(state: dict[str, torch.Tensor], config: Any, path: Path) 
 
 
 def _build(arguments: dict[str, int], tensors: dict[str, torch.Tensor], path: Path) -> Encoder:
-    encoder = Encoder(**arguments)
     try:
-        encoder.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise DataError(f"{path} does not fit an encoder of {arguments}: {error}") from None
+        encoder = Encoder(**arguments)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path} tells no encoder's size, but {arguments}: {error}") from None
+    problem = differences(encoder.state_dict(), tensors)
+    if problem:
+        raise DataError(f"{path} does not fit an encoder of {arguments}; {problem}")
+    encoder.load_state_dict(tensors)
     return encoder

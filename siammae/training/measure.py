@@ -18,13 +18,16 @@ from siammae.tracking.signature import essential, signature
 def measure(
     benchmark: Any, encoder: nn.Module, device: torch.device, **options: Any
 ) -> BenchmarkResult:
-    """Score the encoder's features on the benchmark."""
+    """Score the encoder's features on the benchmark; tells of videos that had to be left out."""
     training = encoder.training
     encoder.eval()
     try:
-        return benchmark.evaluate(EncoderFeatures(encoder, device), **options)
+        result = benchmark.evaluate(EncoderFeatures(encoder, device), **options)
     finally:
         encoder.train(training)
+    for video, why in result.failed.items():
+        print(f"warning: {video} was not measured: {why}", flush=True)
+    return result
 
 
 def controls(

@@ -1,12 +1,16 @@
-"""A grid of past frame, hidden frame and restored frame, as one JPEG."""
+"""Pictures of a run: what the model restores, and what its encoder sees."""
 
-from io import BytesIO
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from siammae.data.augment import MEAN, STD
+from siammae.data.datasets import ClipSource
+from siammae.evaluation.clip import few_frames
+from siammae.evaluation.pictures import encoder_pictures
+from siammae.evaluation.sheet import jpeg
 from siammae.model.patches import patch_statistics, patchify, unpatchify
 from siammae.model.siammae import Restoration
 
@@ -38,7 +42,8 @@ def restoration_grid(frames: Tensor, restored: Restoration, patch_size: int) -> 
         future,
     ]
     rows = torch.cat([_framed(column) for column in columns], dim=3)  # (B, 3, H, 4 W)
-    return _jpeg(torch.cat(list(rows), dim=1))
+    image = torch.cat(list(rows), dim=1)
+    return jpeg((image.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8))
 
 
 def _framed(images: Tensor) -> Tensor:
@@ -48,10 +53,13 @@ def _framed(images: Tensor) -> Tensor:
     return torch.nn.functional.pad(shown, (2, 2, 2, 2), value=1.0)
 
 
-def _jpeg(image: Tensor) -> bytes:
-    from PIL import Image
+def run_pictures(
+    encoder: nn.Module, device: torch.device, benchmark: Any, source: ClipSource
+) -> dict[str, bytes]:
+    """Pictures of the encoder on the benchmark's first video, or on the first clip without one.
 
-    pixels = (image.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
-    buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()
+    See `encoder_pictures` for what they are.
+    """
+    frames = [] if benchmark is None else benchmark.frames(benchmark.videos()[0])
+    pixels, names = few_frames(frames or source.videos()[0], frames=8, every=4)
+    return encoder_pictures(encoder, device, pixels, names)

@@ -25,6 +25,7 @@ from siammae.training.export import export_encoder
 from siammae.training.loop import Row, Trainer
 from siammae.training.measure import controls, measure
 from siammae.training.optim import adamw
+from siammae.training.pictures import run_pictures
 
 PICTURED = 6  # samples in a picture
 
@@ -172,6 +173,8 @@ class Session:
         export_encoder(
             model.encoder, dict(self.config.encoder), self.record.folder / "encoder.safetensors"
         )
+        if self.settings.pictures:
+            self._show(model.encoder)
         best = trainer.checkpoints.best()
         summary.update(
             best=None if best is None else {"file": best.name, "value": trainer.progress.best},
@@ -191,6 +194,17 @@ class Session:
         self.tracker.finish(metrics)
         self.record.set_state("finished", step=plan.steps, steps=plan.steps)
         return summary["objective"]["value"]
+
+    def _show(self, encoder: Any) -> None:
+        """Pictures of what the encoder sees; a failure costs the pictures, not the run."""
+        try:
+            pairs_seen = self.plan.steps * self.plan.batch_size
+            shown = run_pictures(encoder, self.device, self.benchmark, self.source)
+            for name, jpeg in shown.items():
+                path = self.record.write_picture(f"{name}.jpg", jpeg)
+                self.tracker.picture(f"media/{name}", path, pairs_seen)
+        except Exception as error:
+            print(f"warning: no pictures of the encoder: {error}", flush=True)
 
     def _controls(self) -> dict[str, Any]:
         return controls(

@@ -20,7 +20,11 @@ def make_run(tmp_path):
             "preset": told["preset"],
             "git": {"commit": "f00"},
         }
-        provenance |= {"data_fingerprint": told["data"], "benchmark_fingerprint": told["bench"]}
+        provenance |= {
+            "benchmark": "sprites",
+            "data_fingerprint": told["data"],
+            "benchmark_fingerprint": told["bench"],
+        }
         record.write_provenance({**provenance, "code_version": told["code"]}, "")
         command = ["-m", "siammae.train", *(f"{k}={v}" for k, v in overrides.items())]
         record.note_invocation(
@@ -41,7 +45,7 @@ def make_run(tmp_path):
                         "copy_first_mask": {"metrics": control},
                         "untrained_encoder": {"metrics": untrained},
                     },
-                    "objective": {"value": jf},
+                    "objective": {"benchmark": "sprites", "metric": "J&F-Mean", "value": jf},
                 }
             )
         error = {"error": "DataError: no clips"} if told["state"] == "failed" else {}

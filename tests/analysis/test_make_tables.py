@@ -211,3 +211,43 @@ def test_unknown_folders_are_named_and_the_last_lines_name_the_files(make_run, t
     start = lines.index("tables and pictures:")
     assert "  elsewhere/mask_ratio-frame_gap.png" in lines[start:]
     assert all((tmp_path / line.strip()).is_file() for line in lines[start + 1 :])
+
+
+def test_a_benchmark_of_other_figures_has_its_own_columns(make_run, tables):
+    """Joints instead of masks: its objective decides; errors in pixels are no percents."""
+    for name, pck in (("one", 0.4), ("two", 0.5)):
+        record = make_run(name, 0.1, {"decoder": name})
+        figures = {"PCK@0.1": pck, "PCK@0.2": pck + 0.1, "EPE (px)": 3.256}
+        record.write_summary(
+            {
+                "benchmark": {"name": "jhmdb", "metrics": figures},
+                "metrics": {f"jhmdb/{key}": value for key, value in figures.items()},
+                "controls": {"copy_first_mask": {"metrics": dict.fromkeys(figures, 0.3)}},
+                "objective": {"benchmark": "jhmdb", "metric": "PCK@0.1", "value": pck},
+            }
+        )
+    out, _ = tables()
+    text = (out / "decoder.md").read_text()
+    assert "| setting | PCK@0.1 | PCK@0.2 | EPE (px) | loss | n |" in text
+    assert "| **decoder=two** | **50.0** | 60.0 | 3.26 |" in text
+    assert "| copy first mask | 30.0 |" in text
+
+
+def test_runs_without_a_benchmark_are_compared_by_their_loss(make_run, tables):
+    for name, loss in (("one", 0.4), ("two", 0.3)):
+        record = make_run(name, 0.1, {"decoder": name})
+        objective = {"benchmark": None, "metric": "-train/loss", "value": -loss}
+        record.write_summary({"metrics": {"train/loss": loss}, "objective": objective})
+    out, _ = tables()
+    text = (out / "decoder.md").read_text()
+    assert "| setting | loss | n |" in text
+    assert "| **decoder=two** | **0.300** | 1 |" in text
+
+
+def test_a_table_without_a_finished_run_says_why(make_run, tables):
+    for name in ("one", "two"):
+        make_run(name, None, {"decoder": name}, state="failed")
+    out, printed = tables()
+    text = (out / "decoder.md").read_text()
+    assert "2 run(s) failed, not in the figures: one, two" in text
+    assert "DataError: no clips" in printed.out

@@ -23,7 +23,7 @@ CASES = {
     "decoder.heads=7": "width 128 is not a multiple of heads 7",
     "batch_size=63": "batch_size=63 is not a multiple of",
     "schedule.epochs=3": "give steps or epochs",
-    "schedule.warmup_steps=800": "warmup_steps=800 leaves nothing of steps=800",
+    "schedule.warmup_steps=700": "warmup_steps=700 leaves nothing of steps=700",
     "data=videos": "data.root must be given",
     "data=videos data.root=gone": "data.root=gone: no such folder or list file",
     "data=videos data.root=.": "holds no video",

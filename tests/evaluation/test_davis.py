@@ -42,6 +42,13 @@ def test_perfect_features_follow_the_objects(davis2017):
     assert result.settings["top_k"] == 3
 
 
+def test_a_measurement_leaves_gradients_on(davis2017):
+    """As between two runs of a multirun."""
+    Davis(str(davis2017), PROTOCOL).evaluate(Colours())
+    assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()
+
+
 def test_copying_the_first_mask_is_worse(davis2017):
     benchmark = Davis(str(davis2017), PROTOCOL)
     control = benchmark.copy_first_mask()

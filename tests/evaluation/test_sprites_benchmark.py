@@ -51,6 +51,11 @@ def test_a_measurement_repeats_exactly(benchmark):
         "siammae.score",
         "siammae.evaluation.benchmarks.davis",
         "siammae.evaluation.benchmarks.sprites",
+        "siammae.evaluation.benchmarks.vspw",
+        "siammae.evaluation.benchmarks.uvo",
+        "siammae.evaluation.benchmarks.kitti_step",
+        "siammae.evaluation.benchmarks.kitti_mots",
+        "siammae.evaluation.benchmarks.kitti_flow",
     ],
 )
 def test_imports_stay_light(module):

@@ -72,7 +72,8 @@ def test_a_run_leaves_its_record(undisturbed, only_run):
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 3, 4, 6, 8, 9, 10, 12]
     assert all(row["epoch"] == row["pairs_seen"] / 3 for row in rows)
-    assert [path.name for path in sorted((run / "pictures").iterdir())] == ["restored-00000012.jpg"]
+    pictures = sorted(path.stem for path in (run / "pictures").iterdir())
+    assert pictures == ["arrows", "attention", "pca", "restored-00000012"]
     provenance = json.loads((run / "provenance.json").read_text())
     assert provenance["device"] == "cpu"
     assert provenance["packages"]["torch"]

@@ -26,6 +26,8 @@ class Davis(Benchmark):
         split: of the sequences.
         resolution: folder of frames and masks.
         save_masks: folder for the predicted palette PNGs; None keeps none.
+        overlay: folder for videos and contact sheets with the predicted masks drawn on; None
+            draws none.
         allow_missing: measure what is there of the listed sequences, instead of refusing.
         workers: processes that score.
         name: in tables.
@@ -42,6 +44,7 @@ class Davis(Benchmark):
         split: str = "val",
         resolution: str = "480p",
         save_masks: str | None = None,
+        overlay: str | None = None,
         allow_missing: bool = False,
         workers: int = 0,
         name: str | None = None,
@@ -51,6 +54,7 @@ class Davis(Benchmark):
         self.files = DavisFiles(Path(root).expanduser(), year, split, resolution, allow_missing)
         self.propagation, self.workers = propagation, workers
         self.save_masks = Path(save_masks) if save_masks else None
+        self.overlay = Path(overlay) if overlay else None
         self.name = name or f"davis{year}"
         self.official = SEQUENCES.get((year, split))  # how many sequences published figures are of
 
@@ -66,6 +70,10 @@ class Davis(Benchmark):
         """The sequences of the split."""
         return self.files.sequences()
 
+    def frames(self, video: str) -> list[Path]:
+        """Of a sequence."""
+        return self.files.frames(video)
+
     def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
         """Predicted ids (T, H, W)."""
         from siammae.evaluation.sequence import propagate_ids
@@ -78,6 +86,10 @@ class Davis(Benchmark):
         )
         if self.save_masks is not None:
             save_predicted(self.save_masks / video, [path.name for path in masks], predicted)
+        if self.overlay is not None:
+            from siammae.evaluation.overlay import write_overlay
+
+            write_overlay(self.overlay, video, frames, predicted)
         return predicted
 
     def control(self, video: str) -> np.ndarray:

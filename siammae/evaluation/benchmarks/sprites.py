@@ -12,6 +12,7 @@ class SpritesBenchmark(Davis):
         source: the built-in set.
         propagation: the protocol.
         save_masks: see `Davis`.
+        overlay: see `Davis`.
         workers: see `Davis`.
     """
 
@@ -20,12 +21,14 @@ class SpritesBenchmark(Davis):
         source: Sprites,
         propagation: Propagation,
         save_masks: str | None = None,
+        overlay: str | None = None,
         workers: int = 0,
     ):
         super().__init__(
             root=str(source.benchmark_root),
             propagation=propagation,
             save_masks=save_masks,
+            overlay=overlay,
             workers=workers,
             name="sprites",
         )

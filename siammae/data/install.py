@@ -1,0 +1,171 @@
+"""Archives of a data set, fetched side by side and unpacked where they belong.
+
+``ROOT/.download`` holds what is under way, and for each archive that is done a ``.files`` list of
+what it put where. All of it is found again after an interruption, however it came.
+"""
+
+import fcntl
+import filecmp
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from siammae.config.errors import DataError
+from siammae.data.catalog import Source
+from siammae.data.complete import shorten
+from siammae.data.fetch import Fetch, Stopped
+from siammae.data.receipt import FOLDER, lost_files, write_receipt
+from siammae.data.unpack import BadArchive, unpack
+from siammae.data.verify import set_aside
+
+THREADS = 3
+Told = Callable[[str, str, int, int | None], None]
+
+
+def install(sources: list[Source], root: Path, told: Told) -> None:
+    """Fetch and unpack what is not there yet.
+
+    Args:
+        sources: the archives.
+        root: of the data set; made when it is not there.
+        told: ``(archive, what is done, bytes, bytes in all)``, called from several threads.
+
+    Raises:
+        DataError: with a line for each archive that failed; the others are installed.
+        KeyboardInterrupt: what came so far is kept.
+    """
+    stop = threading.Event()
+    try:
+        (root / FOLDER).mkdir(parents=True, exist_ok=True)
+        with _claim(root / FOLDER / "lock"):
+            todo = [source for source in sources if lost_files(source, root) != []]
+            errors = _side_by_side(todo, lambda source: _Part(source, root, told, stop).run(), stop)
+    except OSError as error:
+        raise DataError(f"root={root} cannot be written: {error.strerror}") from None
+    if errors:
+        raise DataError("\n       ".join(map(str, errors)))
+
+
+class _Part:
+    """One archive on its way."""
+
+    def __init__(self, source: Source, root: Path, told: Told, stop: threading.Event):
+        self.source, self.root, self.stop = source, root, stop
+        self.archive = root / FOLDER / source.name
+        self._told = told
+
+    def told(self, what: str, done: int, total: int | None) -> None:
+        self._told(self.source.name, what, done, total)
+        if self.stop.is_set():
+            raise Stopped
+
+    def run(self) -> None:
+        """Fetch, unpack beside, move into place; only then is it written down as done."""
+        source = self.source
+        Fetch(source.url, self.archive, source.size, source.checksum, self.told, self.stop).run()
+        folder = self.archive.with_name(source.name + ".unpacked")
+        try:
+            self.unpack(folder)
+            files = sorted(path for path in folder.rglob("*") if path.is_file())
+            sizes = {path.relative_to(folder): path.stat().st_size for path in files}
+            target = self.root / source.extract_to
+            _refuse_conflicts(folder, target, list(sizes))
+            _move(folder, target)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        write_receipt(source, self.root, sizes)
+        length = self.archive.stat().st_size
+        self.archive.unlink()
+        self.told("done", length, length)
+
+    def unpack(self, folder: Path) -> None:
+        """Into a folder of its own; an archive that cannot be used is set aside."""
+        try:
+            unpack(self.archive, folder, self.source.strip, partial(self.told, "unpacking"))
+        except BadArchive as error:
+            bad = set_aside(self.archive, self.archive)
+            raise DataError(f"{error}; kept as {bad}, fetched from {self.source.url}") from None
+
+
+def _refuse_conflicts(folder: Path, target: Path, names: list[Path]) -> None:
+    """Never write over a file with other contents: it may be of another release, or the user's."""
+    there = [name for name in names if (target / name).exists()]
+    differ = [
+        str(target / name)
+        for name in there
+        if not filecmp.cmp(folder / name, target / name, shallow=False)
+    ]
+    if differ:
+        raise DataError(
+            f"{len(differ)} files are there already and differ from the archive's; "
+            f"remove them, or name another folder with root=DIR: {shorten(differ)}"
+        )
+
+
+def _move(source: Path, target: Path) -> None:
+    """Rename a tree into another one, as whole folders where they are new."""
+    if not target.is_dir():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(target)
+        return
+    for path in source.iterdir():
+        _move(path, target / path.name)
+
+
+@contextmanager
+def _claim(path: Path) -> Iterator[None]:
+    """Be the only process that downloads into this folder."""
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise DataError(f"{path.parent.parent}: another process downloads into it") from None
+        yield
+
+
+def _side_by_side(
+    sources: list[Source], work: Callable[[Source], None], stop: threading.Event
+) -> list[DataError]:
+    """Work on several archives at once; returns what went wrong.
+
+    The threads are daemons, unlike those of an executor: after Ctrl-C the process ends at once,
+    though one may wait for a server.
+    """
+    queue: SimpleQueue[Source] = SimpleQueue()
+    for source in sources:
+        queue.put(source)
+    failed: list[Exception] = []
+
+    def worker() -> None:
+        while not (stop.is_set() or queue.empty()):
+            try:
+                work(queue.get(block=False))
+            except Empty:
+                return
+            except Exception as error:  # told by the main thread
+                failed.append(error)
+
+    threads = [threading.Thread(target=worker, daemon=True) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    _wait(threads, stop)
+    for error in failed:
+        if not isinstance(error, DataError):
+            raise error
+    return [error for error in failed if isinstance(error, DataError)]
+
+
+def _wait(threads: list[threading.Thread], stop: threading.Event) -> None:
+    """Until all have ended; after Ctrl-C at most a second each."""
+    try:
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        stop.set()
+        for thread in threads:
+            thread.join(timeout=1)
+        raise

@@ -1,0 +1,161 @@
+"""Archives are unpacked without trusting them.
+
+Members are written by this module alone, as plain files, each under a name that was checked. No
+link is ever made: a link inside an archive becomes a copy of the member that it points to.
+"""
+
+import lzma
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO
+
+from siammae.config.errors import DataError
+
+CHUNK = 1 << 20
+DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,  # of zipfile, for a compression that it does not know
+)
+MACOS = {"__MACOSX", ".AppleDouble", ".DS_Store"}
+Told = Callable[[int, int], None]
+
+
+class BadArchive(DataError):
+    """An archive is damaged, or wants to write where it must not."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file in an archive; ``offset`` tells how far the archive is read, for progress."""
+
+    name: str
+    offset: int
+    open: Callable[[], IO[bytes]]
+
+
+def unpack(archive: Path, folder: Path, strip: str | None = None, told: Told | None = None) -> int:
+    """Write an archive's files into a folder that is made anew; returns how many.
+
+    Args:
+        archive: a ``.zip`` or any tar that `tarfile` reads.
+        folder: what an interrupted extraction left there is removed first.
+        strip: leading folder that is dropped when all members lie in it.
+        told: ``(done, total)`` in bytes of the archive.
+
+    Raises:
+        BadArchive: when it is damaged, or a member is absolute, lies outside, is a link that
+            points outside, or is no file; nothing of it must be used then.
+        DataError: when the disk has no room or cannot be written.
+    """
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return _write(archive, folder, strip, told)
+    except DAMAGE as error:
+        raise BadArchive(f"{archive} is damaged: {error}") from None
+    except RuntimeError as error:  # zipfile, for one with a password
+        raise BadArchive(f"{archive}: {error}") from None
+    except OSError as error:
+        if error.errno is None:  # gzip.BadGzipFile
+            raise BadArchive(f"{archive} is damaged: {error}") from None
+        raise DataError(f"{folder} cannot be written: {error.strerror}") from None
+
+
+def _write(archive: Path, folder: Path, strip: str | None, told: Told | None) -> int:
+    total, count = archive.stat().st_size, 0
+    for member in _members(archive, folder):
+        path = folder / member.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with member.open() as source, path.open("wb") as target:
+            shutil.copyfileobj(source, target, CHUNK)
+        count += 1
+        if told is not None:
+            told(min(member.offset, total), total)
+    if strip and [path.name for path in folder.iterdir()] == [strip] and (folder / strip).is_dir():
+        inner = folder.with_name(folder.name + ".inner")
+        shutil.rmtree(inner, ignore_errors=True)
+        (folder / strip).rename(inner)
+        folder.rmdir()
+        inner.rename(folder)
+    return count
+
+
+def _members(archive: Path, folder: Path) -> Iterator[Member]:
+    """Files of an archive, in its order, without what macOS adds to archives."""
+    read = _zip_members if archive.suffix == ".zip" else _tar_members
+    for member in read(archive, folder):
+        parts = PurePosixPath(member.name).parts
+        if not set(parts) & MACOS and not parts[-1].startswith("._"):
+            yield member
+
+
+def _zip_members(archive: Path, folder: Path) -> Iterator[Member]:
+    with zipfile.ZipFile(archive) as file:
+        infos = [info for info in file.infolist() if not info.is_dir()]
+        for info in file.infolist():
+            _check_name(archive, info.orig_filename)
+            if stat.S_ISLNK(info.external_attr >> 16):
+                raise BadArchive(f"{archive}: {info.filename} is a link; refused")
+        needed, free = sum(info.file_size for info in infos), shutil.disk_usage(folder).free
+        if needed > free:
+            raise DataError(
+                f"{archive} unpacks to {needed / 1e6:.1f} MB, {folder} has {free / 1e6:.1f} MB free"
+            )
+        for info in infos:
+            yield Member(info.filename, info.header_offset, partial(file.open, info))
+
+
+def _tar_members(archive: Path, folder: Path) -> Iterator[Member]:
+    with archive.open("rb") as raw, tarfile.open(fileobj=raw) as file:
+        for info in file:
+            _check_name(archive, info.name)
+            if info.isdir():
+                continue
+            if info.islnk() or info.issym():
+                _check_link(archive, info)
+            elif not info.isfile():
+                raise BadArchive(f"{archive}: {info.name} is neither a file nor a folder; refused")
+            yield Member(info.name, raw.tell(), partial(_open, archive, file, info))
+
+
+def _open(archive: Path, file: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    try:
+        opened = file.extractfile(info)
+    except (KeyError, RecursionError):
+        opened = None
+    if opened is None:
+        raise BadArchive(f"{archive}: {info.name} links to {info.linkname}, which is no file in it")
+    return opened
+
+
+def _check_name(archive: Path, name: str) -> None:
+    """Refuse a name that is absolute or leads outside, as POSIX or as Windows reads it."""
+    windows = PureWindowsPath(name)  # splits at both kinds of slash
+    if name.startswith(("/", "\\")) or windows.drive:
+        raise BadArchive(f"{archive}: the member {name!r} has an absolute name; refused")
+    if ".." in windows.parts:
+        raise BadArchive(f"{archive}: the member {name!r} lies outside the target; refused")
+    if "\0" in name:
+        raise BadArchive(f"{archive}: the member {name!r} has no proper name; refused")
+
+
+def _check_link(archive: Path, info: tarfile.TarInfo) -> None:
+    """Refuse a link that leads outside, from its folder (symbolic) or from the top (hard)."""
+    depth = len(PurePosixPath(info.name).parts) - 1 if info.issym() else 0
+    for part in PurePosixPath(info.linkname).parts:
+        depth += -1 if part == ".." else 1
+        if depth < 0 or part == "/":
+            raise BadArchive(
+                f"{archive}: {info.name} links to {info.linkname}, outside the target; refused"
+            )

@@ -1,0 +1,181 @@
+"""KITTI flow 2015: how far the most alike patch of the next frame is from the true flow's end."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from siammae.config.errors import DataError
+from siammae.evaluation.benchmark import Benchmark, Rows
+from siammae.evaluation.kitti_files import read_flow
+from siammae.evaluation.label_files import fingerprint
+from siammae.evaluation.protocol import Propagation
+
+if TYPE_CHECKING:
+    from siammae.evaluation.features import FeatureExtractor
+
+PAIRS = 200
+MATCHES = ("argmax", "soft")
+NOTE = (
+    "no standard protocol: correspondence of patches, not dense flow; not comparable with EPE or "
+    "Fl of flow methods"
+)
+
+
+class KittiFlow(Benchmark):
+    """Correspondence between two frames (flow of KITTI 2015, Menze and Geiger 2015), by patches.
+
+    Each patch of the first frame is matched with the patches of the second inside the protocol's
+    window; its displacement is compared with the mean true flow of its valid pixels. Patches
+    without a valid pixel do not count. All figures are over the patches of all pairs:
+    ``within-1-patch`` is the share whose error is at most one patch, ``EPE (px)`` the mean error in
+    pixels of the file (smaller is better), ``in-window`` the share whose true end the window
+    reaches. As a measure of features this is no standard protocol.
+
+    The control predicts no motion. Of the protocol the input, the window and, with ``match=soft``,
+    k and temperature are used; there is no queue, and scores are taken at the files' own size.
+
+    Args:
+        root: holds ``training/image_2/000000_{10,11}.png`` and ``training/flow_noc``, ``flow_occ``.
+        propagation: the protocol; see `Propagation`.
+        match: ``argmax`` takes the most alike patch, ``soft`` the protocol's softmax over k.
+        occluded: count patches that the second frame hides or has lost, too (``flow_occ``).
+        control_patch: side of the control's patches, which has no encoder to tell it.
+        workers: processes that score.
+
+    Raises:
+        ValueError: when ``match`` is unknown.
+    """
+
+    name = "kitti_flow"
+    objective = "within-1-patch"
+    units = ("pair",)
+
+    def __init__(
+        self,
+        root: str,
+        propagation: Propagation,
+        match: str = "argmax",
+        occluded: bool = False,
+        control_patch: int = 16,
+        workers: int = 0,
+    ):
+        if match not in MATCHES:
+            raise ValueError(f"match '{match}' is none of {', '.join(MATCHES)}")
+        self.root, self.match = Path(root).expanduser() / "training", match
+        self.folder = self.root / ("flow_occ" if occluded else "flow_noc")
+        if match == "argmax":
+            propagation = replace(propagation, top_k=1)
+        self.propagation, self.workers = propagation, workers
+        self.control_patch = control_patch
+
+    def fingerprint(self) -> str:
+        """Of the flow files' names and sizes."""
+        return fingerprint(self.root, (self._flow(video) for video in self.videos()))
+
+    def videos(self) -> list[str]:
+        """The pairs, by their number.
+
+        Raises:
+            DataError: when there is no flow.
+        """
+        names = sorted(path.name[:6] for path in self.folder.glob("*_10.png"))
+        if not names:
+            raise DataError(
+                f"{self.folder} holds no 000000_10.png; KITTI's flow of 2015 has "
+                "training/flow_noc, training/flow_occ and training/image_2/000000_{10,11}.png"
+            )
+        return names
+
+    def frames(self, video: str) -> list[Path]:
+        """Both image files of a pair."""
+        return [self.root / "image_2" / f"{video}_{t}.png" for t in (10, 11)]
+
+    def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
+        """Displacements (rows, columns, 2) of patches, in patches."""
+        from siammae.evaluation.correspondence import displacements
+
+        shape = read_flow(self._flow(video))[1].shape
+        source, target = self.frames(video)
+        return displacements(self.propagation, features, source, target, shape)
+
+    def control(self, video: str) -> np.ndarray:
+        """No motion."""
+        shape, patch = read_flow(self._flow(video))[1].shape, self.control_patch
+        height, width = self.propagation.input_shape(shape, patch)
+        return np.zeros((height // patch, width // patch, 2), dtype=np.float32)
+
+    def score(self, video: str, predicted: np.ndarray) -> Rows:
+        """One row: figures of the pair, and how many patches they are of.
+
+        Raises:
+            DataError: when the flow is known nowhere.
+        """
+        flow, valid = read_flow(self._flow(video))
+        rows, columns = grid = predicted.shape[:2]
+        mean, count = patch_flow(flow, valid, grid)
+        patch = np.array((valid.shape[1] / columns, valid.shape[0] / rows))  # width, height
+        true, error = (vectors[count > 0] for vectors in (mean / patch, predicted - mean / patch))
+        if len(true) == 0:
+            raise DataError(f"{self._flow(video)}: its flow is known nowhere")
+        return [
+            {
+                "pair": video,
+                "within-1-patch": float((np.hypot(*error.T) <= 1).mean()),
+                "EPE (px)": float(np.hypot(*(error * patch).T).mean()),
+                "in-window": float(self._reached(true).mean()),
+                "patches": len(true),
+            }
+        ]
+
+    def total(self, rows: Rows) -> dict[str, float]:
+        """Means over the patches of all pairs."""
+        weights = [row["patches"] for row in rows]
+        return {
+            key: float(np.average([row[key] for row in rows], weights=weights))
+            for key in ("within-1-patch", "EPE (px)", "in-window")
+        }
+
+    def settings(self) -> dict[str, Any]:
+        """For captions."""
+        return {
+            "note": NOTE,
+            "match": self.match,
+            "flow": self.folder.name,
+            "official_pairs": PAIRS,
+            **self.propagation.settings(),
+        }
+
+    def _flow(self, video: str) -> Path:
+        return self.folder / f"{video}_10.png"
+
+    def _reached(self, true: np.ndarray) -> np.ndarray:
+        """Which displacements (P, 2), rounded to whole patches, the window holds."""
+        right, down = np.round(true).T
+        if self.propagation.window == "disc":
+            return np.hypot(right, down) < self.propagation.radius
+        return np.maximum(abs(right), abs(down)) <= self.propagation.radius
+
+
+def patch_flow(
+    flow: np.ndarray, valid: np.ndarray, grid: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean flow (rows, columns, 2) of each patch's valid pixels, in pixels, and their number.
+
+    The mean of a patch without a valid pixel is 0.
+
+    Args:
+        flow: (H, W, 2).
+        valid: (H, W) bool.
+        grid: rows and columns of patches that cover the image.
+    """
+    rows, columns = (
+        ((np.arange(side) + 0.5) * patches / side).astype(np.int64)
+        for side, patches in zip(valid.shape, grid, strict=True)
+    )
+    patch = (rows[:, None] * grid[1] + columns)[valid]
+    count = np.bincount(patch, minlength=grid[0] * grid[1])
+    sums = [np.bincount(patch, flow[..., axis][valid], grid[0] * grid[1]) for axis in (0, 1)]
+    mean = np.stack(sums, axis=-1) / np.maximum(count, 1)[:, None]
+    return mean.reshape(*grid, 2), count.reshape(grid)

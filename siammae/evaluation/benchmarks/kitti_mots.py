@@ -1,0 +1,127 @@
+"""KITTI-MOTS: propagate the first frame's cars and pedestrians, score J&F and what that covers."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from siammae.config.errors import DataError
+from siammae.evaluation.benchmark import Benchmark, Rows
+from siammae.evaluation.kitti_files import VAL, read_instances
+from siammae.evaluation.label_files import Pair, fingerprint, first_alone, folders, pairs, scored
+from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.tracks import Scene, track_rows, track_total
+
+if TYPE_CHECKING:
+    from siammae.evaluation.features import FeatureExtractor
+
+IGNORED = 10000  # persons and cars that were not annotated one by one
+NOTE = (
+    "no standard protocol: tracks of each sequence's first frame are propagated together; coverage "
+    "tells how many of all tracks they are"
+)
+
+
+class KittiMots(Benchmark):
+    """Multi-object tracking and segmentation of KITTI (Voigtlaender et al. 2019).
+
+    The data set is made for tracking what a detector finds (HOTA, sMOTSA). Here the tracks of the
+    first frame are propagated together and scored with DAVIS's formulas, which is no standard
+    protocol; tracks that enter later are not measured but counted, see `track_total`. Pixels to
+    ignore (id 10000) count in no mask. Sequences have up to 1,059 frames and most tracks leave
+    early: ``J&F-Visible`` tells of the frames where they are.
+
+    Args:
+        root: holds ``instances/SEQUENCE/000000.png``, 16-bit, and the ``images``.
+        propagation: the protocol; see `Propagation`.
+        images: folder of the tracking benchmark's frames, ``SEQUENCE/000000.png``, under the root.
+        sequences: their numbers; None takes all that are there. The default is the usual val set.
+        workers: processes that score.
+    """
+
+    name = "kitti_mots"
+    objective = "J&F-Mean"
+    units = ("video", "object")
+
+    def __init__(
+        self,
+        root: str,
+        propagation: Propagation,
+        images: str = "training/image_02",
+        sequences: Sequence[str | int] | None = VAL,
+        workers: int = 0,
+    ):
+        self.root, self.images = Path(root).expanduser(), images
+        self.propagation, self.workers = propagation, workers
+        self.sequences = None if sequences is None else [f"{int(name):04d}" for name in sequences]
+
+    def fingerprint(self) -> str:
+        """Of the maps' names and sizes."""
+        maps = (self.root / "instances" / video for video in self.videos())
+        return fingerprint(self.root, (path for m in maps for path in sorted(m.glob("*.png"))))
+
+    def videos(self) -> list[str]:
+        """The sequences.
+
+        Raises:
+            DataError: when one that was asked for is missing.
+        """
+        there = folders(self.root / "instances", "SEQUENCE/000000.png of KITTI-MOTS")
+        wanted = there if self.sequences is None else self.sequences
+        if missing := [name for name in wanted if name not in there]:
+            raise DataError(
+                f"{self.root / 'instances'} lacks the sequences {', '.join(missing)}; "
+                "sequences=null measures all that are there"
+            )
+        return list(wanted)
+
+    def frames(self, video: str) -> list[Path]:
+        """Image files of a video, in order."""
+        return [pair.frame for pair in self._pairs(video)]
+
+    def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
+        """Predicted ids (T, H, W), 0 for none."""
+        from siammae.evaluation.sequence import propagate_ids
+
+        files = self._pairs(video)
+        first = self._first(files)
+        if not first.any():
+            return first_alone(first, len(files))
+        maps = propagate_ids(self.propagation, features, self.frames(video), first)
+        return np.stack(list(maps))
+
+    def control(self, video: str) -> np.ndarray:
+        """The first frame's tracks, in every frame."""
+        files = self._pairs(video)
+        return first_alone(self._first(files), len(files))
+
+    def score(self, video: str, predicted: np.ndarray) -> Rows:
+        """A row for each track."""
+        return track_rows(video, self._scenes(video, predicted))
+
+    def total(self, rows: Rows) -> dict[str, float]:
+        """J and F over the tracks of first frames; coverages."""
+        return track_total(rows)
+
+    def settings(self) -> dict[str, Any]:
+        """For captions."""
+        return {"note": NOTE, **self.propagation.settings()}
+
+    def _pairs(self, video: str) -> list[Pair]:
+        return pairs(self.root / self.images / video, self.root / "instances" / video)
+
+    def _first(self, files: list[Pair]) -> np.ndarray:
+        first = read_instances(files[0].labels)
+        return np.where(first == IGNORED, 0, first).astype(np.uint16)
+
+    def _scenes(self, video: str, predicted: np.ndarray) -> Iterator[Scene]:
+        for pair, guess in zip(self._pairs(video), predicted, strict=True):
+            truth = scored(self.propagation, read_instances(pair.labels))
+            guess = scored(self.propagation, guess)
+            yield Scene(masks(truth), masks(guess), truth == IGNORED)
+
+
+def masks(ids: np.ndarray) -> dict[int, np.ndarray]:
+    """A mask (H, W) bool of each track in a map of ids."""
+    return {int(i): ids == i for i in np.unique(ids) if i not in (0, IGNORED)}

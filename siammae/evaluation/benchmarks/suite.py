@@ -1,0 +1,113 @@
+"""Several benchmarks in one go, such as the three of the paper's main table."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from siammae.config.errors import ConfigError, DataError
+from siammae.evaluation.benchmark import Benchmark, Told
+from siammae.evaluation.result import BenchmarkResult
+
+if TYPE_CHECKING:
+    from siammae.evaluation.features import FeatureExtractor
+
+
+class Suite(Benchmark):
+    """Measures one encoder on all its parts; metrics carry the part's name, ``vip/mIoU``.
+
+    Frames that several parts look at, at the same input size, are encoded once. (The official files
+    of DAVIS, VIP and JHMDB have none in common; the built-in sets do.)
+
+    Args:
+        name: in tables.
+        parts: benchmarks by name.
+        objective: ``PART/METRIC`` that stands for the whole.
+        keep_gb: memory for features of frames that may be seen again, in GB.
+
+    Raises:
+        ConfigError: when there is no part, or the objective names none.
+    """
+
+    def __init__(
+        self, name: str, parts: Mapping[str, Benchmark], objective: str, keep_gb: float = 2
+    ):
+        if not parts or objective.partition("/")[0] not in parts:
+            raise ConfigError(
+                f"benchmark.objective={objective} must be PART/METRIC, PART one of "
+                + (", ".join(parts) or "benchmark.parts, which is empty")
+            )
+        self.name, self.parts, self.objective, self.keep_gb = name, dict(parts), objective, keep_gb
+
+    def prepare(self) -> None:
+        """Of all parts, so that what is missing is told before the first is measured.
+
+        Raises:
+            DataError: with what each part misses.
+        """
+        missing = []
+        for part in self.parts.values():
+            try:
+                part.prepare()
+            except DataError as error:
+                missing.append(str(error))
+        if missing:
+            raise DataError("\n       ".join(missing))
+
+    def fingerprint(self) -> str:
+        """Of all parts' files."""
+        prints = "".join(f"{name}\0{part.fingerprint()}\n" for name, part in self.parts.items())
+        return hashlib.sha256(prints.encode()).hexdigest()[:10]
+
+    def videos(self) -> list[str]:
+        """Of all parts, as ``PART/VIDEO``."""
+        return [f"{name}/{video}" for name, part in self.parts.items() for video in part.videos()]
+
+    def frames(self, video: str) -> list[Path]:
+        """Image files of ``PART/VIDEO``."""
+        name, _, of_part = video.partition("/")
+        return self.parts[name].frames(of_part)
+
+    def settings(self) -> dict[str, Any]:
+        """The protocols, by part."""
+        return {name: part.settings() for name, part in self.parts.items()}
+
+    def evaluate(self, features: "FeatureExtractor", told: Told | None = None) -> BenchmarkResult:
+        """Score an encoder's features on every part."""
+        from siammae.evaluation.shared_features import SharedFeatures
+
+        shared = SharedFeatures(features, int(self.keep_gb * 1e9))
+        return self._merged(
+            {name: part.evaluate(shared, told) for name, part in self.parts.items()}
+        )
+
+    def copy_first_mask(self, told: Told | None = None) -> BenchmarkResult:
+        """Score the control on every part."""
+        return self._merged({name: part.copy_first_mask(told) for name, part in self.parts.items()})
+
+    def _merged(self, results: dict[str, BenchmarkResult]) -> BenchmarkResult:
+        metrics = {
+            f"{name}/{metric}": value
+            for name, result in results.items()
+            for metric, value in result.metrics.items()
+        }
+        if self.objective not in metrics:
+            raise ConfigError(
+                f"benchmark.objective={self.objective}: no such metric; there are "
+                + ", ".join(metrics)
+            )
+        rows = [
+            {"benchmark": name, **row}
+            for name, result in results.items()
+            for row in result.per_object
+        ]
+        failed = {
+            f"{name}/{video}": why
+            for name, result in results.items()
+            for video, why in result.failed.items()
+        }
+        units = dict.fromkeys(unit for result in results.values() for unit in result.units)
+        settings = {name: result.settings for name, result in results.items()}
+        return BenchmarkResult(
+            self.name, self.objective, metrics, rows, settings, failed, ("benchmark", *units)
+        )

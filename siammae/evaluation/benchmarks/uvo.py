@@ -1,0 +1,137 @@
+"""UVO dense: propagate the first frame's objects of any class, score J&F and what that covers."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from siammae.config.errors import DataError
+from siammae.evaluation.benchmark import Benchmark, Rows
+from siammae.evaluation.label_files import first_alone, scored
+from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.tracks import Scene, track_rows, track_total
+from siammae.evaluation.uvo_files import UvoVideo, read_uvo
+
+if TYPE_CHECKING:
+    from siammae.evaluation.features import FeatureExtractor
+
+VIDEOS = {"train": 503, "val": 256}
+NOTE = (
+    "no standard protocol: objects of the first frame are propagated; coverage tells how much of "
+    "the benchmark they are"
+)
+
+
+class Uvo(Benchmark):
+    """Unidentified Video Objects (Wang et al. 2021), dense, class-agnostic.
+
+    The data set is made for detection (AR, AP). Here the first frame's masks are propagated and
+    scored with DAVIS's formulas, which is no standard protocol; objects that enter later are not
+    measured but counted, see `track_total`. True masks may overlap, one map of labels cannot: in
+    the first frame the largest object is painted first and smaller ones over it. The scores are
+    taken on the whole masks; pixels of crowds do not count.
+
+    Args:
+        root: holds ``VideoDenseSet/UVO_video_SPLIT_dense.json`` and
+            ``uvo_videos_dense_frames/YTID/K.png``.
+        propagation: the protocol; see `Propagation`.
+        split: train or val.
+        workers: processes that score.
+    """
+
+    name = "uvo"
+    objective = "J&F-Mean"
+    units = ("video", "object")
+
+    def __init__(self, root: str, propagation: Propagation, split: str = "val", workers: int = 0):
+        self.root, self.split = Path(root).expanduser(), split
+        self.propagation, self.workers = propagation, workers
+
+    @property
+    def annotations(self) -> Path:
+        """The split's file."""
+        return self.root / "VideoDenseSet" / f"UVO_video_{self.split}_dense.json"
+
+    @property
+    def _frames(self) -> Path:
+        return self.root / "uvo_videos_dense_frames"
+
+    def prepare(self) -> None:
+        """Check that annotations and frames are there.
+
+        Raises:
+            DataError: with what is missing.
+        """
+        self.videos()
+        if not self._frames.is_dir():
+            raise DataError(
+                f"{self._frames}: no such folder; it should hold YTID/0.png, YTID/1.png, ..."
+            )
+
+    def fingerprint(self) -> str:
+        """Of the annotations."""
+        return hashlib.sha256(self.annotations.read_bytes()).hexdigest()[:10]
+
+    def videos(self) -> list[str]:
+        """YouTube ids, in the annotations' order."""
+        return list(read_uvo(self.annotations))
+
+    def frames(self, video: str) -> list[Path]:
+        """Image files of a clip, in order."""
+        return [self._frames / name for name in self._video(video).frames]
+
+    def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
+        """Predicted object numbers (T, H, W), 0 for none."""
+        from siammae.evaluation.sequence import propagate_ids
+
+        files = self._video(video)
+        first = paint(files)
+        if not first.any():
+            return first_alone(first, len(files.frames))
+        maps = propagate_ids(self.propagation, features, self.frames(video), first)
+        return np.stack(list(maps))
+
+    def control(self, video: str) -> np.ndarray:
+        """The first frame's objects, in every frame."""
+        files = self._video(video)
+        return first_alone(paint(files), len(files.frames))
+
+    def score(self, video: str, predicted: np.ndarray) -> Rows:
+        """A row for each object."""
+        return track_rows(video, self._scenes(self._video(video), predicted))
+
+    def total(self, rows: Rows) -> dict[str, float]:
+        """J and F over the objects of the first frame; coverages."""
+        return track_total(rows)
+
+    def settings(self) -> dict[str, Any]:
+        """For captions."""
+        return {
+            "note": NOTE,
+            "split": self.split,
+            "official_videos": VIDEOS.get(self.split),
+            **self.propagation.settings(),
+        }
+
+    def _video(self, video: str) -> UvoVideo:
+        return read_uvo(self.annotations)[video]
+
+    def _scenes(self, files: UvoVideo, predicted: np.ndarray) -> Iterator[Scene]:
+        for t, numbers in enumerate(predicted):
+            masks, crowd = files.masks(t), files.crowd(t)
+            truth = {number: scored(self.propagation, mask) for number, mask in masks.items()}
+            crowd = crowd if crowd is None else scored(self.propagation, crowd)
+            numbers = scored(self.propagation, numbers)
+            guess = {int(number): numbers == number for number in np.unique(numbers) if number}
+            yield Scene(truth, guess, crowd)
+
+
+def paint(files: UvoVideo) -> np.ndarray:
+    """The first frame's objects as one map (H, W) of numbers, smaller ones over larger ones."""
+    masks = files.masks(0)
+    numbers = np.zeros(files.shape, dtype=np.uint16)
+    for number in sorted(masks, key=lambda number: (-int(masks[number].sum()), number)):
+        numbers[masks[number]] = number
+    return numbers

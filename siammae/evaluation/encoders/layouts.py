@@ -1,0 +1,125 @@
+"""The layouts in which checkpoints were published: how to tell them, and what is not the encoder.
+
+Read in the public repositories (facebookresearch/mae, mae_st, dino, moco-v3; MCG-NJU/VideoMAE;
+vturrisi/solo-learn; alexandre-eymael/CropMAE; huiwon-jang/RSP).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from siammae.config.errors import ConfigError, DataError
+from siammae.data.augment import MEAN, STD
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PATCHES = "patch_embed.proj.weight"
+Colour = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What stands around the encoder in a file.
+
+    prefixes: of the encoder's names, after ``module.`` of a distributed model; the first that is
+        there counts.
+    dropped: starts of names that are not the encoder's. Others that do not match are an error.
+    over_time: the patch embedding is one of video, over several frames.
+    mean, std: of the colours in training, 0 to 1.
+    """
+
+    prefixes: tuple[str, ...] = ("",)
+    dropped: tuple[str, ...] = ("decoder_", "mask_token", "head.")
+    over_time: bool = False
+    mean: Colour = MEAN
+    std: Colour = STD
+
+
+LAYOUTS = {
+    "mae": Layout(),
+    # mae_st/util/kinetics.py normalises with these.
+    "mae_st": Layout(over_time=True, mean=(0.45,) * 3, std=(0.225,) * 3),
+    "videomae": Layout(
+        ("encoder.", ""),
+        ("decoder.", "encoder_to_decoder.", "mask_token", "head."),
+        over_time=True,
+    ),
+    "dino": Layout(("backbone.", ""), ("head.", "masked_embed")),
+    "simclr": Layout(  # MoCo v3's names, or solo-learn's
+        ("base_encoder.", "backbone.", "encoder.", ""),
+        ("momentum_", "projector.", "predictor.", "classifier.", "queue", "head."),
+    ),
+    "cropmae": Layout(),
+    "rsp": Layout(dropped=("decoder_", "mask_token", "head.", "to_posterior.", "to_prior.")),
+    "plain": Layout(),  # an encoder in timm's names, whoever trained it
+}
+
+
+def recognise(tensors: Mapping[str, "Tensor"], holder: str | None) -> str:
+    """The layout by its names; ``plain`` when nothing but an encoder is there.
+
+    Args:
+        tensors: of the file, by name.
+        holder: the key of the file that they stood under.
+
+    Raises:
+        DataError: when no ViT is among them.
+    """
+    names = [name.removeprefix("module.") for name in tensors]
+    embeds = [tensor for name, tensor in tensors.items() if name.endswith(PATCHES)]
+    if not embeds:
+        raise DataError(f"no ViT: no name ends with {PATCHES}, but there is {next(iter(names))}")
+    start = {name.removesuffix(PATCHES) for name in names if name.endswith(PATCHES)}
+
+    def has(*parts: str) -> bool:
+        return any(all(part in name for part in parts) for name in names)
+
+    if embeds[0].ndim == 5:
+        return "videomae" if "encoder." in start or has(".q_bias") else "mae_st"
+    if has("to_posterior."):
+        return "rsp"
+    if has("decoder_blocks.", ".multihead_attn."):
+        return "cropmae"
+    if holder in ("teacher", "student") or ("backbone." in start and holder != "state_dict"):
+        return "dino"
+    if start & {"base_encoder.", "backbone.", "encoder."}:
+        return "simclr"
+    decoder = [name for name in names if name.startswith("decoder_blocks.")]
+    crossed = any(part in name for name in decoder for part in ("cattn", "cross"))
+    return "mae" if decoder and not crossed else "plain"
+
+
+def choose(wanted: str, tensors: Mapping[str, "Tensor"], holder: str | None) -> str:
+    """The layout to read by: the one asked for, when the file can be of it, or the recognised one.
+
+    Raises:
+        ConfigError: when the file is of another.
+        DataError: when it holds no ViT.
+    """
+    found = recognise(tensors, holder)
+    if wanted == "auto":
+        return found
+    # The encoder alone looks alike in all formats of images.
+    if wanted != found and (found != "plain" or LAYOUTS[wanted].over_time):
+        raise ConfigError(f"format={wanted} is wrong for it: its names are those of format={found}")
+    return wanted
+
+
+def encoder_part(
+    tensors: Mapping[str, "Tensor"], layout: Layout
+) -> tuple[dict[str, "Tensor"], str, list[str]]:
+    """The encoder's tensors, the prefix that their names had, and names that nobody knows."""
+    wrapped = all(name.startswith("module.") for name in tensors)
+    named = {name.removeprefix("module.") if wrapped else name: t for name, t in tensors.items()}
+    prefix = next((p for p in layout.prefixes if p + PATCHES in named), "")
+    kept, unknown = {}, []
+    for name, tensor in named.items():
+        inner = name.removeprefix(prefix)
+        if name.startswith(layout.dropped) or inner.startswith(layout.dropped):
+            continue
+        if name.startswith(prefix):
+            kept[inner] = tensor
+        else:
+            unknown.append(name)
+    return kept, prefix, unknown

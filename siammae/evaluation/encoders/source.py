@@ -1,0 +1,96 @@
+"""What all sources of encoders share."""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from siammae.config.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Source:
+    """An encoder that can be named and told apart before it is loaded.
+
+    layer: block whose tokens are the features, from 0, or from the end with -1 the last; always
+        after the encoder's final norm.
+    """
+
+    layer: int
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the features, as plain values: contents of files, not where they lie.
+
+        Raises:
+            DataError: when a file is missing.
+        """
+        raise NotImplementedError
+
+    def label(self) -> str:
+        """For people, in tables."""
+        raise NotImplementedError
+
+    def load(self) -> "nn.Module":
+        """A module with ``features(images)`` and ``patch_size``, on the CPU, for evaluation.
+
+        Raises:
+            DataError: when a file is damaged, unsafe or of another architecture.
+            ConfigError: when a setting does not fit the encoder.
+        """
+        raise NotImplementedError
+
+    def _suffix(self) -> str:
+        return "" if self.layer == -1 else f", layer {self.layer}"
+
+
+def existing(path: Path) -> None:
+    """Nothing, when there is such a file.
+
+    Raises:
+        DataError: when there is none.
+    """
+    if path.is_dir():
+        raise DataError(f"{path} is a folder, not a checkpoint")
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+
+
+def digest(path: Path) -> str:
+    """A short hash of a file's content.
+
+    Raises:
+        DataError: when there is no such file, or it cannot be read.
+    """
+    existing(path)
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def whole_number(name: str, value: Any) -> int:
+    """``value`` when it is an int.
+
+    Raises:
+        ConfigError: when it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigError(f"{name}={value}: must be a whole number")
+    return value
+
+
+def keep_blocks(encoder: Any, layer: int) -> None:
+    """Drop an encoder's blocks after ``layer``, so that its final norm follows that block.
+
+    Raises:
+        ConfigError: when there is no such block.
+    """
+    depth = len(encoder.blocks)
+    if not -depth <= layer < depth:
+        raise ConfigError(
+            f"layer={layer}: the encoder has {depth} blocks, 0 to {depth - 1}, or -{depth} to -1"
+        )
+    if layer % depth != depth - 1:
+        encoder.blocks = encoder.blocks[: layer % depth + 1]

@@ -1,0 +1,73 @@
+"""Reading the tensors of somebody else's checkpoint without running its code."""
+
+import argparse
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from siammae.config.errors import DataError
+from siammae.evaluation.encoders.source import existing
+
+# Where checkpoints keep the model, the one to be used first: DINO evaluates its teacher.
+HOLDERS = ("teacher", "student", "model", "model_state", "state_dict")
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
+    """The tensors of a file by name, and under which key of the file they stood.
+
+    Pickles are read with ``weights_only``; beside plain values only ``argparse.Namespace`` may be
+    in them, which the published files of MAE and DINO hold.
+
+    Raises:
+        DataError: when the file is missing, damaged, no checkpoint, or wants to run code.
+    """
+    content = read_checkpoint(path)
+    holder = next((key for key in HOLDERS if isinstance(content.get(key), dict)), None)
+    held = content if holder is None else content[holder]
+    tensors = {str(name): value for name, value in held.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise DataError(
+            f"{path} holds no tensors by name, at the top or under {', '.join(HOLDERS)}"
+        )
+    return tensors, holder
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of a ``.safetensors`` or ``torch.save`` file that holds a dictionary."""
+    existing(path)
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except SafetensorError as error:
+        raise DataError(f"{path} is damaged or no safetensors file: {error}") from None
+    except pickle.UnpicklingError as error:
+        raise _refused(path, str(error)) from None
+    except Exception as error:  # torch raises half a dozen kinds for a file it did not write
+        raise DataError(f"{path} is no checkpoint that torch can read: {_first(error)}") from None
+    if not isinstance(content, dict):
+        raise DataError(f"{path} holds a {type(content).__name__}, not tensors by name")
+    return content
+
+
+def _refused(path: Path, message: str) -> DataError:
+    """Torch's long advice as one line; a name of code in it means that the pickle runs it."""
+    named = re.search(r"Unsupported (?:global: GLOBAL|class) (\S+)", message)
+    if named is None:
+        return DataError(f"{path} is damaged or no checkpoint: {message.splitlines()[0]}")
+    return DataError(
+        f"{path} wants to run code when it is opened ({named[1]}) and is refused; where you trust "
+        "it, save its tensors alone: torch.save({'model': state_dict}, FILE)"
+    )
+
+
+def _first(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,73 @@
+"""See what an encoder makes of a clip: attention, main components, best matches.
+
+python -m siammae.look checkpoint=runs/SIGNATURE video=clip.mp4
+"""
+
+import sys
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+from siammae.config.errors import ConfigError
+from siammae.config.launch import run
+from siammae.config.paths import CONFIGS
+from siammae.evaluate import load_encoder
+from siammae.tracking.record import write_atomic
+
+
+@hydra.main(config_path=str(CONFIGS), config_name="look")
+def job(config: DictConfig) -> None:
+    """Write the pictures and print where they are."""
+    _check(config)
+    checkpoint, video = Path(config.checkpoint), Path(config.video).expanduser()
+    encoder = load_encoder(checkpoint)
+
+    from siammae.evaluation.clip import few_frames
+    from siammae.evaluation.pictures import encoder_pictures
+    from siammae.training.device import choose_device, fast_matmul
+
+    device = choose_device(config.device)
+    fast_matmul(device)
+    pixels, names = few_frames(video, config.frames, config.every, config.start)
+    pictures = encoder_pictures(encoder.to(device), device, pixels, names, config.short_side)
+    folder = _folder(config.out, checkpoint)
+    for name, jpeg in pictures.items():
+        path = folder / f"{name}-{video.absolute().stem}.jpg"
+        write_atomic(path, jpeg)
+        print(f"written: {path}")
+
+
+def _check(config: DictConfig) -> None:
+    """Types and ranges.
+
+    Raises:
+        ConfigError: with the key, its value and what would be right.
+    """
+    for key in ("checkpoint", "video"):
+        if config.get(key) is None:
+            raise ConfigError(f"{key}=PATH is missing; python -m siammae.look --help")
+    for key, least in {"start": 0, "frames": 2, "every": 1, "short_side": 1}.items():
+        value = config[key]
+        if value is None and key == "short_side":
+            continue
+        if type(value) is not int or value < least:
+            raise ConfigError(f"{key}={value!r}: an int of at least {least} is needed")
+
+
+def _folder(out: str | None, checkpoint: Path) -> Path:
+    folder = Path(out) if out else (checkpoint if checkpoint.is_dir() else Path()) / "pictures"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"out={folder} cannot be written: {error.strerror}") from None
+    return folder
+
+
+def main() -> int:
+    """Entry point."""
+    return run(job)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

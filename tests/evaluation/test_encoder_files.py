@@ -1,0 +1,253 @@
+"""Checkpoints in published layouts give the features of a plain timm model."""
+
+import importlib.util
+import math
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+
+from siammae.config.errors import ConfigError, DataError
+from siammae.data.augment import MEAN, STD
+from siammae.evaluation.encoders.convert import shape_of
+from siammae.evaluation.encoders.file import FORMATS, FileEncoder
+from siammae.evaluation.encoders.layouts import LAYOUTS
+
+spec = importlib.util.spec_from_file_location("layouts", Path(__file__).parent / "layouts.py")
+layouts = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(layouts)
+PATCH, SIDE, WIDTH = layouts.PATCH, layouts.SIDE, layouts.WIDTH
+
+IMAGES_LAYOUTS = [
+    ("mae", "mae", layouts.mae),
+    ("plain", "mae", layouts.mae_encoder),
+    ("cropmae", "cropmae", layouts.cropmae),
+    ("rsp", "rsp", layouts.rsp),
+    ("dino", "dino", layouts.dino),
+    ("dino", "dino", layouts.dino_student),
+    ("plain", "dino", dict),
+    ("simclr", "simclr", layouts.moco_v3),
+    ("simclr", "simclr", layouts.solo_learn),
+]
+
+
+@pytest.fixture
+def write(tmp_path):
+    def save(content, name="checkpoint.pth"):
+        torch.save(content, tmp_path / name)
+        return str(tmp_path / name)
+
+    return save
+
+
+def images(height=SIDE, width=SIDE):
+    return torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(3))
+
+
+def tokens(model, pixels, prefix=1):
+    with torch.no_grad():
+        return model.forward_features(pixels)[:, prefix:]
+
+
+def load(path, **settings):
+    with torch.no_grad():
+        source = FileEncoder(path, **settings)
+        return source.load(), source
+
+
+@pytest.mark.parametrize(("found", "named", "layout"), IMAGES_LAYOUTS)
+def test_image_layouts_give_the_plain_model_s_features(write, found, named, layout):
+    model = layouts.plain_vit()
+    path = write(layout(model.state_dict()))
+    for asked in (None, named):
+        encoder, source = load(path, format=asked)
+        assert source.found == (asked or found)
+        assert encoder.patch_size == PATCH
+        torch.testing.assert_close(encoder.features(images()), tokens(model, images()))
+
+
+def test_safetensors_are_read_too(tmp_path):
+    model = layouts.plain_vit()
+    save_file(model.state_dict(), tmp_path / "vit.safetensors")
+    encoder, _ = load(str(tmp_path / "vit.safetensors"))
+    torch.testing.assert_close(encoder.features(images()), tokens(model, images()))
+
+
+def test_positions_are_resized_as_the_field_does(write):
+    model = layouts.plain_vit()
+    encoder, _ = load(write(layouts.mae(model.state_dict())))
+    pixels = images(6 * PATCH, 5 * PATCH)
+    table = model.pos_embed.detach().clone()
+    grid = table[:, 1:].reshape(1, 4, 4, WIDTH).permute(0, 3, 1, 2)
+    grid = F.interpolate(grid, (6, 5), mode="bicubic").permute(0, 2, 3, 1).reshape(1, 30, WIDTH)
+    model.pos_embed = torch.nn.Parameter(torch.cat([table[:, :1], grid], dim=1))
+    model.patch_embed.grid_size = (6, 5)
+    expected = tokens(model, pixels)
+    for _ in range(2):
+        torch.testing.assert_close(encoder.features(pixels), expected)
+        other = encoder.features(images())  # and back again: the table is that of the file
+        model.pos_embed = torch.nn.Parameter(table)
+        model.patch_embed.grid_size = (4, 4)
+        torch.testing.assert_close(other, tokens(model, images()))
+
+
+def test_mae_st_folds_time_and_normalises_as_it_was_trained(write):
+    model = layouts.plain_vit()
+    encoder, source = load(write(layouts.mae_st(model.state_dict())))
+    assert source.found == "mae_st"
+    mean, std = (torch.tensor(pair).view(1, 3, 1, 1) for pair in (MEAN, STD))
+    theirs = (images() * std + mean - 0.45) / 0.225
+    expected = tokens(model, theirs)
+    torch.testing.assert_close(encoder.features(images()), expected, atol=2e-5, rtol=1e-4)
+
+
+def test_videomae_has_no_cls_token_and_counts_positions_in_a_line(write):
+    model = layouts.plain_vit(class_token=False)
+    with torch.no_grad():
+        for block in model.blocks:
+            block.attn.qkv.bias[WIDTH : 2 * WIDTH] = 0  # keys have none
+    encoder, source = load(write(layouts.videomae(model.state_dict())))
+    assert source.found == "videomae"
+    side = 224 // PATCH
+    table = torch.zeros(1, side * side, WIDTH)
+    for place in range(side * side):
+        for channel in range(WIDTH):
+            angle = place / 10000 ** (2 * (channel // 2) / WIDTH)
+            table[0, place, channel] = math.cos(angle) if channel % 2 else math.sin(angle)
+    model.pos_embed = torch.nn.Parameter(table)
+    model.patch_embed.grid_size = (side, side)
+    pixels = images(224, 224)
+    torch.testing.assert_close(
+        encoder.features(pixels), tokens(model, pixels, prefix=0), atol=2e-5, rtol=1e-4
+    )
+
+
+def test_layer_scales_of_beit_are_read(write):
+    model = layouts.plain_vit(init_values=0.3)
+    state = {
+        name.replace("ls1.gamma", "gamma_1").replace("ls2.gamma", "gamma_2"): value
+        for name, value in model.state_dict().items()
+    }
+    encoder, _ = load(write(state))
+    torch.testing.assert_close(encoder.features(images()), tokens(model, images()))
+
+
+@pytest.mark.parametrize(("layer", "kept"), [(0, 1), (-2, 1), (1, 2), (-1, 2)])
+def test_the_final_norm_follows_the_layer(write, layer, kept):
+    model = layouts.plain_vit()
+    encoder, source = load(write(layouts.mae(model.state_dict())), layer=layer)
+    model.blocks = model.blocks[:kept]
+    torch.testing.assert_close(encoder.features(images()), tokens(model, images()))
+    assert ("layer" in source.label()) == (layer != -1)
+
+
+@pytest.mark.parametrize("layer", [2, -3])
+def test_a_layer_that_is_not_there(write, layer):
+    path = write(layouts.mae(layouts.plain_vit().state_dict()))
+    with pytest.raises(ConfigError, match=f"layer={layer}: the encoder has 2 blocks, 0 to 1"):
+        FileEncoder(path, layer=layer).load()
+
+
+def test_heads_follow_from_the_width_with_the_known_exceptions(write):
+    def heads(width, prefix="", given=None):
+        state = {
+            "patch_embed.proj.weight": torch.empty(width, 3, 14, 14),
+            "blocks.0.mlp.fc1.weight": torch.empty(4 * width, 1),
+            "pos_embed": torch.empty(1, 16, 1),
+        }
+        return shape_of(state, given, prefix)["num_heads"]
+
+    assert [heads(width) for width in (192, 384, 768, 1024, 1280, 1408)] == [3, 6, 12, 16, 16, 16]
+    assert heads(384, "base_encoder.") == 12  # MoCo v3's ViT-S
+    assert heads(768, "base_encoder.") == 12
+    assert heads(384, given=8) == 8
+    model = layouts.plain_vit(num_heads=4)
+    encoder, _ = load(write(layouts.mae(model.state_dict())), heads=4)
+    torch.testing.assert_close(encoder.features(images()), tokens(model, images()))
+    with pytest.raises(DataError, match="heads=5 does not divide its width of 128"):
+        FileEncoder(write(layouts.mae(model.state_dict())), heads=5).load()
+
+
+def test_keys_left_over_on_either_side_are_listed(write):
+    state = dict(layouts.plain_vit().state_dict())
+    with pytest.raises(DataError, match=r"unmatched: neck\.weight"):
+        FileEncoder(write({"model": {**state, "neck.weight": torch.ones(2)}})).load()
+    del state["blocks.1.norm2.bias"]
+    with pytest.raises(DataError, match=r"missing: blocks\.1\.norm2\.bias"):
+        FileEncoder(write({"model": state})).load()
+    state["blocks.1.norm2.bias"] = torch.ones(7)
+    with pytest.raises(DataError, match=r"norm2\.bias \(7,\) instead of \(128,\)"):
+        FileEncoder(write({"model": state})).load()
+    renamed = {"outside.weight": torch.ones(2), **layouts.dino(state)["teacher"]}
+    with pytest.raises(DataError, match=r"unmatched: outside\.weight"):
+        FileEncoder(write({"teacher": renamed})).load()
+
+
+def test_a_format_that_the_file_is_not_of(write):
+    state = layouts.plain_vit().state_dict()
+    cases = [("dino", layouts.mae, "mae"), ("mae", layouts.rsp, "rsp"), ("mae_st", dict, "plain")]
+    for asked, layout, found in cases:
+        with pytest.raises(ConfigError, match=f"format={asked} is wrong .* of format={found}"):
+            FileEncoder(write(layout(state)), format=asked).load()
+    with pytest.raises(ConfigError, match=r"no such format \(did you mean 'dino'\?\)"):
+        FileEncoder("x", format="dinno")
+
+
+class Evil:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (Path(self.path),))
+
+
+def test_a_pickle_that_wants_to_run_code_is_refused(write, tmp_path):
+    state = layouts.plain_vit().state_dict()
+    mark = tmp_path / "ran"
+    path = write({"model": state, "args": Evil(mark)})
+    with pytest.raises(DataError, match=r"wants to run code when it is opened \(\S+\)") as told:
+        FileEncoder(path).load()
+    assert not mark.exists()
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"no checkpoint", "no checkpoint"),
+        (b"", "no checkpoint"),
+        ([1, 2], "holds a list, not tensors by name"),
+        ({"epoch": 3}, "holds no tensors by name"),
+        ({"model": {"conv1.weight": torch.ones(2)}}, r"no ViT: no name ends with patch_embed"),
+        ({"patch_embed.proj.weight": torch.ones(8, 3, 4, 4)}, "no plain ViT"),
+    ],
+)
+def test_what_is_no_checkpoint_of_a_vit(tmp_path, content, words):
+    path = tmp_path / "file.pth"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+    with pytest.raises(DataError, match=words) as told:
+        FileEncoder(str(path)).load()
+    assert "file.pth" in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_identity_is_the_content_s_not_the_path_s(write):
+    state = layouts.plain_vit().state_dict()
+    one, two = write(layouts.mae(state), "one.pth"), write(layouts.rsp(state), "two.pth")
+    Path(one).rename(Path(one).with_name("moved.pth"))
+    moved = FileEncoder(str(Path(one).with_name("moved.pth"))).identity()
+    Path(one).write_bytes(Path(one).with_name("moved.pth").read_bytes())
+    assert moved == FileEncoder(one).identity()
+    assert moved != FileEncoder(two).identity()
+    assert moved != FileEncoder(one, layer=0).identity()
+    with pytest.raises(DataError, match="gone: no such file"):
+        FileEncoder("gone").identity()
+
+
+def test_every_layout_can_be_asked_for():
+    assert set(FORMATS) == {*LAYOUTS, "auto"}

@@ -1,0 +1,31 @@
+"""The configurations of the benchmarks of harder data: they build, under every protocol."""
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from siammae.config.errors import ConfigError
+from siammae.config.groups import build_group
+from siammae.config.paths import CONFIGS
+
+NAMES = ("vspw", "uvo", "kitti_step", "kitti_mots", "kitti_flow")
+
+
+def build(*overrides):
+    with initialize_config_dir(str(CONFIGS)):
+        config = compose("evaluate", ["checkpoint=null", *overrides])
+    return build_group(config, "benchmark")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("protocol", ["paper", "dino", "crw", "cropmae"])
+def test_they_build_and_tell_their_protocol(name, protocol, tmp_path):
+    benchmark = build(f"benchmark={name}", f"protocol={protocol}", f"benchmark.root={tmp_path}")
+    settings = benchmark.settings()
+    assert benchmark.name == name
+    assert settings["preset"] == protocol
+    assert settings["note"].startswith("no standard protocol")
+
+
+def test_a_wrong_key_is_told():
+    with pytest.raises(ConfigError, match=r"benchmark\.spilt: no such key"):
+        build("benchmark=uvo", "+benchmark.spilt=train")
