@@ -255,6 +255,6 @@ def _head(outfit: Outfit) -> list[Limb]:
     if "sunglasses" in outfit.extras:
         pieces.append(Limb("sunglasses", "right eye", "left eye", (0.022, 0.022)))
     if "hat" in outfit.extras:
-        pieces.append(Limb("hat", "right brim", "left brim", (0.026, 0.026)))
-        pieces.append(Limb("hat", "brow", "crown", (HEAD * 0.9, HEAD * 0.7)))
+        pieces.append(Limb("hat", "right brim", "left brim", (0.022, 0.022)))
+        pieces.append(Limb("hat", "crown", "crown", (HEAD * 0.65, HEAD * 0.65)))
     return pieces

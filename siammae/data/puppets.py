@@ -14,7 +14,7 @@ from siammae.data.masks import write_ids
 from siammae.data.puppet_scene import OUTFITS, PuppetScene, PuppetStyle
 from siammae.data.written_once import write_once
 
-VERSION = 1  # of what is drawn; a change of it makes another set
+VERSION = 2  # of what is drawn; a change of it makes another set
 ACTIONS = ("walk", "wave")
 
 
