@@ -24,7 +24,7 @@ class LinearProbe:
 
     @torch.inference_mode(False)  # features often come from it, and it allows no gradient
     @torch.enable_grad()
-    def __init__(self, features: Tensor, classes: Tensor, l2: float = 1e-3, steps: int = 500):
+    def __init__(self, features: Tensor, classes: Tensor, l2: float = 1e-2, steps: int = 500):
         self.ids, target = classes.clone().unique(return_inverse=True)
         features = features.to(torch.float64, copy=True)
         self.mean, scale = features.mean(dim=0), features.std(dim=0, correction=0)
@@ -36,7 +36,7 @@ class LinearProbe:
             [self.weight, self.bias],
             max_iter=steps,
             max_eval=2 * steps,
-            tolerance_grad=1e-6,
+            tolerance_grad=1e-5,
             tolerance_change=1e-14,
             history_size=20,
             line_search_fn="strong_wolfe",

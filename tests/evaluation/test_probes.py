@@ -51,8 +51,8 @@ def test_the_gradient_vanishes_at_the_optimum(l2):
     shares = exponents / exponents.sum(1, keepdims=True)
     error = shares - (classes[:, None] == probe.ids).numpy()
     weight = error.T @ inputs / len(inputs) + l2 * probe.weight.numpy()
-    assert np.abs(weight).max() < 1e-5
-    assert np.abs(error.mean(0)).max() < 1e-5
+    assert np.abs(weight).max() < 2e-5
+    assert np.abs(error.mean(0)).max() < 2e-5
     assert np.abs(probe.weight.numpy()).max() > 0.05  # and it is not the start
 
 

@@ -75,7 +75,7 @@ class LinearParts(Benchmark):
         frames_per_video: int = 8,
         patches_per_frame: int = 256,
         input_size: int | Collection[int] | None = None,
-        l2: float = 1e-3,
+        l2: float = 1e-2,
         top_k: int = 20,
         temperature: float = 0.07,
         workers: int = 0,
