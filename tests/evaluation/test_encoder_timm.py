@@ -125,10 +125,16 @@ def test_labels_and_identities_tell_encoders_apart(tmp_path):
     [
         ({"model": None}, "model=NAME is missing"),
         ({"model": "vit_smal_patch16_224"}, r"no such model \(did you mean 'vit_small_patch16_224"),
-        ({"model": "vit_small_patch16_224.dinno"}, r"no such weights \(did you mean '.*\.dino'\?\)"),
+        (
+            {"model": "vit_small_patch16_224.dinno"},
+            r"no such weights \(did you mean '.*\.dino'\?\)",
+        ),
         ({"model": "resnet18", "pretrained": False}, "is no ViT that takes images of any size"),
         ({"model": "swin_tiny_patch4_window7_224", "pretrained": False}, "is no ViT that gives"),
-        ({"model": "vit_wee_patch16_reg1_gap_256", "layer": "x"}, "layer=x: must be a whole number"),
+        (
+            {"model": "vit_wee_patch16_reg1_gap_256", "layer": "x"},
+            "layer=x: must be a whole number",
+        ),
         ({"model": "x", "pretrained": True, "weights": "y"}, "exclude each other"),
         ({"model": "x", "pretrained": "maybe"}, "must be true, false or null"),
     ],
