@@ -1,4 +1,4 @@
-"""Tables of encoders: one for each benchmark as it was set, from the results of siammae.evaluate."""
+"""Tables of encoders from siammae.evaluate's results: one for each benchmark as it was set."""
 
 import json
 import math

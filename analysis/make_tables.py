@@ -1,7 +1,8 @@
 """Tables of all runs: python analysis/make_tables.py [--runs DIR] [--out DIR].
 
 Reads the records of runs and the results of siammae.evaluate; makes one table for each experiment,
-for each multirun without one and for each benchmark as it was set; prints them and writes Markdown, LaTeX, CSV, the runs behind each figure (JSON) and a picture.
+for each multirun without one, and for each benchmark as it was set. Prints them and writes
+Markdown, LaTeX, CSV, what is behind each figure (JSON), and for runs a picture.
 """
 
 import argparse
@@ -86,7 +87,7 @@ def main() -> int:
     parser.add_argument(
         "--evaluations",
         type=Path,
-        help="results_dir of siammae.evaluate; default RUNS/.evaluations",
+        help="results_dir of siammae.evaluate (RUNS/.evaluations)",
     )
     given = parser.parse_args()
     try:

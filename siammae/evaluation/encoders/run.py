@@ -23,8 +23,8 @@ class RunEncoder(Source):
     def __init__(self, checkpoint: str | None, layer: int = -1):
         if checkpoint is None:
             raise ConfigError(
-                "checkpoint=PATH is missing: a run's folder, .safetensors or .pt file; features=timm and "
-                "features=file measure other encoders"
+                "checkpoint=PATH is missing: a run's folder, .safetensors or .pt file; "
+                "features=timm and features=file measure other encoders"
             )
         self.checkpoint, self.layer = Path(str(checkpoint)), whole_number("layer", layer)
 
