@@ -1,13 +1,16 @@
 """Tables of all runs: python analysis/make_tables.py [--runs DIR] [--out DIR].
 
-Reads the records of runs, makes one table for each experiment and for each multirun without one,
-prints them and writes Markdown, LaTeX, CSV, the runs behind each figure (JSON) and a picture.
+Reads the records of runs and the results of siammae.evaluate; makes one table for each experiment,
+for each multirun without one, and for each benchmark as it was set. Prints them and writes
+Markdown, LaTeX, CSV, what is behind each figure (JSON), and for runs a picture.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
+import pandas as pd
+from evaluations import load_evaluations, show_evaluated, texts
 from figures import draw
 from render import csv, latex, markdown, show, sidecar
 from runs_frame import load
@@ -21,33 +24,57 @@ ROOT = Path(__file__).resolve().parents[1]
 HINT = "python -m siammae.train -m mask_ratio=0.9,0.95 frame_gap=4,10"
 
 
-def make_tables(runs_dir: Path, out: Path, experiments: Path) -> list[Path]:
+def make_tables(
+    runs_dir: Path, out: Path, experiments: Path, evaluations: Path | None = None
+) -> list[Path]:
     """Write all tables; returns their files.
 
+    Args:
+        runs_dir: folder of the runs.
+        out: folder for the tables.
+        experiments: folder of the declared experiments.
+        evaluations: results of siammae.evaluate; None: where it keeps them beside the runs.
+
     Raises:
-        DataError: when there is no run, or ``out`` cannot be written.
+        DataError: when there is no run and no result, or ``out`` cannot be written.
     """
     runs, skipped = load(runs_dir)
     for name, reason in skipped.items():
         print(f"skipped {runs_dir / name}: {reason}", file=sys.stderr)
-    if runs.empty:
+    measured = load_evaluations(evaluations or runs_dir / ".evaluations")
+    if runs.empty and not measured:
         raise DataError(f"{runs_dir} holds no run; make some with\n  {HINT}")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"--out {out} cannot be written: {error.strerror}") from None
+    written = [] if runs.empty else tables_of_runs(runs, out, experiments)
+    for evaluated in measured:
+        show_evaluated(evaluated)
+        written += write_texts(out, evaluated.name, texts(evaluated))
+    return written
+
+
+def tables_of_runs(runs: pd.DataFrame, out: Path, experiments: Path) -> list[Path]:
+    """Tables and pictures of experiments and multiruns."""
     defaults = read_defaults(ROOT / "configs" / "train.yaml")
-    written = []
+    written: list[Path] = []
     for selected in select(runs, read_declared(experiments)):
         table = tabulate(selected, defaults)
         show(table)
-        texts = {"md": markdown(table), "tex": latex(table), "csv": csv(table)}
-        texts["json"] = sidecar(table, selected.runs)
-        for ending, text in texts.items():
-            path = out / f"{table.name}.{ending}"
-            write_atomic(path, text)
-            written.append(path)
+        found = {"md": markdown(table), "tex": latex(table), "csv": csv(table)}
+        written += write_texts(out, table.name, {**found, "json": sidecar(table, selected.runs)})
         written += draw(table, out)
+    return written
+
+
+def write_texts(out: Path, name: str, found: dict[str, str]) -> list[Path]:
+    """A file for each ending."""
+    written = []
+    for ending, text in found.items():
+        path = out / f"{name}.{ending}"
+        write_atomic(path, text)
+        written.append(path)
     return written
 
 
@@ -57,9 +84,14 @@ def main() -> int:
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs")
     parser.add_argument("--out", type=Path, default=Path("tables"), help="folder for the tables")
     parser.add_argument("--experiments", type=Path, default=ROOT / "experiments")
-    arguments = parser.parse_args()
+    parser.add_argument(
+        "--evaluations",
+        type=Path,
+        help="results_dir of siammae.evaluate (RUNS/.evaluations)",
+    )
+    given = parser.parse_args()
     try:
-        written = make_tables(arguments.runs, arguments.out, arguments.experiments)
+        written = make_tables(given.runs, given.out, given.experiments, given.evaluations)
     except SiammaeError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

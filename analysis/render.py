@@ -55,11 +55,25 @@ def _figure(row: pd.Series, metric: str) -> str:
 def markdown(table: Table) -> str:
     """GitHub's tables."""
     heads, lines = cells(table, lambda text: f"**{text}**", lambda text: text.replace("|", "\\|"))
+    return markdown_page(
+        table.name, table.question, heads, lines, table.caption, [n.strip() for n in table.notes]
+    )
+
+
+def markdown_page(
+    name: str,
+    question: str,
+    heads: list[str],
+    lines: list[list[str]],
+    caption: str,
+    notes: list[str],
+) -> str:
+    """A table of text with its title, caption and notes."""
     rows = [heads, ["---", *["---:"] * (len(heads) - 1)], *lines]
     body = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    notes = "".join(f"\n- {note.strip()}" for note in table.notes)
-    title = f"## {table.name}\n\n" + (f"{table.question}\n\n" if table.question else "")
-    return f"{title}{body}\n\n{table.caption}\n{notes}\n"
+    listed = "".join(f"\n- {note}" for note in notes)
+    title = f"## {name}\n\n" + (f"{question}\n\n" if question else "")
+    return f"{title}{body}\n\n{caption}\n{listed}\n"
 
 
 def latex(table: Table) -> str:
@@ -67,19 +81,33 @@ def latex(table: Table) -> str:
     heads, lines = cells(table, lambda text: f"\\textbf{{{text}}}", escape_latex)
     lines = [[cell.replace(" ± ", " $\\pm$ ") for cell in line] for line in lines]
     control = [i for i, row in enumerate(table.rows["control"]) if row]
+    caption = " ".join([table.question, table.caption]).strip()
+    return latex_page(
+        table.name, heads, lines, control[0] if control else None, caption, table.notes
+    )
+
+
+def latex_page(
+    name: str,
+    heads: list[str],
+    lines: list[list[str]],
+    control: int | None,
+    caption: str,
+    notes: list[str],
+) -> str:
+    """A table of text for booktabs; a rule before the row ``control``."""
     body = []
     for number, line in enumerate(lines):
-        if control and number == control[0] and number:
+        if number == control and number:
             body.append("\\midrule")
         body.append(" & ".join(line) + " \\\\")
-    notes = "".join(f"% {note}\n" for note in table.notes)
-    caption = escape_latex(" ".join([table.question, table.caption]).strip())
+    told = "".join(f"% {note}\n" for note in notes)
     return (
-        f"{notes}\\begin{{table}}\n\\centering\n\\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}\n"
+        f"{told}\\begin{{table}}\n\\centering\n\\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}\n"
         f"\\toprule\n{' & '.join(heads)} \\\\\n\\midrule\n"
         + "\n".join(body)
-        + f"\n\\bottomrule\n\\end{{tabular}}\n\\caption{{{caption}}}\n"
-        f"\\label{{tab:{table.name}}}\n\\end{{table}}\n"
+        + f"\n\\bottomrule\n\\end{{tabular}}\n\\caption{{{escape_latex(caption)}}}\n"
+        f"\\label{{tab:{name}}}\n\\end{{table}}\n"
     )
 
 

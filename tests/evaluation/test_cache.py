@@ -1,0 +1,95 @@
+"""Results that are found again, and only where they belong."""
+
+import json
+
+import pytest
+
+from siammae.config.errors import ConfigError
+from siammae.evaluation.cache import Evaluations, Setting, as_result, read_entry
+from siammae.evaluation.result import BenchmarkResult
+
+WHAT = {"encoder": {"content": "a"}, "precision": "fp32"}
+
+
+class Bench:
+    name = "toy"
+
+    def __init__(self, fingerprint="f1"):
+        self.fingerprint = lambda: fingerprint
+
+
+def setting(fingerprint="f1", **config):
+    return Setting.of(Bench(fingerprint), {"top_k": 7, **config})
+
+
+def result(value=0.5, failed=None):
+    rows = [{"clip": "a", "joint": 1, "PCK": value}]
+    units = ("clip", "joint")
+    return BenchmarkResult("toy", "PCK", {"PCK": value}, rows, {"clips": 1}, failed or {}, units)
+
+
+def test_a_result_comes_back_as_it_was(tmp_path):
+    Evaluations(tmp_path / "new", setting()).keep(WHAT, "label", result())
+    entry = Evaluations(tmp_path / "new", setting()).find(WHAT)
+    assert as_result(entry) == result()
+    assert entry["label"] == "label"
+
+
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        (setting(), True),
+        (setting(root="elsewhere", workers=4, save_masks="x"), True),
+        (setting(top_k=5), False),
+        (setting("f2"), False),
+    ],
+)
+def test_settings_and_files_decide_but_not_where_they_lie(tmp_path, other, found):
+    Evaluations(tmp_path, setting()).keep(WHAT, "label", result())
+    assert (Evaluations(tmp_path, other).find(WHAT) is not None) == found
+
+
+def test_other_encoders_and_reruns_do_not_find_it(tmp_path):
+    evaluations = Evaluations(tmp_path, setting())
+    evaluations.keep(WHAT, "label", result())
+    assert evaluations.find({**WHAT, "precision": "bf16"}) is None
+    assert Evaluations(tmp_path, setting(), rerun=True).find(WHAT) is None
+
+
+def test_results_with_failed_videos_are_not_kept(tmp_path):
+    Evaluations(tmp_path, setting()).keep(WHAT, "label", result(failed={"b": "broken"}))
+    assert Evaluations(tmp_path, setting()).find(WHAT) is None
+
+
+def test_the_control_is_measured_once_for_each_setting(tmp_path):
+    calls = []
+
+    def measure():
+        calls.append(1)
+        return result(0.25)
+
+    for _ in range(2):
+        assert Evaluations(tmp_path, setting()).control(measure).metrics == {"PCK": 0.25}
+    Evaluations(tmp_path, setting(top_k=5)).control(measure)
+    assert len(calls) == 2
+
+    def none():
+        raise NotImplementedError
+
+    assert Evaluations(tmp_path, setting("f9")).control(none) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"result": {"name": 3}}'])
+def test_damaged_files_are_measured_again(tmp_path, text):
+    evaluations = Evaluations(tmp_path, setting())
+    evaluations.path(WHAT).write_text(text)
+    assert evaluations.find(WHAT) is None
+    assert read_entry(evaluations.path(WHAT)) is None
+    evaluations.keep(WHAT, "label", result())
+    assert json.loads(evaluations.path(WHAT).read_text())["label"] == "label"
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"results_dir=.*file cannot be written"):
+        Evaluations(tmp_path / "file", setting()).keep(WHAT, "label", result())
