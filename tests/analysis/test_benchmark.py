@@ -1,3 +1,4 @@
+import argparse
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ANALYSIS = ROOT / "analysis"
 sys.path.insert(0, str(ANALYSIS))  # as `python analysis/benchmark.py` has it
 
+import benchmark_propagation  # noqa: E402
 from dino_baseline import label_frame, window_mask  # noqa: E402
 
 
@@ -43,14 +45,16 @@ def test_the_command_prints_and_writes_ratios(tmp_path):
         assert row["ours_mask_s"] > 0
         assert row["rival_mask_s"] > 0
         assert row["ours_mib"] >= 0
-        assert row["rival_mib"] > 0
+        assert row["rival_mib"] >= 0
 
 
-@pytest.mark.parametrize("option", ["--threads", "--rounds", "--frames"])
-def test_counts_must_be_positive(option):
-    done = benchmark("--quick", option, "0")
-    assert done.returncode == 2
-    assert "must be at least 1" in done.stderr
+@pytest.mark.parametrize("option", ["threads", "rounds", "frames"])
+def test_counts_must_be_positive(option, capsys):
+    parser = argparse.ArgumentParser()
+    benchmark_propagation.add_arguments(parser)
+    arguments = parser.parse_args(["--quick", f"--{option}", "0"])
+    assert benchmark_propagation.run(arguments) == 2
+    assert "must be at least 1" in capsys.readouterr().err
 
 
 @given(
@@ -64,7 +68,7 @@ def test_counts_must_be_positive(option):
 )
 @settings(max_examples=25, deadline=None)
 def test_the_baseline_equals_ours(rows, columns, frames, queue, radius, ties, seed):
-    """Apart from windows with fewer than k sources: there the baseline's threshold is zero."""
+    """Also where ties vote, and where fewer patches than k lie in the window."""
     generator = torch.Generator().manual_seed(seed)
     features = torch.randn(frames, rows * columns, 6, generator=generator)
     if ties:
