@@ -4,16 +4,11 @@ Written from the algorithm's description, not from its code: affinities of all N
 context frame, the window multiplied in, ties with the k-th kept, every label joined by one product.
 """
 
-from collections.abc import Iterable, Iterator
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 TEMPERATURE = 0.1
-RADIUS = 12
-TOP_K = 5
-QUEUE = 7
 
 
 def window_mask(grid: tuple[int, int], radius: int) -> Tensor:
@@ -54,29 +49,3 @@ def label_frame(
     affinity[affinity < least] = 0
     affinity /= affinity.sum(dim=0, keepdim=True)
     return torch.cat(labels, dim=1) @ affinity
-
-
-def propagate(
-    features: Iterable[Tensor],
-    first: Tensor,
-    mask: Tensor,
-    top_k: int = TOP_K,
-    queue: int = QUEUE,
-) -> Iterator[Tensor]:
-    """Soft labels (N, C) of every frame after the first, which stays in the context.
-
-    Args:
-        features: (N, D) for each frame, in order, the first included.
-        first: soft labels (N, C) of the first frame.
-        mask: of the window (N, N).
-        top_k: sources that vote for a patch.
-        queue: how many of the last frames are searched beside the first.
-    """
-    frames = iter(features)
-    sources, labels = [next(frames).T], [first.T]
-    for target in frames:
-        labels.append(label_frame(target, sources, labels, mask, top_k))
-        sources.append(target.T.contiguous())
-        yield labels[-1].T
-        if len(sources) > queue + 1:
-            del sources[1], labels[1]

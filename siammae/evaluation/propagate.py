@@ -17,9 +17,8 @@ from torch import Tensor
 
 from siammae.evaluation.protocol import Propagation
 
-SIDE = (
-    12  # patches along a side of a band: fewer waste less outside the window, but fill no product
-)
+# Patches along a side of a band: fewer waste less outside the window, but do not fill a product.
+SIDE = 12
 BLOCK = 64  # width of the blocks of the two-pass top-k
 
 

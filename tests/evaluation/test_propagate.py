@@ -1,5 +1,6 @@
 """Against a plain version: the whole matrix, a mask, a sort, a loop over queries."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -149,6 +150,112 @@ def test_long_rows_take_the_second_path(monkeypatch):
     values, _ = largest(scores, 2)
     assert widths == [19, 2 * BLOCK]  # blocks, then what the best two hold
     assert torch.equal(values, expected)
+
+
+@given(
+    blocks=st.integers(1, 50),
+    k=st.integers(1, 5),
+    values=st.sampled_from([2, 6, 1000]),
+    outside=st.sampled_from([0.0, 0.5, 0.99, 1.0]),
+    seed=st.integers(0, 100),
+)
+@settings(max_examples=60, deadline=None)
+def test_ties_with_the_kth_are_all_found(blocks, k, values, outside, seed):
+    """Also those in blocks beyond the best k; -inf, outside the window, ties with nothing."""
+    generator = torch.Generator().manual_seed(seed)
+    scores = torch.randint(values, (4, blocks * BLOCK), generator=generator).float()
+    hidden = torch.rand(scores.shape, generator=generator) < outside
+    scores = scores.masked_fill(hidden, -torch.inf)
+    values, index = largest(scores, k, ties=True)
+    for row, found, places in zip(scores, values, index, strict=True):
+        threshold = row.sort(descending=True).values[:k][-1]
+        expected = row[(row >= threshold) & row.isfinite()]
+        assert torch.equal(found[found.isfinite()], expected.sort(descending=True).values)
+        assert torch.equal(row[places][found.isfinite()], found[found.isfinite()])
+        assert len(set(places.tolist())) == len(places)
+
+
+@pytest.mark.parametrize("window", ["disc", "square"])
+@pytest.mark.parametrize(("grid", "radius"), [((30, 55), 12), ((7, 29), 3.5), ((1, 40), 0.5)])
+def test_bands_hold_just_their_windows(grid, radius, window):
+    """Every pair of patches in a window is searched, no other is."""
+    rows, columns = grid
+    bands = make_bands(grid, radius, window, torch.device("cpu"))
+    patches = torch.cat([band.patches for band in bands])
+    assert sorted(patches.tolist()) == list(range(rows * columns))
+    found = torch.zeros(rows * columns, rows, columns, dtype=torch.bool)
+    for band in bands:
+        found[band.patches, band.rows, band.columns] = band.penalty[:, :, 0] == 0
+    y, x = (
+        places.flatten().numpy()
+        for places in torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    )
+    dy, dx = np.abs(y[:, None] - y), np.abs(x[:, None] - x)
+    inside = np.hypot(dy, dx) < radius if window == "disc" else np.maximum(dy, dx) <= radius
+    assert np.array_equal(found.flatten(1).numpy(), inside)
+
+
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        Propagation(5, 3, 12, 0.1, "square", True, ties="keep"),
+        Propagation(7, 3, 20, 0.7),
+        Propagation(7, 3, 6, 0.7, start="repeat"),
+        Propagation(3, 2, 6, 0.1, window_first=True, first_always=False),
+    ],
+)
+def test_large_grids_equal_the_whole_matrix(protocol):
+    """Several bands, long rows: 30 x 55 patches as in DAVIS, with copies searched one by one."""
+    grid, frames = (30, 55), 4
+    generator = torch.Generator().manual_seed(1)
+    features = torch.randn(frames, 1650, 16, generator=generator)
+    first = torch.rand(1650, 3, generator=generator)
+    labels = list(propagate(protocol, features, grid, first))
+    y, x = torch.arange(1650) // 55, torch.arange(1650) % 55
+    dy, dx = (y[:, None] - y).abs(), (x[:, None] - x).abs()
+    inside = torch.maximum(dy, dx) <= protocol.radius
+    if protocol.window == "disc":
+        inside = dy**2 + dx**2 < protocol.radius**2
+    unit = F.normalize(features.double(), dim=-1)
+    expected = [first.double()]
+    for t in range(1, frames):
+        scores = torch.cat(
+            [
+                (unit[t] @ unit[frame].T).masked_fill(~inside & windowed, -torch.inf)
+                for frame, windowed in searched(protocol, t)
+            ],
+            dim=1,
+        )
+        bank = torch.cat([expected[frame] for frame, _ in searched(protocol, t)])
+        best, index = scores.topk(protocol.top_k, dim=1)
+        weights = (best / protocol.temperature).softmax(1)
+        expected.append((weights.unsqueeze(2) * bank[index]).sum(1))
+        torch.testing.assert_close(labels[t].double(), expected[t], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("ties", ["drop", "keep"])
+def test_half_precision_products(ties):
+    """fp16, as on a GPU: masks keep their meaning, labels stay near those of fp32."""
+    grid, frames = (13, 26), 4
+    generator = torch.Generator().manual_seed(2)
+    features = torch.randn(frames, 338, 32, generator=generator)
+    first = torch.rand(338, 3, generator=generator)
+    window = {"window": "square", "window_first": True, "ties": ties}
+    half, full = (
+        torch.stack(
+            list(
+                propagate(
+                    Propagation(338 * 4, 2, 4, 0.5, precision=precision, **window),
+                    features,
+                    grid,
+                    first,
+                )
+            )
+        )
+        for precision in ("fp16", "fp32")
+    )
+    assert half.dtype == torch.float32
+    torch.testing.assert_close(half, full, atol=2e-3, rtol=0)
 
 
 @pytest.mark.parametrize("columns", [144, 150])

@@ -1,0 +1,270 @@
+"""Label propagation against the algorithm of DINO's script (dino_baseline.py), frame by frame.
+
+Both label the same frames from the same context, in turn, in one process: a round is one frame of
+each, and its ratio is of two neighbouring moments, as other work on the machine allows. Peak memory
+is taken in a process of its own for each. The rival's mask is built before, and so not counted.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from dino_baseline import label_frame, window_mask
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from siammae.evaluation.propagate import make_bands, propagate
+from siammae.evaluation.protocol import Propagation
+
+GRIDS = {"480x880, patch 16": (30, 55), "480x880, patch 8": (60, 110)}
+QUICK = {"tiny": (6, 10)}
+PRODUCTS = {"fp32": "highest", "oneDNN": "medium"}  # what torch calls these precisions
+LABELS = 4
+TOP_K = 5
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is measured: a grid of patches, width of features, frames in the queue, threads."""
+
+    grid: tuple[int, int]
+    width: int
+    queue: int
+    threads: int
+
+    @property
+    def protocol(self) -> Propagation:
+        """Preset ``dino``, as far as propagation goes (configs/protocol/dino.yaml)."""
+        return Propagation(TOP_K, self.queue, 12, 0.1, "square", window_first=True, ties="keep")
+
+
+@dataclass
+class Times:
+    """Seconds a frame of one implementation, and CPU seconds: those of all threads."""
+
+    wall: list[float]
+    cpu: list[float]
+
+    def measure(self, call: Callable[[], Tensor]) -> Tensor:
+        """Call once, note its time, return its result."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        result = call()
+        self.wall.append(time.perf_counter() - wall)
+        self.cpu.append(time.process_time() - cpu)
+        return result
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("--threads", type=int, default=1, help="of torch (default: 1)")
+    parser.add_argument("--rounds", type=int, default=7, help="frames timed (default: 7)")
+    parser.add_argument("--frames", type=int, default=7, help="in the queue (default: 7)")
+    parser.add_argument("--quick", action="store_true", help="a tiny grid, to see that it works")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, print a table, write the JSON."""
+    if min(arguments.threads, arguments.rounds, arguments.frames) < 1:
+        print("error: --threads, --rounds and --frames must be at least 1", file=sys.stderr)
+        return 2
+    torch.set_num_threads(arguments.threads)
+    rows = []
+    for name, grid in (QUICK if arguments.quick else GRIDS).items():
+        width = 32 if arguments.quick else 384
+        setting = Setting(grid, width, arguments.frames, arguments.threads)
+        rows += measure(name, setting, arguments.rounds)
+    machine = {
+        "cpu": _cpu(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "threads": arguments.threads,
+        "torch": torch.__version__,
+        "date": time.strftime("%Y-%m-%d"),
+        "rounds": arguments.rounds,
+        "frames": arguments.frames,
+        "load": round(os.getloadavg()[0], 1),
+    }
+    show(rows, machine)
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
+    return 0
+
+
+def measure(name: str, setting: Setting, rounds: int) -> list[dict[str, Any]]:
+    """A row of figures for each product.
+
+    Memory first: a process inherits the peak of the one that starts it, which is still small.
+    """
+    peaks = {
+        product: {who: peak_memory(setting, precision, who) for who in ("ours", "rival")}
+        for product, precision in PRODUCTS.items()
+    }
+    start = time.perf_counter()
+    mask = window_mask(setting.grid, int(setting.protocol.radius))
+    rival_mask = time.perf_counter() - start
+    arguments = (setting.grid, setting.protocol.radius, "square", torch.device("cpu"))
+    make_bands.cache_clear()
+    start = time.perf_counter()
+    make_bands(*arguments, torch.float32)
+    our_mask = time.perf_counter() - start
+    rows = []
+    for product, precision in PRODUCTS.items():
+        torch.set_float32_matmul_precision(precision)
+        row: dict[str, Any] = {"grid": name, "shape": setting.grid, "product": product}
+        row |= compare(setting, mask, rounds)
+        row |= {f"{who}_mib": peak for who, peak in peaks[product].items()}
+        rows.append(row | {"ours_mask_s": our_mask, "rival_mask_s": rival_mask})
+    return rows
+
+
+def compare(setting: Setting, mask: Tensor, rounds: int) -> dict[str, Any]:
+    """Times of both, and how far their labels differ."""
+    times = {"ours": Times([], []), "rival": Times([], [])}
+    frames = list(islice(video(setting), setting.queue + 2 + rounds))
+    context: deque[tuple[Tensor, Tensor]] = deque(maxlen=setting.queue)
+    difference, agreed = 0.0, 1.0
+    with torch.inference_mode():
+        ours = propagate(setting.protocol, frames, setting.grid, first_labels(setting))
+        first = (frames[0].T.contiguous(), next(ours).T.contiguous())
+        for number, frame in enumerate(frames[1:]):
+            sources, labels = map(list, zip(first, *context, strict=True))
+
+            def rival(frame: Tensor = frame, s: list = sources, c: list = labels) -> Tensor:
+                return label_frame(frame, s, c, mask, setting.protocol.top_k).T
+
+            calls = {"ours": lambda: next(ours), "rival": rival}
+            if number < setting.queue:  # the queue is not full
+                result = calls["ours"]()
+            else:
+                order = list(calls) if number % 2 else list(calls)[::-1]
+                results = {who: times[who].measure(calls[who]) for who in order}
+                result = results["ours"]
+                difference = max(difference, float((result - results["rival"]).abs().max()))
+                same = result.argmax(1) == results["rival"].argmax(1)
+                agreed = min(agreed, float(same.float().mean()))
+            context.append((frame.T.contiguous(), result.T.contiguous()))
+    found: dict[str, Any] = {"largest_difference": difference, "argmax_agrees": agreed}
+    for kind in ("wall", "cpu"):
+        own, other = (getattr(times[who], kind)[1:] for who in ("ours", "rival"))  # [0] warms up
+        ratios = [b / a for a, b in zip(own, other, strict=True)]
+        found |= {f"ours_{kind}_s": median(own), f"rival_{kind}_s": median(other)}
+        found[f"{kind}_ratio"] = [min(ratios), median(ratios), max(ratios)]
+    return found
+
+
+def video(setting: Setting) -> Iterator[Tensor]:
+    """Random features (N, D) that resemble their neighbours in space and in time."""
+    generator = torch.Generator().manual_seed(0)
+    state = torch.zeros(setting.width, *setting.grid)
+    while True:
+        noise = torch.randn(setting.width, *setting.grid, generator=generator)
+        state = 0.8 * state + 0.6 * F.avg_pool2d(noise, 5, stride=1, padding=2)
+        yield state.flatten(1).T.contiguous()
+
+
+def first_labels(setting: Setting) -> Tensor:
+    """One-hot labels (N, C) of horizontal stripes."""
+    count = setting.grid[0] * setting.grid[1]
+    return F.one_hot(torch.arange(count) * LABELS // count, LABELS).float()
+
+
+def peak_memory(setting: Setting, precision: str, who: str) -> float:
+    """MiB that labelling a frame with a full queue adds, measured in a process of its own."""
+    task = json.dumps({"setting": asdict(setting), "precision": precision, "who": who})
+    done = subprocess.run(
+        [sys.executable, __file__, task], check=True, stdout=subprocess.PIPE, text=True
+    )
+    return float(done.stdout)
+
+
+def _added_memory(setting: Setting, precision: str, who: str) -> float:
+    torch.set_num_threads(setting.threads)
+    torch.set_float32_matmul_precision(precision)
+    frames = list(islice(video(setting), setting.queue + 2))
+    count = setting.grid[0] * setting.grid[1]
+    labels = first_labels(setting)
+    mask = torch.ones(count, count) if who == "rival" else None  # what it holds costs nothing
+    sources = [frame.T.contiguous() for frame in frames[:-1]] if who == "rival" else []
+    before = _peak()
+    with torch.inference_mode():
+        if mask is None:
+            deque(propagate(setting.protocol, frames, setting.grid, labels), maxlen=0)
+        else:
+            label_frame(frames[-1], sources, [labels.T] * len(sources), mask, TOP_K)
+    return _peak() - before
+
+
+def _peak() -> float:
+    """Largest resident memory of this process so far, MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def show(rows: list[dict[str, Any]], machine: dict[str, Any]) -> None:
+    """Print the table."""
+    table = Table(title="Label propagation: DINO's algorithm / ours (preset dino)")
+    table.add_column("grid")
+    table.add_column("product")
+    for heading in (
+        "ms a frame\nDINO / ours",
+        "faster, wall\nmin / median / max",
+        "faster, CPU\nmin / median / max",
+        "peak MiB\nDINO / ours",
+        "less\nmemory",
+        "window, s\nDINO / ours",
+        "largest\ndifference",
+        "same\narg-max",
+    ):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        smaller = row["rival_mib"] / row["ours_mib"] if row["ours_mib"] else float("nan")
+        table.add_row(
+            f"{row['grid']}\n{row['shape'][0]} x {row['shape'][1]}",
+            row["product"],
+            f"{1e3 * row['rival_wall_s']:.0f} / {1e3 * row['ours_wall_s']:.0f}",
+            " / ".join(f"{ratio:.2f}x" for ratio in row["wall_ratio"]),
+            " / ".join(f"{ratio:.2f}x" for ratio in row["cpu_ratio"]),
+            f"{row['rival_mib']:.0f} / {row['ours_mib']:.0f}",
+            f"{smaller:.1f}x",
+            f"{row['rival_mask_s']:.2f} / {row['ours_mask_s']:.3f}",
+            f"{row['largest_difference']:.1e}",
+            f"{100 * row['argmax_agrees']:.2f} %",
+        )
+    console = Console(width=None if sys.stdout.isatty() else 170)
+    console.print(table)
+    console.print(", ".join(f"{key} {value}" for key, value in machine.items()), highlight=False)
+    console.print(
+        "oneDNN multiplies float32 only on CPUs with AVX-512; elsewhere both products are torch's "
+        "default one.",
+        highlight=False,
+    )
+
+
+if __name__ == "__main__":
+    told = json.loads(sys.argv[1])
+    told["setting"]["grid"] = tuple(told["setting"]["grid"])
+    print(_added_memory(Setting(**told["setting"]), told["precision"], told["who"]))
