@@ -51,6 +51,8 @@ def test_a_measurement_repeats_exactly(benchmark):
         "siammae.score",
         "siammae.evaluation.benchmarks.davis",
         "siammae.evaluation.benchmarks.sprites",
+        "siammae.evaluation.benchmarks.linear_parts",
+        "siammae.look",
         "siammae.evaluation.benchmarks.vspw",
         "siammae.evaluation.benchmarks.uvo",
         "siammae.evaluation.benchmarks.kitti_step",
