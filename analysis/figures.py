@@ -27,7 +27,9 @@ def draw(table: Table, folder: Path) -> list[Path]:
     if trained.empty:
         return []
     sns.set_theme(style="whitegrid", context="notebook")
-    figure, axes = plt.subplots(figsize=(max(5.5, 1.1 * len(trained) + 2.5), 4.2))
+    figure, axes = plt.subplots(
+        figsize=(max(5.5, 1.1 * len(trained) + 2.5), 4.2), layout="constrained"
+    )
     trained["height"] = trained[metric] * factor
     x, hue = _axes(table, trained)
     sns.barplot(trained, x=x, y="height", hue=hue, ax=axes, errorbar=None, width=0.7)
@@ -45,7 +47,6 @@ def draw(table: Table, folder: Path) -> list[Path]:
     if handles:
         axes.legend(title=hue, loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
     axes.set_title(table.question or table.name.replace("-", " and "), fontsize=12)
-    figure.tight_layout()
     paths = [folder / f"{table.name}.{ending}" for ending in ("png", "pdf")]
     for path in paths:
         figure.savefig(path, dpi=150)

@@ -11,7 +11,7 @@ from siammae.tracking.record import RunRecord, read_runs
 def load(runs_dir: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     """All runs of a folder, and folders that are none, with the reason.
 
-    Columns: signature, state, error, created, seed, preset, data, benchmark, objective,
+    Columns: signature, state, error, created, seed, preset, composed, data, benchmark, objective,
     benchmark_files, code_version, commit, command, asked (its invocations), a ``metric/<name>``
     for each final figure and a ``control/<control>/<name>`` for each figure of a control.
     """
@@ -36,7 +36,8 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "error": state.get("error"),
         "created": provenance.get("created", 0.0),
         "seed": config["seed"],
-        "preset": provenance.get("preset"),
+        "preset": provenance.get("preset") or (asked[-1].get("preset") if asked else None),
+        "composed": record.composed(),
         "data": provenance.get("data_fingerprint"),
         "benchmark": name,
         "objective": (summary.get("objective") or {}).get("metric"),

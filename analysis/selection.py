@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from siammae.tracking.signature import essential, signature
+
 SAME = [
     "preset",
     "data",
@@ -48,6 +50,7 @@ class Selected:
 
     runs: rows of the runs' frame with a column ``setting`` (tuple of values, one for each axis).
     fixed: what was set on the command line, alike for all runs.
+    recipe: hash of everything else that can change a result, alike for all runs.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Selected:
     runs: pd.DataFrame
     declared: Declared | None = None
     fixed: dict[str, str] = field(default_factory=dict)
+    recipe: str = ""
     notes: list[str] = field(default_factory=list)
 
 
@@ -82,10 +86,16 @@ def select(runs: pd.DataFrame, declared: dict[str, Declared]) -> list[Selected]:
     for name, part in asked.groupby("experiment", sort=True, dropna=True):
         known = declared.get(str(name), Declared(str(name)))
         tables += _split(str(name), part, known.axes or _varied(part), known)
-    for _, part in _by_multirun(asked[asked["experiment"].isna()]):
+    for multirun, part in _by_multirun(asked[asked["experiment"].isna()]):
         axes = _varied(part)
-        tables += _split("-".join(axes) or "single", part, axes, None)
+        name = _short("-".join(axes) or "seeds") if multirun else "single-runs"
+        tables += _split(name, part, axes, None)
     return _numbered(_merged(tables))
+
+
+def _short(name: str) -> str:
+    """A file's name of tolerable length."""
+    return name if len(name) <= 60 else name[:57].rstrip("-._") + "..."
 
 
 def _asked(runs: pd.DataFrame) -> pd.DataFrame:
@@ -117,17 +127,61 @@ def _split(
     """Parts that may be compared: same preset, files and fixed settings."""
     asked = asked.copy()
     asked["setting"] = [
-        tuple(overrides.get(axis, "default") for axis in axes) for overrides in asked["overrides"]
+        tuple(_value(call, composed, axis) for axis in axes)
+        for call, composed in zip(asked["asked"], asked["composed"], strict=True)
     ]
-    asked["fixed"] = [
-        json.dumps({k: v for k, v in overrides.items() if k not in SILENT | {"seed", *axes}})
+    fixed: list[Any] = [
+        {k: v for k, v in sorted(overrides.items()) if k not in SILENT | {"seed", *axes}}
         for overrides in asked["overrides"]
     ]
+    asked["fixed"] = fixed
+    asked["recipe"] = [
+        recipe(composed, axes) if composed else json.dumps(given)
+        for composed, given in zip(asked["composed"], fixed, strict=True)
+    ]
     parts = []
-    for _, part in asked.groupby([*SAME, "fixed"], dropna=False, sort=True):
-        fixed = json.loads(part["fixed"].iloc[0])
-        parts.append(Selected(name, axes, part, declared, fixed))
+    for key, part in asked.groupby([*SAME, "recipe"], dropna=False, sort=True):
+        parts.append(Selected(name, axes, part, declared, part["fixed"].iloc[-1], str(key[-1])))
     return parts
+
+
+def _value(call: dict[str, Any], composed: dict[str, Any], axis: str) -> str:
+    """What an axis was set to, by the command or else by the configuration."""
+    if axis in call["overrides"]:
+        return plain(call["overrides"][axis])
+    if call.get("choices", {}).get(axis) is not None:
+        return str(call["choices"][axis])
+    found: Any = composed
+    for part in axis.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return "default" if found is None or isinstance(found, dict) else plain(str(found))
+
+
+def plain(value: str) -> str:
+    """One spelling for each value: 0.90 and 0.9 are one number, blanks in lists mean nothing."""
+    text = str(value).replace(" ", "")
+    for kind in (int, float):
+        try:
+            return str(kind(text))
+        except ValueError:
+            continue
+    return text
+
+
+def recipe(composed: dict[str, Any], axes: list[str]) -> str:
+    """A hash of all settings that can change a result but the axes and the seed.
+
+    Of the configuration with its references: what follows from an axis then still reads alike.
+    """
+    kept = {**essential(composed), "of_protocol": composed.get("protocol")}
+    for axis in (*axes, "seed"):
+        *path, last = axis.split(".")
+        section: Any = kept
+        for part in path:
+            section = section.get(part, {}) if isinstance(section, dict) else {}
+        if isinstance(section, dict):
+            section.pop(last, None)
+    return signature(kept, {})
 
 
 def _merged(tables: list[Selected]) -> list[Selected]:
@@ -135,7 +189,7 @@ def _merged(tables: list[Selected]) -> list[Selected]:
     merged: dict[tuple[Any, ...], Selected] = {}
     for table in tables:
         same = tuple(str(table.runs[key].iloc[0]) for key in SAME)
-        key = (table.name, tuple(table.axes), tuple(table.fixed.items()), same)
+        key = (table.name, tuple(table.axes), table.recipe, same)
         if key in merged:
             merged[key].runs = pd.concat([merged[key].runs, table.runs])
         else:
@@ -166,10 +220,39 @@ def _keep_newest(table: Selected) -> None:
 def _numbered(tables: list[Selected]) -> list[Selected]:
     """Names apart, where one question has several tables; the newest runs keep the plain name."""
     tables = sorted(tables, key=lambda t: (t.name, -t.runs["created"].max()))
+    first: dict[str, Selected] = {}
     seen: dict[str, int] = {}
     for table in tables:
-        table.name = table.name.replace("/", "_")
-        seen[table.name] = seen.get(table.name, 0) + 1
-        if seen[table.name] > 1:
-            table.name = f"{table.name}-{seen[table.name]}"
+        table.name = name = table.name.replace("/", "_")
+        seen[name] = seen.get(name, 0) + 1
+        if seen[name] > 1:
+            table.name = f"{name}-{seen[name]}"
+            table.notes += _differences(table, first[name])
+        first.setdefault(name, table)
     return tables
+
+
+def _differences(table: Selected, other: Selected) -> list[str]:
+    """In which settings the runs of two tables of one question differ."""
+    ours, theirs = (_flat(each.runs["composed"].iloc[0]) for each in (table, other))
+    axes = {*table.axes, *other.axes, "seed"}
+    differing = [
+        f"{key} {theirs.get(key)} -> {ours.get(key)}"
+        for key in dict.fromkeys([*theirs, *ours])
+        if ours.get(key) != theirs.get(key)
+        and not any(key == axis or key.startswith(f"{axis}.") for axis in axes)
+    ]
+    if not (ours and theirs and differing):
+        return []
+    more = f" and {len(differing) - 5} more" if len(differing) > 5 else ""
+    return [f"unlike {other.name}: " + ", ".join(differing[:5]) + more]
+
+
+def _flat(composed: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in (essential(composed) if not prefix else composed).items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

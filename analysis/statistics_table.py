@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from selection import Selected
+from selection import Selected, plain
 
 LOSS = "train/loss"
 CONTROLS = {"copy_first_mask": "copy first mask", "untrained_encoder": "untrained encoder"}
@@ -109,7 +109,7 @@ def _describe(
     pairs = dict(zip(selected.axes, setting, strict=True))
     declared = _declared_row(selected, pairs)
     is_default = bool(pairs) and all(
-        value.replace(" ", "") in (defaults.get(key), "default") for key, value in pairs.items()
+        value in (plain(defaults.get(key, "default")), "default") for key, value in pairs.items()
     )
     label = ", ".join(f"{key}={value}" for key, value in pairs.items())
     return {
@@ -147,8 +147,7 @@ def _controls(done: pd.DataFrame, metrics: list[str]) -> list[dict[str, Any]]:
 
 def _declared_row(selected: Selected, pairs: dict[str, str]) -> dict[str, Any]:
     for row in selected.declared.rows if selected.declared else []:
-        wanted = {key: str(value).replace(" ", "") for key, value in row["set"].items()}
-        if wanted == {key: value.replace(" ", "") for key, value in pairs.items()}:
+        if pairs == {key: plain(str(value)) for key, value in row["set"].items()}:
             return row
     return {}
 
@@ -184,10 +183,12 @@ def _left_out(runs: pd.DataFrame) -> list[str]:
 
 
 def _caption(selected: Selected, done: pd.DataFrame) -> str:
-    run = (done if len(done) else selected.runs).iloc[0]
+    run = (done if len(done) else selected.runs).iloc[-1]
     fixed = "".join(f", {key}={value}" for key, value in selected.fixed.items())
+    benchmark = f"benchmark {run['benchmark']} ({run['benchmark_files']})"
     return (
-        f"preset {run['preset']}{fixed}; benchmark {run['benchmark']} ({run['benchmark_files']}), "
+        f"preset {run['preset']}{fixed}; "
+        f"{'no benchmark' if pd.isna(run['benchmark']) else benchmark}, "
         f"training clips {run['data']}; benchmark figures in percent; mean ± standard deviation "
         "over n seeds, of one seed no spread"
     )

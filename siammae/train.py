@@ -53,7 +53,7 @@ def job(config: DictConfig) -> float:
         print(f"{title}: finished before, {tell(record.summary())}", flush=True)
         return record.summary()["objective"]["value"]
 
-    record.create(plain)
+    record.create(plain, OmegaConf.to_container(config, resolve=False))  # type: ignore[arg-type]
     with record.claim(), polite_end():
         print(title, flush=True)
         if record.is_finished():
@@ -119,6 +119,7 @@ def invocation(config: DictConfig) -> Invocation:
         axes=swept(hydra_config) if multirun else [],
         preset=hydra_config.runtime.choices.get("preset"),
         job=hydra_config.job.num if multirun else None,
+        choices={k: v for k, v in hydra_config.runtime.choices.items() if "hydra" not in k},
     )
 
 

@@ -42,6 +42,7 @@ class Invocation:
     overrides: what was set on the command line or by a sweep, as text.
     axes: which of them the multirun takes several values of.
     job: number in the multirun.
+    choices: the option of each group.
     """
 
     id: str | None
@@ -51,6 +52,7 @@ class Invocation:
     axes: list[str]
     preset: str | None
     job: int | None
+    choices: dict[str, str | None] = field(default_factory=dict)
     time: float = field(default_factory=time.time)
 
 
@@ -79,6 +81,11 @@ class RunRecord:
     def config(self) -> dict[str, Any]:
         """The resolved configuration."""
         return self._read_yaml("config.yaml")
+
+    def composed(self) -> dict[str, Any]:
+        """The configuration with its references, such as ``${mask_ratio}``; empty in old runs."""
+        path = self.folder / "composed.yaml"
+        return self._read_yaml(path.name) if path.is_file() else {}
 
     def summary(self) -> dict[str, Any]:
         """Final figures; empty while the run is unfinished."""
@@ -109,8 +116,8 @@ class RunRecord:
 
     # Writing ------------------------------------------------------------------------------------
 
-    def create(self, config: dict[str, Any]) -> None:
-        """Make the folder and write the configuration.
+    def create(self, config: dict[str, Any], composed: dict[str, Any] | None = None) -> None:
+        """Make the folder and write the configuration, resolved and as it was composed.
 
         Raises:
             ConfigError: when the folder cannot be made or written.
@@ -118,6 +125,9 @@ class RunRecord:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomic(self.folder / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+            if composed is not None:
+                text = yaml.safe_dump(composed, sort_keys=False)
+                write_atomic(self.folder / "composed.yaml", text)
         except OSError as error:
             raise ConfigError(
                 f"runs_dir={self.folder.parent} cannot be written ({error.strerror}); "

@@ -14,7 +14,7 @@ def make_run(tmp_path):
         told |= {"data": "d1", "bench": "b1", "code": "c1", "created": 1.0, "control": 0.2, **facts}
         axes = [key for key in overrides if key != "seed"]
         record = RunRecord(tmp_path / "runs" / name)
-        record.create({"seed": told["seed"], "mask_ratio": 0.9})
+        record.create({"seed": told["seed"], "mask_ratio": 0.9}, told.get("composed"))
         provenance = {
             "created": told["created"],
             "preset": told["preset"],
@@ -28,7 +28,16 @@ def make_run(tmp_path):
         record.write_provenance({**provenance, "code_version": told["code"]}, "")
         command = ["-m", "siammae.train", *(f"{k}={v}" for k, v in overrides.items())]
         record.note_invocation(
-            Invocation(told["id"], command, told["experiment"], overrides, axes, told["preset"], 0)
+            Invocation(
+                told["id"],
+                command,
+                told["experiment"],
+                overrides,
+                axes,
+                told["preset"],
+                0,
+                told.get("choices", {}),
+            )
         )
         if jf is not None:
             metrics = {"J&F-Mean": jf, "J-Mean": jf + 0.02, "F-Mean": jf - 0.02}

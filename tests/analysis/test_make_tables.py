@@ -251,3 +251,56 @@ def test_a_table_without_a_finished_run_says_why(make_run, tables):
     text = (out / "decoder.md").read_text()
     assert "2 run(s) failed, not in the figures: one, two" in text
     assert "DataError: no clips" in printed.out
+
+
+def composed(**settings):
+    """A configuration as it is composed: the masking follows from an axis, the optimiser does not."""
+    optim = {"base_lr": settings.pop("lr", 0.1)}
+    masking = {"_target_": "x", "ratio": "${mask_ratio}"}
+    return {"mask_ratio": 0.9, "frame_gap": [4, 48], "optim": optim, "masking": masking, **settings}
+
+
+def test_runs_of_another_recipe_are_another_table_and_the_difference_is_told(make_run, tables):
+    """The same command, but a file of the configuration was changed between the seeds."""
+    for seed, lr in ((0, 0.1), (1, 0.1), (2, 5.0)):
+        settings = {"mask_ratio": "0.9", "seed": str(seed)}
+        facts = {"composed": composed(seed=seed, lr=lr), "created": float(seed)}
+        make_run(f"run{seed}", 0.3 + seed / 10, settings, seed=seed, id=f"m{seed}", **facts)
+    out, _ = tables()
+    newest, older = (rows(out / f"mask_ratio{n}.csv")["mask_ratio=0.9"] for n in ("", "-2"))
+    assert (newest["n"], older["n"]) == ("1", "2")
+    assert float(older["J&F-Mean"]) == pytest.approx(0.35)
+    assert "unlike mask_ratio: optim.base_lr 5.0 -> 0.1" in (out / "mask_ratio-2.md").read_text()
+
+
+def test_what_follows_from_an_axis_is_no_other_recipe(make_run, tables):
+    for i, ratio in enumerate((0.9, 0.95)):
+        facts = {"composed": composed(mask_ratio=ratio)}
+        make_run(f"run{i}", 0.3, {"mask_ratio": str(ratio)}, **facts)
+    out, _ = tables()
+    assert [path.name for path in out.glob("*.csv")] == ["mask_ratio.csv"]
+    assert {"mask_ratio=0.9", "mask_ratio=0.95"} < set(rows(out / "mask_ratio.csv"))
+
+
+def test_two_spellings_of_a_number_are_one_row(make_run, tables):
+    for seed, ratio in enumerate(("0.9", "0.90")):
+        facts = {"composed": composed(), "seed": seed}
+        make_run(f"run{seed}", 0.3, {"mask_ratio": ratio, "seed": str(seed)}, **facts)
+    out, _ = tables()
+    assert rows(out / "mask_ratio.csv")["mask_ratio=0.9"]["n"] == "2"
+
+
+def test_single_runs_are_told_apart_by_what_they_were_set_to(make_run, tables):
+    """What a command leaves out is filled in from the configuration."""
+    choices = {"decoder": "cross_self"}
+    for name, settings in (("one", {"mask_ratio": "0.8"}), ("two", {"decoder": "joint"})):
+        made = composed(mask_ratio=float(settings.get("mask_ratio", 0.9)))
+        facts = {"composed": made, "choices": {**choices, **settings}}
+        record = make_run(name, 0.3, settings, id=None, **facts)
+        call = record.invocations()[-1]
+        call["axes"] = []
+        (record.folder / "invocations.jsonl").write_text(json.dumps(call) + "\n")
+    out, _ = tables()
+    assert {"mask_ratio=0.8, decoder=cross_self", "mask_ratio=0.9, decoder=joint"} < set(
+        rows(out / "single-runs.csv")
+    )
