@@ -254,7 +254,7 @@ def test_a_table_without_a_finished_run_says_why(make_run, tables):
 
 
 def composed(**settings):
-    """A configuration as it is composed: the masking follows from an axis, the optimiser does not."""
+    """A configuration as it is composed: the masking follows from an axis."""
     optim = {"base_lr": settings.pop("lr", 0.1)}
     masking = {"_target_": "x", "ratio": "${mask_ratio}"}
     return {"mask_ratio": 0.9, "frame_gap": [4, 48], "optim": optim, "masking": masking, **settings}
