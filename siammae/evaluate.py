@@ -21,6 +21,7 @@ from siammae.config.paths import CONFIGS
 from siammae.evaluation.benchmark import Benchmark
 from siammae.evaluation.cache import Evaluations, Setting, as_result
 from siammae.evaluation.encoders.source import Source
+from siammae.evaluation.outputs import Outputs
 from siammae.evaluation.result import BenchmarkResult
 from siammae.evaluation.show import show_result
 from siammae.tracking.progress import Counter
@@ -29,7 +30,6 @@ from siammae.tracking.record import write_atomic
 # Modules that import torch are imported where they are used: a known result is told without it.
 
 ENCODER_KEYS = ("checkpoint", "model", "pretrained", "weights", "path", "format", "heads")
-OUTPUTS = ("save_masks", "overlay")  # files that a benchmark writes while it measures
 incomplete: list[str] = []  # benchmarks of this process with failed videos, for the exit code
 
 
@@ -45,10 +45,10 @@ def job(config: DictConfig) -> float:
     benchmark.prepare()
 
     plain: Any = OmegaConf.to_container(config.benchmark, resolve=True)
-    wanted = [key for key in OUTPUTS if plain.get(key)]
+    benchmark.outputs = outputs(config, benchmark)
     setting = Setting.of(benchmark, plain)
     evaluations = Evaluations(Path(str(config.results_dir)), setting, config.rerun)
-    entry = None if wanted else evaluations.find(what)
+    entry = evaluations.find(what) if benchmark.outputs is None else None
     if entry is not None:
         result, label = as_result(entry), entry["label"]
         print(f"measured before, {evaluations.path(what)}; rerun=true measures again", flush=True)
@@ -85,6 +85,18 @@ def check(config: DictConfig) -> None:
         raise ConfigError(f"precision={config.precision}: must be auto, fp32 or bf16")
     if not isinstance(config.rerun, bool):
         raise ConfigError(f"rerun={config.rerun}: must be true or false")
+
+
+def outputs(config: DictConfig, benchmark: Benchmark) -> Outputs | None:
+    """Where predicted masks are kept; None when nobody asked.
+
+    Raises:
+        ConfigError: when the benchmark predicts none.
+    """
+    wanted = {key: Path(str(config[key])) for key in ("save_masks", "overlay") if config[key]}
+    if wanted and not benchmark.has_masks:
+        raise ConfigError(f"{min(wanted)}: benchmark={benchmark.name} predicts no masks")
+    return Outputs(**wanted) if wanted else None
 
 
 def measure(

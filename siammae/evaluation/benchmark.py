@@ -4,7 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from siammae.config.errors import DataError
+from siammae.evaluation.outputs import Outputs
 from siammae.evaluation.parallel import Scoring
 from siammae.evaluation.result import BenchmarkResult
 
@@ -24,12 +27,14 @@ class Benchmark:
     name: in tables. objective: the metric that stands for all, larger being better.
     units: the columns of `score`'s rows that say what a row is of.
     workers: processes that score; 0 scores in this one.
+    outputs: where predicted masks go, when somebody wants them.
     """
 
     name: str
     objective: str
     units: tuple[str, ...]
     workers: int = 0
+    outputs: Outputs | None = None
 
     def prepare(self) -> None:
         """Check that the files are there.
@@ -55,6 +60,15 @@ class Benchmark:
         """What the encoder's features make of a video; whatever `score` takes."""
         raise NotImplementedError
 
+    @property
+    def has_masks(self) -> bool:
+        """Whether it predicts masks that `outputs` can keep."""
+        return type(self).masks is not Benchmark.masks
+
+    def masks(self, predicted: Any) -> np.ndarray:
+        """Ids (T, H, W) of `predict`'s result, for files and pictures."""
+        raise NotImplementedError
+
     def control(self, video: str) -> Any:
         """The same by an encoder that sees nothing: the first frame's labels, in every frame."""
         raise NotImplementedError
@@ -73,7 +87,14 @@ class Benchmark:
 
     def evaluate(self, features: "FeatureExtractor", told: Told | None = None) -> BenchmarkResult:
         """Score an encoder's features; ``told`` hears of each finished video."""
-        return self._measure(lambda video: self.predict(video, features), told)
+
+        def predict(video: str) -> Any:
+            predicted = self.predict(video, features)
+            if self.outputs is not None:
+                self.outputs.write(video, self.frames(video), self.masks(predicted))
+            return predicted
+
+        return self._measure(predict, told)
 
     def copy_first_mask(self, told: Told | None = None) -> BenchmarkResult:
         """Score the control."""

@@ -21,7 +21,7 @@ VOLATILE = (
     "protocol",  # what a benchmark takes of it stands in the benchmark
 )
 # Keys of a benchmark, or of a part or source of it, that cannot change its figures.
-VOLATILE_OF_BENCHMARK = ("root", "save_masks", "overlay", "workers", "keep_gb")
+VOLATILE_OF_BENCHMARK = ("root", "workers", "keep_gb")
 
 
 def signature(config: dict[str, Any], fingerprints: dict[str, str]) -> str:

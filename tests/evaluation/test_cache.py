@@ -39,7 +39,7 @@ def test_a_result_comes_back_as_it_was(tmp_path):
     ("other", "found"),
     [
         (setting(), True),
-        (setting(root="elsewhere", workers=4, save_masks="x"), True),
+        (setting(root="elsewhere", workers=4), True),
         (setting(top_k=5), False),
         (setting("f2"), False),
     ],

@@ -10,6 +10,7 @@ from siammae.config.errors import DataError
 from siammae.data.masks import write_ids
 from siammae.evaluation.benchmarks.davis import Davis
 from siammae.evaluation.davis_files import DavisFiles, read_ids
+from siammae.evaluation.outputs import Outputs
 from siammae.evaluation.protocol import Propagation
 from siammae.score import main as score_main
 
@@ -82,7 +83,9 @@ def test_input_sizes_are_multiples_of_the_patch(davis2017, input_size, seen):
 
 def test_saved_masks_score_the_same_by_the_command(davis2017, tmp_path, capsys):
     saved = tmp_path / "masks"
-    result = Davis(str(davis2017), PROTOCOL, save_masks=str(saved)).evaluate(Colours())
+    benchmark = Davis(str(davis2017), PROTOCOL)
+    benchmark.outputs = Outputs(saved)
+    result = benchmark.evaluate(Colours())
     assert Image.open(saved / "walk" / "00000.png").mode == "P"
     truth = read_ids(davis2017 / "Annotations/480p/walk/00000.png")
     assert np.array_equal(read_ids(saved / "walk" / "00000.png"), truth)  # given, not propagated
@@ -199,7 +202,8 @@ def test_progress_is_told(davis2017):
 
 def test_masks_that_cannot_be_saved(davis2017, tmp_path):
     (tmp_path / "file").write_text("")
-    benchmark = Davis(str(davis2017), PROTOCOL, save_masks=str(tmp_path / "file"))
+    benchmark = Davis(str(davis2017), PROTOCOL)
+    benchmark.outputs = Outputs(tmp_path / "file")
     with pytest.raises(DataError, match="file/walk cannot be written"):
         benchmark.evaluate(Colours())
 

@@ -81,7 +81,7 @@ def test_a_published_checkpoint_is_measured_once_and_makes_a_table(
     assert again.returncode == 0, again.stderr
     assert "measured before" in again.stdout
     assert before == [path.stat().st_mtime_ns for path in kept]
-    masks = evaluate("features=file", f"path={moved}", "benchmark.save_masks=masks")
+    masks = evaluate("features=file", f"path={moved}", "save_masks=masks")
     assert "measured before" not in masks.stdout
     assert len(list((tmp_path / "masks").glob("*/*.png"))) == 10
     assert before != [path.stat().st_mtime_ns for path in kept]

@@ -8,6 +8,7 @@ from PIL import Image
 
 from siammae.config.errors import DataError
 from siammae.evaluation.benchmarks.davis import Davis
+from siammae.evaluation.outputs import Outputs
 from siammae.evaluation.overlay import draw_masks, write_overlay
 from siammae.evaluation.protocol import Propagation
 
@@ -93,7 +94,8 @@ class Blind:
 def test_davis_draws_what_it_predicts(davis2017, tmp_path):
     protocol = Propagation(top_k=3, queue=2, radius=4, temperature=0.05)
     out = tmp_path / "drawn"
-    benchmark = Davis(str(davis2017), protocol, overlay=str(out))
+    benchmark = Davis(str(davis2017), protocol)
+    benchmark.outputs = Outputs(overlay=out)
     benchmark.copy_first_mask()
     assert not out.exists()  # the control is no prediction
     benchmark.evaluate(Blind())

@@ -6,6 +6,7 @@ import torch
 from siammae.config.errors import ConfigError, DataError
 from siammae.evaluation.benchmarks.davis import Davis
 from siammae.evaluation.benchmarks.suite import Suite
+from siammae.evaluation.outputs import Outputs
 from siammae.evaluation.protocol import Propagation
 from siammae.evaluation.shared_features import SharedFeatures
 
@@ -63,6 +64,15 @@ def test_all_that_is_missing_is_told_at_once(parts, tmp_path):
     }
     with pytest.raises(DataError, match=r"a/Annotations(.|\n)*b/Annotations"):
         Suite("all", parts, "many/J-Mean").prepare()
+
+
+def test_masks_of_each_part_lie_in_a_folder_of_its_own(parts, tmp_path):
+    suite = Suite("both", parts, "many/J-Mean")
+    suite.outputs = Outputs(tmp_path / "kept")
+    suite.evaluate(Counted())
+    kept = tmp_path / "kept"
+    folders = {path.relative_to(kept).parent.as_posix() for path in kept.rglob("00004.png")}
+    assert {"many/walk", "many/run", "one/walk", "one/run"} == folders
 
 
 @pytest.mark.parametrize(

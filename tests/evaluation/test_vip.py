@@ -12,6 +12,7 @@ from siammae.config.errors import DataError
 from siammae.data.masks import write_ids
 from siammae.evaluation.benchmarks.vip import Vip
 from siammae.evaluation.davis_files import read_ids
+from siammae.evaluation.outputs import Outputs
 from siammae.evaluation.protocol import Propagation
 
 PROTOCOL = Propagation(top_k=1, queue=2, radius=4, temperature=0.05)
@@ -126,7 +127,8 @@ def test_values_out_of_range_do_not_count(root):
 
 
 def test_void_in_the_first_mask_is_carried_as_background(root, tmp_path):
-    benchmark = Vip(str(root), PROTOCOL, save_masks=str(tmp_path / "saved"))
+    benchmark = Vip(str(root), PROTOCOL)
+    benchmark.outputs = Outputs(tmp_path / "saved")
     path = mask_path(benchmark, 1)
     ids = read_ids(path).copy()
     ids[44:, 40:] = 255

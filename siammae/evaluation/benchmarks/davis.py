@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siammae.config.errors import DataError
-from siammae.data.masks import write_ids
 from siammae.evaluation.benchmark import Benchmark, Rows
 from siammae.evaluation.davis_files import SEQUENCES, VOID, DavisFiles
 from siammae.evaluation.protocol import Propagation
@@ -25,9 +24,6 @@ class Davis(Benchmark):
         year: 2016 or 2017.
         split: of the sequences.
         resolution: folder of frames and masks.
-        save_masks: folder for the predicted palette PNGs; None keeps none.
-        overlay: folder for videos and contact sheets with the predicted masks drawn on; None
-            draws none.
         allow_missing: measure what is there of the listed sequences, instead of refusing.
         workers: processes that score.
         name: in tables.
@@ -43,8 +39,6 @@ class Davis(Benchmark):
         year: int = 2017,
         split: str = "val",
         resolution: str = "480p",
-        save_masks: str | None = None,
-        overlay: str | None = None,
         allow_missing: bool = False,
         workers: int = 0,
         name: str | None = None,
@@ -53,8 +47,6 @@ class Davis(Benchmark):
             raise ValueError(f"year {year} is neither 2016 nor 2017")
         self.files = DavisFiles(Path(root).expanduser(), year, split, resolution, allow_missing)
         self.propagation, self.workers = propagation, workers
-        self.save_masks = Path(save_masks) if save_masks else None
-        self.overlay = Path(overlay) if overlay else None
         self.name = name or f"davis{year}"
         self.official = SEQUENCES.get((year, split))  # how many sequences published figures are of
 
@@ -81,15 +73,11 @@ class Davis(Benchmark):
         frames, masks = self.files.frames(video), self.files.masks(video)
         if len(frames) != len(masks):
             raise DataError(f"{video} has {len(frames)} frames but {len(masks)} masks")
-        predicted = np.stack(
-            list(propagate_ids(self.propagation, features, frames, self._first(video)))
-        )
-        if self.save_masks is not None:
-            save_predicted(self.save_masks / video, [path.name for path in masks], predicted)
-        if self.overlay is not None:
-            from siammae.evaluation.overlay import write_overlay
+        first = self._first(video)
+        return np.stack(list(propagate_ids(self.propagation, features, frames, first)))
 
-            write_overlay(self.overlay, video, frames, predicted)
+    def masks(self, predicted: np.ndarray) -> np.ndarray:
+        """The prediction itself."""
         return predicted
 
     def control(self, video: str) -> np.ndarray:
@@ -132,20 +120,6 @@ class Davis(Benchmark):
         if len({mask.shape for mask in masks}) != 1:
             raise DataError(f"{video}: its true masks differ in size")
         return np.stack(masks)
-
-
-def save_predicted(folder: Path, names: list[str], predicted: np.ndarray) -> None:
-    """Write predicted ids (T, H, W) as palette PNGs.
-
-    Raises:
-        DataError: when the folder cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, ids in zip(names, predicted, strict=True):
-            write_ids(folder / name, ids)
-    except OSError as error:
-        raise DataError(f"save_masks={folder} cannot be written: {error.strerror}") from None
 
 
 def resize_ids(ids: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -79,6 +79,10 @@ class Jhmdb(Benchmark):
         """The clips, as ``ACTION/CLIP``."""
         return self.files.clips()
 
+    def frames(self, video: str) -> list[Path]:
+        """Of a clip."""
+        return self.files.frames(video)
+
     def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
         """Predicted joints (2, 15, T) in pixels, from 0; NaN where one is lost."""
         from siammae.evaluation.keypoints import draw_joints, read_joints

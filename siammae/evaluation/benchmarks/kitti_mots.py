@@ -91,6 +91,10 @@ class KittiMots(Benchmark):
         maps = propagate_ids(self.propagation, features, self.frames(video), first)
         return np.stack(list(maps))
 
+    def masks(self, predicted: np.ndarray) -> np.ndarray:
+        """Ids, of 16 bits."""
+        return predicted.astype(np.uint16)
+
     def control(self, video: str) -> np.ndarray:
         """The first frame's tracks, in every frame."""
         files = self._pairs(video)

@@ -84,6 +84,10 @@ class KittiStep(Benchmark):
         maps = propagate_ids(self.propagation, features, self.frames(video), first.numbers)
         return Segments(first.ids, np.stack(list(maps)))
 
+    def masks(self, predicted: Segments) -> np.ndarray:
+        """Panoptic ids, of 32 bits."""
+        return predicted.ids[predicted.numbers].astype(np.uint32)
+
     def control(self, video: str) -> Segments:
         """The first frame's segments, in every frame."""
         files = self._pairs(video)

@@ -52,7 +52,6 @@ class SpritesParts(Vip):
         source: the built-in set.
         propagation: the protocol.
         count_first: see `Vip`.
-        save_masks: see `Vip`.
         workers: see `Vip`.
     """
 
@@ -61,14 +60,12 @@ class SpritesParts(Vip):
         source: Puppets,
         propagation: Propagation,
         count_first: bool = True,
-        save_masks: str | None = None,
         workers: int = 0,
     ):
         super().__init__(
             root=str(source.vip_root),
             propagation=propagation,
             count_first=count_first,
-            save_masks=save_masks,
             workers=workers,
             name="sprites_parts",
         )

@@ -11,8 +11,6 @@ class SpritesBenchmark(Davis):
     Args:
         source: the built-in set.
         propagation: the protocol.
-        save_masks: see `Davis`.
-        overlay: see `Davis`.
         workers: see `Davis`.
     """
 
@@ -20,15 +18,11 @@ class SpritesBenchmark(Davis):
         self,
         source: Sprites,
         propagation: Propagation,
-        save_masks: str | None = None,
-        overlay: str | None = None,
         workers: int = 0,
     ):
         super().__init__(
             root=str(source.benchmark_root),
             propagation=propagation,
-            save_masks=save_masks,
-            overlay=overlay,
             workers=workers,
             name="sprites",
         )

@@ -59,6 +59,11 @@ class Suite(Benchmark):
         prints = "".join(f"{name}\0{part.fingerprint()}\n" for name, part in self.parts.items())
         return hashlib.sha256(prints.encode()).hexdigest()[:10]
 
+    @property
+    def has_masks(self) -> bool:
+        """Whether any part has."""
+        return any(part.has_masks for part in self.parts.values())
+
     def videos(self) -> list[str]:
         """Of all parts, as ``PART/VIDEO``."""
         return [f"{name}/{video}" for name, part in self.parts.items() for video in part.videos()]
@@ -77,6 +82,8 @@ class Suite(Benchmark):
         from siammae.evaluation.shared_features import SharedFeatures
 
         shared = SharedFeatures(features, int(self.keep_gb * 1e9))
+        for name, part in self.parts.items():
+            part.outputs = self.outputs.below(name) if self.outputs and part.has_masks else None
         return self._merged(
             {name: part.evaluate(shared, told) for name, part in self.parts.items()}
         )

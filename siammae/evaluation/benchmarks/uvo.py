@@ -93,6 +93,10 @@ class Uvo(Benchmark):
         maps = propagate_ids(self.propagation, features, self.frames(video), first)
         return np.stack(list(maps))
 
+    def masks(self, predicted: np.ndarray) -> np.ndarray:
+        """Object numbers."""
+        return predicted.astype(np.uint8 if predicted.max() < 256 else np.uint16)
+
     def control(self, video: str) -> np.ndarray:
         """The first frame's objects, in every frame."""
         files = self._video(video)

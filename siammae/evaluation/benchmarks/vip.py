@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siammae.evaluation.benchmark import Benchmark, Rows
-from siammae.evaluation.benchmarks.davis import resize_ids, save_predicted
+from siammae.evaluation.benchmarks.davis import resize_ids
 from siammae.evaluation.classes import class_rows, mean_iou
 from siammae.evaluation.davis_files import read_ids
 from siammae.evaluation.protocol import Propagation
@@ -29,7 +29,6 @@ class Vip(Benchmark):
         split: of the videos; published figures are of ``val``.
         count_first: the first frame, whose mask is given, counts as well, as in the published
             scripts.
-        save_masks: folder for the predicted palette PNGs; None keeps none.
         allow_missing: measure what is there of the listed videos, instead of refusing.
         workers: processes that score.
         name: in tables.
@@ -44,14 +43,12 @@ class Vip(Benchmark):
         propagation: Propagation,
         split: str = "val",
         count_first: bool = True,
-        save_masks: str | None = None,
         allow_missing: bool = False,
         workers: int = 0,
         name: str = "vip",
     ):
         self.files = VipFiles(Path(root).expanduser(), split, allow_missing)
         self.propagation, self.count_first = propagation, count_first
-        self.save_masks = Path(save_masks) if save_masks else None
         self.workers, self.name = workers, name
         self.official = VIDEOS.get(split)  # how many videos published figures are of
 
@@ -67,15 +64,20 @@ class Vip(Benchmark):
         """The videos of the split."""
         return self.files.videos()
 
+    def frames(self, video: str) -> list[Path]:
+        """Those that have a mask."""
+        return [frame for frame, _ in self.files.annotated(video)]
+
     def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
         """Predicted ids (T, H, W)."""
         from siammae.evaluation.sequence import propagate_ids
 
-        frames, masks = zip(*self.files.annotated(video), strict=True)
         first = self._first(video)
-        predicted = np.stack(list(propagate_ids(self.propagation, features, frames, first)))
-        if self.save_masks is not None:
-            save_predicted(self.save_masks / video, [path.name for path in masks], predicted)
+        maps = propagate_ids(self.propagation, features, self.frames(video), first)
+        return np.stack(list(maps))
+
+    def masks(self, predicted: np.ndarray) -> np.ndarray:
+        """The prediction itself."""
         return predicted
 
     def control(self, video: str) -> np.ndarray:
