@@ -104,7 +104,12 @@ def cells(table: Evaluated, bold: Style, escape: Style = str) -> tuple[list[str]
         lines.append(line)
     if table.control is not None:
         figures = table.control["result"]["metrics"]
-        lines.append([CONTROL, *(_figure(m, figures.get(m)) for m in table.metrics)])
+        lines.append(
+            [
+                table.control["result"].get("control", CONTROL),
+                *(_figure(m, figures.get(m)) for m in table.metrics),
+            ]
+        )
     return [escape(head) for head in ["encoder", *table.metrics]], lines
 
 
@@ -136,7 +141,14 @@ def texts(table: Evaluated) -> dict[str, str]:
     ]
     if table.control is not None:
         figures = table.control["result"]["metrics"]
-        rows.append({"encoder": CONTROL, "control": True, **figures, "key": table.control["key"]})
+        rows.append(
+            {
+                "encoder": table.control["result"].get("control", CONTROL),
+                "control": True,
+                **figures,
+                "key": table.control["key"],
+            }
+        )
     facts = ("key", "what", "command", "code_version", "created", "device", "precision")
     behind = {
         label: {fact: entry.get(fact) for fact in facts}

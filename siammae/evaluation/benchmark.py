@@ -28,6 +28,7 @@ class Benchmark:
     units: the columns of `score`'s rows that say what a row is of.
     workers: processes that score; 0 scores in this one.
     outputs: where predicted masks go, when somebody wants them.
+    control_name: what the control does, for tables.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Benchmark:
     units: tuple[str, ...]
     workers: int = 0
     outputs: Outputs | None = None
+    control_name: str = "copy first mask"
 
     def prepare(self) -> None:
         """Check that the files are there.
@@ -120,5 +122,12 @@ class Benchmark:
             raise DataError("; ".join(list(dict.fromkeys(failed.values()))[:3]))
         settings = {**self.settings(), self.units[0] + "s": len(videos) - len(failed)}
         return BenchmarkResult(
-            self.name, self.objective, self.total(rows), rows, settings, failed, self.units
+            self.name,
+            self.objective,
+            self.total(rows),
+            rows,
+            settings,
+            failed,
+            self.units,
+            self.control_name,
         )

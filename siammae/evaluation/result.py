@@ -15,6 +15,7 @@ class BenchmarkResult:
     settings: the protocol, for captions.
     failed: videos that could not be measured, with the reason; the figures are of the others.
     units: the columns of ``per_object`` that say what a row is of.
+    control: what the benchmark's control does.
     """
 
     name: str
@@ -24,6 +25,7 @@ class BenchmarkResult:
     settings: dict[str, Any] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     units: tuple[str, ...] = ("sequence", "object")
+    control: str = "copy first mask"
 
     @property
     def value(self) -> float:

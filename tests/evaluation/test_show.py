@@ -44,3 +44,26 @@ def test_failed_videos_and_missing_ones_are_told(capsys):
     shown = capsys.readouterr().out
     assert "failed: clip9: broken" in shown
     assert "3 clips, not the official 268: not comparable" in shown
+
+
+def test_rows_without_figures_are_not_listed(capsys):
+    """Class IoU keeps intersections and unions, which mean nothing to a reader."""
+    show_result(result([{"video": "v", "class": 3, "union": 7}], units=("video", "class")), "t")
+    shown = capsys.readouterr().out
+    assert " 3 " not in shown
+    assert "not shown" not in shown
+    assert "all classes" in shown
+
+
+def test_many_metrics_stand_below_one_another_with_the_control_beside(capsys):
+    metrics = {f"part{i}/J&F-Mean": i / 100 for i in range(12)}
+    settings = {"part0": {"top_k": 5}, "part1": {"top_k": 7}}
+    suite = BenchmarkResult("all", "part0/J&F-Mean", metrics, settings=settings, control="nothing")
+    control = BenchmarkResult("all", "part0/J&F-Mean", dict.fromkeys(metrics, 0.5))
+    show_result(suite, "t", control)
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if "part11/J&F-Mean" in line]
+    assert "0.110" in line
+    assert "0.500" in line
+    assert any("nothing" in line for line in lines)
+    assert "part1: top_k 7" in lines

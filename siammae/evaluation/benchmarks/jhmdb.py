@@ -38,6 +38,7 @@ class Jhmdb(Benchmark):
 
     objective = "PCK@0.1"
     units = ("clip", "joint")
+    control_name = "copy first joints"
 
     def __init__(
         self,

@@ -51,6 +51,7 @@ class KittiFlow(Benchmark):
     name = "kitti_flow"
     objective = "within-1-patch"
     units = ("pair",)
+    control_name = "no motion"
 
     def __init__(
         self,

@@ -63,6 +63,7 @@ class LinearParts(Benchmark):
 
     objective = "linear-mIoU"
     units = ("video", "class")
+    control_name = "majority class"
 
     def __init__(
         self,

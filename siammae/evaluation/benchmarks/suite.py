@@ -29,6 +29,8 @@ class Suite(Benchmark):
         ConfigError: when there is no part, or the objective names none.
     """
 
+    control_name = "copy first labels"
+
     def __init__(
         self, name: str, parts: Mapping[str, Benchmark], objective: str, keep_gb: float = 2
     ):
@@ -116,5 +118,12 @@ class Suite(Benchmark):
         units = dict.fromkeys(unit for result in results.values() for unit in result.units)
         settings = {name: result.settings for name, result in results.items()}
         return BenchmarkResult(
-            self.name, self.objective, metrics, rows, settings, failed, ("benchmark", *units)
+            self.name,
+            self.objective,
+            metrics,
+            rows,
+            settings,
+            failed,
+            ("benchmark", *units),
+            self.control_name,
         )
