@@ -125,6 +125,7 @@ def measure(name: str, setting: Setting, rounds: int) -> list[dict[str, Any]]:
         torch.set_float32_matmul_precision(precision)
         row: dict[str, Any] = {"grid": name, "shape": setting.grid, "product": product}
         row |= compare(setting, mask, rounds)
+        print(f"  {product}: {row['wall_ratio'][1]:.1f} times faster", file=sys.stderr)
         row |= {f"{who}_mib": peak for who, peak in peaks[product].items()}
         rows.append(row | {"ours_mask_s": our_mask, "rival_mask_s": rival_mask})
     return rows
