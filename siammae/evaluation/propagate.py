@@ -6,19 +6,18 @@ window are computed; softmax only over the k that win; a whole N x N matrix is n
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from itertools import groupby
+from math import prod
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from siammae.evaluation.bands import SIDE, Band, in_window, make_bands
 from siammae.evaluation.protocol import Propagation
 
-# Patches along a side of a band: fewer waste less outside the window, but do not fill a product.
-SIDE = 12
 BLOCK = 64  # width of the blocks of the two-pass top-k
 
 
@@ -59,14 +58,41 @@ def propagate(
         yield labels
 
 
+class Scratch:
+    """Space written again and again: taken anew each time, it costs time and scatters memory.
+
+    It has room for the longest queue from the start; a CPU gives memory only to what is written.
+    """
+
+    def __init__(self) -> None:
+        self.space: Tensor | None = None
+
+    def take(self, like: Tensor, shape: Sequence[int], room: int) -> Tensor:
+        """A tensor of the type of another, at most ``room`` numbers; overwrites the one before."""
+        if self.space is None:
+            with torch.inference_mode(False):  # so that it may be written in any mode
+                self.space = torch.empty(room, dtype=like.dtype, device=like.device)
+        return self.space[: prod(shape)].view(*shape)
+
+
 @dataclass
 class Memory:
-    """The frames that may be searched: the first one, and the last ``protocol.queue``."""
+    """The frames that may be searched: the first one, and the last ``protocol.queue``.
+
+    keys, scores: where those of a strip and of a band are written.
+    """
 
     protocol: Propagation
     grid: tuple[int, int]
     first: Context
     recent: deque[Context]
+    keys: Scratch = field(default_factory=Scratch)
+    scores: Scratch = field(default_factory=Scratch)
+
+    @property
+    def most_patches(self) -> int:
+        """Of all contexts, when the queue is full."""
+        return (self.protocol.queue + 1) * len(self.first.features)
 
     @property
     def queued_first(self) -> int:
@@ -107,23 +133,21 @@ def _vote(memory: Memory, frame: Tensor) -> Tensor:
     return torch.empty_like(voted).index_copy_(0, patches, voted)
 
 
-def _search(memory: Memory, queries: Tensor, bands: list["Band"]) -> tuple[Tensor, Tensor]:
+def _search(memory: Memory, queries: Tensor, bands: list[Band]) -> tuple[Tensor, Tensor]:
     """The winners of each query (N, k): cosines, the largest first, and sources.
 
     Queries come in the order of the bands. A source is a patch of a context, counted on from
     context to context, those searched everywhere first.
     """
-    protocol, windowed = memory.protocol, memory.windowed
-    everywhere = [context.features for context in memory.everywhere]
+    protocol, windowed = memory.protocol, len(memory.windowed)
+    skipped = sum(len(context.features) for context in memory.everywhere)
     found = []
     for columns, strip in groupby(bands, key=lambda band: band.columns):
-        parts = [context.features.unflatten(0, memory.grid)[:, columns] for context in windowed]
-        # Rows first: the keys of a band are then one piece of memory, and one product reads them.
-        keys = torch.stack(parts, dim=1) if parts else None  # (rows, contexts, columns, D)
+        keys = _keys(memory, columns)
         for band in strip:
-            scores = _scores(queries[band.queries], everywhere, keys, band)
+            scores = _scores(memory, queries[band.queries], keys, band)
             cosines, index = largest(scores, protocol.top_k, ties=protocol.ties == "keep")
-            found.append((cosines, band.sources(index, memory.grid, windowed, everywhere)))
+            found.append((cosines, band.sources(index, memory.grid, windowed, skipped)))
     width = max(cosines.shape[1] for cosines, _ in found)  # more than k where ties are kept
     return _joined([c for c, _ in found], width, -torch.inf), _joined([s for _, s in found], width)
 
@@ -133,17 +157,32 @@ def _joined(parts: list[Tensor], width: int, fill: float = 0) -> Tensor:
     return torch.cat([F.pad(part, (0, width - part.shape[1]), value=fill) for part in parts])
 
 
-def _scores(queries: Tensor, everywhere: list[Tensor], keys: Tensor | None, band: "Band") -> Tensor:
+def _keys(memory: Memory, columns: slice) -> Tensor | None:
+    """Features (rows, contexts, columns, D) of a strip of the windowed contexts; None without any.
+
+    Rows come first: the keys of a band are then one piece of memory, and one product reads them.
+    """
+    parts = [context.features.unflatten(0, memory.grid)[:, columns] for context in memory.windowed]
+    if not parts:
+        return None
+    rows, width, depth = parts[0].shape
+    room = memory.most_patches * depth
+    space = memory.keys.take(parts[0], (rows, len(parts), width, depth), room)
+    return torch.stack(parts, dim=1, out=space)
+
+
+def _scores(memory: Memory, queries: Tensor, keys: Tensor | None, band: Band) -> Tensor:
     """Cosines (Q, K) to all keys, -inf outside the window; K is filled up to whole blocks.
 
     The products are written where they belong: joining them afterwards would move as much memory as
     the choice of the k largest.
     """
-    parts = [*everywhere]
+    parts = [context.features for context in memory.everywhere]
     if keys is not None:
         parts.append(keys[band.rows].flatten(0, 2))
     count = sum(len(part) for part in parts)
-    scores = queries.new_empty(len(queries), count + -count % BLOCK)
+    room = SIDE**2 * (memory.most_patches + BLOCK)
+    scores = memory.scores.take(queries, (len(queries), count + -count % BLOCK), room)
     scores[:, count:] = -torch.inf
     start = 0
     for part in parts:
@@ -185,97 +224,6 @@ def _weights(protocol: Propagation, cosines: Tensor, places: Tensor | None) -> T
         places = places * (cosines >= cosines.gather(1, last))
     weights = places * ((cosines - cosines[:, :1]) / protocol.temperature).exp()
     return weights / weights.sum(dim=1, keepdim=True)
-
-
-class Band(NamedTuple):
-    """A rectangle of queries, and the rectangle of keys that their windows touch.
-
-    queries: their places in the order of the bands. patches: their places (Q,) in the grid.
-    rows, columns: of the keys. penalty: (Q, rows, 1, columns), 0 in the window and -inf outside, of
-    the features' type; the third axis is for the contexts.
-    """
-
-    queries: slice
-    patches: Tensor
-    rows: slice
-    columns: slice
-    penalty: Tensor
-
-    def sources(
-        self,
-        index: Tensor,
-        grid: tuple[int, int],
-        windowed: Sequence[Context],
-        everywhere: Sequence[Tensor],
-    ) -> Tensor:
-        """Sources of columns ``index`` (Q, k) of the scores; see `_search`."""
-        skipped = sum(len(features) for features in everywhere)
-        if not windowed:
-            return index.clamp(max=skipped - 1)
-        width = self.columns.stop - self.columns.start
-        rest, column = (index - skipped) // width, (index - skipped) % width
-        row, context = rest // len(windowed), rest % len(windowed)
-        row = (row + self.rows.start).clamp(max=grid[0] - 1)  # what fills up the blocks
-        inner = (context * grid[0] + row) * grid[1] + column + self.columns.start
-        return torch.where(index < skipped, index, inner + skipped)
-
-
-@lru_cache(maxsize=4)
-def make_bands(
-    grid: tuple[int, int],
-    radius: float,
-    window: str,
-    device: torch.device,
-    dtype: torch.dtype = torch.float32,
-) -> list[Band]:
-    """Part a grid into bands, those of the same columns together; kept, as videos share a grid."""
-    penalties: dict[tuple[tuple[int, ...], ...], Tensor] = {}
-    bands = []
-    numbers = torch.arange(grid[0] * grid[1], device=device).view(grid)
-    count = 0
-    for left, right, first_column, last_column in _spans(grid[1], int(radius)):
-        for top, bottom, first_row, last_row in _spans(grid[0], int(radius)):
-            spans = ((top, bottom, first_row, last_row), (left, right, first_column, last_column))
-            relative = tuple(tuple(end - span[0] for end in span) for span in spans)
-            if relative not in penalties:  # bands far from the borders are alike
-                penalties[relative] = _penalty(*spans, radius, window, device).to(dtype)
-            patches = numbers[top:bottom, left:right].flatten()
-            queries = slice(count, count + len(patches))
-            count = queries.stop
-            keys = slice(first_row, last_row), slice(first_column, last_column)
-            bands.append(Band(queries, patches, *keys, penalties[relative]))
-    return bands
-
-
-def _spans(length: int, reach: int) -> Iterator[tuple[int, int, int, int]]:
-    """Part a side into even spans of about `SIDE`: start and end of each, and of its keys."""
-    parts = -(-length // SIDE)
-    for part in range(parts):
-        start, end = length * part // parts, length * (part + 1) // parts
-        yield start, end, max(0, start - reach), min(length, end + reach)
-
-
-def _penalty(
-    vertical: Sequence[int],
-    horizontal: Sequence[int],
-    radius: float,
-    window: str,
-    device: torch.device,
-) -> Tensor:
-    """(Q, rows, 1, columns), 0 in the window and -inf outside, of two spans."""
-    down, across = (
-        torch.arange(start, end, device=device).view(-1, 1) - torch.arange(low, high, device=device)
-        for start, end, low, high in (vertical, horizontal)
-    )
-    inside = in_window(down[:, None, :, None, None], across[:, None, None, :], radius, window)
-    return torch.zeros(inside.shape, device=device).masked_fill_(~inside, -torch.inf).flatten(0, 1)
-
-
-def in_window(down: Tensor, across: Tensor, radius: float, window: str) -> Tensor:
-    """Whether pairs of patches that lie so many rows and columns apart see each other."""
-    if window == "disc":
-        return down**2 + across**2 < radius**2
-    return torch.maximum(down.abs(), across.abs()) <= radius
 
 
 def largest(scores: Tensor, k: int, ties: bool = False) -> tuple[Tensor, Tensor]:
