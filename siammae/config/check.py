@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from siammae.config.errors import ConfigError
+from siammae.config.visible import largest_ratio, visible_count
 
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
@@ -149,7 +150,22 @@ class TrainConfig(Section):
                 f"batch_size={self.batch_size} is not a multiple of accumulate={self.accumulate} "
                 f"times data.repeated_sampling={repeated}"
             )
+        self._check_visible((self.image_size // patch) ** 2)
         return self
+
+    def _check_visible(self, patches: int) -> None:
+        """At least one patch must be seen and one hidden."""
+        sizes = f"image_size={self.image_size}, encoder.patch_size={self.encoder.patch_size}"
+        if patches == 1:
+            raise ValueError(f"{sizes}: one patch cannot be both seen and hidden")
+        visible = visible_count(patches, self.mask_ratio)
+        if visible == 0:
+            raise ValueError(
+                f"mask_ratio={self.mask_ratio} leaves no patch visible of {patches} ({sizes}); "
+                f"{largest_ratio(patches)} leaves one"
+            )
+        if visible == patches:
+            raise ValueError(f"mask_ratio={self.mask_ratio} leaves no patch hidden of {patches}")
 
 
 def check(config: DictConfig) -> TrainConfig:

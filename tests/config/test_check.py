@@ -10,6 +10,9 @@ CASES = {
     "mask_ratio=0": "mask_ratio=0",
     "mask_ratio=abc": "mask_ratio='abc': should be a valid number",
     "mask_ratio=0.99": "mask_ratio=0.99 leaves no patch visible of 25",
+    "mask_ratio=0.9949 image_size=112": "no patch visible of 196 (image_size=112, "
+    "encoder.patch_size=8); 0.9948 leaves one",
+    "image_size=8": "image_size=8, encoder.patch_size=8: one patch cannot be both seen and hidden",
     "frame_gap=0": "frame_gap: an int >= 1, or [lo, hi]",
     "frame_gap=-4": "frame_gap: an int >= 1, or [lo, hi]",
     "frame_gap=[48,4]": "frame_gap=[48,4] is reversed; write frame_gap=[4,48]",
@@ -49,6 +52,14 @@ def test_one_clear_error(arguments, tmp_path):
     assert len(told) == 1, done.stderr
     assert CASES[arguments] in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_mask_ratio_that_leaves_nothing_makes_no_run(tmp_path):
+    command = [sys.executable, "-m", "siammae.train", "mask_ratio=0.99", "tracking=none"]
+    command += ["data.clips=1", "data.frames=4"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 2
+    assert not list(tmp_path.iterdir())
 
 
 def test_several_errors_are_told_at_once(tmp_path):
