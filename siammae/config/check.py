@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from siammae.config.errors import ConfigError
 from siammae.config.visible import largest_ratio, visible_count
@@ -21,15 +21,21 @@ Gap = Annotated[list[Positive], Field(min_length=2, max_length=2)]
 
 
 class Section(BaseModel):
-    """Keys are typed strictly: a number in quotes is not a number; unknown keys are refused."""
+    """Keys are typed strictly: a number in quotes is not a number; unknown keys are refused.
 
-    model_config = ConfigDict(strict=True, extra="forbid", protected_namespaces=())
+    nan and inf are no values of any key.
+    """
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False
+    )
 
 
 class Group(Section):
     """A group whose class is named by ``_target_``: keys that only it knows are its own matter."""
 
-    model_config = ConfigDict(strict=True, extra="allow", protected_namespaces=())
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]
     target: str | None = Field(alias="_target_")
 
 
@@ -126,10 +132,10 @@ class TrainConfig(Section):
     augment: Group
     optim: Optim
     schedule: Schedule
-    protocol: dict[str, Any]
+    protocol: dict[str, JsonValue]
     benchmark: Group
     tracking: Group
-    experiment: dict[str, Any] | None
+    experiment: dict[str, JsonValue] | None
 
     @model_validator(mode="after")
     def _combinations(self) -> "TrainConfig":
@@ -196,7 +202,7 @@ def _explain(problem: dict[str, Any]) -> str:
     """One pydantic error as ``key=value: what would be right``."""
     # Alternatives of a union are told by their type's name, which is no key of ours.
     parts = [part for part in problem["loc"] if isinstance(part, int) or part.isidentifier()]
-    parts = [part for part in parts if part not in ("int", "list")]
+    parts = [part for part in parts if part not in ("int", "float", "list", "dict")]
     key = ".".join(map(str, parts))
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if problem["type"] == "value_error":
