@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from siammae.config.check import nearest
 from siammae.config.errors import ConfigError, SiammaeError
+from siammae.config.study import recipe
 from siammae.config.top_level import register
 
 Returned = TypeVar("Returned")
@@ -48,6 +49,7 @@ def run(main: Callable[[], object]) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     register()
     OmegaConf.register_resolver("writable", writable_folder, replace=True)
+    OmegaConf.register_resolver("recipe", recipe, replace=True)
     # Hydra then raises its errors instead of printing them with hints at its own internals.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:

@@ -6,8 +6,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from siammae.config.paths import CONFIGS
+from siammae.config.paths import CONFIGS, ROOT
 from siammae.config.top_level import register
+from siammae.config.visible import visible_count
 
 
 @pytest.fixture
@@ -39,3 +40,11 @@ def test_none_does_not_crop_and_the_demo_crops_small(composed):
     assert composed().augment.crop_scale == [0.08, 0.22]
     assert composed("preset=paper").augment.crop_scale == [0.5, 1.0]
     assert composed("augment.crop_scale=[0.3,0.4]").augment.crop_scale == [0.3, 0.4]
+
+
+@pytest.mark.parametrize("preset", options("preset"))
+def test_every_ratio_of_the_sweep_leaves_a_patch_in_every_preset(composed, preset):
+    sweep = OmegaConf.load(ROOT / "sweeps" / "masking.yaml").hydra.sweeper.params.mask_ratio
+    largest = float(sweep.rstrip(")").split(",")[1])
+    config = composed(f"preset={preset}")
+    assert visible_count((config.image_size // config.encoder.patch_size) ** 2, largest) >= 1
