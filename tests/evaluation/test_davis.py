@@ -177,7 +177,13 @@ def test_masks_of_2017_as_one_object(davis2017):
     assert np.array_equal(files.read_mask(path), (ids > 0) & (ids < 255))
 
 
+def test_a_list_of_another_year_is_not_taken_for_none(davis2016):
+    with pytest.raises(DataError, match=r"2017 has no list val\.txt; there are: 2016/val"):
+        Davis(str(davis2016), PROTOCOL, year=2017).prepare()
+
+
 def test_masks_of_2016_taken_for_2017(davis2016):
+    (davis2016 / "ImageSets/2016/val.txt").unlink()
     with pytest.raises(DataError, match=r"no object but void \(255\); are these masks of 2016"):
         Davis(str(davis2016), PROTOCOL, year=2017).copy_first_mask()
 
@@ -202,6 +208,11 @@ def test_masks_that_cannot_be_saved(davis2017, tmp_path):
     benchmark = Davis(str(davis2017), PROTOCOL, save_masks=str(tmp_path / "file"))
     with pytest.raises(DataError, match="file/walk cannot be written"):
         benchmark.evaluate(Colours())
+
+
+def test_a_typo_in_the_split_does_not_measure_all_folders(davis2017):
+    with pytest.raises(DataError, match=r"no list vall\.txt \(did you mean 'val'\?\)"):
+        Davis(str(davis2017), PROTOCOL, split="vall").prepare()
 
 
 def test_without_a_list_the_folders_count(davis2017):
