@@ -264,6 +264,20 @@ def test_fingerprint_follows_the_masks(davis2017):
     assert benchmark.fingerprint() != before
 
 
+def test_fingerprint_follows_the_frames(davis2017):
+    benchmark = Davis(str(davis2017), PROTOCOL)
+    frames = benchmark.frames("walk")
+    known = [benchmark.fingerprint()]
+    frames[1].write_bytes(frames[1].read_bytes() + b"another compression")
+    known.append(benchmark.fingerprint())
+    frames[1].rename(frames[1].with_name("00009.jpg"))
+    known.append(benchmark.fingerprint())
+    for path in frames[0].parent.glob("*.jpg"):  # ground truth alone, as siammae.score needs it
+        path.unlink()
+    known.append(benchmark.fingerprint())
+    assert len(set(known)) == len(known)
+
+
 def test_real_davis_masks(real_data):
     benchmark = Davis(str(real_data / "davis2016" / "DAVIS"), Propagation(), year=2016)
     names = benchmark.files.sequences()
