@@ -8,6 +8,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TypeVar
 
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from hydra.types import RunMode
@@ -16,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from siammae.config.check import nearest
 from siammae.config.errors import ConfigError, SiammaeError
+from siammae.config.paths import CONFIGS
 from siammae.config.study import recipe
 from siammae.config.top_level import register
 
@@ -50,6 +52,7 @@ def run(main: Callable[[], object]) -> int:
     register()
     OmegaConf.register_resolver("writable", writable_folder, replace=True)
     OmegaConf.register_resolver("recipe", recipe, replace=True)
+    OmegaConf.register_resolver("groups", groups_of, replace=True)
     # Hydra then raises its errors instead of printing them with hints at its own internals.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
@@ -88,6 +91,18 @@ def writable_folder(path: str | int) -> str:
             f"{folder} cannot be written ({error.strerror}); name another folder with runs_dir=DIR"
         ) from None
     return folder
+
+
+def groups_of(command: str) -> str:
+    """``${groups:NAME}`` in a help template: a line with the options of each group of NAME.yaml.
+
+    Hydra's own list has the groups of all commands.
+    """
+    entries = OmegaConf.load(CONFIGS / f"{command}.yaml").defaults
+    keys = sorted(str(key) for entry in entries if entry != "_self_" for key in entry)
+    names = [key for key in keys if not key.startswith("override ")]
+    loader = GlobalHydra.instance().config_loader()
+    return "\n".join(f"{name}: {', '.join(loader.get_group_options(name))}" for name in names)
 
 
 def _fail(message: str) -> int:
