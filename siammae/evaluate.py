@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from siammae.config.errors import ConfigError
 from siammae.config.groups import build_group
-from siammae.config.launch import run
+from siammae.config.launch import one_line, run
 from siammae.config.paths import CONFIGS
 from siammae.evaluation.benchmark import Benchmark
 from siammae.evaluation.cache import Evaluations, Setting, as_result
@@ -34,6 +34,7 @@ incomplete: list[str] = []  # benchmarks of this process with failed videos, for
 
 
 @hydra.main(config_path=str(CONFIGS), config_name="evaluate")
+@one_line
 def job(config: DictConfig) -> float:
     """Print the figures of an encoder; returns the benchmark's objective."""
     check(config)

@@ -10,13 +10,14 @@ import hydra
 from omegaconf import DictConfig
 
 from siammae.config.errors import ConfigError
-from siammae.config.launch import run
+from siammae.config.launch import one_line, run
 from siammae.config.paths import CONFIGS
 from siammae.evaluation.encoders.run import RunEncoder
 from siammae.tracking.record import write_atomic
 
 
 @hydra.main(config_path=str(CONFIGS), config_name="look")
+@one_line
 def job(config: DictConfig) -> None:
     """Write the pictures and print where they are."""
     _check(config)

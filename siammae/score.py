@@ -1,6 +1,7 @@
 """Score a folder of predicted masks against DAVIS's ground truth.
 
   python -m siammae.score --gt DAVIS --pred DIR [--year 2017] [--split val] [--csv FILE]
+                          [--allow-missing]
 
 DIR holds SEQUENCE/00000.png with object ids, as the official semi-supervised task wants them.
 """
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from siammae.config.errors import DataError, SiammaeError
-from siammae.evaluation.davis_files import DavisFiles
+from siammae.evaluation.davis_files import SEQUENCES, DavisFiles
 from siammae.evaluation.davis_score import score_sequence, total
 from siammae.evaluation.result import BenchmarkResult
 from siammae.evaluation.show import show_result
@@ -39,7 +40,14 @@ def score(files: DavisFiles, predictions: Path) -> BenchmarkResult:
         for t in range(1, len(paths) - 1):  # first and last are not scored and need not be there
             predicted[t] = _read(predictions / name / paths[t].name, files, truth[t].shape)
         rows += score_sequence(name, np.stack(truth), np.stack(predicted))
-    return BenchmarkResult(f"davis{files.year}", "J&F-Mean", total(rows), rows)
+    settings = {
+        "year": files.year,
+        "split": files.split,
+        "resolution": files.resolution,
+        "official_sequences": SEQUENCES.get((files.year, files.split)),
+        "sequences": len(names),
+    }
+    return BenchmarkResult(f"davis{files.year}", "J&F-Mean", total(rows), rows, settings)
 
 
 def _read(path: Path, files: DavisFiles, shape: tuple[int, ...]) -> np.ndarray:
@@ -62,10 +70,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--year", type=int, choices=(2016, 2017), default=2017)
     parser.add_argument("--split", "--set", default="val", help="list in ImageSets/YEAR/")
     parser.add_argument("--resolution", default="480p")
+    parser.add_argument(
+        "--allow-missing",
+        action="store_true",
+        help="score what --gt holds of the listed sequences, instead of refusing",
+    )
     parser.add_argument("--csv", type=Path, help="also write the figures of each object here")
     given = parser.parse_args(arguments)
     try:
-        files = DavisFiles(given.gt, given.year, given.split, given.resolution)
+        files = DavisFiles(given.gt, given.year, given.split, given.resolution, given.allow_missing)
         result = score(files, given.pred)
         show_result(result, f"{given.pred} against {given.gt}")
         if given.csv:

@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from siammae.config.check import TrainConfig, check
 from siammae.config.errors import SiammaeError
 from siammae.config.groups import build_group
-from siammae.config.launch import run
+from siammae.config.launch import one_line, run
 from siammae.config.paths import CONFIGS
 from siammae.tracking.record import Invocation, RunRecord
 from siammae.tracking.signature import essential, signature
@@ -32,6 +32,7 @@ from siammae.tracking.signature import essential, signature
 
 
 @hydra.main(config_path=str(CONFIGS), config_name="train")
+@one_line
 def job(config: DictConfig) -> float:
     """One run; returns its objective, larger being better, to whoever sweeps."""
     settings = check(config)

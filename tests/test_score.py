@@ -167,7 +167,7 @@ def test_2016_takes_grey_and_palette_predictions(tmp_path, capsys):
         assert shown.count("1.000") == 3 + 2 * 2 + 2  # of J&F, means, recalls; decays are 0
 
 
-@pytest.mark.parametrize("what", ["csv", "empty", "list"])
+@pytest.mark.parametrize("what", ["csv", "empty", "list", "split"])
 def test_wrong_arguments_are_told(case, capsys, what):
     root, *_ = case
     arguments = ["--gt", root / "gt", "--pred", root / "pred"]
@@ -178,13 +178,53 @@ def test_wrong_arguments_are_told(case, capsys, what):
         (root / "nothing").mkdir()
         arguments[3] = root / "nothing"
         expected = "lacks 3 of 3 sequences: one, two, six"
+    elif what == "split":
+        (root / "gt/ImageSets/2016").mkdir()
+        (root / "gt/ImageSets/2016/train.txt").write_text("one")
+        arguments += ["--split", "vall"]
+        expected = (
+            "ImageSets/2017 has no list vall.txt (did you mean 'val'?); "
+            "there are: 2016/train, 2017/val"
+        )
     else:
         (root / "gt/ImageSets/2017/val.txt").write_text("one\nnine\n")
-        expected = "lacks 1 of the 2 sequences of ImageSets/2017/val.txt: nine"
+        expected = (
+            "lacks 1 of the 2 sequences of ImageSets/2017/val.txt: nine; "
+            "allow_missing=true (siammae.score: --allow-missing) measures the others"
+        )
     assert main([str(argument) for argument in arguments]) == 2
     told = capsys.readouterr().err
     assert told.startswith("error: ")
     assert expected in told
+
+
+def test_allow_missing_scores_what_there_is(case, capsys):
+    root, *_ = case
+    (root / "gt/ImageSets/2017/val.txt").write_text("one\nnine\n")
+    arguments = ["--gt", str(root / "gt"), "--pred", str(root / "pred"), "--allow-missing"]
+    assert main(arguments) == 0
+    assert "1 sequences, not the official 30" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("year", "split", "official"), [("2016", "val", 20), ("2017", "train", 60)]
+)
+def test_fewer_sequences_than_the_official_ones_are_told(case, capsys, year, split, official):
+    root, truths, _ = case
+    lists = root / "gt/ImageSets" / year
+    lists.mkdir(exist_ok=True)
+    (lists / f"{split}.txt").write_text("\n".join(truths))
+    arguments = ["--gt", str(root / "gt"), "--pred", str(root / "pred")]
+    assert main([*arguments, "--year", year, "--split", split]) == 0
+    assert f"3 sequences, not the official {official}" in capsys.readouterr().out
+
+
+def test_a_split_of_one_s_own_has_no_official_number(case, capsys):
+    root, *_ = case
+    (root / "gt/ImageSets/2017/mine.txt").write_text("six\n")
+    arguments = ["--gt", str(root / "gt"), "--pred", str(root / "pred"), "--split", "mine"]
+    assert main(arguments) == 0
+    assert "not the official" not in capsys.readouterr().out
 
 
 def test_as_a_command(case):

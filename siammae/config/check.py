@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from siammae.config.errors import ConfigError
+from siammae.config.visible import largest_ratio, visible_count
 
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
@@ -20,15 +21,21 @@ Gap = Annotated[list[Positive], Field(min_length=2, max_length=2)]
 
 
 class Section(BaseModel):
-    """Keys are typed strictly: a number in quotes is not a number; unknown keys are refused."""
+    """Keys are typed strictly: a number in quotes is not a number; unknown keys are refused.
 
-    model_config = ConfigDict(strict=True, extra="forbid", protected_namespaces=())
+    nan and inf are no values of any key.
+    """
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False
+    )
 
 
 class Group(Section):
     """A group whose class is named by ``_target_``: keys that only it knows are its own matter."""
 
-    model_config = ConfigDict(strict=True, extra="allow", protected_namespaces=())
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]
     target: str | None = Field(alias="_target_")
 
 
@@ -125,10 +132,10 @@ class TrainConfig(Section):
     augment: Group
     optim: Optim
     schedule: Schedule
-    protocol: dict[str, Any]
+    protocol: dict[str, JsonValue]
     benchmark: Group
     tracking: Group
-    experiment: dict[str, Any] | None
+    experiment: dict[str, JsonValue] | None
 
     @model_validator(mode="after")
     def _combinations(self) -> "TrainConfig":
@@ -149,7 +156,22 @@ class TrainConfig(Section):
                 f"batch_size={self.batch_size} is not a multiple of accumulate={self.accumulate} "
                 f"times data.repeated_sampling={repeated}"
             )
+        self._check_visible((self.image_size // patch) ** 2)
         return self
+
+    def _check_visible(self, patches: int) -> None:
+        """At least one patch must be seen and one hidden."""
+        sizes = f"image_size={self.image_size}, encoder.patch_size={self.encoder.patch_size}"
+        if patches == 1:
+            raise ValueError(f"{sizes}: one patch cannot be both seen and hidden")
+        visible = visible_count(patches, self.mask_ratio)
+        if visible == 0:
+            raise ValueError(
+                f"mask_ratio={self.mask_ratio} leaves no patch visible of {patches} ({sizes}); "
+                f"{largest_ratio(patches)} leaves one"
+            )
+        if visible == patches:
+            raise ValueError(f"mask_ratio={self.mask_ratio} leaves no patch hidden of {patches}")
 
 
 def check(config: DictConfig) -> TrainConfig:
@@ -180,7 +202,7 @@ def _explain(problem: dict[str, Any]) -> str:
     """One pydantic error as ``key=value: what would be right``."""
     # Alternatives of a union are told by their type's name, which is no key of ours.
     parts = [part for part in problem["loc"] if isinstance(part, int) or part.isidentifier()]
-    parts = [part for part in parts if part not in ("int", "list")]
+    parts = [part for part in parts if part not in ("int", "float", "list", "dict")]
     key = ".".join(map(str, parts))
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if problem["type"] == "value_error":

@@ -4,15 +4,45 @@ import os
 import sys
 from collections.abc import Callable
 from errno import EACCES
+from functools import wraps
 from pathlib import Path
+from typing import TypeVar
 
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
-from omegaconf import OmegaConf
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from siammae.config.check import nearest
 from siammae.config.errors import ConfigError, SiammaeError
+from siammae.config.paths import CONFIGS
+from siammae.config.study import recipe
 from siammae.config.top_level import register
+
+Returned = TypeVar("Returned")
+_kept: list[Exception] = []  # what `one_line` kept from Hydra for `run` to tell
+
+
+def one_line(job: Callable[[DictConfig], Returned]) -> Callable[[DictConfig], Returned | None]:
+    """Decorate a job, below ``hydra.main``, so that `run` alone tells of a user's error.
+
+    Hydra would first print "Error executing job" and the overrides. In a multirun it must see the
+    error, for the job to count as failed; whatever is no user's error keeps its traceback.
+    """
+
+    @wraps(job)
+    def guarded(config: DictConfig) -> Returned | None:
+        try:
+            return job(config)
+        except (SiammaeError, HydraException, OmegaConfBaseException) as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise
+            _kept.append(error)
+            return None
+
+    return guarded
 
 
 def run(main: Callable[[], object]) -> int:
@@ -21,10 +51,14 @@ def run(main: Callable[[], object]) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     register()
     OmegaConf.register_resolver("writable", writable_folder, replace=True)
+    OmegaConf.register_resolver("recipe", recipe, replace=True)
+    OmegaConf.register_resolver("groups", groups_of, replace=True)
     # Hydra then raises its errors instead of printing them with hints at its own internals.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         main()
+        if _kept:
+            raise _kept.pop()
     except MissingConfigException as error:
         return _fail(_missing_option(error))
     except ConfigCompositionException as error:
@@ -59,6 +93,18 @@ def writable_folder(path: str | int) -> str:
     return folder
 
 
+def groups_of(command: str) -> str:
+    """``${groups:NAME}`` in a help template: a line with the options of each group of NAME.yaml.
+
+    Hydra's own list has the groups of all commands.
+    """
+    entries = OmegaConf.load(CONFIGS / f"{command}.yaml").defaults
+    keys = sorted(str(key) for entry in entries if entry != "_self_" for key in entry)
+    names = [key for key in keys if not key.startswith("override ")]
+    loader = GlobalHydra.instance().config_loader()
+    return "\n".join(f"{name}: {', '.join(loader.get_group_options(name))}" for name in names)
+
+
 def _fail(message: str) -> int:
     print(f"error: {message}", file=sys.stderr)
     return 2
@@ -76,10 +122,15 @@ def _missing_option(error: MissingConfigException) -> str:
 
 
 def _first_lines(error: Exception, cause: BaseException | None = None) -> str:
-    """Hydra's message, and its cause's, without the details of its own objects."""
+    """Hydra's message, and its cause's, without the details of its own objects.
+
+    Nor its advice to append the key: most of the time it is a typo, and the nearest name helps.
+    """
     text = f"{error}\n{cause or ''}"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     kept = [
-        line for line in lines if not line.startswith(("full_key", "object_type", "reference_"))
+        line
+        for line in lines
+        if not line.startswith(("full_key", "object_type", "reference_", "To append to your"))
     ]
     return " ".join(kept[:4])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from siammae.config.check import nearest
 from siammae.config.errors import DataError
 
 VOID = 255
@@ -29,10 +30,11 @@ class DavisFiles:
     allow_missing: bool = False
 
     def sequences(self) -> list[str]:
-        """Names in the list's order; without a list, all folders that hold masks.
+        """Names in the list's order; in a root without any list, all folders that hold masks.
 
         Raises:
-            DataError: when there is no such folder, or a listed sequence has no masks.
+            DataError: when there is no such folder, there are lists but not this one, or a listed
+                sequence has no masks.
         """
         annotations = self.root / "Annotations" / self.resolution
         if not annotations.is_dir():
@@ -50,7 +52,7 @@ class DavisFiles:
             raise DataError(
                 f"{annotations} lacks {len(missing)} of the {len(listed)} sequences of "
                 f"ImageSets/{self.year}/{self.split}.txt: {', '.join(missing[:5])}{more}; "
-                "allow_missing=true measures the others"
+                "allow_missing=true (siammae.score: --allow-missing) measures the others"
             )
         return [name for name in listed if name not in missing] or present
 
@@ -63,15 +65,34 @@ class DavisFiles:
         if path.is_file():
             lines = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
             return list(dict.fromkeys(Path(line).parent.name for line in lines))
+        others = sorted(sets.glob("*/*.txt"))
+        if others:  # the folders may be of all splits, and a typo would measure them
+            names = [other.stem for other in others if other.parent.name == str(self.year)]
+            there = ", ".join(f"{other.parent.name}/{other.stem}" for other in others)
+            raise DataError(
+                f"{sets}/{self.year} has no list {self.split}.txt{nearest(self.split, names)}; "
+                f"there are: {there}"
+            )
         return []
 
     def frames(self, sequence: str) -> list[Path]:
-        """JPEG frames of a sequence, in order."""
-        folder = self.root / "JPEGImages" / self.resolution / sequence
-        frames = sorted(folder.glob("*.jpg"))
+        """JPEG frames of a sequence, in order.
+
+        Raises:
+            DataError: when there are fewer than two.
+        """
+        frames = self.present_frames(sequence)
         if len(frames) < 2:
+            folder = self._frames_folder(sequence)
             raise DataError(f"{folder} holds {len(frames)} .jpg frame(s); a sequence needs two")
         return frames
+
+    def present_frames(self, sequence: str) -> list[Path]:
+        """The JPEG frames that there are, in order."""
+        return sorted(self._frames_folder(sequence).glob("*.jpg"))
+
+    def _frames_folder(self, sequence: str) -> Path:
+        return self.root / "JPEGImages" / self.resolution / sequence
 
     def masks(self, sequence: str) -> list[Path]:
         """Ground-truth masks of a sequence, in order."""

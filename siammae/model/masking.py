@@ -4,11 +4,12 @@ A strategy is called with the frames (B, T, C, H, W), past first, and returns a 
 each of the T frames. Its randomness comes from the generator alone.
 """
 
-from decimal import Decimal
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
+
+from siammae.config.visible import visible_count
 
 
 class FrameMask(NamedTuple):
@@ -25,14 +26,6 @@ class FrameMask(NamedTuple):
     def is_whole(self) -> bool:
         """Nothing is hidden."""
         return self.hidden.shape[1] == 0
-
-
-def visible_count(patches: int, ratio: float) -> int:
-    """How many of ``patches`` stay visible: the integer part, as in MAE (95% of 196 leaves 9).
-
-    In decimal arithmetic, because in binary 100 * (1 - 0.9) is 9.99...8 and would leave 9, not 10.
-    """
-    return int(patches * (1 - Decimal(str(ratio))))
 
 
 def split_by_rank(scores: Tensor, visible: int) -> FrameMask:

@@ -6,7 +6,6 @@ from omegaconf import DictConfig
 from siammae.config.check import TrainConfig
 from siammae.config.errors import ConfigError
 from siammae.config.groups import build_group
-from siammae.model.masking import visible_count
 from siammae.model.siammae import SiamMAE
 from siammae.training.loop import Plan
 
@@ -16,7 +15,6 @@ def build_model(config: DictConfig) -> SiamMAE:
 
     Runs that differ in decoder or masking therefore start from the same encoder.
     """
-    _check_visible(config)
     torch.manual_seed(config.seed)
     encoder = build_group(config, "encoder")
     torch.manual_seed(config.seed)
@@ -51,18 +49,4 @@ def make_plan(settings: TrainConfig, clips: int, precision: str) -> Plan:
         checkpoint_every=settings.checkpoint_every,
         pictures=settings.pictures,
         evaluations=schedule.evaluations,
-    )
-
-
-def _check_visible(config: DictConfig) -> None:
-    """At least one patch must be seen and one hidden."""
-    patches = (config.image_size // config.encoder.patch_size) ** 2
-    visible = visible_count(patches, config.mask_ratio)
-    if 0 < visible < patches:
-        return
-    what = "no patch hidden" if visible else "no patch visible"
-    limit = "more than 0 hides one" if visible else f"{1 - 1 / patches:.4f} leaves one"
-    raise ConfigError(
-        f"mask_ratio={config.mask_ratio} leaves {what} of {patches} (image_size="
-        f"{config.image_size}, encoder.patch_size={config.encoder.patch_size}); {limit}"
     )

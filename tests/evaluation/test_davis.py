@@ -180,7 +180,13 @@ def test_masks_of_2017_as_one_object(davis2017):
     assert np.array_equal(files.read_mask(path), (ids > 0) & (ids < 255))
 
 
+def test_a_list_of_another_year_is_not_taken_for_none(davis2016):
+    with pytest.raises(DataError, match=r"2017 has no list val\.txt; there are: 2016/val"):
+        Davis(str(davis2016), PROTOCOL, year=2017).prepare()
+
+
 def test_masks_of_2016_taken_for_2017(davis2016):
+    (davis2016 / "ImageSets/2016/val.txt").unlink()
     with pytest.raises(DataError, match=r"no object but void \(255\); are these masks of 2016"):
         Davis(str(davis2016), PROTOCOL, year=2017).copy_first_mask()
 
@@ -206,6 +212,11 @@ def test_masks_that_cannot_be_saved(davis2017, tmp_path):
     benchmark.outputs = Outputs(tmp_path / "file")
     with pytest.raises(DataError, match="file/walk cannot be written"):
         benchmark.evaluate(Colours())
+
+
+def test_a_typo_in_the_split_does_not_measure_all_folders(davis2017):
+    with pytest.raises(DataError, match=r"no list vall\.txt \(did you mean 'val'\?\)"):
+        Davis(str(davis2017), PROTOCOL, split="vall").prepare()
 
 
 def test_without_a_list_the_folders_count(davis2017):
@@ -255,6 +266,20 @@ def test_fingerprint_follows_the_masks(davis2017):
     assert before == Davis(str(davis2017), Propagation()).fingerprint()
     (davis2017 / "ImageSets/2017/val.txt").write_text("walk\n")
     assert benchmark.fingerprint() != before
+
+
+def test_fingerprint_follows_the_frames(davis2017):
+    benchmark = Davis(str(davis2017), PROTOCOL)
+    frames = benchmark.frames("walk")
+    known = [benchmark.fingerprint()]
+    frames[1].write_bytes(frames[1].read_bytes() + b"another compression")
+    known.append(benchmark.fingerprint())
+    frames[1].rename(frames[1].with_name("00009.jpg"))
+    known.append(benchmark.fingerprint())
+    for path in frames[0].parent.glob("*.jpg"):  # ground truth alone, as siammae.score needs it
+        path.unlink()
+    known.append(benchmark.fingerprint())
+    assert len(set(known)) == len(known)
 
 
 def test_real_davis_masks(real_data):

@@ -1,43 +1,18 @@
-from fractions import Fraction
-from math import floor
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
+from siammae.config.visible import visible_count
 from siammae.model.masking import (
     AsymmetricGrid,
     AsymmetricRandom,
     SymmetricRandom,
     bayer_matrix,
-    visible_count,
 )
 
 STRATEGIES = [AsymmetricRandom, SymmetricRandom, AsymmetricGrid]
-
-
-@pytest.mark.parametrize(
-    ("patches", "ratio", "visible"),
-    [(196, 0.95, 9), (784, 0.95, 39), (196, 0.5, 98), (196, 0.75, 49), (196, 0.9, 19)],
-)
-def test_visible_patches_of_the_paper(patches, ratio, visible):
-    assert visible_count(patches, ratio) == visible
-
-
-@pytest.mark.parametrize(
-    ("patches", "ratio", "visible"),
-    [(196, 0.985, 2), (196, 0.99, 1), (784, 0.75, 196), (784, 0.9, 78), (100, 0.9, 10)],
-)
-def test_visible_patches_where_binary_fractions_mislead(patches, ratio, visible):
-    assert visible_count(patches, ratio) == visible
-
-
-@given(patches=st.integers(1, 4096), thousandths=st.integers(1, 999))
-def test_visible_count_is_exact(patches, thousandths):
-    exact = floor(patches * (1 - Fraction(thousandths, 1000)))
-    assert visible_count(patches, thousandths / 1000) == exact
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

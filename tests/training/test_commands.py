@@ -67,26 +67,51 @@ def test_an_experiment_brings_its_axes(train, tmp_path, measured):
     assert all(label in text for label in ("joint", "cross", "cross-self (default)", "58.1"))
 
 
-def test_a_study_is_kept_in_a_file_and_goes_on(train, tmp_path):
+def test_a_study_is_kept_in_a_file_and_goes_on_while_its_recipe_is_the_same(train, tmp_path):
     import optuna
 
-    small = ["-m", "sweeps=masking", "hydra.sweeper.n_trials=2", "schedule.steps=2"]
-    small += ["schedule.warmup_steps=0", "pictures=0", "hydra.sweeper.sampler.n_startup_trials=1"]
-    for trials in (2, 4):
-        done = train(tmp_path, *small, drop=("mask_ratio", "frame_gap", "decoder.dropout"))
+    small = ["-m", "sweeps=masking", "hydra.sweeper.n_trials=1", "schedule.warmup_steps=0"]
+    # 25 patches as in the demo preset, of which every ratio of the sweep leaves one.
+    small += ["pictures=0", "hydra.sweeper.sampler.n_startup_trials=4", "image_size=40"]
+    for steps in (3, 4, 3):
+        done = train(
+            tmp_path,
+            *small,
+            f"schedule.steps={steps}",
+            drop=("mask_ratio", "frame_gap", "decoder.dropout"),
+        )
         assert done.returncode == 0, done.stderr
-        storage = f"sqlite:///{tmp_path}/runs/.studies.db"
-        study = optuna.load_study(study_name="masking", storage=storage)
-        assert len(study.trials) == trials
-        assert all(trial.state.name == "COMPLETE" for trial in study.trials)
-    assert set(study.best_params) == {"mask_ratio", "frame_gap", "decoder"}
+    storage = f"sqlite:///{tmp_path}/runs/.studies.db"
+    short, long = sorted(
+        (optuna.load_study(study_name=name, storage=storage) for name in names(storage)),
+        key=lambda study: -len(study.trials),
+    )
+    assert (len(short.trials), len(long.trials)) == (2, 1)
+    assert short.study_name in done.stdout
+    assert all(trial.state.name == "COMPLETE" for trial in [*short.trials, *long.trials])
+    assert set(short.best_params) == {"mask_ratio", "frame_gap", "decoder"}
+    drawn = {trial.params["mask_ratio"] for trial in [*short.trials, *long.trials]}
+    assert len(drawn) == 3  # no start draws what another has drawn
+
+
+def names(storage):
+    import optuna
+
+    return optuna.get_all_study_names(storage=storage)
 
 
 def test_a_failing_run_of_a_multirun_is_told_and_the_others_go_on(train, tmp_path):
+    done = train(tmp_path, "-m", "decoder.norm=middle,pre", "schedule.steps=4", "pictures=0")
+    assert done.returncode == 2
+    assert "failed: decoder: norm 'middle' is neither" in done.stderr
+    assert sorted(states(tmp_path).values()) == ["failed", "finished"]
+
+
+def test_a_bad_setting_in_a_multirun_is_told_and_the_others_go_on(train, tmp_path):
     done = train(tmp_path, "-m", "mask_ratio=0.99,0.75", "schedule.steps=4", "pictures=0")
     assert done.returncode == 2
-    assert "failed: mask_ratio=0.99 leaves no patch visible" in done.stderr
-    assert sorted(states(tmp_path).values()) == ["failed", "finished"]
+    assert done.stderr.count("error: mask_ratio=0.99 leaves no patch visible") == 1
+    assert list(states(tmp_path).values()) == ["finished"]
 
 
 def test_evaluate_measures_a_run_as_the_run_did(train, tmp_path, measured):

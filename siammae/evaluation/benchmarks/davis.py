@@ -51,10 +51,10 @@ class Davis(Benchmark):
         self.official = SEQUENCES.get((year, split))  # how many sequences published figures are of
 
     def fingerprint(self) -> str:
-        """A short hash of the sequences' names, their numbers of masks and the masks' sizes."""
+        """A short hash of the names and sizes of masks and, where there are any, frames."""
         digest = hashlib.sha256()
         for sequence in self.files.sequences():
-            for path in self.files.masks(sequence):
+            for path in [*self.files.masks(sequence), *self.files.present_frames(sequence)]:
                 digest.update(f"{sequence}/{path.name}\0{path.stat().st_size}\n".encode())
         return digest.hexdigest()[:10]
 

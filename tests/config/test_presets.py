@@ -1,0 +1,50 @@
+"""What a preset brings, and what wins over it on the command line."""
+
+from collections.abc import Callable
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from siammae.config.paths import CONFIGS, ROOT
+from siammae.config.top_level import register
+from siammae.config.visible import visible_count
+
+
+@pytest.fixture
+def composed() -> Callable[..., DictConfig]:
+    def make(*overrides: str) -> DictConfig:
+        register()
+        with initialize_config_dir(str(CONFIGS)):
+            return compose("train", list(overrides))
+
+    return make
+
+
+def options(group):
+    return sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
+
+
+@pytest.mark.parametrize("preset", options("preset"))
+@pytest.mark.parametrize("option", options("augment"))
+def test_an_option_of_augment_is_what_its_file_says(composed, preset, option):
+    """A preset once set the crops of whatever option was chosen: augment=none cropped at random."""
+    chosen = composed(f"preset={preset}", f"augment={option}").augment
+    alone = composed("~preset", f"augment={option}").augment
+    assert OmegaConf.to_container(chosen) == OmegaConf.to_container(alone)
+
+
+def test_none_does_not_crop_and_the_demo_crops_small(composed):
+    assert composed("augment=none").augment.crop_scale is None
+    assert composed("augment=crop_flip").augment.crop_scale == [0.5, 1.0]
+    assert composed().augment.crop_scale == [0.08, 0.22]
+    assert composed("preset=paper").augment.crop_scale == [0.5, 1.0]
+    assert composed("augment.crop_scale=[0.3,0.4]").augment.crop_scale == [0.3, 0.4]
+
+
+@pytest.mark.parametrize("preset", options("preset"))
+def test_every_ratio_of_the_sweep_leaves_a_patch_in_every_preset(composed, preset):
+    sweep = OmegaConf.load(ROOT / "sweeps" / "masking.yaml").hydra.sweeper.params.mask_ratio
+    largest = float(sweep.rstrip(")").split(",")[1])
+    config = composed(f"preset={preset}")
+    assert visible_count((config.image_size // config.encoder.patch_size) ** 2, largest) >= 1
