@@ -55,11 +55,21 @@ class Checkpoints:
 
     def best(self) -> Path | None:
         """The checkpoint that `mark_best` named last; ``None`` when it is not there."""
+        marked = self._marked()
+        return None if marked is None else marked[0]
+
+    def best_value(self, step: int) -> float | None:
+        """The objective of `best`; ``None`` when that is of a step later than ``step``."""
+        marked = self._marked()
+        return None if marked is None or marked[0] > self.path(step) else marked[1]
+
+    def _marked(self) -> tuple[Path, float] | None:
         try:
-            path = self.folder / json.loads((self.folder / "best.json").read_text())["file"]
+            content = json.loads((self.folder / "best.json").read_text())
+            path, value = self.folder / content["file"], float(content["value"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return path if path.is_file() else None
+        return (path, value) if path.is_file() else None
 
     def load_newest(self) -> dict[str, Any] | None:
         """The newest state that is whole; ``None`` when there is none. Tells of damaged ones."""

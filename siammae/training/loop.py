@@ -115,12 +115,16 @@ class Trainer:
         self._clock = self._waited = 0.0
 
     def resume(self) -> int:
-        """Take up the newest whole checkpoint; returns the step it was written after, or 0."""
+        """Take up the newest whole checkpoint; returns the step it was written after, or 0.
+
+        What is best so far is told by ``best.json``: a checkpoint is older than its own evaluation.
+        """
         state = self.checkpoints.load_newest()
         if state is not None:
             self.model.load_state_dict(state["model"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.progress = Progress(**state["progress"])
+        self.progress.best = self.checkpoints.best_value(self.progress.step)
         return self.progress.step
 
     def fit(self) -> None:
