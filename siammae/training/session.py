@@ -74,7 +74,7 @@ class Session:
                 ProgressBar(self.plan.steps, first, self.settings.progress)
             )
             self._heartbeat(first)
-            trainer.fit()
+            trainer.fit(self._measured())
         return self._finish(trainer, begun)
 
     # The trainer's listener -----------------------------------------------------------------------
@@ -142,6 +142,14 @@ class Session:
     def _measure(self, encoder: Any) -> BenchmarkResult:
         return measure(self.benchmark, encoder, self.device)
 
+    def _measured(self) -> set[int]:
+        """Steps whose figures on the benchmark are in the record."""
+        if self.benchmark is None:
+            return set()
+        prefix = f"{self.benchmark.name}/"
+        rows = self.record.metrics()
+        return {row["step"] for row in rows if any(key.startswith(prefix) for key in row)}
+
     def _finish(self, trainer: Trainer, begun: float) -> float:
         """Measure, compare with the controls, export, and write the summary."""
         model, plan = trainer.model, self.plan
@@ -167,9 +175,10 @@ class Session:
             }
             summary["benchmark"] = result.as_dict()
             summary["controls"] = self._controls()
-            trainer.note_objective(result.value, trainer.checkpoints.paths()[-1])
-            last = {"step": plan.steps, "pairs_seen": plan.steps * plan.batch_size}
-            self.row({**last, **_flat(result)})
+            trainer.note_objective(result.value, trainer.checkpoints.path(plan.steps))
+            if plan.steps not in self._measured():
+                last = {"step": plan.steps, "pairs_seen": plan.steps * plan.batch_size}
+                self.row({**last, **_flat(result)})
         export_encoder(
             model.encoder, dict(self.config.encoder), self.record.folder / "encoder.safetensors"
         )

@@ -1,5 +1,7 @@
 """The trainer in this process: what it keeps, measures and draws across an interruption."""
 
+import os
+import signal
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -11,7 +13,7 @@ from siammae.model.encoder import Encoder
 from siammae.model.heads import PixelMean
 from siammae.model.masking import AsymmetricRandom
 from siammae.model.siammae import SiamMAE
-from siammae.training.checkpoint import Checkpoints, load_checked
+from siammae.training.checkpoint import Checkpoints
 from siammae.training.loop import Plan, Trainer
 from siammae.training.optim import adamw
 
@@ -117,7 +119,7 @@ def test_a_worse_evaluation_after_a_resume_does_not_replace_the_best(start):
     assert first.checkpoints.best().name == "step-00000004.pt"
     second = start("run", objectives(0.5))
     assert second.resume() == 4
-    second.fit()
+    second.fit(measured={4})
     second.note_objective(0.5, second.checkpoints.path(8))
     assert second.checkpoints.best().name == "step-00000004.pt"
     assert second.progress.best == 0.9
@@ -130,7 +132,7 @@ def test_a_better_one_does(start):
         first.fit()
     second = start("run", objectives(0.5))
     second.resume()
-    second.fit()
+    second.fit(measured={4})
     second.note_objective(0.5, second.checkpoints.path(8))
     assert second.checkpoints.best().name == "step-00000008.pt"
 
@@ -147,3 +149,92 @@ def test_a_best_that_is_not_there_or_still_to_come_counts_for_nothing(start, lef
     second = start("run")
     second.resume()
     assert second.progress.best is None
+
+
+def interrupted(moment):
+    """An evaluation, and what becomes of a trainer, for a run that ends at step 4."""
+    if moment == "killed in the evaluation":
+        return killed, lambda trainer: None
+
+    def stop(trainer):
+        told = trainer.listener.step
+        trainer.listener.step = lambda step: (
+            told(step),
+            step == 4 and os.kill(os.getpid(), signal.SIGTERM),
+        )
+
+    return objectives(0.0), stop
+
+
+@pytest.mark.parametrize("moment", ["killed in the evaluation", "asked to stop at its step"])
+def test_what_was_due_when_the_run_was_interrupted_is_made_up_for(start, moment):
+    whole = start("whole")
+    whole.evaluate = weights_of(whole)
+    whole.fit()
+    evaluate, disturb = interrupted(moment)
+    first = start("run", evaluate)
+    disturb(first)
+    with pytest.raises((Killed, SystemExit)):
+        first.fit()
+    assert first.progress.step == 4
+    assert not [row for row in first.listener.rows if "bench/sum" in row]
+    second = start("run")
+    second.evaluate = weights_of(second)
+    assert second.resume() == 4
+    second.fit()
+    made, expected = (
+        [row for row in trainer.listener.rows if "bench/sum" in row] for trainer in (second, whole)
+    )
+    assert made == expected
+    assert [row["step"] for row in made] == [4]
+    assert second.listener.pictures == whole.listener.pictures
+    assert sorted(second.listener.pictures) == [4, 8]
+
+
+def weights_of(trainer):
+    """An evaluation that follows from the weights."""
+
+    def evaluate():
+        assert not trainer.model.training
+        value = float(sum(p.detach().double().sum() for p in trainer.model.parameters()))
+        return value, {"bench/sum": value}
+
+    return evaluate
+
+
+def test_what_the_record_has_is_not_measured_again(start):
+    first = start("run", objectives(0.5))
+    first.listener.step = lambda step: killed() if step == 5 else None
+    with pytest.raises(Killed):
+        first.fit()
+    second = start("run", objectives())
+    second.resume()
+    second.fit(measured={4})
+    assert second.progress.best == 0.5
+
+
+def test_the_last_picture_is_made_although_all_steps_are_done(start):
+    first = start("run")
+    first.listener.picture = lambda step, jpeg: killed() if step == 8 else None
+    with pytest.raises(Killed):
+        first.fit()
+    second = start("run")
+    assert second.resume() == 8
+    second.fit()
+    assert list(second.listener.pictures) == [8]
+
+
+def test_a_kill_between_figures_and_best_loses_neither(start):
+    """Figures in the record say that the evaluation is over: the best is marked before."""
+    first = start("run", objectives(0.9))
+    told = first.listener.row
+    first.listener.row = lambda row: killed() if "bench/J&F-Mean" in row else told(row)
+    with pytest.raises(Killed):
+        first.fit()
+    assert first.checkpoints.best().name == "step-00000004.pt"
+
+
+def test_a_run_that_begins_makes_nothing_at_step_0(start):
+    trainer = start("run", objectives(*[0.5] * 8), pictures=40, evaluations=40)
+    trainer.fit()
+    assert min(trainer.listener.pictures) == 1
