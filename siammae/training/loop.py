@@ -20,6 +20,7 @@ from siammae.training.pictures import restoration_grid
 from siammae.training.stop import EXIT_CODE, StopSignal
 
 Row = dict[str, float]
+LOSSES = 100  # optimiser steps that a run's final training loss is the mean of
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,19 @@ class Listener(Protocol):
 
 @dataclass
 class Progress:
-    """What a checkpoint holds beside weights; pairs seen follow from the step."""
+    """What a checkpoint holds beside weights; pairs seen follow from the step.
+
+    ``losses`` are of the last 100 steps, or of as many as there were. Their mean is the training
+    loss that a run reports: it depends on no cadence of logging, checkpoints or pictures, and is
+    the same after a resume. Checkpoints of before it was kept give none.
+    """
 
     step: int = 0
     short_gap_pairs: int = 0
     broken: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     best: float | None = None
+    losses: list[float] = field(default_factory=list)
 
 
 def step_seed(seed: int, step: int) -> int:
@@ -220,6 +227,7 @@ class Trainer:
         elapsed = now - self._clock
         pairs = len(losses) * self.plan.batch_size
         self.progress.seconds += elapsed
+        self.progress.losses = [*self.progress.losses, *losses][-LOSSES:]
         self.listener.row(
             {
                 "step": step,

@@ -4,12 +4,14 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import torch
 from omegaconf import DictConfig
 
 from siammae.config.check import TrainConfig
+from siammae.config.errors import DataError
 from siammae.config.groups import build_group
 from siammae.data.datasets import ClipSource
 from siammae.data.loader import PairBatch, PairDataset, first_pairs, make_loader
@@ -151,10 +153,13 @@ class Session:
         return {row["step"] for row in rows if any(key.startswith(prefix) for key in row)}
 
     def _finish(self, trainer: Trainer, begun: float) -> float:
-        """Measure, compare with the controls, export, and write the summary."""
+        """Measure, compare with the controls, export, and write the summary.
+
+        ``train/loss`` in the summary is the mean of the last 100 optimiser steps, or of all when
+        there were fewer; in the rows of metrics it is the mean of a logging window.
+        """
         model, plan = trainer.model, self.plan
-        rows = [row for row in self.record.metrics() if "train/loss" in row]
-        metrics = {"train/loss": rows[-1]["train/loss"]}
+        metrics = {"train/loss": self._final_loss(trainer)}
         summary: dict[str, Any] = {
             "signature": self.record.signature,
             "objective": {
@@ -203,6 +208,17 @@ class Session:
         self.tracker.finish(metrics)
         self.record.set_state("finished", step=plan.steps, steps=plan.steps)
         return summary["objective"]["value"]
+
+    def _final_loss(self, trainer: Trainer) -> float:
+        """Of an old checkpoint that keeps no losses, the last row of metrics."""
+        rows = [row["train/loss"] for row in self.record.metrics() if "train/loss" in row]
+        losses = trainer.progress.losses or rows[-1:]
+        if not losses:
+            raise DataError(
+                f"{self.record.folder}: neither metrics.jsonl nor the checkpoint holds a loss; "
+                "rerun=true trains the run anew"
+            )
+        return fmean(losses)
 
     def _show(self, encoder: Any) -> None:
         """Pictures of what the encoder sees; a failure costs the pictures, not the run."""

@@ -238,3 +238,63 @@ def test_a_run_that_begins_makes_nothing_at_step_0(start):
     trainer = start("run", objectives(*[0.5] * 8), pictures=40, evaluations=40)
     trainer.fit()
     assert min(trainer.listener.pictures) == 1
+
+
+def step_losses(trainer):
+    """The loss of each step, written down apart from the trainer."""
+    seen, step = [], trainer._step
+
+    def watched(number, batches):
+        loss = step(number, batches)
+        seen.append(float(loss))
+        return loss
+
+    trainer._step = watched
+    return seen
+
+
+@pytest.mark.parametrize(
+    "cadence",
+    [
+        {"log_every": 1},
+        {"log_every": 7, "pictures": 3},
+        {"checkpoint_every": 5, "pictures": 0},
+        {"log_every": 1000, "checkpoint_every": 1000, "pictures": 0},
+    ],
+)
+def test_the_losses_that_are_reported_follow_from_no_cadence(start, cadence):
+    trainer = start("run", **cadence)
+    seen = step_losses(trainer)
+    trainer.fit()
+    assert trainer.progress.losses == seen
+    assert len(seen) == 8
+
+
+def test_the_losses_are_of_the_last_steps_and_survive_a_resume(start, monkeypatch):
+    monkeypatch.setattr("siammae.training.loop.LOSSES", 5)
+    whole = start("whole")
+    seen = step_losses(whole)
+    whole.fit()
+    assert whole.progress.losses == seen[-5:]
+    first = start("run")
+    first.listener.step = lambda step: killed() if step == 7 else None
+    with pytest.raises(Killed):
+        first.fit()
+    second = start("run", log_every=1)
+    assert second.resume() == 6
+    second.fit()
+    assert second.progress.losses == seen[-5:]
+
+
+def test_a_checkpoint_of_before_losses_were_kept_is_taken_up(start):
+    first = start("run")
+    first.listener.step = lambda step: killed() if step == 5 else None
+    with pytest.raises(Killed):
+        first.fit()
+    state = first.checkpoints.load_newest()
+    del state["progress"]["losses"]
+    first.checkpoints.save(4, state)
+    second = start("run")
+    assert second.resume() == 4
+    second.fit()
+    assert len(second.progress.losses) == 4
