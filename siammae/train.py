@@ -49,12 +49,11 @@ def job(config: DictConfig) -> float:
     title = " ".join([f"run {record.signature}", *(f"{k}={v}" for k, v in asked.overrides.items())])
 
     if record.is_finished() and not settings.rerun:
-        record.note_invocation(asked)
-        print(f"{title}: finished before, {tell(record.summary())}", flush=True)
-        return record.summary()["objective"]["value"]
-
+        return known_result(record, asked, title)
     record.create(plain)
     with record.claim(), polite_end():
+        if record.is_finished() and not settings.rerun:  # by another process, just now
+            return known_result(record, asked, title)
         print(title, flush=True)
         if record.is_finished():
             record.forget_training()
@@ -62,6 +61,13 @@ def job(config: DictConfig) -> float:
         objective = train(config, settings, record, (source, benchmark), facts)
     print(f"  {tell(record.summary())}, in {record.folder}", flush=True)
     return objective
+
+
+def known_result(record: RunRecord, asked: Invocation, title: str) -> float:
+    """The objective of a finished run, which is asked for once more."""
+    record.note_invocation(asked)
+    print(f"{title}: finished before, {tell(record.summary())}", flush=True)
+    return record.summary()["objective"]["value"]
 
 
 def train(

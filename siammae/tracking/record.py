@@ -4,14 +4,13 @@ A run lives in ``runs_dir/<signature>/``. All files but the appended ones are re
 reader never sees half of one. Knows nothing of torch: a finished run is recognised at once.
 """
 
-import fcntl
 import json
 import os
 import shutil
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,6 +18,7 @@ from typing import Any, TextIO
 import yaml
 
 from siammae.config.errors import ConfigError, DataError
+from siammae.tracking.lock import exclusive, is_held
 
 STATES = ("planned", "running", "interrupted", "finished", "failed", "pruned")
 
@@ -91,7 +91,7 @@ class RunRecord:
     def state(self) -> dict[str, Any]:
         """``state`` and what belongs to it; a running one whose owner is gone is interrupted."""
         state = self._read_json("state.json", {"state": "planned"})
-        if state["state"] == "running" and not self._is_claimed():
+        if state["state"] == "running" and not is_held(self._lock_path()):
             state["state"] = "interrupted"
         return state
 
@@ -128,15 +128,13 @@ class RunRecord:
     def claim(self) -> Iterator[None]:
         """Be the only process that trains this run.
 
-        The kernel drops the lock with the process, however it dies, so none can hold it for ever.
-
         Raises:
             ConfigError: when another process has it.
         """
-        with self._lock_path().open("a") as file:
+        with ExitStack() as stack:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+                stack.enter_context(exclusive(self._lock_path()))
+            except BlockingIOError:
                 owner = self._read_json("state.json", {}).get("owner")
                 raise ConfigError(
                     f"run {self.signature} is being trained by another process ({owner}); "
@@ -197,17 +195,6 @@ class RunRecord:
 
     def _lock_path(self) -> Path:
         return self.folder / ".lock"
-
-    def _is_claimed(self) -> bool:
-        """Whether some process holds the lock."""
-        try:
-            with self._lock_path().open("a") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
 
     def _append(self, name: str, row: dict[str, Any]) -> None:
         path = self.folder / name

@@ -1,6 +1,8 @@
+import fcntl
 import json
 import multiprocessing
 import os
+import threading
 
 import pytest
 from hypothesis import given
@@ -96,6 +98,33 @@ def test_one_owner_at_a_time(record):
     process.join()
     with record.claim():
         pass
+
+
+@pytest.fixture
+def reading(record):
+    """Another reader, in the middle of looking at the run."""
+    (record.folder / ".lock").touch()
+    with (record.folder / ".lock").open() as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield file
+
+
+def test_readers_do_not_take_each_other_for_an_owner(record, reading):
+    record.set_state("running")
+    assert record.state()["state"] == "interrupted"
+
+
+def test_a_reader_delays_a_start_and_does_not_prevent_it(record, reading):
+    threading.Timer(0.3, lambda: fcntl.flock(reading, fcntl.LOCK_UN)).start()
+    with record.claim():
+        record.set_state("running")
+        assert record.state()["state"] == "running"
+
+
+def test_looking_at_a_run_writes_nothing(record):
+    record.set_state("running")
+    assert record.state()["state"] == "interrupted"
+    assert not (record.folder / ".lock").exists()
 
 
 def test_unknown_folders_are_skipped_and_named(record, tmp_path):
