@@ -55,7 +55,7 @@ def job(config: DictConfig) -> float:
         if record.is_finished() and not settings.rerun:  # by another process, just now
             return known_result(record, asked, title)
         print(title, flush=True)
-        if record.is_finished():
+        if settings.rerun:
             record.forget_training()
         record.note_invocation(asked)
         objective = train(config, settings, record, (source, benchmark), facts)

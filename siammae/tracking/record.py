@@ -169,10 +169,18 @@ class RunRecord:
         write_atomic(self.folder / "metrics.jsonl", text)
 
     def forget_training(self) -> None:
-        """Remove what an earlier training left, so that the run starts anew."""
-        for name in ("summary.json", "state.json", "metrics.jsonl", "encoder.safetensors"):
+        """Remove what an earlier training left, so that the run starts anew.
+
+        The order makes a crash in the middle harmless: the run is no longer finished first, and and
+        a checkpoint that is left still has its rows of metrics, so that it can be taken up.
+        """
+        for name in ("state.json", "summary.json"):
             (self.folder / name).unlink(missing_ok=True)
-        for folder in ("checkpoints", "pictures", "wandb"):
+        if self.checkpoints.is_dir():
+            shutil.rmtree(self.checkpoints)
+        for name in ("metrics.jsonl", "encoder.safetensors"):
+            (self.folder / name).unlink(missing_ok=True)
+        for folder in ("pictures", "wandb"):
             shutil.rmtree(self.folder / folder, ignore_errors=True)
 
     def write_provenance(self, provenance: dict[str, Any], diff: str) -> None:

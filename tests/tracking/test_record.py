@@ -62,6 +62,61 @@ def test_rows_past_a_checkpoint_are_dropped(record):
     assert [row["step"] for row in record.metrics()] == [10, 20]
 
 
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@pytest.fixture
+def trained(record):
+    """All that a training leaves."""
+    for folder in ("checkpoints", "pictures", "wandb"):
+        (record.folder / folder).mkdir()
+    for name in ("step-00000003.pt", "step-00000003.pt.sha256", "best.json"):
+        (record.checkpoints / name).write_text("x")
+    (record.folder / "encoder.safetensors").write_text("x")
+    record.write_picture("pca.jpg", b"x")
+    record.log_metrics({"step": 3})
+    record.write_summary({"objective": {"value": 1.0}})
+    record.set_state("finished")
+    return record
+
+
+def test_a_forgotten_training_leaves_the_configuration_alone(trained):
+    trained.forget_training()
+    assert [path.name for path in trained.folder.iterdir()] == ["config.yaml"]
+    trained.forget_training()
+    assert trained.config() == CONFIG
+
+
+@pytest.mark.parametrize("after", range(8))
+def test_a_kill_while_a_training_is_forgotten_leaves_a_run_that_can_go_on(
+    trained, monkeypatch, after
+):
+    """In the middle: ``after`` so many files are removed."""
+    left = [after]
+
+    def counted(remove):
+        def wrapped(*arguments, **options):
+            if left[0] == 0:
+                raise Killed
+            left[0] -= 1
+            return remove(*arguments, **options)
+
+        return wrapped
+
+    monkeypatch.setattr(os, "unlink", counted(os.unlink))
+    try:
+        trained.forget_training()
+    except Killed:
+        monkeypatch.undo()
+    assert after == 0 or not (trained.folder / "state.json").exists()
+    if any(trained.checkpoints.glob("*")):
+        assert trained.metrics() == [{"step": 3}]
+    if (trained.folder / "summary.json").exists():
+        assert trained.metrics() == [{"step": 3}]
+        assert any(trained.checkpoints.glob("*"))
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"runs_dir=.*file cannot be written"):

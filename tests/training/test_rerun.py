@@ -25,3 +25,22 @@ RunRecord.create = create_late
     assert (run / "encoder.safetensors").read_text() == "theirs"
     assert json.loads((run / "summary.json").read_text())["objective"]["value"] == -0.25
     assert len((run / "invocations.jsonl").read_text().splitlines()) == 1
+
+
+def test_rerun_takes_up_nothing_of_a_run_that_was_killed(train, tmp_path, only_run):
+    patch = """
+from siammae.training.loop import Trainer
+step = Trainer._step
+def killed(self, number, batches):
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, number, batches)
+Trainer._step = killed
+"""
+    train(tmp_path, *SHORT, script=START.format(patch=patch))
+    assert (only_run(tmp_path) / "checkpoints" / "step-00000002.pt").is_file()
+    again = train(tmp_path, *SHORT, "rerun=true")
+    assert again.returncode == 0, again.stderr
+    assert "going on after" not in again.stdout
+    rows = (only_run(tmp_path) / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(row)["step"] for row in rows] == [1, 2, 3, 4]
