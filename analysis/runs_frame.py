@@ -41,7 +41,7 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "benchmark": name,
         "objective": (summary.get("objective") or {}).get("metric"),
         "benchmark_files": provenance.get("benchmark_fingerprint"),
-        "code_version": provenance.get("code_version"),
+        "code_version": "+".join(_versions(provenance)) or None,
         "commit": (provenance.get("git") or {}).get("commit"),
         "command": " ".join(asked[-1]["command"]) if asked else None,
         "asked": asked,
@@ -52,3 +52,9 @@ def _row(record: RunRecord) -> dict[str, Any]:
         for key, value in result["metrics"].items():
             row[f"control/{control}/{key}"] = value
     return row
+
+
+def _versions(provenance: dict[str, Any]) -> list[str]:
+    """The distinct versions of the code that a run was trained with, in order."""
+    told = [part.get("code_version") for part in (provenance, *provenance.get("resumes", []))]
+    return list(dict.fromkeys(version for version in told if version))

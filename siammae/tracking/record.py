@@ -20,6 +20,8 @@ import yaml
 from siammae.config.errors import ConfigError, DataError
 from siammae.tracking.lock import exclusive, is_held
 
+# What may be another at a resume; data and settings may not.
+OF_A_RESUME = ("created", "code_version", "git", "packages", "device", "precision", "host")
 STATES = ("planned", "running", "interrupted", "finished", "failed", "pruned")
 
 
@@ -85,7 +87,7 @@ class RunRecord:
         return self._read_json("summary.json", {})
 
     def provenance(self) -> dict[str, Any]:
-        """Code, packages, machine and data that the run was made with."""
+        """Code, packages, machine and data that the run was made with; see `write_provenance`."""
         return self._read_json("provenance.json", {})
 
     def state(self) -> dict[str, Any]:
@@ -178,15 +180,35 @@ class RunRecord:
             (self.folder / name).unlink(missing_ok=True)
         if self.checkpoints.is_dir():
             shutil.rmtree(self.checkpoints)
-        for name in ("metrics.jsonl", "encoder.safetensors"):
+        for name in ("metrics.jsonl", "encoder.safetensors", "provenance.json", "git.diff"):
             (self.folder / name).unlink(missing_ok=True)
+        for diff in self.folder.glob("git-resume-*.diff"):
+            diff.unlink()
         for folder in ("pictures", "wandb"):
             shutil.rmtree(self.folder / folder, ignore_errors=True)
 
-    def write_provenance(self, provenance: dict[str, Any], diff: str) -> None:
-        """Write what the run was made with, and the uncommitted changes of the code."""
-        write_atomic(self.folder / "provenance.json", json.dumps(provenance, indent=1))
-        write_atomic(self.folder / "git.diff", diff)
+    def write_provenance(self, provenance: dict[str, Any], diff: str, step: int = 0) -> None:
+        """Write what the run is made with, and the uncommitted changes of the code.
+
+        Args:
+            provenance: the facts.
+            diff: the changes, for ``git.diff``; those of the N-th resume for ``git-resume-N.diff``.
+            step: where training goes on. Past 0 what stands there stays and the facts that may
+                differ are appended to its list ``resumes``.
+        """
+        first = self.provenance() if step else {}
+        if first:
+            resumes = first.setdefault("resumes", [])
+            changed = {key: provenance[key] for key in OF_A_RESUME if key in provenance}
+            resumes.append({"step": step, **changed})
+            name = f"git-resume-{len(resumes)}.diff"
+        else:
+            first, name = provenance, "git.diff"
+            for stale in self.folder.glob("git-resume-*.diff"):
+                stale.unlink()
+        if diff or name == "git.diff":
+            write_atomic(self.folder / name, diff)
+        write_atomic(self.folder / "provenance.json", json.dumps(first, indent=1))
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write the final figures."""

@@ -63,11 +63,10 @@ class Session:
             self.benchmark.prepare()
         dataset = self._dataset()
         self.plan = make_plan(self.settings, len(dataset.videos), precision)
-        facts, diff = provenance(**self.facts, device=_name(self.device), precision=precision)
-        self.record.write_provenance(facts, diff)
-
         trainer = self._trainer(model, dataset)
         first = trainer.resume()
+        facts, diff = provenance(**self.facts, device=_name(self.device), precision=precision)
+        self.record.write_provenance(facts, diff, first)
         self.record.drop_metrics_after(first)
         if first:
             print(f"  going on after step {first} of {self.plan.steps}", flush=True)

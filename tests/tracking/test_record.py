@@ -62,6 +62,33 @@ def test_rows_past_a_checkpoint_are_dropped(record):
     assert [row["step"] for row in record.metrics()] == [10, 20]
 
 
+FACTS = {"created": 1.0, "code_version": "a", "git": {"commit": "1", "dirty": True}}
+FACTS |= {"packages": {}, "device": "cpu", "precision": "fp32", "host": "h", "preset": "demo"}
+
+
+def test_a_resume_adds_to_the_provenance_and_replaces_nothing(record):
+    record.write_provenance(FACTS, "first diff")
+    gpu = {**FACTS, "created": 2.0, "code_version": "b", "device": "H100", "precision": "bf16"}
+    record.write_provenance(gpu, "second diff", step=10)
+    record.write_provenance({**gpu, "created": 3.0}, "", step=20)
+    written = record.provenance()
+    resumes = written.pop("resumes")
+    assert written == FACTS
+    changed = {key: value for key, value in gpu.items() if key != "preset"}
+    assert resumes == [{**changed, "step": 10}, {**changed, "created": 3.0, "step": 20}]
+    diffs = {path.name: path.read_text() for path in record.folder.glob("*.diff")}
+    assert diffs == {"git.diff": "first diff", "git-resume-1.diff": "second diff"}
+
+
+def test_a_start_from_nothing_has_a_provenance_of_its_own(record):
+    record.write_provenance(FACTS, "first diff")
+    record.write_provenance(FACTS, "second diff", step=10)
+    record.write_provenance({**FACTS, "code_version": "c"}, "")
+    assert record.provenance() == {**FACTS, "code_version": "c"}
+    assert [path.name for path in record.folder.glob("*.diff")] == ["git.diff"]
+    assert (record.folder / "git.diff").read_text() == ""
+
+
 class Killed(BaseException):
     """The process is gone."""
 
@@ -82,6 +109,8 @@ def trained(record):
 
 
 def test_a_forgotten_training_leaves_the_configuration_alone(trained):
+    trained.write_provenance({"code_version": "a"}, "old")
+    trained.write_provenance({"code_version": "b"}, "new", step=3)
     trained.forget_training()
     assert [path.name for path in trained.folder.iterdir()] == ["config.yaml"]
     trained.forget_training()
