@@ -12,7 +12,8 @@ def load(runs_dir: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     """All runs of a folder, and folders that are none, with the reason.
 
     Columns: signature, state, error, created, seed, preset, data, benchmark, objective,
-    benchmark_files, code_version, commit, command, asked (its invocations), a ``metric/<name>``
+    benchmark_files, code_version (all, joined by +, when it was resumed on another), device,
+    precision (both of its start), commit, command, asked (its invocations), a ``metric/<name>``
     for each final figure and a ``control/<control>/<name>`` for each figure of a control.
     """
     records, skipped = read_runs(runs_dir)
@@ -42,6 +43,8 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "objective": (summary.get("objective") or {}).get("metric"),
         "benchmark_files": provenance.get("benchmark_fingerprint"),
         "code_version": "+".join(_versions(provenance)) or None,
+        "device": provenance.get("device"),
+        "precision": provenance.get("precision"),
         "commit": (provenance.get("git") or {}).get("commit"),
         "command": " ".join(asked[-1]["command"]) if asked else None,
         "asked": asked,
