@@ -5,7 +5,7 @@ import sys
 from siammae.config.paths import ROOT
 
 sys.path.insert(0, str(ROOT / "analysis"))
-from runs_frame import load  # noqa: E402
+from runs_frame import load
 
 
 def test_a_run_resumed_on_other_code_names_all_versions(make_run, tmp_path):
