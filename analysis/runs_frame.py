@@ -12,7 +12,8 @@ def load(runs_dir: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     """All runs of a folder, and folders that are none, with the reason.
 
     Columns: signature, state, error, created, seed, preset, composed, data, benchmark, objective,
-    benchmark_files, code_version, commit, command, asked (its invocations), a ``metric/<name>``
+    benchmark_files, code_version (all, joined by +, when it was resumed on another), device,
+    precision (both of its start), commit, command, asked (its invocations), a ``metric/<name>``
     for each final figure and a ``control/<control>/<name>`` for each figure of a control.
     """
     records, skipped = read_runs(runs_dir)
@@ -42,7 +43,9 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "benchmark": name,
         "objective": (summary.get("objective") or {}).get("metric"),
         "benchmark_files": provenance.get("benchmark_fingerprint"),
-        "code_version": provenance.get("code_version"),
+        "code_version": "+".join(_versions(provenance)) or None,
+        "device": provenance.get("device"),
+        "precision": provenance.get("precision"),
         "commit": (provenance.get("git") or {}).get("commit"),
         "command": " ".join(asked[-1]["command"]) if asked else None,
         "asked": asked,
@@ -53,3 +56,9 @@ def _row(record: RunRecord) -> dict[str, Any]:
         for key, value in result["metrics"].items():
             row[f"control/{control}/{key}"] = value
     return row
+
+
+def _versions(provenance: dict[str, Any]) -> list[str]:
+    """The distinct versions of the code that a run was trained with, in order."""
+    told = [part.get("code_version") for part in (provenance, *provenance.get("resumes", []))]
+    return list(dict.fromkeys(version for version in told if version))

@@ -50,19 +50,25 @@ def job(config: DictConfig) -> float:
     title = " ".join([f"run {record.signature}", *(f"{k}={v}" for k, v in asked.overrides.items())])
 
     if record.is_finished() and not settings.rerun:
-        record.note_invocation(asked)
-        print(f"{title}: finished before, {tell(record.summary())}", flush=True)
-        return record.summary()["objective"]["value"]
-
+        return known_result(record, asked, title)
     record.create(plain, OmegaConf.to_container(config, resolve=False))  # type: ignore[arg-type]
     with record.claim(), polite_end():
+        if record.is_finished() and not settings.rerun:  # by another process, just now
+            return known_result(record, asked, title)
         print(title, flush=True)
-        if record.is_finished():
+        if settings.rerun:
             record.forget_training()
         record.note_invocation(asked)
         objective = train(config, settings, record, (source, benchmark), facts)
     print(f"  {tell(record.summary())}, in {record.folder}", flush=True)
     return objective
+
+
+def known_result(record: RunRecord, asked: Invocation, title: str) -> float:
+    """The objective of a finished run, which is asked for once more."""
+    record.note_invocation(asked)
+    print(f"{title}: finished before, {tell(record.summary())}", flush=True)
+    return record.summary()["objective"]["value"]
 
 
 def train(

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 EVERY = 10.0  # seconds between two plain lines
+TIMED = 5  # steps before the time left is told
 WIDTH = 120  # columns of tables where no terminal tells
 
 
@@ -35,8 +36,9 @@ class ProgressBar:
         self.steps, self.step, self.mode = steps, first, mode
         self.loss: float | None = None
         self.speed = 0.0
-        self._begun, self._first = time.monotonic(), first
-        self._told = self._begun
+        self._first = first
+        self._timed: tuple[int, float] | None = None  # the first step that was done here, and when
+        self._told = time.monotonic()
         self._bar = _rich_bar() if mode == "rich" else None
 
     def __enter__(self) -> "ProgressBar":
@@ -59,6 +61,8 @@ class ProgressBar:
     def advance(self, step: int) -> None:
         """A step is done."""
         self.step = step
+        if self._timed is None:
+            self._timed = (step, time.monotonic())
         if self._bar is not None:
             self._bar.update(self._task, completed=step, text=self._text())
         elif self.mode == "plain" and time.monotonic() - self._told >= EVERY:
@@ -73,9 +77,19 @@ class ProgressBar:
 
     def _line(self) -> None:
         self._told = time.monotonic()
-        done = max(1, self.step - self._first)
-        left = (self._told - self._begun) / done * (self.steps - self.step)
-        print(f"  step {self.step}/{self.steps}  {self._text()}  {left:.0f} s left", flush=True)
+        parts = [f"  step {self.step}/{self.steps}", self._text(), self._left()]
+        print("  ".join(part for part in parts if part), flush=True)
+
+    def _left(self) -> str:
+        """Time left, once enough steps are timed.
+
+        The first is not: it waits for the readers to start and for the device to warm up.
+        """
+        first, begun = self._timed or (self.step, self._told)
+        timed = self.step - first
+        if timed < TIMED:
+            return ""
+        return f"{(self._told - begun) / timed * (self.steps - self.step):.0f} s left"
 
 
 def _rich_bar() -> "Progress":

@@ -4,14 +4,13 @@ A run lives in ``runs_dir/<signature>/``. All files but the appended ones are re
 reader never sees half of one. Knows nothing of torch: a finished run is recognised at once.
 """
 
-import fcntl
 import json
 import os
 import shutil
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,7 +18,10 @@ from typing import Any, TextIO
 import yaml
 
 from siammae.config.errors import ConfigError, DataError
+from siammae.tracking.lock import exclusive, is_held
 
+# What may be another at a resume; data and settings may not.
+OF_A_RESUME = ("created", "code_version", "git", "packages", "device", "precision", "host")
 STATES = ("planned", "running", "interrupted", "finished", "failed", "pruned")
 
 
@@ -92,13 +94,13 @@ class RunRecord:
         return self._read_json("summary.json", {})
 
     def provenance(self) -> dict[str, Any]:
-        """Code, packages, machine and data that the run was made with."""
+        """Code, packages, machine and data that the run was made with; see `write_provenance`."""
         return self._read_json("provenance.json", {})
 
     def state(self) -> dict[str, Any]:
         """``state`` and what belongs to it; a running one whose owner is gone is interrupted."""
         state = self._read_json("state.json", {"state": "planned"})
-        if state["state"] == "running" and not self._is_claimed():
+        if state["state"] == "running" and not is_held(self._lock_path()):
             state["state"] = "interrupted"
         return state
 
@@ -138,15 +140,13 @@ class RunRecord:
     def claim(self) -> Iterator[None]:
         """Be the only process that trains this run.
 
-        The kernel drops the lock with the process, however it dies, so none can hold it for ever.
-
         Raises:
             ConfigError: when another process has it.
         """
-        with self._lock_path().open("a") as file:
+        with ExitStack() as stack:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+                stack.enter_context(exclusive(self._lock_path()))
+            except BlockingIOError:
                 owner = self._read_json("state.json", {}).get("owner")
                 raise ConfigError(
                     f"run {self.signature} is being trained by another process ({owner}); "
@@ -181,16 +181,44 @@ class RunRecord:
         write_atomic(self.folder / "metrics.jsonl", text)
 
     def forget_training(self) -> None:
-        """Remove what an earlier training left, so that the run starts anew."""
-        for name in ("summary.json", "state.json", "metrics.jsonl", "encoder.safetensors"):
+        """Remove what an earlier training left, so that the run starts anew.
+
+        The order makes a crash in the middle harmless: the run is no longer finished first, and and
+        a checkpoint that is left still has its rows of metrics, so that it can be taken up.
+        """
+        for name in ("state.json", "summary.json"):
             (self.folder / name).unlink(missing_ok=True)
-        for folder in ("checkpoints", "pictures", "wandb"):
+        if self.checkpoints.is_dir():
+            shutil.rmtree(self.checkpoints)
+        for name in ("metrics.jsonl", "encoder.safetensors", "provenance.json", "git.diff"):
+            (self.folder / name).unlink(missing_ok=True)
+        for diff in self.folder.glob("git-resume-*.diff"):
+            diff.unlink()
+        for folder in ("pictures", "wandb"):
             shutil.rmtree(self.folder / folder, ignore_errors=True)
 
-    def write_provenance(self, provenance: dict[str, Any], diff: str) -> None:
-        """Write what the run was made with, and the uncommitted changes of the code."""
-        write_atomic(self.folder / "provenance.json", json.dumps(provenance, indent=1))
-        write_atomic(self.folder / "git.diff", diff)
+    def write_provenance(self, provenance: dict[str, Any], diff: str, step: int = 0) -> None:
+        """Write what the run is made with, and the uncommitted changes of the code.
+
+        Args:
+            provenance: the facts.
+            diff: the changes, for ``git.diff``; those of the N-th resume for ``git-resume-N.diff``.
+            step: where training goes on. Past 0 what stands there stays and the facts that may
+                differ are appended to its list ``resumes``.
+        """
+        first = self.provenance() if step else {}
+        if first:
+            resumes = first.setdefault("resumes", [])
+            changed = {key: provenance[key] for key in OF_A_RESUME if key in provenance}
+            resumes.append({"step": step, **changed})
+            name = f"git-resume-{len(resumes)}.diff"
+        else:
+            first, name = provenance, "git.diff"
+            for stale in self.folder.glob("git-resume-*.diff"):
+                stale.unlink()
+        if diff or name == "git.diff":
+            write_atomic(self.folder / name, diff)
+        write_atomic(self.folder / "provenance.json", json.dumps(first, indent=1))
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write the final figures."""
@@ -207,17 +235,6 @@ class RunRecord:
 
     def _lock_path(self) -> Path:
         return self.folder / ".lock"
-
-    def _is_claimed(self) -> bool:
-        """Whether some process holds the lock."""
-        try:
-            with self._lock_path().open("a") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
 
     def _append(self, name: str, row: dict[str, Any]) -> None:
         path = self.folder / name

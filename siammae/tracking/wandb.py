@@ -33,6 +33,8 @@ class Tracker:
 class WandbTracker(Tracker):
     """Logs to W&B: online when a key is configured, else offline; never asks, never waits long.
 
+    Under WANDB_MODE=disabled it writes nothing, whatever its own mode.
+
     Offline runs lie in the run's own folder under ``wandb/``; ``wandb sync`` sends them later.
 
     Args:
@@ -56,6 +58,8 @@ class WandbTracker(Tracker):
 
     def start(self, record: RunRecord, name: str, group: str, tags: list[str]) -> None:
         """Open the run whose id is the signature, so that a resumed run goes on in W&B as well."""
+        if os.environ.get("WANDB_MODE") == "disabled":
+            return
         # Set before the import: its telemetry looks names up even when offline.
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         os.environ.setdefault("WANDB_SILENT", "true")
@@ -164,7 +168,7 @@ def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _has_key() -> bool:
     """Whether W&B would find an API key without asking."""
-    if os.environ.get("WANDB_MODE") in ("offline", "disabled", "dryrun"):
+    if os.environ.get("WANDB_MODE") in ("offline", "dryrun"):
         return False
     if os.environ.get("WANDB_API_KEY"):
         return True

@@ -32,13 +32,17 @@ class Checkpoints:
         self.folder, self.warn = folder, warn
 
     def save(self, step: int, state: dict[str, Any]) -> Path:
-        """Write the state after ``step`` optimiser steps and drop all but the newest two."""
+        """Write the state after ``step`` optimiser steps and drop all but the newest two.
+
+        What stands there of later steps goes too: it was damaged, or training would be past it.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"step-{step:08d}.pt"
+        path = self.path(step)
         save_checked(state, path)
         best = self.best()
-        for old in self.paths()[:-KEEP]:
-            if old != best:
+        done = [found for found in self.paths() if found <= path]
+        for old in self.paths():
+            if old > path or (old in done[:-KEEP] and old != best):
                 old.unlink()
                 digest_path(old).unlink(missing_ok=True)
         for leftover in self.folder.glob("*.partial"):  # of writes that a crash cut short
@@ -50,20 +54,39 @@ class Checkpoints:
         write_atomic(self.folder / "best.json", json.dumps({"file": path.name, "value": value}))
 
     def best(self) -> Path | None:
-        """The checkpoint that `mark_best` named last."""
+        """The checkpoint that `mark_best` named last; ``None`` when it is not there."""
+        marked = self._marked()
+        return None if marked is None else marked[0]
+
+    def best_value(self, step: int) -> float | None:
+        """The objective of `best`; ``None`` when that is of a step later than ``step``."""
+        marked = self._marked()
+        return None if marked is None or marked[0] > self.path(step) else marked[1]
+
+    def _marked(self) -> tuple[Path, float] | None:
         try:
-            return self.folder / json.loads((self.folder / "best.json").read_text())["file"]
-        except (OSError, ValueError, KeyError):
+            content = json.loads((self.folder / "best.json").read_text())
+            path, value = self.folder / content["file"], float(content["value"])
+        except (OSError, ValueError, KeyError, TypeError):
             return None
+        return (path, value) if path.is_file() else None
 
     def load_newest(self) -> dict[str, Any] | None:
         """The newest state that is whole; ``None`` when there is none. Tells of damaged ones."""
-        for path in reversed(self.paths()):
+        paths = self.paths()
+        for path in reversed(paths):
             try:
                 return load_checked(path)
             except DataError as error:
-                self.warn(f"{error}; going back to the checkpoint before it")
+                left = "going back to the checkpoint before it"
+                if path == paths[0]:
+                    left = "no whole checkpoint is left, and training starts anew"
+                self.warn(f"{error}; {left}")
         return None
+
+    def path(self, step: int) -> Path:
+        """Where the state after ``step`` optimiser steps stands."""
+        return self.folder / f"step-{step:08d}.pt"
 
     def paths(self) -> list[Path]:
         """The numbered checkpoints, oldest first."""

@@ -16,11 +16,15 @@ ARGUMENTS = ("image_size", "patch_size", "width", "depth", "heads")
 
 
 def export_encoder(encoder: Encoder, arguments: dict[str, Any], path: Path) -> None:
-    """Write ``encoder.safetensors``; its metadata holds the arguments that build the encoder."""
+    """Write ``encoder.safetensors``; its metadata holds the arguments that build the encoder.
+
+    The same encoder gives the same bytes: safetensors writes several keys of metadata in random
+    order, so there is one.
+    """
     tensors = {name: value.contiguous().cpu() for name, value in encoder.state_dict().items()}
     kept = {name: arguments[name] for name in ARGUMENTS}
     partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata={"format": "pt", "siammae.encoder": json.dumps(kept)})
+    save_file(tensors, partial, metadata={"siammae.encoder": json.dumps(kept)})
     partial.replace(path)
 
 

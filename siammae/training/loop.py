@@ -1,7 +1,7 @@
 """The training loop: batches in, weights and rows of metrics out."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from siammae.training.pictures import restoration_grid
 from siammae.training.stop import EXIT_CODE, StopSignal
 
 Row = dict[str, float]
+LOSSES = 100  # optimiser steps that a run's final training loss is the mean of
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Plan:
 
     def spread(self, times: int) -> set[int]:
         """Steps that part the run evenly in ``times``, the last being its end."""
-        return {round(self.steps * (i + 1) / times) for i in range(times)}
+        return {round(self.steps * (i + 1) / times) for i in range(times)} - {0}
 
 
 class Listener(Protocol):
@@ -61,13 +62,19 @@ class Listener(Protocol):
 
 @dataclass
 class Progress:
-    """What a checkpoint holds beside weights; pairs seen follow from the step."""
+    """What a checkpoint holds beside weights; pairs seen follow from the step.
+
+    ``losses`` are of the last 100 steps, or of as many as there were. Their mean is the training
+    loss that a run reports: it depends on no cadence of logging, checkpoints or pictures, and is
+    the same after a resume. Checkpoints of before it was kept give none.
+    """
 
     step: int = 0
     short_gap_pairs: int = 0
     broken: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     best: float | None = None
+    losses: list[float] = field(default_factory=list)
 
 
 def step_seed(seed: int, step: int) -> int:
@@ -115,16 +122,25 @@ class Trainer:
         self._clock = self._waited = 0.0
 
     def resume(self) -> int:
-        """Take up the newest whole checkpoint; returns the step it was written after, or 0."""
+        """Take up the newest whole checkpoint; returns the step it was written after, or 0.
+
+        What is best so far is told by ``best.json``: a checkpoint is older than its own evaluation.
+        """
         state = self.checkpoints.load_newest()
         if state is not None:
             self.model.load_state_dict(state["model"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.progress = Progress(**state["progress"])
+        self.progress.best = self.checkpoints.best_value(self.progress.step)
         return self.progress.step
 
-    def fit(self) -> None:
+    def fit(self, measured: Collection[int] = ()) -> None:
         """Train from where the run stands to the end of the plan.
+
+        A resumed run first makes the picture and the evaluation that were due at its step.
+
+        Args:
+            measured: steps whose evaluation is in the record already.
 
         Raises:
             TrainingError: when the loss or a weight is no finite number.
@@ -132,11 +148,12 @@ class Trainer:
             SystemExit: after SIGTERM, once the state is saved.
         """
         plan, first = self.plan, self.progress.step
-        if first >= plan.steps:
-            return
         evaluations = plan.spread(plan.evaluations) - {plan.steps} if self.evaluate else set()
         pictures = plan.spread(plan.pictures) if self.sample is not None else set()
         self.model.train()
+        self._look(first, pictures, evaluations.difference(measured))
+        if first >= plan.steps:
+            return
         batches = self.batches(first)
         self._clock, self._waited = time.perf_counter(), 0.0
         with StopSignal() as stop:
@@ -150,13 +167,10 @@ class Trainer:
                 if pauses or step % plan.log_every == 0:
                     self._log(step)
                 if saves:
-                    path = self._save(step)
+                    self._save(step)
                 if stop.requested:
                     raise SystemExit(EXIT_CODE)
-                if step in pictures:
-                    self._picture(step)
-                if step in evaluations:
-                    self._evaluate(step, path)
+                self._look(step, pictures, evaluations)
                 if pauses:  # not part of the speed that is reported
                     self._clock, self._waited = time.perf_counter(), 0.0
 
@@ -213,6 +227,7 @@ class Trainer:
         elapsed = now - self._clock
         pairs = len(losses) * self.plan.batch_size
         self.progress.seconds += elapsed
+        self.progress.losses = [*self.progress.losses, *losses][-LOSSES:]
         self.listener.row(
             {
                 "step": step,
@@ -226,10 +241,10 @@ class Trainer:
         )
         self._window, self._clock, self._waited = [], now, 0.0
 
-    def _save(self, step: int) -> Path:
+    def _save(self, step: int) -> None:
         if not all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
             self._not_finite(f"a weight is not finite after step {step}")
-        return self.checkpoints.save(step, self._state())
+        self.checkpoints.save(step, self._state())
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -238,24 +253,34 @@ class Trainer:
             "progress": vars(self.progress).copy(),
         }
 
+    def _look(self, step: int, pictures: set[int], evaluations: set[int]) -> None:
+        """Make what is due at this step, whose weights the model has."""
+        if step in pictures:
+            self._picture(step)
+        if step in evaluations:
+            self._evaluate(step)
+
     def _picture(self, step: int) -> None:
         if self.sample is None:
             return
         generator = Generator(self.device).manual_seed(self.plan.seed)
+        self.model.eval()  # without dropout: the same picture when it is made again
         with torch.no_grad():
             restored = self._forward(self.sample, generator)
             frames = self.prepare(self.sample.to(self.device))
+        self.model.train()
         jpeg = restoration_grid(frames, restored, self.model.encoder.patch_size)
         self.listener.picture(step, jpeg)
 
-    def _evaluate(self, step: int, checkpoint: Path) -> None:
+    def _evaluate(self, step: int) -> None:
         if self.evaluate is None:
             return
         self.model.eval()
         objective, metrics = self.evaluate()
         self.model.train()
+        # Before the row, which says to a resumed run that this evaluation is over.
+        self.note_objective(objective, self.checkpoints.path(step))
         self.listener.row({"step": step, "pairs_seen": step * self.plan.batch_size, **metrics})
-        self.note_objective(objective, checkpoint)
 
     def note_objective(self, objective: float, checkpoint: Path) -> None:
         """Keep ``checkpoint`` as the best when no earlier one has a higher objective."""

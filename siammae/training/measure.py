@@ -11,6 +11,7 @@ from torch import nn
 
 from siammae.evaluation.features import EncoderFeatures
 from siammae.evaluation.result import BenchmarkResult
+from siammae.tracking.provenance import code_version
 from siammae.tracking.record import write_atomic
 from siammae.tracking.signature import essential, signature
 
@@ -42,7 +43,7 @@ def controls(
 
     ``copy_first_mask`` repeats the first mask in every frame; ``untrained_encoder`` is the run's
     own encoder with its initial weights. Both are kept in ``cache``, because the runs of a table
-    share them.
+    share them, for as long as the code is the same.
 
     Args:
         benchmark: measures both.
@@ -55,9 +56,10 @@ def controls(
     plain: Any = OmegaConf.to_container(config, resolve=True)
     protocol = essential({"benchmark": plain["benchmark"]})
     initial = {"encoder": plain["encoder"], "seed": plain["seed"]}
+    prints = {"benchmark": fingerprint, "code": code_version()}
     keys = {
-        "copy_first_mask": signature(protocol, {"benchmark": fingerprint}),
-        "untrained_encoder": signature({**protocol, **initial}, {"benchmark": fingerprint}),
+        "copy_first_mask": signature(protocol, prints),
+        "untrained_encoder": signature({**protocol, **initial}, prints),
     }
     measures: dict[str, Callable[[], BenchmarkResult]] = {
         "copy_first_mask": benchmark.copy_first_mask,

@@ -4,12 +4,14 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import torch
 from omegaconf import DictConfig
 
 from siammae.config.check import TrainConfig
+from siammae.config.errors import DataError
 from siammae.config.groups import build_group
 from siammae.data.datasets import ClipSource
 from siammae.data.loader import PairBatch, PairDataset, first_pairs, make_loader
@@ -61,11 +63,10 @@ class Session:
             self.benchmark.prepare()
         dataset = self._dataset()
         self.plan = make_plan(self.settings, len(dataset.videos), precision)
-        facts, diff = provenance(**self.facts, device=_name(self.device), precision=precision)
-        self.record.write_provenance(facts, diff)
-
         trainer = self._trainer(model, dataset)
         first = trainer.resume()
+        facts, diff = provenance(**self.facts, device=_name(self.device), precision=precision)
+        self.record.write_provenance(facts, diff, first)
         self.record.drop_metrics_after(first)
         if first:
             print(f"  going on after step {first} of {self.plan.steps}", flush=True)
@@ -74,7 +75,7 @@ class Session:
                 ProgressBar(self.plan.steps, first, self.settings.progress)
             )
             self._heartbeat(first)
-            trainer.fit()
+            trainer.fit(self._measured())
         return self._finish(trainer, begun)
 
     # The trainer's listener -----------------------------------------------------------------------
@@ -142,11 +143,22 @@ class Session:
     def _measure(self, encoder: Any) -> BenchmarkResult:
         return measure(self.benchmark, encoder, self.device)
 
+    def _measured(self) -> set[int]:
+        """Steps whose figures on the benchmark are in the record."""
+        if self.benchmark is None:
+            return set()
+        prefix = f"{self.benchmark.name}/"
+        rows = self.record.metrics()
+        return {row["step"] for row in rows if any(key.startswith(prefix) for key in row)}
+
     def _finish(self, trainer: Trainer, begun: float) -> float:
-        """Measure, compare with the controls, export, and write the summary."""
+        """Measure, compare with the controls, export, and write the summary.
+
+        ``train/loss`` in the summary is the mean of the last 100 optimiser steps, or of all when
+        there were fewer; in the rows of metrics it is the mean of a logging window.
+        """
         model, plan = trainer.model, self.plan
-        rows = [row for row in self.record.metrics() if "train/loss" in row]
-        metrics = {"train/loss": rows[-1]["train/loss"]}
+        metrics = {"train/loss": self._final_loss(trainer)}
         summary: dict[str, Any] = {
             "signature": self.record.signature,
             "objective": {
@@ -167,9 +179,10 @@ class Session:
             }
             summary["benchmark"] = result.as_dict()
             summary["controls"] = self._controls()
-            trainer.note_objective(result.value, trainer.checkpoints.paths()[-1])
-            last = {"step": plan.steps, "pairs_seen": plan.steps * plan.batch_size}
-            self.row({**last, **_flat(result)})
+            trainer.note_objective(result.value, trainer.checkpoints.path(plan.steps))
+            if plan.steps not in self._measured():
+                last = {"step": plan.steps, "pairs_seen": plan.steps * plan.batch_size}
+                self.row({**last, **_flat(result)})
         export_encoder(
             model.encoder, dict(self.config.encoder), self.record.folder / "encoder.safetensors"
         )
@@ -194,6 +207,17 @@ class Session:
         self.tracker.finish(metrics)
         self.record.set_state("finished", step=plan.steps, steps=plan.steps)
         return summary["objective"]["value"]
+
+    def _final_loss(self, trainer: Trainer) -> float:
+        """Of an old checkpoint that keeps no losses, the last row of metrics."""
+        rows = [row["train/loss"] for row in self.record.metrics() if "train/loss" in row]
+        losses = trainer.progress.losses or rows[-1:]
+        if not losses:
+            raise DataError(
+                f"{self.record.folder}: neither metrics.jsonl nor the checkpoint holds a loss; "
+                "rerun=true trains the run anew"
+            )
+        return fmean(losses)
 
     def _show(self, encoder: Any) -> None:
         """Pictures of what the encoder sees; a failure costs the pictures, not the run."""

@@ -1,6 +1,8 @@
+import fcntl
 import json
 import multiprocessing
 import os
+import threading
 
 import pytest
 from hypothesis import given
@@ -60,6 +62,90 @@ def test_rows_past_a_checkpoint_are_dropped(record):
     assert [row["step"] for row in record.metrics()] == [10, 20]
 
 
+FACTS = {"created": 1.0, "code_version": "a", "git": {"commit": "1", "dirty": True}}
+FACTS |= {"packages": {}, "device": "cpu", "precision": "fp32", "host": "h", "preset": "demo"}
+
+
+def test_a_resume_adds_to_the_provenance_and_replaces_nothing(record):
+    record.write_provenance(FACTS, "first diff")
+    gpu = {**FACTS, "created": 2.0, "code_version": "b", "device": "H100", "precision": "bf16"}
+    record.write_provenance(gpu, "second diff", step=10)
+    record.write_provenance({**gpu, "created": 3.0}, "", step=20)
+    written = record.provenance()
+    resumes = written.pop("resumes")
+    assert written == FACTS
+    changed = {key: value for key, value in gpu.items() if key != "preset"}
+    assert resumes == [{**changed, "step": 10}, {**changed, "created": 3.0, "step": 20}]
+    diffs = {path.name: path.read_text() for path in record.folder.glob("*.diff")}
+    assert diffs == {"git.diff": "first diff", "git-resume-1.diff": "second diff"}
+
+
+def test_a_start_from_nothing_has_a_provenance_of_its_own(record):
+    record.write_provenance(FACTS, "first diff")
+    record.write_provenance(FACTS, "second diff", step=10)
+    record.write_provenance({**FACTS, "code_version": "c"}, "")
+    assert record.provenance() == {**FACTS, "code_version": "c"}
+    assert [path.name for path in record.folder.glob("*.diff")] == ["git.diff"]
+    assert (record.folder / "git.diff").read_text() == ""
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@pytest.fixture
+def trained(record):
+    """All that a training leaves."""
+    for folder in ("checkpoints", "pictures", "wandb"):
+        (record.folder / folder).mkdir()
+    for name in ("step-00000003.pt", "step-00000003.pt.sha256", "best.json"):
+        (record.checkpoints / name).write_text("x")
+    (record.folder / "encoder.safetensors").write_text("x")
+    record.write_picture("pca.jpg", b"x")
+    record.log_metrics({"step": 3})
+    record.write_summary({"objective": {"value": 1.0}})
+    record.set_state("finished")
+    return record
+
+
+def test_a_forgotten_training_leaves_the_configuration_alone(trained):
+    trained.write_provenance({"code_version": "a"}, "old")
+    trained.write_provenance({"code_version": "b"}, "new", step=3)
+    trained.forget_training()
+    assert [path.name for path in trained.folder.iterdir()] == ["config.yaml"]
+    trained.forget_training()
+    assert trained.config() == CONFIG
+
+
+@pytest.mark.parametrize("after", range(8))
+def test_a_kill_while_a_training_is_forgotten_leaves_a_run_that_can_go_on(
+    trained, monkeypatch, after
+):
+    """In the middle: ``after`` so many files are removed."""
+    left = [after]
+
+    def counted(remove):
+        def wrapped(*arguments, **options):
+            if left[0] == 0:
+                raise Killed
+            left[0] -= 1
+            return remove(*arguments, **options)
+
+        return wrapped
+
+    monkeypatch.setattr(os, "unlink", counted(os.unlink))
+    try:
+        trained.forget_training()
+    except Killed:
+        monkeypatch.undo()
+    assert after == 0 or not (trained.folder / "state.json").exists()
+    if any(trained.checkpoints.glob("*")):
+        assert trained.metrics() == [{"step": 3}]
+    if (trained.folder / "summary.json").exists():
+        assert trained.metrics() == [{"step": 3}]
+        assert any(trained.checkpoints.glob("*"))
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"runs_dir=.*file cannot be written"):
@@ -96,6 +182,33 @@ def test_one_owner_at_a_time(record):
     process.join()
     with record.claim():
         pass
+
+
+@pytest.fixture
+def reading(record):
+    """Another reader, in the middle of looking at the run."""
+    (record.folder / ".lock").touch()
+    with (record.folder / ".lock").open() as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield file
+
+
+def test_readers_do_not_take_each_other_for_an_owner(record, reading):
+    record.set_state("running")
+    assert record.state()["state"] == "interrupted"
+
+
+def test_a_reader_delays_a_start_and_does_not_prevent_it(record, reading):
+    threading.Timer(0.3, lambda: fcntl.flock(reading, fcntl.LOCK_UN)).start()
+    with record.claim():
+        record.set_state("running")
+        assert record.state()["state"] == "running"
+
+
+def test_looking_at_a_run_writes_nothing(record):
+    record.set_state("running")
+    assert record.state()["state"] == "interrupted"
+    assert not (record.folder / ".lock").exists()
 
 
 def test_unknown_folders_are_skipped_and_named(record, tmp_path):

@@ -71,6 +71,17 @@ def test_without_a_key_all_is_logged_offline_in_the_runs_folder(tmp_path):
     )
 
 
+@pytest.mark.parametrize("mode", ["auto", "offline", "online"])
+def test_disabled_in_the_environment_writes_nothing(tmp_path, mode):
+    done = log(tmp_path, mode, WANDB_MODE="disabled", WANDB_API_KEY="k" * 40)
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
+        "config.yaml",
+        "picture.jpg",
+    ]
+
+
 class Server(BaseHTTPRequestHandler):
     """As much of W&B's server as the client needs to start, log and finish a run."""
 

@@ -121,6 +121,14 @@ def test_workers_and_cadences_change_nothing(train, tmp_path, undisturbed, only_
     run, expected = only_run(tmp_path), only_run(undisturbed)
     assert run.name == expected.name
     assert same_weights(run, expected)
+    results = [json.loads((folder / "summary.json").read_text()) for folder in (run, expected)]
+    assert results[0]["metrics"] == results[1]["metrics"]
+    rows = [json.loads(line) for line in (expected / "metrics.jsonl").read_text().splitlines()]
+    steps = [0, *(row["step"] for row in rows)]
+    total = sum(
+        row["train/loss"] * (row["step"] - last) for row, last in zip(rows, steps[:-1], strict=True)
+    )
+    assert results[0]["metrics"]["train/loss"] == pytest.approx(total / 12)
 
 
 def test_sigterm_saves_and_ends_cleanly(train, tmp_path, undisturbed, only_run):
