@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from siammae.config.errors import ConfigError
 from siammae.config.groups import build_group
 from siammae.config.launch import one_line, run
 from siammae.config.paths import CONFIGS
+from siammae.config.protocol import check_protocol
 from siammae.evaluation.benchmark import Benchmark
 from siammae.evaluation.cache import Evaluations, Setting, as_result
+from siammae.evaluation.encoders.choose import choose_source
 from siammae.evaluation.encoders.source import Source
 from siammae.evaluation.outputs import Outputs
 from siammae.evaluation.result import BenchmarkResult
@@ -29,7 +30,6 @@ from siammae.tracking.record import write_atomic
 
 # Modules that import torch are imported where they are used: a known result is told without it.
 
-ENCODER_KEYS = ("checkpoint", "model", "pretrained", "weights", "path", "format", "heads")
 incomplete: list[str] = []  # benchmarks of this process with failed videos, for the exit code
 
 
@@ -38,10 +38,11 @@ incomplete: list[str] = []  # benchmarks of this process with failed videos, for
 def job(config: DictConfig) -> float:
     """Print the figures of an encoder; returns the benchmark's objective."""
     check(config)
+    check_protocol(config)
     benchmark = build_group(config, "benchmark")
     if benchmark is None:
         raise ConfigError("benchmark=none measures nothing; name one, such as benchmark=davis2017")
-    source = build_group(config, "features")
+    source = choose_source(config)
     what = {"encoder": source.identity(), "precision": config.precision}
     benchmark.prepare()
 
@@ -68,20 +69,11 @@ def job(config: DictConfig) -> float:
 
 
 def check(config: DictConfig) -> None:
-    """The encoder's keys belong to its source, and the others have values that exist.
+    """Keys that no group checks have values that exist.
 
     Raises:
         ConfigError: naming the key.
     """
-    group: Any = OmegaConf.to_container(config.features, resolve=False)
-    used = {key for key in ENCODER_KEYS if f"${{{key}}}" in group.values()}
-    chosen = HydraConfig.get().runtime.choices["features"]
-    for key in ENCODER_KEYS:
-        if config[key] is not None and key not in used:
-            raise ConfigError(
-                f"{key}={config[key]}: features={chosen} does not use it, but "
-                f"{', '.join(sorted(used))}; choose features=siammae, timm or file"
-            )
     if config.precision not in ("auto", "fp32", "bf16"):
         raise ConfigError(f"precision={config.precision}: must be auto, fp32 or bf16")
     if not isinstance(config.rerun, bool):

@@ -1,18 +1,19 @@
 """See what an encoder makes of a clip: attention, main components, best matches.
 
 python -m siammae.look checkpoint=runs/SIGNATURE video=clip.mp4
+python -m siammae.look features=timm model=vit_small_patch16_224.dino video=clip.mp4
 """
 
 import sys
 from pathlib import Path
 
 import hydra
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from siammae.config.errors import ConfigError
 from siammae.config.launch import one_line, run
 from siammae.config.paths import CONFIGS
-from siammae.evaluation.encoders.run import RunEncoder
+from siammae.evaluation.encoders.choose import choose_source
 from siammae.tracking.record import write_atomic
 
 
@@ -21,8 +22,8 @@ from siammae.tracking.record import write_atomic
 def job(config: DictConfig) -> None:
     """Write the pictures and print where they are."""
     _check(config)
-    checkpoint, video = Path(config.checkpoint), Path(config.video).expanduser()
-    encoder = RunEncoder(config.checkpoint).load()
+    video = Path(config.video).expanduser()
+    encoder = choose_source(config).load()
 
     from siammae.evaluation.clip import few_frames
     from siammae.evaluation.pictures import encoder_pictures
@@ -32,7 +33,7 @@ def job(config: DictConfig) -> None:
     fast_matmul(device)
     pixels, names = few_frames(video, config.frames, config.every, config.start)
     pictures = encoder_pictures(encoder.to(device), device, pixels, names, config.short_side)
-    folder = _folder(config.out, checkpoint)
+    folder = _folder(config.out, config.checkpoint)
     for name, jpeg in pictures.items():
         path = folder / f"{name}-{video.absolute().stem}.jpg"
         write_atomic(path, jpeg)
@@ -45,9 +46,8 @@ def _check(config: DictConfig) -> None:
     Raises:
         ConfigError: with the key, its value and what would be right.
     """
-    for key in ("checkpoint", "video"):
-        if config.get(key) is None:
-            raise ConfigError(f"{key}=PATH is missing; python -m siammae.look --help")
+    if OmegaConf.is_missing(config, "video") or config.video is None:
+        raise ConfigError("video=PATH is missing; python -m siammae.look --help")
     for key, least in {"start": 0, "frames": 2, "every": 1, "short_side": 1}.items():
         value = config[key]
         if value is None and key == "short_side":
@@ -56,8 +56,9 @@ def _check(config: DictConfig) -> None:
             raise ConfigError(f"{key}={value!r}: an int of at least {least} is needed")
 
 
-def _folder(out: str | None, checkpoint: Path) -> Path:
-    folder = Path(out) if out else (checkpoint if checkpoint.is_dir() else Path()) / "pictures"
+def _folder(out: str | None, checkpoint: str | None) -> Path:
+    run_folder = Path(checkpoint) if checkpoint and Path(checkpoint).is_dir() else Path()
+    folder = Path(out) if out else run_folder / "pictures"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

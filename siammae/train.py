@@ -25,6 +25,7 @@ from siammae.config.errors import SiammaeError
 from siammae.config.groups import build_group
 from siammae.config.launch import one_line, run
 from siammae.config.paths import CONFIGS
+from siammae.config.protocol import check_protocol
 from siammae.tracking.record import Invocation, RunRecord
 from siammae.tracking.signature import essential, signature
 
@@ -36,6 +37,7 @@ from siammae.tracking.signature import essential, signature
 def job(config: DictConfig) -> float:
     """One run; returns its objective, larger being better, to whoever sweeps."""
     settings = check(config)
+    check_protocol(config)
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     source, benchmark = build_group(config, "data"), build_group(config, "benchmark")
     facts = {

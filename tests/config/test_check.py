@@ -39,6 +39,9 @@ CASES = {
     "runs_dir=/dev/null/runs": "/dev/null/runs cannot be written",
     "-m runs_dir=/dev/null/runs mask_ratio=0.5,0.75": "/dev/null/runs cannot be written",
     "benchmark=davis2017": "no such folder; a DAVIS root holds",
+    "protocol=dino": "protocol=dino changes nothing: the chosen benchmark follows 'sprites'",
+    "protocol=dino benchmark=none": "the chosen benchmark propagates no labels",
+    "protocol=dinos": "protocol=dinos: no such option (did you mean 'dino'?)",
     "benchmark.propagation.top_k=0": "propagation needs top_k >= 1",
 }
 
