@@ -116,7 +116,11 @@ def labels(config: DictConfig) -> tuple[str, str]:
 
 
 def invocation(config: DictConfig) -> Invocation:
-    """What asked for this run: the command, and its place in a multirun."""
+    """What asked for this run: the command, and its place in a multirun.
+
+    All jobs of a multirun share its folder, whose name is its id. Microseconds tell it from another
+    that starts at the same time: process ids are often equal in containers on several machines.
+    """
     hydra_config = HydraConfig.get()
     multirun = hydra_config.mode == RunMode.MULTIRUN
     overrides = [text.lstrip("+~").partition("=") for text in hydra_config.overrides.task]

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -58,6 +59,35 @@ def test_a_multirun_its_table_and_its_repetition(train, tmp_path, measured):
     assert "tables/mask_ratio-frame_gap.png" in printed
 
 
+def test_multiruns_that_start_in_the_same_second_have_ids_of_their_own(train, tmp_path):
+    """Jobs of one share it, though their configurations are composed one after the other."""
+    # A clock whose seconds stand still.
+    script = """
+import datetime, sys
+import hydra.core.utils
+class Still(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        still = {"year": 2030, "month": 1, "day": 1, "hour": 1, "minute": 1, "second": 1}
+        return datetime.datetime.now(tz).replace(**still)
+hydra.core.utils.datetime = Still
+from siammae.train import main
+sys.exit(main())
+"""
+    axes = ["-m", "mask_ratio=0.5,0.75", "schedule.steps=2", "schedule.warmup_steps=1"]
+    for _ in range(2):
+        done = train(tmp_path, *axes, "pictures=0", script=script)
+        assert done.returncode == 0, done.stderr
+    asked = [
+        [json.loads(line)["id"] for line in path.read_text().splitlines()]
+        for path in (tmp_path / "runs").glob("*/invocations.jsonl")
+    ]
+    (first, second), other = asked
+    assert other == [first, second]
+    assert first != second
+    assert all(name.startswith("2030-01-01_01-01-01") for name in (first, second))
+
+
 def test_an_experiment_brings_its_axes(train, tmp_path, measured):
     done = train(tmp_path, "-m", "experiments=decoder", *measured, drop=("decoder.dropout",))
     assert done.returncode == 0, done.stderr
@@ -112,6 +142,27 @@ def test_a_bad_setting_in_a_multirun_is_told_and_the_others_go_on(train, tmp_pat
     assert done.returncode == 2
     assert done.stderr.count("error: mask_ratio=0.99 leaves no patch visible") == 1
     assert list(states(tmp_path).values()) == ["finished"]
+
+
+def test_a_kill_at_any_evaluation_leaves_one_row_of_figures_each(train, tmp_path, measured):
+    """In the evaluation of step 2; then between the figures of the end and the summary."""
+    kills = (
+        "import siammae.training.session as there\nthere.measure =",
+        "from siammae.tracking.record import RunRecord\nRunRecord.write_summary =",
+    )
+    kill = "lambda *parts: os.kill(os.getpid(), signal.SIGKILL)"
+    overrides = [*measured, "schedule.evaluations=2"]
+    for where in kills:
+        script = f"import os, signal\n{where} {kill}\nfrom siammae.train import main\nmain()"
+        done = train(tmp_path, *overrides, script=script)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+    done = train(tmp_path, *overrides)
+    assert done.returncode == 0, done.stderr
+    (run,) = (tmp_path / "runs").glob("*/metrics.jsonl")
+    rows = [json.loads(line) for line in run.read_text().splitlines()]
+    assert [row["step"] for row in rows if "sprites/J&F-Mean" in row] == [2, 4]
+    resumes = json.loads((run.parent / "provenance.json").read_text())["resumes"]
+    assert [resume["step"] for resume in resumes] == [2, 4]
 
 
 def test_evaluate_measures_a_run_as_the_run_did(train, tmp_path, measured):
