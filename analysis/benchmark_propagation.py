@@ -268,8 +268,8 @@ def show(rows: list[dict[str, Any]], machine: dict[str, Any]) -> None:
     console.print(table)
     console.print(", ".join(f"{key} {value}" for key, value in machine.items()), highlight=False)
     console.print(
-        "oneDNN multiplies float32 only on CPUs with AVX-512; elsewhere both products are torch's "
-        "default one.",
+        "oneDNN: float32_matmul_precision 'medium', where torch calls it on CPUs with AVX-512; on "
+        "those with AVX2 alone it does not, and both products are the same.",
         highlight=False,
     )
 
