@@ -7,13 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 from render import Style, escape_latex, latex_page, markdown_page
 
+from siammae.config.paths import CONFIGS
 from siammae.evaluation.cache import CONTROL, read_entry
 from siammae.tracking.progress import console
 
 SMALLER_IS_BETTER = ("Decay", "EPE")
 IN_PIXELS = ("EPE",)  # other metrics are shares
+
+
+def protocol(settings: dict[str, Any]) -> str:
+    """The preset's name, and what was set otherwise than it says."""
+    path = CONFIGS / "protocol" / f"{settings['preset']}.yaml"
+    tasks = yaml.safe_load(path.read_text()) if path.is_file() else {}
+    preset = tasks.get(settings.get("task"), {})
+    told = ", ".join(
+        f"{key} {settings[key]}" for key in preset if settings.get(key, preset[key]) != preset[key]
+    )
+    return f"protocol {settings['preset']}" + (f" but with {told}" if told else "")
 
 
 @dataclass
@@ -35,7 +48,7 @@ class Evaluated:
         setting, result = self.entries[0]["benchmark"], self.entries[0]["result"]
         settings, unit = result["settings"], result["units"][0] + "s"
         parts = [f"benchmark {setting['name']} ({setting['fingerprint']})"]
-        parts += [f"protocol {settings['preset']}"] if settings.get("preset") else []
+        parts += [protocol(settings)] if settings.get("preset") else []
         measured, official = settings.get(unit), settings.get(f"official_{unit}")
         if measured is not None:
             same = official in (None, measured)

@@ -11,7 +11,7 @@ from siammae.tracking.record import RunRecord, read_runs
 def load(runs_dir: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     """All runs of a folder, and folders that are none, with the reason.
 
-    Columns: signature, state, error, created, seed, preset, composed, data, benchmark, objective,
+    Columns: signature, state, error, created, seed, preset, composed, data, benchmark, protocol, objective,
     benchmark_files, code_version (all, joined by +, when it was resumed on another), device,
     precision (both of its start), commit, command, asked (its invocations), a ``metric/<name>``
     for each final figure and a ``control/<control>/<name>`` for each figure of a control.
@@ -41,6 +41,7 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "composed": record.composed(),
         "data": provenance.get("data_fingerprint"),
         "benchmark": name,
+        "protocol": (benchmark.get("settings") or {}).get("preset"),
         "objective": (summary.get("objective") or {}).get("metric"),
         "benchmark_files": provenance.get("benchmark_fingerprint"),
         "code_version": "+".join(_versions(provenance)) or None,

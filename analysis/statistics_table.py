@@ -186,6 +186,7 @@ def _caption(selected: Selected, done: pd.DataFrame) -> str:
     run = (done if len(done) else selected.runs).iloc[-1]
     fixed = "".join(f", {key}={value}" for key, value in selected.fixed.items())
     benchmark = f"benchmark {run['benchmark']} ({run['benchmark_files']})"
+    benchmark += "" if pd.isna(run["protocol"]) else f", protocol {run['protocol']}"
     return (
         f"preset {run['preset']}{fixed}; "
         f"{'no benchmark' if pd.isna(run['benchmark']) else benchmark}, "

@@ -51,7 +51,7 @@ class Propagation:
     score_at: scores are taken on masks of their ``own`` size, or on true masks resized to the
         ``input``'s (CropMAE, RSP); the latter is not comparable with the official task.
     precision: of the cosines: ``fp16`` halves memory on a GPU; ``auto`` takes it there only.
-    preset: name of the settings, for captions.
+    preset, task: name of the settings and which of them, for captions.
 
     Raises:
         ValueError: when a number is out of range or a choice is unknown.
@@ -76,6 +76,7 @@ class Propagation:
     score_at: str = "own"
     precision: str = "auto"
     preset: str | None = None
+    task: str | None = None
 
     def __post_init__(self) -> None:
         if self.top_k < 1 or self.queue < 0 or self.radius <= 0 or self.temperature <= 0:

@@ -6,10 +6,15 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from siammae.config.paths import ROOT
 from siammae.evaluation.cache import CONTROL, Evaluations, Setting
 from siammae.evaluation.result import BenchmarkResult
+
+sys.path.insert(0, str(ROOT / "analysis"))  # as `python analysis/make_tables.py` has it
+
+import evaluations
 
 
 @pytest.fixture
@@ -88,3 +93,12 @@ def test_rows_of_several_versions_are_told(keep, tables, tmp_path):
     text = tables()["evaluation-kitti.md"]
     assert "rows come from 2 values of code version" in text
     assert "c9" in text
+
+
+def test_a_caption_tells_what_was_set_otherwise_than_its_preset():
+    preset = yaml.safe_load((ROOT / "configs/protocol/dino.yaml").read_text())
+    assert evaluations.protocol(preset["parts"]) == "protocol dino"
+    changed = {**preset["objects"], "input_size": 240, "multiple": None, "sequences": 10}
+    told = evaluations.protocol(changed)
+    assert told == "protocol dino but with input_size 240, multiple None"
+    assert evaluations.protocol({"preset": "sprites", "top_k": 5}) == "protocol sprites"
