@@ -11,10 +11,11 @@ from siammae.tracking.record import RunRecord, read_runs
 def load(runs_dir: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     """All runs of a folder, and folders that are none, with the reason.
 
-    Columns: signature, state, error, created, seed, preset, composed, data, benchmark, protocol, objective,
-    benchmark_files, code_version (all, joined by +, when it was resumed on another), device,
-    precision (both of its start), commit, command, asked (its invocations), a ``metric/<name>``
-    for each final figure and a ``control/<control>/<name>`` for each figure of a control.
+    Columns: signature, state, error, created, seed, preset, composed, data, benchmark, protocol,
+    objective, benchmark_files, code_version (all, joined by +, when it was resumed on another),
+    device, precision (both of its start), commit, command, asked (its invocations), a
+    ``metric/<name>`` for each final figure and a ``control/<control>/<name>`` for each figure of a
+    control.
     """
     records, skipped = read_runs(runs_dir)
     rows = []
