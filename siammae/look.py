@@ -25,8 +25,8 @@ def job(config: DictConfig) -> None:
     video = Path(config.video).expanduser()
     encoder = choose_source(config).load()
 
-    from siammae.evaluation.clip import few_frames
-    from siammae.evaluation.pictures import encoder_pictures
+    from siammae.evaluation.pictures.clip import few_frames
+    from siammae.evaluation.pictures.encoder import encoder_pictures
     from siammae.training.device import choose_device, fast_matmul
 
     device = choose_device(config.device)

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from siammae.config.errors import DataError, SiammaeError
-from siammae.evaluation.davis_files import SEQUENCES, DavisFiles
-from siammae.evaluation.davis_score import score_sequence, total
+from siammae.evaluation.files.davis import SEQUENCES, DavisFiles
 from siammae.evaluation.result import BenchmarkResult
+from siammae.evaluation.scores.davis import score_sequence, total
 from siammae.evaluation.show import show_result
 
 

@@ -46,7 +46,7 @@ class Outputs:
             except OSError as error:
                 raise DataError(f"save_masks={folder} cannot be written: {error}") from None
         if self.overlay is not None:
-            from siammae.evaluation.overlay import write_overlay
+            from siammae.evaluation.pictures.overlay import write_overlay
 
             write_overlay(self.overlay, video, frames, predicted)
 

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from siammae.data.augment import MEAN, STD
 from siammae.data.datasets import ClipSource
-from siammae.evaluation.clip import few_frames
-from siammae.evaluation.pictures import encoder_pictures
-from siammae.evaluation.sheet import jpeg
+from siammae.evaluation.pictures.clip import few_frames
+from siammae.evaluation.pictures.encoder import encoder_pictures
+from siammae.evaluation.pictures.sheet import jpeg
 from siammae.model.patches import patch_statistics, patchify, unpatchify
 from siammae.model.siammae import Restoration
 

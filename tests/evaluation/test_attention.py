@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from siammae.config.errors import DataError
-from siammae.evaluation.attention import LastAttention, cls_attention
 from siammae.evaluation.features import EncoderFeatures
+from siammae.evaluation.pictures.attention import LastAttention, cls_attention
 from siammae.model.encoder import Encoder
 
 CPU = torch.device("cpu")

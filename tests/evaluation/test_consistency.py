@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siammae.evaluation.consistency import script_consistency, video_consistency
+from siammae.evaluation.scores.consistency import script_consistency, video_consistency
 
 
 def paper(truth, predicted, n, ignore):

@@ -9,7 +9,7 @@ from PIL import Image
 from siammae.config.errors import DataError
 from siammae.data.masks import write_ids
 from siammae.evaluation.benchmarks.davis import Davis
-from siammae.evaluation.davis_files import DavisFiles, read_ids
+from siammae.evaluation.files.davis import DavisFiles, read_ids
 from siammae.evaluation.outputs import Outputs
 from siammae.evaluation.protocol import Propagation
 from siammae.score import main as score_main

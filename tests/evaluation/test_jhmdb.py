@@ -12,7 +12,7 @@ from scipy.io import savemat
 from siammae.config.errors import DataError
 from siammae.data.labels import JOINTS
 from siammae.evaluation.benchmarks.jhmdb import Jhmdb
-from siammae.evaluation.jhmdb_files import JhmdbFiles
+from siammae.evaluation.files.jhmdb import JhmdbFiles
 from siammae.evaluation.protocol import Propagation
 
 PATCH = 8

@@ -8,7 +8,7 @@ from PIL import Image
 from siammae.config.errors import DataError
 from siammae.evaluation.benchmarks.kitti_mots import KittiMots
 from siammae.evaluation.benchmarks.kitti_step import KittiStep
-from siammae.evaluation.kitti_files import read_instances, read_panoptic
+from siammae.evaluation.files.kitti import read_instances, read_panoptic
 from siammae.evaluation.protocol import Propagation
 
 PROTOCOL = Propagation(top_k=3, queue=2, radius=4, temperature=0.05)

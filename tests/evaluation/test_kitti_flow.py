@@ -10,7 +10,7 @@ from PIL import Image
 
 from siammae.config.errors import DataError
 from siammae.evaluation.benchmarks.kitti_flow import KittiFlow, patch_flow
-from siammae.evaluation.kitti_files import read_flow
+from siammae.evaluation.files.kitti import read_flow
 from siammae.evaluation.protocol import Propagation
 
 PATCH, GRID = 4, (10, 14)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siammae.config.errors import DataError
-from siammae.evaluation.davis_score import METRICS, score_sequence, total
-from siammae.evaluation.metrics import (
+from siammae.evaluation.scores.davis import METRICS, score_sequence, total
+from siammae.evaluation.scores.metrics import (
     boundary,
     contour_accuracy,
     region_similarity,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from siammae.evaluation.davis_files import read_ids
-from siammae.evaluation.kitti_files import read_instances, read_panoptic
+from siammae.evaluation.files.davis import read_ids
+from siammae.evaluation.files.kitti import read_instances, read_panoptic
 from siammae.evaluation.outputs import write_mask
 
 

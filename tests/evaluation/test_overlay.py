@@ -9,7 +9,7 @@ from PIL import Image
 from siammae.config.errors import DataError
 from siammae.evaluation.benchmarks.davis import Davis
 from siammae.evaluation.outputs import Outputs
-from siammae.evaluation.overlay import draw_masks, write_overlay
+from siammae.evaluation.pictures.overlay import draw_masks, write_overlay
 from siammae.evaluation.protocol import Propagation
 
 RED, GREEN = np.array([128, 0, 0]), np.array([0, 128, 0])  # 1 and 2 of PASCAL VOC

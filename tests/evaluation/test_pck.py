@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from siammae.config.errors import DataError
 from siammae.data.labels import JOINTS
-from siammae.evaluation.pck import score_clip, total
+from siammae.evaluation.scores.pck import score_clip, total
 
 
 def plain_pck(clips, threshold, customary):

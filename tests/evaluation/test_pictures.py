@@ -11,8 +11,8 @@ from PIL import Image
 
 from siammae.config.errors import DataError
 from siammae.data.sprites import write_video
-from siammae.evaluation.clip import few_frames
-from siammae.evaluation.pictures import (
+from siammae.evaluation.pictures.clip import few_frames
+from siammae.evaluation.pictures.encoder import (
     arrows,
     best_matches,
     encoder_pictures,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from siammae.config.errors import DataError
-from siammae.evaluation.rle import decode_mask, decompress
+from siammae.evaluation.files.rle import decode_mask, decompress
 
 
 def run_lengths(mask):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from siammae.config.errors import DataError
-from siammae.evaluation.metrics import contour_accuracy
-from siammae.evaluation.tracks import Scene, track_rows, track_total
+from siammae.evaluation.scores.metrics import contour_accuracy
+from siammae.evaluation.scores.tracks import Scene, track_rows, track_total
 
 SHAPE = (10, 12)
 

@@ -11,7 +11,7 @@ from PIL import Image
 from siammae.config.errors import DataError
 from siammae.data.masks import write_ids
 from siammae.evaluation.benchmarks.vip import Vip
-from siammae.evaluation.davis_files import read_ids
+from siammae.evaluation.files.davis import read_ids
 from siammae.evaluation.outputs import Outputs
 from siammae.evaluation.protocol import Propagation
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from siammae.config.errors import DataError
 from siammae.evaluation.benchmark import Benchmark, Rows
-from siammae.evaluation.davis_files import SEQUENCES, VOID, DavisFiles
+from siammae.evaluation.files.davis import SEQUENCES, VOID, DavisFiles
 from siammae.evaluation.protocol import Propagation
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Davis(Benchmark):
 
     def score(self, video: str, predicted: np.ndarray) -> Rows:
         """J and F of each object."""
-        from siammae.evaluation.davis_score import score_sequence
+        from siammae.evaluation.scores.davis import score_sequence
 
         truth = self._truth(video)
         if self.propagation.score_at == "input":
@@ -97,7 +97,7 @@ class Davis(Benchmark):
 
     def total(self, rows: Rows) -> dict[str, float]:
         """Means over objects."""
-        from siammae.evaluation.davis_score import total
+        from siammae.evaluation.scores.davis import total
 
         return total(rows)
 

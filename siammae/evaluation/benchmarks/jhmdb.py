@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siammae.evaluation.benchmark import Benchmark, Rows
-from siammae.evaluation.jhmdb_files import CLIPS, JhmdbFiles
+from siammae.evaluation.files.jhmdb import CLIPS, JhmdbFiles
 from siammae.evaluation.protocol import Propagation
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ class Jhmdb(Benchmark):
 
     Figures without an ending count joints that the propagation has lost as wrong; those ending in
     ``-customary`` leave them out, as published figures do, and flatter an encoder that loses many.
-    `siammae.evaluation.pck` defines both, `siammae.evaluation.keypoints` how joints become labels.
+    `siammae.evaluation.scores.pck` defines both, `siammae.evaluation.keypoints` how joints become
+    labels.
 
     Args:
         root: holds ``Rename_Images/``, ``joint_positions/`` and ``splits/``.
@@ -104,13 +105,13 @@ class Jhmdb(Benchmark):
 
     def score(self, video: str, predicted: np.ndarray) -> Rows:
         """Hits of each joint."""
-        from siammae.evaluation.pck import score_clip
+        from siammae.evaluation.scores.pck import score_clip
 
         return score_clip(video, self.files.joints(video), predicted)
 
     def total(self, rows: Rows) -> dict[str, float]:
         """Means over joints."""
-        from siammae.evaluation.pck import total
+        from siammae.evaluation.scores.pck import total
 
         return total(rows)
 

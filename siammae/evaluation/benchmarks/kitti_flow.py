@@ -8,8 +8,8 @@ import numpy as np
 
 from siammae.config.errors import DataError
 from siammae.evaluation.benchmark import Benchmark, Rows
-from siammae.evaluation.kitti_files import read_flow
-from siammae.evaluation.label_files import fingerprint
+from siammae.evaluation.files.kitti import read_flow
+from siammae.evaluation.files.labels import fingerprint
 from siammae.evaluation.protocol import Propagation
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class KittiFlow(Benchmark):
 
     def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
         """Displacements (rows, columns, 2) of patches, in patches."""
-        from siammae.evaluation.correspondence import displacements
+        from siammae.evaluation.scores.correspondence import displacements
 
         shape = read_flow(self._flow(video))[1].shape
         source, target = self.frames(video)

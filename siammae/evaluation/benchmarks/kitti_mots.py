@@ -8,10 +8,10 @@ import numpy as np
 
 from siammae.config.errors import DataError
 from siammae.evaluation.benchmark import Benchmark, Rows
-from siammae.evaluation.kitti_files import VAL, read_instances
-from siammae.evaluation.label_files import Pair, fingerprint, first_alone, folders, pairs, scored
+from siammae.evaluation.files.kitti import VAL, read_instances
+from siammae.evaluation.files.labels import Pair, fingerprint, first_alone, folders, pairs, scored
 from siammae.evaluation.protocol import Propagation
-from siammae.evaluation.tracks import Scene, track_rows, track_total
+from siammae.evaluation.scores.tracks import Scene, track_rows, track_total
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor

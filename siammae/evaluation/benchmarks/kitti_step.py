@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from siammae.evaluation.benchmark import Benchmark, Rows
-from siammae.evaluation.classes import class_rows, mean_iou
-from siammae.evaluation.kitti_files import INSTANCES, read_panoptic
-from siammae.evaluation.label_files import Pair, fingerprint, first_alone, folders, pairs, scored
+from siammae.evaluation.files.kitti import INSTANCES, read_panoptic
+from siammae.evaluation.files.labels import Pair, fingerprint, first_alone, folders, pairs, scored
 from siammae.evaluation.protocol import Propagation
-from siammae.evaluation.tracks import Scene, track_rows, track_total
+from siammae.evaluation.scores.classes import class_rows, mean_iou
+from siammae.evaluation.scores.tracks import Scene, track_rows, track_total
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor

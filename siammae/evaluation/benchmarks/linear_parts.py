@@ -12,12 +12,12 @@ import numpy as np
 from siammae.config.errors import DataError
 from siammae.data.puppets import Puppets
 from siammae.evaluation.benchmark import Benchmark, Rows, Told
-from siammae.evaluation.classes import class_rows, mean_iou
-from siammae.evaluation.davis_files import read_ids
+from siammae.evaluation.files.davis import read_ids
+from siammae.evaluation.files.vip import VipFiles
+from siammae.evaluation.files.vspw import VspwFiles
 from siammae.evaluation.protocol import Propagation
 from siammae.evaluation.result import BenchmarkResult
-from siammae.evaluation.vip_files import VipFiles
-from siammae.evaluation.vspw_files import VspwFiles
+from siammae.evaluation.scores.classes import class_rows, mean_iou
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor

@@ -9,10 +9,10 @@ import numpy as np
 
 from siammae.config.errors import DataError
 from siammae.evaluation.benchmark import Benchmark, Rows
-from siammae.evaluation.label_files import first_alone, scored
+from siammae.evaluation.files.labels import first_alone, scored
+from siammae.evaluation.files.uvo import UvoVideo, read_uvo
 from siammae.evaluation.protocol import Propagation
-from siammae.evaluation.tracks import Scene, track_rows, track_total
-from siammae.evaluation.uvo_files import UvoVideo, read_uvo
+from siammae.evaluation.scores.tracks import Scene, track_rows, track_total
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor

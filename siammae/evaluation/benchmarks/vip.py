@@ -8,10 +8,10 @@ import numpy as np
 
 from siammae.evaluation.benchmark import Benchmark, Rows
 from siammae.evaluation.benchmarks.davis import resize_ids
-from siammae.evaluation.classes import class_rows, mean_iou
-from siammae.evaluation.davis_files import read_ids
+from siammae.evaluation.files.davis import read_ids
+from siammae.evaluation.files.vip import CLASSES, VIDEOS, VipFiles
 from siammae.evaluation.protocol import Propagation
-from siammae.evaluation.vip_files import CLASSES, VIDEOS, VipFiles
+from siammae.evaluation.scores.classes import class_rows, mean_iou
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor

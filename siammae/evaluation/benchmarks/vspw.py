@@ -8,12 +8,12 @@ import numpy as np
 
 from siammae.config.errors import DataError
 from siammae.evaluation.benchmark import Benchmark, Rows
-from siammae.evaluation.classes import class_rows, mean_iou
-from siammae.evaluation.consistency import script_consistency, video_consistency
-from siammae.evaluation.davis_files import read_ids
-from siammae.evaluation.label_files import fingerprint, first_alone, scored, stack
+from siammae.evaluation.files.davis import read_ids
+from siammae.evaluation.files.labels import fingerprint, first_alone, scored, stack
+from siammae.evaluation.files.vspw import VspwFiles
 from siammae.evaluation.protocol import Propagation
-from siammae.evaluation.vspw_files import VspwFiles
+from siammae.evaluation.scores.classes import class_rows, mean_iou
+from siammae.evaluation.scores.consistency import script_consistency, video_consistency
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor

@@ -8,7 +8,7 @@ import numpy as np
 
 from siammae.config.errors import DataError
 from siammae.data.masks import voc_palette
-from siammae.evaluation.sheet import contact_sheet
+from siammae.evaluation.pictures.sheet import contact_sheet
 
 OPACITY = 0.45  # of a mask; its contour is opaque
 SHOWN = 12  # frames of the sheet

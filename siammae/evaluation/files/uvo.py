@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from siammae.config.errors import DataError
-from siammae.evaluation.rle import decode_mask
+from siammae.evaluation.files.rle import decode_mask
 
 
 @dataclass

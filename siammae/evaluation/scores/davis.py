@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from siammae.config.errors import DataError
-from siammae.evaluation.davis_files import VOID
-from siammae.evaluation.metrics import contour_accuracy, region_similarity, statistics
+from siammae.evaluation.files.davis import VOID
+from siammae.evaluation.scores.metrics import contour_accuracy, region_similarity, statistics
 
 METRICS = ("J-Mean", "J-Recall", "J-Decay", "F-Mean", "F-Recall", "F-Decay")
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from siammae.config.errors import DataError
 from siammae.data.labels import PARTS
-from siammae.evaluation.davis_files import read_ids
+from siammae.evaluation.files.davis import read_ids
 
 CLASSES = len(PARTS)
 VIDEOS = {"val": 50}

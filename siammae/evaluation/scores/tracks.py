@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from siammae.config.errors import DataError
-from siammae.evaluation.davis_score import METRICS
-from siammae.evaluation.metrics import contour_accuracy, region_similarity, statistics
+from siammae.evaluation.scores.davis import METRICS
+from siammae.evaluation.scores.metrics import contour_accuracy, region_similarity, statistics
 
 Masks = Mapping[int, np.ndarray]
 

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from siammae.data.loader import shrink
-from siammae.evaluation.attention import cls_attention
 from siammae.evaluation.features import EncoderFeatures
+from siammae.evaluation.pictures.attention import cls_attention
+from siammae.evaluation.pictures.sheet import contact_sheet, jpeg
 from siammae.evaluation.protocol import Propagation
 from siammae.evaluation.sequence import prepare
-from siammae.evaluation.sheet import contact_sheet, jpeg
 
 SHORT_SIDE = 224  # pixels; larger frames are made smaller
 TILE = 180  # height of a tile, in pixels

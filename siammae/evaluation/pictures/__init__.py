@@ -1,0 +1,1 @@
+"""What people look at: masks on frames, and what an encoder sees."""

@@ -1,0 +1,1 @@
+"""Figures from predictions and truth: arrays in, numbers out."""
