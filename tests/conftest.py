@@ -31,7 +31,7 @@ class Loopback:
     cuts: bytes after which the connection is closed, one for each of the next answers; None: never.
     statuses: answers with these codes come first.
     ranges, etag, headers: whether Range is honoured, a version, further headers.
-    slow: seconds between blocks of 4 KB.
+    stall: bytes after which an answer goes on only when this is None again.
     asked: (path, Range or None) of each request.
     sent: bytes of bodies, by path.
     """
@@ -40,7 +40,8 @@ class Loopback:
         self.files: dict[str, bytes] = {}
         self.cuts: list[int | None] = []
         self.statuses: list[int] = []
-        self.ranges, self.etag, self.slow = True, "", 0.0
+        self.ranges, self.etag = True, ""
+        self.stall: int | None = None
         self.headers: dict[str, str] = {}
         self.asked: list[tuple[str, str | None]] = []
         self.sent: dict[str, int] = {}
@@ -93,7 +94,8 @@ class Loopback:
             for first in range(0, len(body), 4096):
                 handler.wfile.write(body[first : first + 4096])
                 self.sent[name] = self.sent.get(name, 0) + len(body[first : first + 4096])
-                time.sleep(self.slow)
+                while self.stall is not None and first >= self.stall:
+                    time.sleep(0.01)
         except OSError:  # the other side has gone
             handler.close_connection = True
 

@@ -144,7 +144,7 @@ def test_a_folder_unpacked_by_hand_is_complete(call, declared, loopback, tmp_pat
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_download_goes_on(declared, loopback, tmp_path, how):
     name, root = declared(), tmp_path / "default"
-    loopback.slow = 0.1
+    loopback.stall = len(loopback.files["set.zip"]) * 3 // 4
     process = start(name)
     part, deadline = root / ".download/set.zip.part", time.monotonic() + 30
     while not (part.is_file() and part.stat().st_size > 10_000) and time.monotonic() < deadline:
@@ -156,7 +156,7 @@ def test_an_interrupted_download_goes_on(declared, loopback, tmp_path, how):
         assert err == "interrupted; the same command goes on where it stopped\n"
     have = part.stat().st_size
     assert 10_000 < have < len(loopback.files["set.zip"])
-    loopback.slow = 0.0
+    loopback.stall = None
     assert run(name)[0] == 0
     assert loopback.asked[-1] == ("set.zip", f"bytes={have}-")
     assert run(name, "--check")[0] == 0

@@ -84,19 +84,23 @@ def _remarks(result: BenchmarkResult, hidden: int) -> None:
 
     out = console()
     if hidden:
-        out.print(f"[dim]{hidden} rows of single {_plural(result.units[-1])} not shown[/dim]")
+        out.print(
+            f"[dim]{hidden} rows of single {_plural(result.units[-1])} not shown[/dim]",
+            soft_wrap=True,
+        )
     if result.settings:
         for line in _told(result.settings):
-            out.print(f"[dim]{escape(line)}[/dim]")
+            out.print(f"[dim]{escape(line)}[/dim]", soft_wrap=True)
     first = result.units[0] + "s"
     measured, official = result.settings.get(first), result.settings.get(f"official_{first}")
     if official is not None and measured != official:
         out.print(
             f"[yellow]{measured} {first}, not the official {official}: "
-            "not comparable with published figures[/yellow]"
+            "not comparable with published figures[/yellow]",
+            soft_wrap=True,
         )
     for video, reason in result.failed.items():
-        out.print(f"[red]failed: {escape(video)}: {escape(reason)}[/red]")
+        out.print(f"[red]failed: {escape(video)}: {escape(reason)}[/red]", soft_wrap=True)
 
 
 def _told(settings: dict[str, Any]) -> list[str]:

@@ -11,8 +11,8 @@ def test_a_run_that_another_process_finishes_in_between_is_told_and_kept(train, 
     patch = """
 from siammae.tracking.record import RunRecord
 create = RunRecord.create
-def create_late(self, config):
-    create(self, config)
+def create_late(self, *configs):
+    create(self, *configs)
     (self.folder / "encoder.safetensors").write_text("theirs")
     self.write_summary({"objective": {"benchmark": None, "metric": "-train/loss", "value": -0.25}})
     self.set_state("finished")
