@@ -1,5 +1,6 @@
 """What all benchmarks share: a loop over videos that survives a bad one, and how it is told."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +22,8 @@ Rows = list[dict[str, Any]]
 class Benchmark:
     """Labels of a first frame, carried through a video and compared with the true ones.
 
-    A subclass gives `videos`, `predict`, `control`, `score`, `total`, `fingerprint` and
-    `settings`; nothing is registered, ``configs/benchmark/NAME.yaml`` names the class.
+    A subclass gives `videos`, `frames`, `predict`, `control`, `score`, `total`, `settings` and
+    `label_fingerprint`; nothing is registered, ``configs/benchmark/NAME.yaml`` names the class.
 
     name: in tables. objective: the metric that stands for all, larger being better.
     units: the columns of `score`'s rows that say what a row is of.
@@ -47,7 +48,24 @@ class Benchmark:
         self.videos()
 
     def fingerprint(self) -> str:
-        """A short hash that changes when the benchmark's files do."""
+        """A short hash that changes when the benchmark's files do, labels or frames.
+
+        By names and sizes, and not by where the folder lies. Frames that cannot be found do not
+        count: their videos fail when they are measured.
+        """
+        digest = hashlib.sha256(self.label_fingerprint().encode())
+        for video in self.videos():
+            try:
+                frames = self.frames(video)
+            except DataError:
+                continue
+            for path in frames:
+                size = path.stat().st_size if path.is_file() else -1
+                digest.update(f"{video}/{path.name}\0{size}\n".encode())
+        return digest.hexdigest()[:10]
+
+    def label_fingerprint(self) -> str:
+        """The same of the true labels alone."""
         raise NotImplementedError
 
     def videos(self) -> list[str]:

@@ -216,3 +216,11 @@ def test_fingerprint_follows_the_masks(root):
     assert before == Vip(str(root), Propagation(), count_first=False).fingerprint()
     mask_path(benchmark, 26).unlink()
     assert benchmark.fingerprint() != before
+
+
+def test_another_frame_is_another_fingerprint(root):
+    benchmark = Vip(str(root), PROTOCOL)
+    before = benchmark.fingerprint()
+    frame = benchmark.frames("videos9")[1]
+    frame.write_bytes(frame.read_bytes() + b" ")
+    assert benchmark.fingerprint() != before

@@ -50,11 +50,11 @@ class Davis(Benchmark):
         self.name = name or f"davis{year}"
         self.official = SEQUENCES.get((year, split))  # how many sequences published figures are of
 
-    def fingerprint(self) -> str:
-        """A short hash of the names and sizes of masks and, where there are any, frames."""
+    def label_fingerprint(self) -> str:
+        """Of the masks' names and sizes."""
         digest = hashlib.sha256()
         for sequence in self.files.sequences():
-            for path in [*self.files.masks(sequence), *self.files.present_frames(sequence)]:
+            for path in self.files.masks(sequence):
                 digest.update(f"{sequence}/{path.name}\0{path.stat().st_size}\n".encode())
         return digest.hexdigest()[:10]
 

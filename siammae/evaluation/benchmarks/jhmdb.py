@@ -69,7 +69,7 @@ class Jhmdb(Benchmark):
         self.workers, self.name = workers, name
         self.official = CLIPS.get(split)  # how many clips published figures are of
 
-    def fingerprint(self) -> str:
+    def label_fingerprint(self) -> str:
         """A short hash of the clips' names, joints and numbers of frames."""
         digest = hashlib.sha256()
         for clip in self.files.clips():

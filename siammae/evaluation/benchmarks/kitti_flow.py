@@ -71,7 +71,7 @@ class KittiFlow(Benchmark):
         self.propagation, self.workers = propagation, workers
         self.control_patch = control_patch
 
-    def fingerprint(self) -> str:
+    def label_fingerprint(self) -> str:
         """Of the flow files' names and sizes."""
         return fingerprint(self.root, (self._flow(video) for video in self.videos()))
 

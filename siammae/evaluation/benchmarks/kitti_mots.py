@@ -56,7 +56,7 @@ class KittiMots(Benchmark):
         self.propagation, self.workers = propagation, workers
         self.sequences = None if sequences is None else [f"{int(name):04d}" for name in sequences]
 
-    def fingerprint(self) -> str:
+    def label_fingerprint(self) -> str:
         """Of the maps' names and sizes."""
         maps = (self.root / "instances" / video for video in self.videos())
         return fingerprint(self.root, (path for m in maps for path in sorted(m.glob("*.png"))))

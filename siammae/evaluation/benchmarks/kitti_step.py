@@ -63,7 +63,7 @@ class KittiStep(Benchmark):
         """The folder of the split's sequences."""
         return self.root / "panoptic_maps" / self.split
 
-    def fingerprint(self) -> str:
+    def label_fingerprint(self) -> str:
         """Of the maps' names and sizes."""
         maps = (self.maps / video for video in self.videos())
         return fingerprint(self.root, (path for m in maps for path in sorted(m.glob("*.png"))))

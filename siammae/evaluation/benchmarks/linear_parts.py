@@ -116,12 +116,12 @@ class LinearParts(Benchmark):
         self.videos()
 
     def fingerprint(self) -> str:
-        """A short hash of the videos' and masks' names and sizes, or the built-in set's own."""
+        """A short hash of frames' and masks' names and sizes, or the built-in set's own."""
         if self.source is not None:
             return self.source.fingerprint()
         digest = hashlib.sha256()
         for video in self._all():
-            for _, path in self.files.annotated(video):
+            for path in (path for pair in self.files.annotated(video) for path in pair):
                 digest.update(f"{video}/{path.name}\0{path.stat().st_size}\n".encode())
         return digest.hexdigest()[:10]
 

@@ -70,7 +70,7 @@ class Uvo(Benchmark):
                 f"{self._frames}: no such folder; it should hold YTID/0.png, YTID/1.png, ..."
             )
 
-    def fingerprint(self) -> str:
+    def label_fingerprint(self) -> str:
         """Of the annotations."""
         return hashlib.sha256(self.annotations.read_bytes()).hexdigest()[:10]
 

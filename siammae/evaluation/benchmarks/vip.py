@@ -52,7 +52,7 @@ class Vip(Benchmark):
         self.workers, self.name = workers, name
         self.official = VIDEOS.get(split)  # how many videos published figures are of
 
-    def fingerprint(self) -> str:
+    def label_fingerprint(self) -> str:
         """A short hash of the videos' names, their masks' names and the masks' sizes."""
         digest = hashlib.sha256()
         for video in self.files.videos():

@@ -52,7 +52,7 @@ class Vspw(Benchmark):
         self.files = VspwFiles(Path(root).expanduser(), split)
         self.propagation, self.workers = propagation, workers
 
-    def fingerprint(self) -> str:
+    def label_fingerprint(self) -> str:
         """Of the masks' names and sizes."""
         root = self.files.root
         masks = (root / "data" / video / "mask" for video in self.videos())

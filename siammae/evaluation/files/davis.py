@@ -81,18 +81,11 @@ class DavisFiles:
         Raises:
             DataError: when there are fewer than two.
         """
-        frames = self.present_frames(sequence)
+        folder = self.root / "JPEGImages" / self.resolution / sequence
+        frames = sorted(folder.glob("*.jpg"))
         if len(frames) < 2:
-            folder = self._frames_folder(sequence)
             raise DataError(f"{folder} holds {len(frames)} .jpg frame(s); a sequence needs two")
         return frames
-
-    def present_frames(self, sequence: str) -> list[Path]:
-        """The JPEG frames that there are, in order."""
-        return sorted(self._frames_folder(sequence).glob("*.jpg"))
-
-    def _frames_folder(self, sequence: str) -> Path:
-        return self.root / "JPEGImages" / self.resolution / sequence
 
     def masks(self, sequence: str) -> list[Path]:
         """Ground-truth masks of a sequence, in order."""
