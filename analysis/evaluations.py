@@ -14,7 +14,8 @@ from siammae.config.paths import CONFIGS
 from siammae.evaluation.cache import CONTROL, read_entry
 from siammae.tracking.progress import console
 
-SMALLER_IS_BETTER = ("Decay", "EPE")
+SMALLER_IS_BETTER = ("Decay", "EPE", "lost")
+NO_MERIT = ("in-window", "coverage")  # of the videos, not of the encoder
 IN_PIXELS = ("EPE",)  # other metrics are shares
 
 
@@ -27,6 +28,18 @@ def protocol(settings: dict[str, Any]) -> str:
         f"{key} {settings[key]}" for key in preset if settings.get(key, preset[key]) != preset[key]
     )
     return f"protocol {settings['preset']}" + (f" but with {told}" if told else "")
+
+
+def _clauses(settings: dict[str, Any]) -> list[str]:
+    """The protocol, how many videos, and what makes figures not comparable."""
+    parts = [protocol(settings)] if settings.get("preset") else []
+    for key, official in settings.items():
+        unit = key.removeprefix("official_")
+        if unit != key and settings.get(unit) is not None:
+            same = official in (None, settings[unit])
+            told = "" if same else f", not the official {official}: not comparable"
+            parts.append(f"{settings[unit]} {unit}{told}")
+    return parts + ([str(settings["note"])] if settings.get("note") else [])
 
 
 @dataclass
@@ -46,24 +59,24 @@ class Evaluated:
     def caption(self) -> str:
         """Benchmark, protocol, how many videos, and what makes figures not comparable."""
         setting, result = self.entries[0]["benchmark"], self.entries[0]["result"]
-        settings, unit = result["settings"], result["units"][0] + "s"
         parts = [f"benchmark {setting['name']} ({setting['fingerprint']})"]
-        parts += [protocol(settings)] if settings.get("preset") else []
-        measured, official = settings.get(unit), settings.get(f"official_{unit}")
-        if measured is not None:
-            same = official in (None, measured)
-            parts.append(
-                f"{measured} {unit}"
-                + ("" if same else f", not the official {official}: not comparable")
-            )
-        parts += [str(settings["note"])] if settings.get("note") else []
+        settings = result["settings"]
+        if all(isinstance(part, dict) for part in settings.values()):  # a suite's, by part
+            parts += [f"{name}: {', '.join(_clauses(part))}" for name, part in settings.items()]
+        else:
+            parts += _clauses(settings)
         return "; ".join([*parts, "shares in percent, in bold the best encoder of each column"])
 
     @property
     def notes(self) -> list[str]:
         """What may make the rows differ beside the encoders."""
         everything = [*self.entries, *([self.control] if self.control else [])]
-        found = []
+        found = [
+            f"{entry['label']} without {len(entry['result']['failed'])} that failed: "
+            + ", ".join(entry["result"]["failed"])
+            for entry in self.entries
+            if entry["result"].get("failed")
+        ]
         for what in ("code_version", "precision", "device"):
             values = sorted({str(entry[what]) for entry in everything if entry.get(what)})
             if len(values) > 1:
@@ -128,6 +141,8 @@ def cells(table: Evaluated, bold: Style, escape: Style = str) -> tuple[list[str]
 
 def _best(table: Evaluated, metric: str) -> float | None:
     """Of two encoders or more."""
+    if any(part in metric for part in NO_MERIT):
+        return None
     values = [entry["result"]["metrics"].get(metric) for entry in table.entries]
     known = [value for value in values if value is not None and not math.isnan(value)]
     if len(known) < 2:

@@ -58,7 +58,10 @@ def job(config: DictConfig) -> float:
         result, facts = measure(config, benchmark, source)
         label = source.label()
         evaluations.keep(what, label, result, **facts)
-    control = evaluations.control(lambda: copy_first_mask(config, benchmark))
+    # Of other videos than the encoder's it would say nothing.
+    control = None
+    if not result.failed:
+        control = evaluations.control(lambda: copy_first_mask(config, benchmark))
     show_result(result, f"{label} on {result.name}", control)
     if config.out is not None:
         write_result(result, Path(config.out))

@@ -99,9 +99,7 @@ def _write_csv(result: BenchmarkResult, path: Path) -> None:
             writer = csv.DictWriter(file, heads)
             writer.writeheader()
             writer.writerow({"sequence": "global", "object": "", **result.metrics})
-            for row in result.per_object:
-                joint = (row["J-Mean"] + row["F-Mean"]) / 2
-                writer.writerow({**row, "J&F-Mean": joint})
+            writer.writerows(result.per_object)
     except OSError as error:
         raise DataError(f"--csv {path} cannot be written: {error.strerror}") from None
 

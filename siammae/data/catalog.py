@@ -110,7 +110,7 @@ def load(name: str) -> DataSet:
         ConfigError: when there is none, or its file is wrong.
     """
     path = Path(name).expanduser() if name.endswith(".yaml") else FOLDER / f"{name}.yaml"
-    if path.parent == FOLDER and path.stem not in names():
+    if not name.endswith(".yaml") and name not in names():
         raise ConfigError(
             f"{name}: no such data set{nearest(name, names())}; there are: {', '.join(names())}"
         )

@@ -96,6 +96,8 @@ def _members(archive: Path, folder: Path) -> Iterator[Member]:
     read = _zip_members if archive.suffix == ".zip" else _tar_members
     for member in read(archive, folder):
         parts = PurePosixPath(member.name).parts
+        if not parts:
+            raise DataError(f"{archive} has a member without a name")
         if not set(parts) & MACOS and not parts[-1].startswith("._"):
             yield member
 

@@ -15,6 +15,9 @@ from siammae.tracking.record import write_atomic
 from siammae.tracking.signature import essential, signature
 
 CONTROL = "copy first mask"
+VERSION = (
+    1  # of what benchmarks compute; a change of it, with any that moves figures, measures anew
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class Setting:
 
     def key(self, what: dict[str, Any]) -> str:
         """Ten digits that tell apart ``what`` was measured on it."""
-        return signature({"benchmark": self.config, **what}, {"benchmark": self.fingerprint})
+        facts = {"benchmark": self.fingerprint, "version": str(VERSION)}
+        return signature({"benchmark": self.config, **what}, facts)
 
 
 class Evaluations:
@@ -61,7 +65,7 @@ class Evaluations:
         return entry if entry is not None and entry["key"] == self.setting.key(what) else None
 
     def keep(self, what: dict[str, Any], label: str, result: BenchmarkResult, **facts: Any) -> None:
-        """Write a result; one with failed videos is not kept, so that it is measured again.
+        """Write a result; one with failed videos too, whose table names them.
 
         Args:
             what: the encoder's identity and settings, or the control's.
@@ -72,8 +76,6 @@ class Evaluations:
         Raises:
             ConfigError: when the folder cannot be written.
         """
-        if result.failed:
-            return
         entry = {
             "key": self.setting.key(what),
             "label": label,

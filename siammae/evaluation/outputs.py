@@ -37,6 +37,7 @@ class Outputs:
         Raises:
             DataError: when a folder cannot be written.
         """
+        predicted = _as_frames(frames, predicted)
         if self.save_masks is not None:
             folder = self.save_masks / video
             try:
@@ -49,6 +50,20 @@ class Outputs:
             from siammae.evaluation.pictures.overlay import write_overlay
 
             write_overlay(self.overlay, video, frames, predicted)
+
+
+def _as_frames(frames: Sequence[Path], predicted: np.ndarray) -> np.ndarray:
+    """Masks as large as their frames: a protocol may predict them at another size."""
+    import cv2
+    from PIL import Image
+
+    with Image.open(frames[0]) as image:
+        size = image.size
+    if predicted.shape[:0:-1] == size:
+        return predicted
+    fitting = predicted.astype(np.int32) if predicted.dtype.itemsize > 2 else predicted
+    resized = [cv2.resize(ids, size, interpolation=cv2.INTER_NEAREST) for ids in fitting]
+    return np.stack(resized).astype(predicted.dtype)
 
 
 def write_mask(path: Path, ids: np.ndarray) -> None:

@@ -1,7 +1,7 @@
 """Scoring in other processes, while the next video is predicted."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from multiprocessing import get_context
 from typing import Any
 
@@ -41,7 +41,14 @@ class Scoring:
         if self._pool is None:
             self._waiting[video] = self.score(video, predicted)
         else:
+            self._pause()
             self._waiting[video] = self._pool.submit(self.score, video, predicted)
+
+    def _pause(self) -> None:
+        """Wait while many predictions are pending: those of a data set would not fit the memory."""
+        pending = [w for w in self._waiting.values() if isinstance(w, Future) and not w.done()]
+        if len(pending) >= 2 * self.workers:
+            wait(pending, return_when=FIRST_COMPLETED)
 
     def rows(self, failed: dict[str, str]) -> Rows:
         """All rows; videos that could not be scored are added to ``failed`` with the reason."""

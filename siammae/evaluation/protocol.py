@@ -10,7 +10,8 @@ CHOICES = {
     "ties": ("drop", "keep"),
     "labels": ("soft", "hard"),
     "rounding": ("nearest", "floor"),
-    "resize": ("bicubic", "bilinear", "nearest"),
+    "side": ("short", "long"),
+    "resize": ("bicubic", "bilinear", "plain", "nearest"),
     "argmax_at": ("own", "input"),
     "score_at": ("own", "input"),
     "precision": ("auto", "fp32", "fp16"),
@@ -40,12 +41,14 @@ class Propagation:
     labels: of the first frame on the grid of patches: ``soft`` (bilinear shares; videowalk) or
         ``hard`` (the nearest pixel's; DINO).
     rescale: stretch each label's map to 0..1 before the largest wins (DINO's ``norm_mask``).
-    input_size: frames are resized for the encoder to this short side, or to [height, width]; None
-        keeps their size.
-    multiple: sides of the input are brought to multiples of this many pixels (None: the patch), by
+    input_size: frames are resized for the encoder to this
+    side: the ``short`` or the ``long`` one; or to [height, width]; None keeps their size.
+    multiple: the other side, or both where none is given, are brought to multiples of this many
+        pixels (None: the patch), by
     rounding: to the ``nearest``, or down (``floor``).
-    resize: interpolation of frames: ``bicubic`` and ``bilinear`` antialiased, or ``nearest``, as
-        the copies of DAVIS that CropMAE and RSP evaluate on were made.
+    resize: interpolation of frames: ``bicubic`` and ``bilinear`` antialiased; ``plain`` bilinear,
+        OpenCV's default and the scripts'; or ``nearest``, as the copies of DAVIS that CropMAE and
+        RSP evaluate on were made.
     argmax_at: the largest label is taken at the masks' ``own`` size, or at the ``input``'s and then
         copied to the nearest pixel (DINO, videowalk).
     score_at: scores are taken on masks of their ``own`` size, or on true masks resized to the
@@ -69,6 +72,7 @@ class Propagation:
     labels: str = "soft"
     rescale: bool = False
     input_size: int | Sequence[int] | None = None
+    side: str = "short"
     multiple: int | None = None
     rounding: str = "nearest"
     resize: str = "bicubic"
@@ -115,11 +119,14 @@ class Propagation:
         multiple = self.multiple or patch_size
         if multiple % patch_size:
             raise ValueError(f"multiple {multiple} is not a multiple of the patch of {patch_size}")
-        wanted: Sequence[float] = shape
-        if isinstance(self.input_size, int):
-            wanted = [side * self.input_size / min(shape) for side in shape]
-        elif self.input_size is not None:
-            wanted = self.input_size
         whole = round if self.rounding == "nearest" else int
-        height, width = (max(1, whole(side / multiple)) * multiple for side in wanted)
-        return height, width
+        if not isinstance(self.input_size, int):
+            wanted: Sequence[float] = shape if self.input_size is None else self.input_size
+            height, width = (max(1, whole(side / multiple)) * multiple for side in wanted)
+            return height, width
+        given = shape.index((min if self.side == "short" else max)(shape))
+        other = shape[1 - given] * self.input_size / shape[given]
+        sides = [0, 0]
+        sides[given] = max(1, round(self.input_size / patch_size)) * patch_size
+        sides[1 - given] = max(1, whole(other / multiple)) * multiple
+        return sides[0], sides[1]

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def propagate_ids(
     protocol: Propagation, features: "FeatureExtractor", frames: Sequence[Path], first: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """Predicted ids (H, W) of every frame, as large and of the type of the first frame's.
+    """Predicted ids (H, W) of every frame, of the type of the first frame's and as large; when the
+    protocol scores at the input's size, as large as the encoder's input.
 
     Args:
         protocol: how.
@@ -35,11 +36,14 @@ def propagate_ids(
     ids, numbered = np.unique(first, return_inverse=True)  # 16-bit ids become few channels
     hot = F.one_hot(torch.from_numpy(numbered.reshape(first.shape)), len(ids))
     maps = propagate_maps(protocol, features, frames, hot.permute(2, 0, 1).float())
-    yield first
+    wanted: Sequence[int] = first.shape
+    if protocol.score_at == "input":
+        wanted = protocol.input_shape(first.shape, features.patch_size)
+    yield ids[_nearest(torch.from_numpy(numbered.reshape(first.shape))[None, None], wanted)]
     # No `with torch.inference_mode()` around a yield: two such generators leave it on for good.
     next(maps)
     for labels in maps:
-        yield ids[_winner(protocol, labels, first.shape, features.patch_size)]
+        yield ids[_winner(protocol, labels, first.shape, wanted, features.patch_size)]
 
 
 def propagate_maps(
@@ -74,7 +78,8 @@ def propagate_maps(
 def to_grid(protocol: Propagation, labels: Tensor, grid: tuple[int, int]) -> Tensor:
     """The first frame's labels (C, H, W) on the grid of patches (C, rows, columns)."""
     if protocol.labels == "hard":
-        return F.interpolate(labels[None], grid, mode="nearest")[0]
+        # The pixel in a patch's middle, as PIL takes it; plain "nearest" takes the upper left one.
+        return F.interpolate(labels[None], grid, mode="nearest-exact")[0]
     return F.interpolate(labels[None], grid, mode="bilinear")[0]
 
 
@@ -106,16 +111,23 @@ def prepare(
     """Pixels (3, H, W) uint8 to the encoder's input (1, 3, *size), normalised, on its device."""
     image = torch.from_numpy(pixels).to(device)[None].float() / 255
     if image.shape[-2:] != size:
-        smooth = protocol.resize != "nearest"
-        image = F.interpolate(image, size, mode=protocol.resize, antialias=smooth).clamp(0, 1)
+        mode = {"plain": "bilinear", "nearest": "nearest-exact"}.get(
+            protocol.resize, protocol.resize
+        )
+        smooth = protocol.resize in ("bicubic", "bilinear")
+        image = F.interpolate(image, size, mode=mode, antialias=smooth).clamp(0, 1)
     mean, std = (torch.tensor(v, device=image.device).view(1, 3, 1, 1) for v in (MEAN, STD))
     return (image - mean) / std
 
 
 def _winner(
-    protocol: Propagation, labels: Tensor, shape: Sequence[int], patch_size: int
+    protocol: Propagation,
+    labels: Tensor,
+    shape: Sequence[int],
+    wanted: Sequence[int],
+    patch_size: int,
 ) -> np.ndarray:
-    """The largest label's number (H, W) of maps (C, rows, columns)."""
+    """The largest label's number, in the size ``wanted``, of maps (C, rows, columns)."""
     size = tuple(shape)
     if protocol.argmax_at == "input":
         size = protocol.input_shape(shape, patch_size)
@@ -124,10 +136,14 @@ def _winner(
         low, high = maps.amin((2, 3), keepdim=True), maps.amax((2, 3), keepdim=True)
         # As DINO: a label that has vanished everywhere is left as it is.
         maps = torch.where(high > 0, (maps - low) / (high - low).clamp(min=1e-12), maps)
-    largest = maps.argmax(dim=1, keepdim=True)
-    if size != tuple(shape):
-        largest = F.interpolate(largest.float(), tuple(shape), mode="nearest").long()
-    return largest[0, 0].cpu().numpy()
+    return _nearest(maps.argmax(dim=1, keepdim=True), wanted)
+
+
+def _nearest(numbers: Tensor, size: Sequence[int]) -> np.ndarray:
+    """Numbers (1, 1, H, W) at another size, by nearest neighbour."""
+    if numbers.shape[-2:] != tuple(size):
+        numbers = F.interpolate(numbers.float(), tuple(size), mode="nearest-exact").long()
+    return numbers[0, 0].cpu().numpy()
 
 
 def read_frame(path: Path) -> np.ndarray:

@@ -91,16 +91,25 @@ def _remarks(result: BenchmarkResult, hidden: int) -> None:
     if result.settings:
         for line in _told(result.settings):
             out.print(f"[dim]{escape(line)}[/dim]", soft_wrap=True)
-    first = result.units[0] + "s"
-    measured, official = result.settings.get(first), result.settings.get(f"official_{first}")
-    if official is not None and measured != official:
-        out.print(
-            f"[yellow]{measured} {first}, not the official {official}: "
-            "not comparable with published figures[/yellow]",
-            soft_wrap=True,
-        )
+    for line in _incomplete(result.settings):
+        out.print(f"[yellow]{line}[/yellow]", soft_wrap=True)
     for video, reason in result.failed.items():
         out.print(f"[red]failed: {escape(video)}: {escape(reason)}[/red]", soft_wrap=True)
+
+
+def _incomplete(settings: dict[str, Any], part: str = "") -> list[str]:
+    """Where fewer videos were measured than published figures are of; by part of a suite."""
+    lines = []
+    for key, official in settings.items():
+        if isinstance(official, dict):
+            lines += _incomplete(official, f"{key}: ")
+        unit = key.removeprefix("official_")
+        if unit != key and official is not None and settings.get(unit) not in (None, official):
+            lines.append(
+                f"{part}{settings[unit]} {unit}, not the official {official}: "
+                "not comparable with published figures"
+            )
+    return lines
 
 
 def _told(settings: dict[str, Any]) -> list[str]:

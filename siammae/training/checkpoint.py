@@ -127,7 +127,7 @@ def load_checked(path: Path) -> dict[str, Any]:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen kinds for a file it did not write
-        raise DataError(f"{path} is no checkpoint of ours: {error}") from None
+        raise DataError(f"{path} is no checkpoint of ours: {type(error).__name__}") from None
 
 
 def _sha256(path: Path) -> str:

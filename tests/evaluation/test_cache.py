@@ -56,9 +56,10 @@ def test_other_encoders_and_reruns_do_not_find_it(tmp_path):
     assert Evaluations(tmp_path, setting(), rerun=True).find(WHAT) is None
 
 
-def test_results_with_failed_videos_are_not_kept(tmp_path):
+def test_failed_videos_are_kept_by_name(tmp_path):
     Evaluations(tmp_path, setting()).keep(WHAT, "label", result(failed={"b": "broken"}))
-    assert Evaluations(tmp_path, setting()).find(WHAT) is None
+    entry = Evaluations(tmp_path, setting()).find(WHAT)
+    assert as_result(entry).failed == {"b": "broken"}
 
 
 def test_the_control_is_measured_once_for_each_setting(tmp_path):

@@ -108,7 +108,11 @@ def test_a_failed_video_is_named_and_the_exit_code_is_1(evaluate, mae, davis2017
     assert "all objects" in done.stdout
     assert "00002.jpg cannot be read as an image" in done.stdout.replace("\n", " ")
     kept = [json.loads(p.read_text()) for p in (tmp_path / "runs/.evaluations").glob("*.json")]
-    assert [entry["label"] for entry in kept] == ["copy first mask"]  # the rest is measured again
+    (entry,) = kept  # without the control: it would be of other videos
+    assert list(entry["result"]["failed"]) == ["run"]
+    again = evaluate("features=file", f"path={mae}")
+    assert "measured before" in again.stdout
+    assert again.returncode == 1
 
 
 PATCH14 = ["features=timm", "model=eva02_tiny_patch14_224", "pretrained=false", "protocol=dino"]

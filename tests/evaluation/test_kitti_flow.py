@@ -60,36 +60,38 @@ def root(tmp_path):
 
 
 def test_exact_matches_have_no_error(root):
-    result = KittiFlow(str(root), PROTOCOL).evaluate(Texture())
+    result = KittiFlow(str(root), PROTOCOL, close=PATCH).evaluate(Texture())
     assert result.failed == {}
-    assert result.metrics == {"within-1-patch": 1, "EPE (px)": pytest.approx(0), "in-window": 1}
+    assert result.metrics == {"within-4-px": 1, "EPE (px)": pytest.approx(0), "in-window": 1}
     assert [row["patches"] for row in result.per_object] == [7 * 12, 10 * 13]
     assert result.settings["pairs"] == 2
     assert "no standard protocol" in result.settings["note"]
 
 
 def test_no_motion_by_hand(root):
-    control = KittiFlow(str(root), PROTOCOL, control_patch=PATCH).copy_first_mask()
+    control = KittiFlow(str(root), PROTOCOL, control_patch=PATCH, close=PATCH).copy_first_mask()
     first, second = np.hypot(2, 3) * PATCH, PATCH
     expected = (84 * first + 130 * second) / 214
     assert control.metrics["EPE (px)"] == pytest.approx(expected)
-    assert control.metrics["within-1-patch"] == pytest.approx(130 / 214)
-    assert control.value == control.metrics["within-1-patch"]
+    assert control.metrics["within-4-px"] == pytest.approx(130 / 214)
+    assert control.value == control.metrics["within-4-px"]
 
 
 def test_what_leaves_the_frame_counts_only_when_asked(root):
-    result = KittiFlow(str(root), PROTOCOL, occluded=True).evaluate(Texture())
+    result = KittiFlow(str(root), PROTOCOL, occluded=True, close=PATCH).evaluate(Texture())
     assert [row["patches"] for row in result.per_object] == [140, 140]
-    assert result.metrics["within-1-patch"] < 0.95
+    assert result.metrics["within-4-px"] < 0.95
     assert result.settings["flow"] == "flow_occ"
 
 
 def test_a_flow_out_of_the_window_is_told(root):
-    result = KittiFlow(str(root), Propagation(radius=2, temperature=0.05)).evaluate(Texture())
+    result = KittiFlow(str(root), Propagation(radius=2, temperature=0.05), close=PATCH).evaluate(
+        Texture()
+    )
     far, near = result.per_object
     assert far["in-window"] == 0
-    assert far["within-1-patch"] < 0.2
-    assert near["in-window"] == near["within-1-patch"] == 1
+    assert far["within-4-px"] < 0.2
+    assert near["in-window"] == near["within-4-px"] == 1
 
 
 def test_soft_matches_average_positions(root):
@@ -158,7 +160,7 @@ def test_bad_files_are_named(root, tmp_path):
         KittiFlow(str(tmp_path / "none"), PROTOCOL).prepare()
     path = root / "training/flow_noc/000000_10.png"
     Image.fromarray(np.zeros((*SHAPE, 3), np.uint8)).save(path)
-    benchmark = KittiFlow(str(root), PROTOCOL)
+    benchmark = KittiFlow(str(root), PROTOCOL, close=PATCH)
     assert "three 16-bit channels" in benchmark.evaluate(Texture()).failed["000000"]
     write_flow(path, np.zeros((*SHAPE, 2)), np.zeros(SHAPE, bool))
     assert "known nowhere" in benchmark.copy_first_mask().failed["000000"]
@@ -170,7 +172,7 @@ def test_bad_files_are_named(root, tmp_path):
 
 
 def test_fingerprint_follows_the_flow(root):
-    before = KittiFlow(str(root), PROTOCOL).fingerprint()
+    before = KittiFlow(str(root), PROTOCOL, close=PATCH).fingerprint()
     assert KittiFlow(str(root), PROTOCOL, occluded=True).fingerprint() != before
     write_pair(root, 2, 0, 0)
-    assert KittiFlow(str(root), PROTOCOL).fingerprint() != before
+    assert KittiFlow(str(root), PROTOCOL, close=PATCH).fingerprint() != before

@@ -1,14 +1,20 @@
 """Against a plain version: the whole matrix, a mask, a sort, a loop over queries."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from siammae.config.paths import CONFIGS
+from siammae.data.augment import MEAN, STD
 from siammae.evaluation.propagate import BLOCK, largest, make_bands, propagate
 from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.sequence import prepare, to_grid
 
 
 def brute_force(protocol, features, grid, first):
@@ -330,3 +336,46 @@ def test_bands_cover_every_query_once(shape):
 def test_senseless_numbers_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Propagation(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("preset", "task", "shape", "patch", "wanted"),
+    [
+        ("dino", "objects", (480, 854), 16, (480, 832)),  # DINO: the long side down to 64s
+        ("dino", "objects", (480, 1152), 8, (480, 1152)),
+        ("dino", "objects", (854, 480), 16, (832, 480)),
+        (
+            "cropmae",
+            "parts",
+            (480, 854),
+            16,
+            (448, 880),
+        ),  # long side 880, short in 64s
+        ("cropmae", "objects", (480, 854), 16, (480, 880)),
+        ("crw", "parts", (480, 854), 16, (560, 560)),
+        ("paper", "objects", (480, 854), 16, (480, 848)),
+        ("paper", "keypoints", (240, 320), 16, (320, 320)),
+    ],
+)
+def test_input_sizes_of_the_published_scripts(preset, task, shape, patch, wanted):
+    settings = yaml.safe_load((CONFIGS / "protocol" / f"{preset}.yaml").read_text())[task]
+    protocol = Propagation(**{k: v for k, v in settings.items() if k != "_target_"})
+    assert protocol.input_shape(shape, patch) == wanted
+
+
+def test_hard_labels_are_those_that_pil_s_nearest_takes():
+    """As DINO's script: the pixel in the middle of a patch, not its upper left one."""
+    ids = torch.randint(3, (48, 80), generator=torch.Generator().manual_seed(0))
+    hot = F.one_hot(ids, 3).permute(2, 0, 1).float()
+    ours = to_grid(Propagation(labels="hard"), hot, (3, 5)).argmax(0)
+    small = Image.fromarray(ids.byte().numpy()).resize((5, 3), Image.Resampling.NEAREST)
+    assert np.array_equal(ours.numpy(), np.asarray(small))
+
+
+def test_plain_resizing_is_opencv_s():
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 40, 60), np.uint8)
+    protocol = Propagation(resize="plain")
+    ours = prepare(pixels, (24, 32), protocol, torch.device("cpu"))[0]
+    theirs = cv2.resize(pixels.transpose(1, 2, 0).astype(np.float32) / 255, (32, 24))
+    theirs = (theirs - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
+    np.testing.assert_allclose(ours.numpy().transpose(1, 2, 0), theirs, atol=1e-5)

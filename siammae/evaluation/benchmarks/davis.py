@@ -126,5 +126,7 @@ def resize_ids(ids: np.ndarray, height: int, width: int) -> np.ndarray:
     """Masks (T, H, W) at another size, by nearest neighbour."""
     import cv2
 
+    if ids.shape[1:] == (height, width):
+        return ids
     size = (width, height)
     return np.stack([cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST) for mask in ids])

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -44,7 +45,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals([argparse.Namespace, *_numpy_scalars()]):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except SafetensorError as error:
         raise DataError(f"{path} is damaged or no safetensors file: {error}") from None
@@ -57,11 +58,19 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
+def _numpy_scalars() -> list[Any]:
+    """What a numpy number beside the weights, such as a best accuracy, is made of."""
+    from numpy._core.multiarray import scalar
+
+    types = (np.float64, np.float32, np.int64, np.int32, np.bool_)
+    return [scalar, np.dtype, *(type(np.dtype(kind)) for kind in types)]
+
+
 def _refused(path: Path, message: str) -> DataError:
     """Torch's long advice as one line; a name of code in it means that the pickle runs it."""
-    named = re.search(r"Unsupported (?:global: GLOBAL|class) (\S+)", message)
-    if named is None:
-        return DataError(f"{path} is damaged or no checkpoint: {message.splitlines()[0]}")
+    named = re.search(r"unsupported (?:global:? GLOBAL|class) (\S+)", message, re.IGNORECASE)
+    if named is None:  # torch's own text would advise to run whatever is inside
+        return DataError(f"{path} is damaged or no checkpoint: torch cannot unpickle it safely")
     return DataError(
         f"{path} wants to run code when it is opened ({named[1]}) and is refused; where you trust "
         "it, save its tensors alone: torch.save({'model': state_dict}, FILE)"

@@ -89,7 +89,7 @@ class DavisFiles:
 
     def masks(self, sequence: str) -> list[Path]:
         """Ground-truth masks of a sequence, in order."""
-        return sorted((self.root / "Annotations" / self.resolution / sequence).glob("*.png"))
+        return sorted((self.root / "Annotations" / self.resolution / sequence).glob("[!.]*.png"))
 
     def read_mask(self, path: Path) -> np.ndarray:
         """Object ids (H, W) uint8 of a mask; of 2016, 1 where there is any object."""

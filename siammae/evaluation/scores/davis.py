@@ -52,6 +52,7 @@ def score_sequence(name: str, truth: np.ndarray, predicted: np.ndarray) -> list[
             {
                 "sequence": name,
                 "object": number,
+                "J&F-Mean": (j.mean + f.mean) / 2,
                 **dict(zip(METRICS, (*j, *f), strict=True)),
             }
         )
