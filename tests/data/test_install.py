@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import io
+import random
 import zipfile
 
 import pytest
@@ -159,14 +160,21 @@ def test_one_that_fails_does_not_hold_up_the_others(loopback, tmp_path):
     assert (tmp_path / module.FOLDER / "3.zip.bad").is_file()
 
 
+@pytest.mark.timeout(30)
 def test_two_archives_are_fetched_at_once(loopback, tmp_path):
-    """One that trickles does not keep the other from being done."""
-    loopback.files["slow.zip"] = packed({"slow.bin": "x" * 40_000})
+    """One that stalls does not keep the other from being done."""
+    loopback.files["slow.zip"] = packed({"slow.bin": random.Random(0).randbytes(20_000).hex()})
     loopback.files["fast.zip"] = packed({"fast.bin": "x"})
-    loopback.slow = 0.02
-    done = []
+    assert len(loopback.files["fast.zip"]) < 4096 < len(loopback.files["slow.zip"])
+    loopback.stall, done = 4096, []
+
+    def told(name, what, *_):
+        if what == "done":
+            done.append(name)
+            loopback.stall = None
+
     sources = [Source(url=loopback.url(f"{name}.zip")) for name in ("slow", "fast")]
-    install(sources, tmp_path, lambda name, what, *_: done.append(name) if what == "done" else None)
+    install(sources, tmp_path, told)
     assert done == ["fast.zip", "slow.zip"]
 
 
