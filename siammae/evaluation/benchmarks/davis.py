@@ -9,6 +9,7 @@ import numpy as np
 from siammae.config.errors import DataError
 from siammae.evaluation.benchmark import Benchmark, Rows
 from siammae.evaluation.files.davis import SEQUENCES, VOID, DavisFiles
+from siammae.evaluation.files.labels import first_alone, scored
 from siammae.evaluation.protocol import Propagation
 
 if TYPE_CHECKING:
@@ -82,17 +83,16 @@ class Davis(Benchmark):
 
     def control(self, video: str) -> np.ndarray:
         """The first mask, in every frame."""
-        first = self._first(video)
-        return np.broadcast_to(first, (len(self.files.masks(video)), *first.shape))
+        return first_alone(self._first(video), len(self.files.masks(video)))
 
     def score(self, video: str, predicted: np.ndarray) -> Rows:
         """J and F of each object."""
         from siammae.evaluation.scores.davis import score_sequence
 
-        truth = self._truth(video)
-        if self.propagation.score_at == "input":
-            height, width = self.propagation.input_size  # type: ignore[misc]
-            truth, predicted = (resize_ids(ids, height, width) for ids in (truth, predicted))
+        truth, predicted = (
+            np.stack([scored(self.propagation, ids) for ids in masks])
+            for masks in (self._truth(video), predicted)
+        )
         return score_sequence(video, truth, predicted)
 
     def total(self, rows: Rows) -> dict[str, float]:
@@ -120,13 +120,3 @@ class Davis(Benchmark):
         if len({mask.shape for mask in masks}) != 1:
             raise DataError(f"{video}: its true masks differ in size")
         return np.stack(masks)
-
-
-def resize_ids(ids: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Masks (T, H, W) at another size, by nearest neighbour."""
-    import cv2
-
-    if ids.shape[1:] == (height, width):
-        return ids
-    size = (width, height)
-    return np.stack([cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST) for mask in ids])

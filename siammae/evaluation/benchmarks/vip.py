@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siammae.evaluation.benchmark import Benchmark, Rows
-from siammae.evaluation.benchmarks.davis import resize_ids
 from siammae.evaluation.files.davis import read_ids
+from siammae.evaluation.files.labels import first_alone, scored
 from siammae.evaluation.files.vip import CLASSES, VIDEOS, VipFiles
 from siammae.evaluation.protocol import Propagation
 from siammae.evaluation.scores.classes import class_rows, mean_iou
@@ -82,15 +82,14 @@ class Vip(Benchmark):
 
     def control(self, video: str) -> np.ndarray:
         """The first mask, in every frame."""
-        first = self._first(video)
-        return np.broadcast_to(first, (len(self.files.masks(video)), *first.shape))
+        return first_alone(self._first(video), len(self.files.masks(video)))
 
     def score(self, video: str, predicted: np.ndarray) -> Rows:
         """Intersection, union and IoU of each class that occurs, in pixels."""
-        truth = self.files.truth(video)
-        if self.propagation.score_at == "input":
-            height, width = self.propagation.input_size  # type: ignore[misc]
-            truth, predicted = (resize_ids(ids, height, width) for ids in (truth, predicted))
+        truth, predicted = (
+            np.stack([scored(self.propagation, ids) for ids in masks])
+            for masks in (self.files.truth(video), predicted)
+        )
         start = 0 if self.count_first else 1
         rows = class_rows(video, truth[start:], predicted[start:], CLASSES)
         return [{**row, "IoU": row["intersection"] / row["union"]} for row in rows]
