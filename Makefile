@@ -39,8 +39,8 @@ format: $(READY)
 
 # Needs uv: one lock for Python 3.11 to 3.13 on Linux, macOS and Windows.
 lock:
-	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev \
-	  --no-header --no-annotate --output-file requirements.lock
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --extra cluster \
+	  --extra dashboard --no-header --no-annotate --output-file requirements.lock
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
