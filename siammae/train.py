@@ -5,13 +5,9 @@ python -m siammae.train -m mask_ratio=0.9,0.95 frame_gap=4,10  four runs, one a 
 python -m siammae.train -m experiments=decoder preset=gpu      a declared experiment
 """
 
-import signal
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import hydra
@@ -21,6 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from siammae.config.check import TrainConfig, check
+from siammae.config.command import Command
 from siammae.config.errors import SiammaeError
 from siammae.config.groups import build_group
 from siammae.config.launch import one_line, run
@@ -28,6 +25,7 @@ from siammae.config.paths import CONFIGS
 from siammae.config.protocol import check_protocol
 from siammae.tracking.record import Invocation, RunRecord
 from siammae.tracking.signature import essential, signature
+from siammae.training.stop import polite_end
 
 # Modules that import torch are imported where they are used: a finished run is told without it.
 
@@ -54,7 +52,7 @@ def job(config: DictConfig) -> float:
     if record.is_finished() and not settings.rerun:
         return known_result(record, asked, title)
     record.create(plain, OmegaConf.to_container(config, resolve=False))  # type: ignore[arg-type]
-    with record.claim(), polite_end():
+    with polite_end(), record.claim():
         if record.is_finished() and not settings.rerun:  # by another process, just now
             return known_result(record, asked, title)
         print(title, flush=True)
@@ -126,7 +124,7 @@ def invocation(config: DictConfig) -> Invocation:
     overrides = [text.lstrip("+~").partition("=") for text in hydra_config.overrides.task]
     return Invocation(
         id=Path(hydra_config.sweep.dir).name if multirun else None,
-        command=sys.orig_argv[1:],
+        command=Command.instance().line,
         experiment=None if config.experiment is None else config.experiment.get("name"),
         overrides={key: value for key, _, value in overrides},
         axes=swept(hydra_config) if multirun else [],
@@ -138,7 +136,8 @@ def invocation(config: DictConfig) -> Invocation:
 
 def swept(hydra_config: Any) -> list[str]:
     """Keys that a multirun sweeps: those of its experiment or study, and of the command line."""
-    given = [argument for argument in sys.argv[1:] if "=" in argument and argument[0] != "-"]
+    arguments = Command.instance().arguments
+    given = [argument for argument in arguments if "=" in argument and argument[0] != "-"]
     parsed = OverridesParser.create().parse_overrides(given)
     keys = [override.get_key_element() for override in parsed if override.is_sweep_override()]
     params = hydra_config.sweeper.get("params") or {}
@@ -150,27 +149,6 @@ def tell(summary: dict[str, Any]) -> str:
     objective = summary["objective"]
     where = f" on {objective['benchmark']}" if objective["benchmark"] else ""
     return f"{objective['metric']} {objective['value']:.4f}{where}"
-
-
-@contextmanager
-def polite_end() -> Iterator[None]:
-    """SIGTERM as an exception, so that everything open is closed; in training it waits for a step.
-
-    Without it W&B would lose what it holds, and the state would say running.
-    """
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    try:
-        former = signal.signal(signal.SIGTERM, leave)
-    except ValueError:  # not in the main thread: whoever runs us there handles signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)
 
 
 def main() -> int:

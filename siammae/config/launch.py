@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from siammae.config.check import nearest
+from siammae.config.command import Command
 from siammae.config.errors import ConfigError, SiammaeError
 from siammae.config.paths import CONFIGS
 from siammae.config.study import recipe
@@ -50,6 +51,7 @@ def run(main: Callable[[], object]) -> int:
     # On few cores, threads that spin while they wait take time from the process that reads clips.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     register()
+    Command.instance()
     OmegaConf.register_resolver("writable", writable_folder, replace=True)
     OmegaConf.register_resolver("recipe", recipe, replace=True)
     OmegaConf.register_resolver("groups", groups_of, replace=True)

@@ -1,4 +1,4 @@
-"""``experiments/`` and ``sweeps/`` as Hydra groups, from any working directory."""
+"""What Hydra learns of us: ``experiments/`` and ``sweeps/`` as groups, and our launchers."""
 
 import builtins
 
@@ -8,6 +8,9 @@ from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
+from siammae.config.launchers.processes import ProcessLauncher
+from siammae.config.launchers.ray import RayLauncher
+from siammae.config.launchers.slurm import SlurmLauncher
 from siammae.config.paths import ROOT
 
 GROUPS = ("experiments", "sweeps")
@@ -52,6 +55,6 @@ class TopLevelGroups(SearchPathPlugin):
 
 
 def register() -> None:
-    """Tell Hydra of the groups; to be called before ``hydra.main`` runs."""
-    for plugin in (TopLevelSource, TopLevelGroups):
+    """To be called before ``hydra.main`` runs; workers of a launcher need it no more."""
+    for plugin in (TopLevelSource, TopLevelGroups, ProcessLauncher, RayLauncher, SlurmLauncher):
         Plugins.instance().register(plugin)

@@ -145,7 +145,7 @@ class Trainer:
         Raises:
             TrainingError: when the loss or a weight is no finite number.
             DataError: when more than ``plan.max_broken`` of the clips cannot be read.
-            SystemExit: after SIGTERM, once the state is saved.
+            SystemExit: after a request to stop, once the state is saved.
         """
         plan, first = self.plan, self.progress.step
         evaluations = plan.spread(plan.evaluations) - {plan.steps} if self.evaluate else set()

@@ -1,0 +1,26 @@
+"""The command that the user gave, known in every process that works for it."""
+
+import sys
+from typing import Any
+
+from hydra.core.singleton import Singleton
+
+
+class Command(metaclass=Singleton):
+    """Made where the command starts; Hydra's launchers carry singletons to the workers.
+
+    There ``sys.argv`` is of joblib, Ray or submitit.
+
+    line: as it was typed, without the interpreter. arguments: what the program got.
+    """
+
+    def __init__(self) -> None:
+        self.line = sys.orig_argv[1:]
+        self.arguments = sys.argv[1:]
+
+    @staticmethod
+    def instance(*args: Any, **kwargs: Any) -> "Command":
+        """The one of this process."""
+        made = Singleton.instance(Command, *args, **kwargs)
+        assert isinstance(made, Command)
+        return made
