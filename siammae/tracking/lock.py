@@ -1,45 +1,251 @@
 """The lock of a run: one process trains it, any number look whether one does.
 
-The kernel drops a lock with its process, however that dies, so none is held for ever.
+On one machine the kernel decides (flock): it drops a lock with its process, however that dies. Many
+network file systems keep flock to each machine, or have none. So an owner also has a file
+``.owner-N`` beside the lock, whose time of change a thread of it renews; on another machine it
+counts as alive while that is fresh. The next owner is whoever makes ``.owner-N+1``, which the file
+system lets one alone do; N only grows, so that nobody takes over what somebody has just taken.
 """
 
+import errno
 import fcntl
+import json
+import os
+import socket
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TextIO
 
 PATIENCE = 1.0  # seconds; a reader holds the lock for a moment
 PAUSE = 0.05
+BEAT = 30.0  # seconds between two signs of life
+# An owner whose sign of life is older is dead: ten are missing. Less, and a server that hangs for
+# minutes would make two owners; more, and a run whose machine died waits longer than Slurm does to
+# find the machine dead (300 s) and put the job back into the queue.
+STALE = 300.0
+DOUBTFUL = 3 * BEAT  # with one that is older, a start waits until it is fresh again or stale
+RELEASED = 0.0  # the time of change of an owner that has gone
+NO_FLOCK = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
+
+
+class LockLost(Exception):
+    """Another machine has taken the lock over, since this process was not heard for too long."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who has a lock.
+
+    kernel: which boot of which machine. processes: the name space of ``pid``. started: clock ticks
+    after the boot, which tell a process from a later one with the same number; 0 where unknown.
+    """
+
+    host: str
+    kernel: str
+    processes: str
+    pid: int
+    started: int
+
+
+class Held:
+    """A lock that this process has."""
+
+    def __init__(self, place: Path):
+        self._place = place
+
+    def check(self) -> None:
+        """To be called before writing what the lock protects.
+
+        Raises:
+            LockLost: when it is no longer ours; a paused process learns of it here.
+        """
+        number, _ = _newest(self._place.parent)
+        if number > _number(self._place):
+            raise LockLost
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock alone; the file is made when missing.
+def exclusive(path: Path) -> Iterator[Held]:
+    """Hold the lock alone; files are made when missing.
 
     Raises:
-        BlockingIOError: when another process has it for longer than readers do.
+        BlockingIOError: when another process has it, and for longer than readers do.
     """
     with path.open("a") as file:
-        patient_until = time.monotonic() + PATIENCE
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= patient_until:
-                    raise
-                time.sleep(PAUSE)
-        yield
+        kernel_decides = _flock_patiently(file)
+        place = _take(path, kernel_decides)
+        leave = threading.Event()
+        heart = threading.Thread(target=_beat, args=(place, leave), daemon=True)
+        heart.start()
+        try:
+            yield Held(place)
+        finally:
+            leave.set()
+            heart.join()
+            with suppress(OSError):
+                os.utime(place, (RELEASED, RELEASED))
 
 
 def is_held(path: Path) -> bool:
     """Whether some process holds the lock alone. Readers do not mistake each other for one."""
     try:
         with path.open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            kernel_decides = _flock(file, fcntl.LOCK_SH)
     except BlockingIOError:
         return True
     except OSError:
         return False
-    return False
+    _, place = _newest(path.parent)
+    return place is not None and _silence(place, kernel_decides, time.time()) < STALE
+
+
+def this_process() -> Owner:
+    """The owner that this process would be."""
+    return Owner(socket.gethostname(), _kernel(), _name_space(), os.getpid(), _started(os.getpid()))
+
+
+def _take(path: Path, kernel_decides: bool) -> Path:
+    """Make the next owner's file, once the last owner has gone or is dead."""
+    number = _wait_for_the_last(path, kernel_decides)
+    place = path.parent / f".owner-{number + 1}"
+    try:
+        with place.open("x") as file:
+            json.dump(asdict(this_process()), file)
+    except FileExistsError:
+        raise BlockingIOError(f"{place} was made just now") from None
+    if _newest(path.parent)[1] != place:  # others came and went since the look at the last one
+        place.unlink()
+        raise BlockingIOError(f"{place} is of the past")
+    for old in _places(path.parent):
+        if _number(old) < number:  # the last one stays, for those who have just read of it
+            with suppress(OSError):
+                old.unlink()
+    return place
+
+
+def _wait_for_the_last(path: Path, kernel_decides: bool) -> int:
+    """The number of the last owner, when it is no longer one; waits while that is in doubt."""
+    told = False
+    while True:
+        os.utime(path)  # the clock of the file system, by which owners are judged
+        number, last = _newest(path.parent)
+        silence = _silence(last, kernel_decides, path.stat().st_mtime) if last else float("inf")
+        if silence < DOUBTFUL:
+            raise BlockingIOError(f"{last} is alive")
+        if silence >= STALE:
+            return number
+        if not told:
+            print(
+                f"the last owner of {path.parent} is silent; waiting up to {STALE:.0f} s to see "
+                "whether it is dead",
+                flush=True,
+            )
+        told = True
+        time.sleep(min(BEAT, STALE - silence))
+
+
+def _silence(place: Path, kernel_decides: bool, now: float) -> float:
+    """Seconds since an owner's last sign of life; infinite when it is known to be gone."""
+    try:
+        changed = place.stat().st_mtime
+        owner = Owner(**json.loads(place.read_text()))
+    except FileNotFoundError:
+        return float("inf")
+    except (OSError, ValueError, TypeError):  # half written, or by another version
+        owner = None
+    if changed == RELEASED or (owner is not None and _is_dead(owner, kernel_decides)):
+        return float("inf")
+    return now - changed
+
+
+def _is_dead(owner: Owner, kernel_decides: bool) -> bool:
+    """Whether this machine knows that the owner, whom no flock protects, is gone."""
+    me = this_process()
+    if owner.kernel != me.kernel:
+        # Of the same machine: it was started anew.
+        return owner.kernel.split("/")[0] == me.kernel.split("/")[0] and owner.host == me.host
+    if kernel_decides:
+        return True
+    return owner.processes == me.processes and _started(owner.pid) != owner.started
+
+
+def _beat(place: Path, leave: threading.Event) -> None:
+    while not leave.wait(BEAT):
+        with suppress(OSError):  # a file system that hangs now may be there at the next beat
+            os.utime(place)
+
+
+def _flock_patiently(file: TextIO) -> bool:
+    """See `_flock`; waits for readers."""
+    patient_until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return _flock(file, fcntl.LOCK_EX)
+        except BlockingIOError:
+            if time.monotonic() >= patient_until:
+                raise
+            time.sleep(PAUSE)
+
+
+def _flock(file: TextIO, kind: int) -> bool:
+    """Lock without waiting; returns whether the file system can."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if error.errno not in NO_FLOCK:
+            raise
+        return False
+    return True
+
+
+def _places(folder: Path) -> list[Path]:
+    return [place for place in folder.glob(".owner-*") if place.name[7:].isdecimal()]
+
+
+def _newest(folder: Path) -> tuple[int, Path | None]:
+    """The number and the file of the last owner; 0 and None when there was none."""
+    place = max(_places(folder), key=_number, default=None)
+    return (0, None) if place is None else (_number(place), place)
+
+
+def _number(place: Path) -> int:
+    return int(place.name[7:])
+
+
+def _kernel() -> str:
+    """``MACHINE/BOOT``, as far as the system tells."""
+    parts = []
+    for path in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
+        try:
+            parts.append(Path(path).read_text().strip())
+        except OSError:
+            parts.append(socket.gethostname())
+    return "/".join(parts)
+
+
+def _name_space() -> str:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> int:
+    """When a process began, in clock ticks after the boot; -1 when there is none."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except FileNotFoundError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return -1
+    except PermissionError:
+        pass
+    return 0

@@ -17,8 +17,8 @@ from typing import Any, TextIO
 
 import yaml
 
-from siammae.config.errors import ConfigError, DataError
-from siammae.tracking.lock import exclusive, is_held
+from siammae.config.errors import ConfigError, DataError, TrainingError
+from siammae.tracking.lock import Held, LockLost, exclusive, is_held
 
 # What may be another at a resume; data and settings may not.
 OF_A_RESUME = ("created", "code_version", "git", "packages", "device", "precision", "host")
@@ -67,6 +67,7 @@ class RunRecord:
 
     def __init__(self, folder: Path):
         self.folder = folder
+        self._held: Held | None = None
 
     @property
     def signature(self) -> str:
@@ -145,17 +146,21 @@ class RunRecord:
         """
         with ExitStack() as stack:
             try:
-                stack.enter_context(exclusive(self._lock_path()))
+                self._held = stack.enter_context(exclusive(self._lock_path()))
             except BlockingIOError:
                 owner = self._read_json("state.json", {}).get("owner")
                 raise ConfigError(
                     f"run {self.signature} is being trained by another process ({owner}); "
                     f"wait for it, or change a setting; its folder is {self.folder}"
                 ) from None
-            yield
+            try:
+                yield
+            finally:
+                self._held = None
 
     def set_state(self, state: str, **details: Any) -> None:
         """Write ``state.json``; details such as step, steps or error are kept until replaced."""
+        self._check_claim()
         if state not in STATES:
             raise ValueError(f"state '{state}' is none of {STATES}")
         now = time.time()
@@ -172,6 +177,7 @@ class RunRecord:
 
     def log_metrics(self, row: dict[str, Any]) -> None:
         """Append a row; it has ``step``."""
+        self._check_claim()
         self._append("metrics.jsonl", row)
 
     def drop_metrics_after(self, step: int) -> None:
@@ -222,6 +228,7 @@ class RunRecord:
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write the final figures."""
+        self._check_claim()
         write_atomic(self.folder / "summary.json", json.dumps(summary, indent=1))
 
     def write_picture(self, name: str, jpeg: bytes) -> Path:
@@ -232,6 +239,16 @@ class RunRecord:
         return path
 
     # ---------------------------------------------------------------------------------------------
+
+    def _check_claim(self) -> None:
+        """Write nothing into a run that another machine has taken over."""
+        try:
+            if self._held is not None:
+                self._held.check()
+        except LockLost:
+            raise TrainingError(
+                f"run {self.signature} was taken over by another process while this one stood still"
+            ) from None
 
     def _lock_path(self) -> Path:
         return self.folder / ".lock"

@@ -4,6 +4,7 @@ Hydra's own launchers for joblib, Ray and submitit carry a job to its worker; ou
 they do when a worker dies: they wait for the others and tell of it as of any other failure.
 """
 
+import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 
@@ -44,13 +45,20 @@ def need(package: str, launcher: str) -> None:
         )
 
 
-def title(number: int, overrides: Sequence[str]) -> str:
-    """A job for people."""
-    return f"job {number} ({' '.join(filter_overrides(overrides)) or 'no overrides'})"
+def titles(job_overrides: Sequence[Sequence[str]], first: int) -> dict[int, str]:
+    """Jobs for people, by number: with what is not the same in all of them."""
+    jobs = [filter_overrides(one) for one in job_overrides]
+    same = set(jobs[0]).intersection(*jobs) if len(jobs) > 1 else set()
+    return {
+        number: " ".join([f"job {number}", *(text for text in one if text not in same)])
+        for number, one in enumerate(jobs, first)
+    }
 
 
-def died(number: int, overrides: Sequence[str], why: object) -> JobReturn:
-    """The result of a job whose worker has none."""
+def died(title: str, overrides: Sequence[str], why: str) -> JobReturn:
+    """The result of a job whose worker has none; told at once, since the others may take days."""
+    error = WorkerDied(f"{title} ended without a result: {why}")
+    print(error, file=sys.stderr, flush=True)
     result = JobReturn(overrides=list(overrides), status=JobStatus.FAILED)
-    result.return_value = WorkerDied(f"{title(number, overrides)} ended without a result: {why}")
+    result.return_value = error
     return result

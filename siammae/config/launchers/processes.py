@@ -17,7 +17,7 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, setup_globals
 
 from siammae.config.errors import ConfigError
-from siammae.config.launchers.base import OurLauncher, died, need, title
+from siammae.config.launchers.base import OurLauncher, died, need, titles
 
 PARENT_LOOK = 1.0  # seconds between two looks of a worker for the process that started it
 
@@ -47,7 +47,8 @@ class ProcessLauncher(OurLauncher):
         gpus = _gpus(str(self.config.get("device", "auto")))
         workers = [_Worker(env) for env in _places(self.n_jobs, len(job_overrides), gpus)]
         print(f"{len(job_overrides)} runs, {len(workers)} at a time", flush=True)
-        waiting = [(initial_job_idx + i, list(one)) for i, one in enumerate(job_overrides)]
+        names = titles(job_overrides, initial_job_idx)
+        waiting = list(zip(names, map(list, job_overrides), strict=True))
         results: dict[int, JobReturn] = {}
         try:
             while waiting or any(worker.job is not None for worker in workers):
@@ -57,8 +58,8 @@ class ProcessLauncher(OurLauncher):
                 running = [worker for worker in workers if worker.job is not None]
                 done, _ = wait([one.future for one in running], return_when=FIRST_COMPLETED)
                 for worker in [one for one in running if one.future in done]:
-                    number, result = worker.finish()
-                    results[number] = result
+                    number, overrides = worker.finish()
+                    results[number] = _result(worker.future, names[number], overrides)
         finally:
             for worker in workers:
                 worker.stop()
@@ -92,20 +93,14 @@ class _Worker:
             Singleton.get_state(),
         )
 
-    def finish(self) -> tuple[int, JobReturn]:
-        """The number and the result of the job, which is over."""
+    def finish(self) -> tuple[int, list[str]]:
+        """The job, which is over."""
         assert self.job is not None
-        (number, overrides), self.job = self.job, None
-        error = self.future.exception()
-        if error is None:
-            return number, self.future.result()
-        if not isinstance(error, SystemExit):  # the process is gone, and its pool unusable
+        job, self.job = self.job, None
+        if isinstance(self.future.exception(), Exception):  # no process, and a pool without use
             self.pool.shutdown(wait=False, kill_workers=True)
             self.pool = None
-        why = "it was told to stop" if isinstance(error, SystemExit) else str(error).split("\n")[0]
-        result = died(number, overrides, why)
-        print(f"{title(number, overrides)} failed: {why}", file=sys.stderr, flush=True)
-        return number, result
+        return job
 
     def stop(self) -> None:
         """Ask the process to end, when it still has a job, and wait for it."""
@@ -116,6 +111,14 @@ class _Worker:
                 with suppress(ProcessLookupError):
                     os.kill(process.pid, signal.SIGTERM)
         self.pool.shutdown(wait=True)
+
+
+def _result(future: Future[JobReturn], title: str, overrides: list[str]) -> JobReturn:
+    error = future.exception()
+    if error is None:
+        return future.result()
+    told = isinstance(error, SystemExit | KeyboardInterrupt)
+    return died(title, overrides, "it was told to stop" if told else str(error).split("\n")[0])
 
 
 def _work(

@@ -1,7 +1,6 @@
 """``hydra/launcher=ray``: runs as tasks of Ray, on this machine or on a cluster that is up."""
 
 import os
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, setup_globals
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from siammae.config.launchers.base import OurLauncher, died, need, title
+from siammae.config.launchers.base import OurLauncher, died, need, titles
 
 
 class RayLauncher(OurLauncher):
@@ -37,7 +36,8 @@ class RayLauncher(OurLauncher):
         setup_globals()
         start_ray(self.init)
         remote = _shares(self.remote, ray.cluster_resources(), len(job_overrides))
-        jobs = {initial_job_idx + i: list(one) for i, one in enumerate(job_overrides)}
+        names = titles(job_overrides, initial_job_idx)
+        jobs = dict(zip(names, map(list, job_overrides), strict=True))
         tasks = {self._submit(number, one, remote): number for number, one in jobs.items()}
         print(f"{len(tasks)} runs on Ray, each with {remote}", flush=True)
         results: dict[int, JobReturn] = {}
@@ -46,7 +46,7 @@ class RayLauncher(OurLauncher):
             done, waiting = ray.wait(waiting)
             for task in done:
                 number = tasks[task]
-                results[number] = _result(ray, task, number, jobs[number])
+                results[number] = _result(ray, task, names[number], jobs[number])
         return [results[number] for number in sorted(results)]
 
     def _submit(self, number: int, overrides: list[str], remote: DictConfig) -> Any:
@@ -62,14 +62,12 @@ class RayLauncher(OurLauncher):
         )
 
 
-def _result(ray: Any, task: Any, number: int, overrides: list[str]) -> JobReturn:
+def _result(ray: Any, task: Any, title: str, overrides: list[str]) -> JobReturn:
     """What a task gave; an error of Ray itself is the failure of this job alone."""
     try:
         result: JobReturn = ray.get(task)
     except ray.exceptions.RayError as error:
-        why = str(error).strip().split("\n")[0]
-        print(f"{title(number, overrides)} failed: {why}", file=sys.stderr, flush=True)
-        return died(number, overrides, why)
+        return died(title, overrides, str(error).strip().split("\n")[0])
     return result
 
 

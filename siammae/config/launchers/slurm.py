@@ -6,8 +6,10 @@ call finds the run unfinished and goes on from its checkpoint.
 """
 
 import shutil
+import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,10 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
 from siammae.config.errors import ConfigError
-from siammae.config.launchers.base import OurLauncher, died, need, title
+from siammae.config.launchers.base import OurLauncher, died, need, titles
 
-POLL = 2.0  # seconds between two looks whether jobs are over
+POLL = 2.0  # seconds between two looks for results
+QUEUE_LOOK = 30.0  # seconds between two looks at the queue, and for a result once a job has left it
 # Arguments of submitit's executor itself; `_SHARED` are common to its clusters, all others Slurm's.
 _OF_EXECUTOR = ("submitit_folder", "max_num_timeout", "python")
 _SHARED = (
@@ -48,9 +51,13 @@ class SlurmLauncher(OurLauncher):
     def __init__(self, **params: Any) -> None:
         need("hydra_submitit_launcher", "slurm")
         if shutil.which("sbatch") is None:
-            raise ConfigError("hydra/launcher=slurm: there is no sbatch here; run it where Slurm is")
+            raise ConfigError(
+                "hydra/launcher=slurm: there is no sbatch here; run it where Slurm is"
+            )
         self.params = {
-            key: OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+            key: OmegaConf.to_container(value, resolve=True)
+            if OmegaConf.is_config(value)
+            else value
             for key, value in params.items()
         }
 
@@ -67,24 +74,28 @@ class SlurmLauncher(OurLauncher):
             hydra_context=self.hydra_context, task_function=self.task_function, config=self.config
         )
         Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
-        numbers = range(initial_job_idx, initial_job_idx + len(job_overrides))
+        names = titles(job_overrides, initial_job_idx)
         jobs = self._executor().map_array(
             call,
             [list(one) for one in job_overrides],
-            ["hydra.sweep.dir"] * len(numbers),
-            list(numbers),
-            [f"job_id_for_{number}" for number in numbers],
-            [Singleton.get_state()] * len(numbers),
+            ["hydra.sweep.dir"] * len(names),
+            list(names),
+            [f"job_id_for_{number}" for number in names],
+            [Singleton.get_state()] * len(names),
         )
         print(f"submitted to Slurm: {', '.join(job.job_id for job in jobs)}", flush=True)
-        return self._collect(dict(zip(jobs, zip(numbers, job_overrides, strict=True), strict=True)))
+        return self._collect(dict(zip(names, jobs, strict=True)), names, job_overrides)
 
     def _executor(self) -> Any:
         import submitit
 
         folder, timeouts, python = (self.params.get(key) for key in _OF_EXECUTOR)
+        # Joined here: Hydra composes the launcher apart, at a time of its own.
         executor = submitit.AutoExecutor(
-            folder, cluster="slurm", slurm_max_num_timeout=timeouts, slurm_python=python
+            Path(self.config.hydra.sweep.dir) / str(folder),
+            cluster="slurm",
+            slurm_max_num_timeout=timeouts,
+            slurm_python=python,
         )
         params = {key: value for key, value in self.params.items() if key not in _OF_EXECUTOR}
         if params.get("cpus_per_task"):
@@ -94,35 +105,64 @@ class SlurmLauncher(OurLauncher):
         )
         return executor
 
-    def _collect(self, jobs: dict[Any, tuple[int, Sequence[str]]]) -> list[JobReturn]:
+    def _collect(
+        self, jobs: dict[int, Any], names: dict[int, str], job_overrides: Sequence[Sequence[str]]
+    ) -> list[JobReturn]:
         """Results in the order of the jobs; each is told of as it comes."""
-        from submitit.helpers import as_completed
-
+        overrides = dict(zip(names, job_overrides, strict=True))
         results: dict[int, JobReturn] = {}
         try:
-            for job in as_completed(list(jobs), poll_frequency=POLL):
-                number, overrides = jobs[job]
-                results[number] = result = _result(job, number, overrides)
-                name = f"{title(number, overrides)}, Slurm's {job.job_id}"
-                if result.status == JobStatus.COMPLETED:
-                    print(f"{name}: finished", flush=True)
-                else:
-                    why = f"{result._return_value}; its log: {job.paths.stdout}"
-                    print(f"{name}: failed: {why}", file=sys.stderr, flush=True)
+            while left := {number: job for number, job in jobs.items() if number not in results}:
+                gone = set(left.values()) - _queued(left.values())
+                over = time.monotonic() + QUEUE_LOOK
+                while time.monotonic() < over and len(results) < len(jobs):
+                    for number, job in left.items():
+                        if number not in results and job.paths.result_pickle.exists():
+                            results[number] = _result(job, names[number], overrides[number])
+                    time.sleep(POLL)
+                for number in [n for n, job in left.items() if job in gone and n not in results]:
+                    results[number] = died(
+                        names[number], overrides[number], _last_words(left[number])
+                    )
         except (KeyboardInterrupt, SystemExit):
-            left = " ".join(job.job_id for job, (n, _) in jobs.items() if n not in results)
-            print(f"Slurm goes on with its jobs; to end them: scancel {left}", file=sys.stderr)
+            ids = " ".join(job.job_id for number, job in jobs.items() if number not in results)
+            print(f"Slurm goes on with its jobs; to end them: scancel {ids}", file=sys.stderr)
             raise
         return [results[number] for number in sorted(results)]
 
 
-def _result(job: Any, number: int, overrides: Sequence[str]) -> JobReturn:
-    from submitit.core.utils import FailedJobError, UncompletedJobError
+def _queued(jobs: Iterable[Any]) -> set[Any]:
+    """Jobs that wait or run; all when the queue cannot be asked. Needs no accounting of Slurm."""
+    command = ["squeue", "--me", "--noheader", "--array", "--format=%i"]
+    asked = subprocess.run(command, capture_output=True, text=True)
+    if asked.returncode:
+        return set(jobs)
+    return {job for job in jobs if job.job_id in asked.stdout.split()}
 
-    try:
-        result: JobReturn = job.results()[0]
-    except (FailedJobError, UncompletedJobError) as error:
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        why = lines[-1] if isinstance(error, FailedJobError) else f"Slurm says {job.state}"
-        return died(number, overrides, f"{why}; see {job.paths.stderr}")
+
+def _result(job: Any, title: str, overrides: Sequence[str]) -> JobReturn:
+    """What a job left."""
+    from submitit.core.utils import pickle_load
+
+    outcome, content = pickle_load(job.paths.result_pickle)
+    if outcome != "success":
+        return died(
+            title, overrides, f"{content.strip().splitlines()[-1]}; log: {job.paths.stderr}"
+        )
+    result: JobReturn = content
+    if result.status == JobStatus.COMPLETED:
+        print(f"{title}, Slurm's {job.job_id}: finished", flush=True)
+    else:
+        why = f"{result._return_value}; its log: {job.paths.stdout}"
+        print(f"{title}, Slurm's {job.job_id}: failed: {why}", file=sys.stderr, flush=True)
     return result
+
+
+def _last_words(job: Any) -> str:
+    """The end of a job's log of errors, where Slurm tells why it ended one."""
+    try:
+        lines = job.paths.stderr.read_text().splitlines()
+    except OSError:
+        lines = []
+    words = next((line.strip() for line in reversed(lines) if line.strip()), "it left no message")
+    return f"{words}; see {job.paths.stderr}"
