@@ -23,6 +23,7 @@ from siammae.config.groups import build_group
 from siammae.config.launch import one_line, run
 from siammae.config.paths import CONFIGS
 from siammae.config.protocol import check_protocol
+from siammae.config.signals import deaf_children
 from siammae.tracking.record import Invocation, RunRecord
 from siammae.tracking.signature import essential, signature
 from siammae.training.stop import polite_end
@@ -86,7 +87,8 @@ def train(
 
         tracker = build_group(config, "tracking")
         name, group = labels(config)
-        tracker.start(record, name, group, [str(facts["preset"])])
+        with deaf_children():  # W&B's own process has what is not sent yet
+            tracker.start(record, name, group, [str(facts["preset"])])
         return Session(config, settings, record, *parts, tracker, facts).carry_out()
     except Exception as error:
         known = isinstance(error, SiammaeError)

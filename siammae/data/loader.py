@@ -1,7 +1,9 @@
 """Batches of frame pairs, the same for any number of workers and after any resume."""
 
 import os
+import signal
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
@@ -16,11 +18,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from siammae.config.errors import DataError
+from siammae.config.signals import SIGNALS, deaf_children
 from siammae.data.augment import PairAugment
 from siammae.data.datasets import ClipSource
 from siammae.data.rotation import NoRotation
 from siammae.data.targets import SingleTarget
 from siammae.data.video import open_clip
+
+GRACE = 30.0  # seconds that a worker goes on after SIGTERM; Slurm's own time until it kills
 
 
 @dataclass
@@ -213,8 +218,14 @@ def _server() -> BaseContext:
     """Where workers come from: a server that has imported what they need once, and nothing else."""
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
+    from multiprocessing import forkserver, resource_tracker
+
     server = get_context("forkserver")
     server.set_forkserver_preload([__name__, "cv2", "av", "decord"])
+    with deaf_children():  # apart from the server, whose start would have it hear SIGTERM again
+        resource_tracker.ensure_running()
+    with deaf_children():
+        forkserver.ensure_running()
     return server
 
 
@@ -226,6 +237,16 @@ def _in_worker(worker: int) -> None:
     # torch's own watchdog looks at the parent's number, which is the server's here: after a
     # SIGKILL of the trainer its workers would stay for ever.
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        threading.Thread(target=_end_later, daemon=True).start()
+
+
+def _end_later() -> None:
+    """SIGTERM may be meant for the whole job, whose trainer needs this worker to end its step."""
+    signal.sigwait({signal.SIGTERM})
+    time.sleep(GRACE)
+    os._exit(1)
 
 
 def _end_with_parent() -> None:

@@ -12,10 +12,9 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
+from siammae.config.signals import SIGNALS
+
 EXIT_CODE = 128 + signal.SIGTERM
-SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)
-)
 _came: list[int] = []  # in this `polite_end`, in order
 
 
