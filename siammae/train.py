@@ -23,10 +23,9 @@ from siammae.config.groups import build_group
 from siammae.config.launch import one_line, run
 from siammae.config.paths import CONFIGS
 from siammae.config.protocol import check_protocol
-from siammae.config.signals import deaf_children
+from siammae.config.signals import deaf_children, polite_end
 from siammae.tracking.record import Invocation, RunRecord
 from siammae.tracking.signature import essential, signature
-from siammae.training.stop import polite_end
 
 # Modules that import torch are imported where they are used: a finished run is told without it.
 

@@ -1,12 +1,47 @@
-"""Requests to stop, and who of a run's processes hears them."""
+"""Requests to stop: who of a run's processes hears them, and who answers them last.
+
+SIGTERM is sent by Slurm, Kubernetes and people; SIGUSR2 (or SIGUSR1) by Slurm some time before a
+limit, to a job that submitit has started: submitit's handler puts the job back into the queue and
+ends the process at once. So its turn comes last, when the state is saved and all is closed.
+"""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import Any
 
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)
 )
+came: list[int] = []  # in this `polite_end`, in order
+
+
+@contextmanager
+def polite_end() -> Iterator[None]:
+    """Signals of `SIGNALS` as SystemExit, so that everything open is closed; training waits.
+
+    Without it W&B would lose what it holds, and the state would say running. At the end of the
+    block a handler of before it is called with what came: it may requeue the job and exit.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        first, again = not came, number in came
+        came.append(number)
+        if first or again:  # another kind, as Slurm sends after SIGTERM, does not disturb the end
+            raise SystemExit(128 + number)
+
+    came.clear()
+    former = handle(leave)
+    try:
+        yield
+    finally:
+        restore(former)
+        handed_on = [number for number in dict.fromkeys(came) if callable(former.get(number))]
+        came.clear()
+        for number in handed_on:
+            former[number](number, None)
 
 
 @contextmanager
@@ -24,3 +59,17 @@ def deaf_children() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+
+def handle(handler: Any) -> dict[int, Any]:
+    """Install a handler, where Python allows it: in the main thread; returns those of before."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    return {number: signal.signal(number, handler) for number in SIGNALS}
+
+
+def restore(former: dict[int, Any]) -> None:
+    """Put back what `handle` returned."""
+    for number, handler in former.items():
+        # None is a handler that was not installed from Python, which Python cannot put back.
+        signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -10,12 +10,29 @@ import pytest
 
 from siammae.config.paths import ROOT
 
-TINY = """
-encoder.width=32 encoder.depth=1 encoder.heads=2 decoder.width=32 decoder.depth=1 decoder.heads=2
-decoder.dropout=0.1 image_size=32 batch_size=8 data.clips=3 data.frames=12 frame_gap=4
-schedule.steps=6 schedule.warmup_steps=2 benchmark=none tracking=none checkpoint_every=100
-log_every=2 pictures=0 device=cpu precision=fp32
-""".split()
+TINY = [
+    "encoder.width=32",
+    "encoder.depth=1",
+    "encoder.heads=2",
+    "decoder.width=32",
+    "decoder.depth=1",
+    "decoder.heads=2",
+    "decoder.dropout=0.1",
+    "image_size=32",
+    "batch_size=8",
+    "data.clips=3",
+    "data.frames=12",
+    "frame_gap=4",
+    "schedule.steps=6",
+    "schedule.warmup_steps=2",
+    "benchmark=none",
+    "tracking=none",
+    "checkpoint_every=100",
+    "log_every=2",
+    "pictures=0",
+    "device=cpu",
+    "precision=fp32",
+]
 
 
 class Multirun:
@@ -68,7 +85,7 @@ class Multirun:
 
     @staticmethod
     def check_invocations(runs: list[dict]) -> None:
-        """Workers know the command, its axes and their place in it as the process that it started."""
+        """Workers know the command, its axes and their place in it."""
         assert len({one["asked"][0]["id"] for one in runs}) == 1
         assert [one["asked"][0]["job"] for one in runs] == list(range(len(runs)))
         for one in runs:

@@ -1,5 +1,6 @@
 """hydra/launcher=joblib, in real processes."""
 
+import json
 import os
 import signal
 import time
@@ -51,7 +52,7 @@ def wait_for(condition, seconds=120):
 def trains(folder):
     """Whether two runs are in training."""
     states = (folder / "runs").glob("*/state.json")
-    return sum('"step": ' in path.read_text() for path in states) == 2
+    return sum(json.loads(path.read_text()).get("step", 0) > 0 for path in states) == 2
 
 
 @pytest.mark.slow

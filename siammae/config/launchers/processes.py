@@ -18,7 +18,9 @@ from hydra.core.utils import JobReturn, setup_globals
 
 from siammae.config.errors import ConfigError
 from siammae.config.launchers.base import OurLauncher, died, need, titles
+from siammae.config.signals import polite_end
 
+_at_work = threading.Lock()  # held in a worker that has a run
 PARENT_LOOK = 1.0  # seconds between two looks of a worker for the process that started it
 
 
@@ -50,19 +52,22 @@ class ProcessLauncher(OurLauncher):
         names = titles(job_overrides, initial_job_idx)
         waiting = list(zip(names, map(list, job_overrides), strict=True))
         results: dict[int, JobReturn] = {}
-        try:
-            while waiting or any(worker.job is not None for worker in workers):
+        with polite_end():
+            try:
+                while waiting or any(worker.job is not None for worker in workers):
+                    for worker in workers:
+                        if waiting and worker.job is None:
+                            worker.start(*waiting.pop(0), self)
+                    running = [worker for worker in workers if worker.job is not None]
+                    done, _ = wait([one.future for one in running], return_when=FIRST_COMPLETED)
+                    for worker in [one for one in running if one.future in done]:
+                        number, overrides = worker.finish()
+                        results[number] = _result(worker.future, names[number], overrides)
+            finally:
                 for worker in workers:
-                    if waiting and worker.job is None:
-                        worker.start(*waiting.pop(0), self)
-                running = [worker for worker in workers if worker.job is not None]
-                done, _ = wait([one.future for one in running], return_when=FIRST_COMPLETED)
-                for worker in [one for one in running if one.future in done]:
-                    number, overrides = worker.finish()
-                    results[number] = _result(worker.future, names[number], overrides)
-        finally:
-            for worker in workers:
-                worker.stop()
+                    worker.ask_to_end()
+                for worker in workers:
+                    worker.wait()
         return [results[number] for number in sorted(results)]
 
 
@@ -102,15 +107,17 @@ class _Worker:
             self.pool = None
         return job
 
-    def stop(self) -> None:
-        """Ask the process to end, when it still has a job, and wait for it."""
-        if self.pool is None:
-            return
-        if self.job is not None:
+    def ask_to_end(self) -> None:
+        """Have a job that still runs save and end."""
+        if self.pool is not None and self.job is not None:
             for process in list(self.pool._processes.values()):
                 with suppress(ProcessLookupError):
                     os.kill(process.pid, signal.SIGTERM)
-        self.pool.shutdown(wait=True)
+
+    def wait(self) -> None:
+        """Wait for the process to end."""
+        if self.pool is not None:
+            self.pool.shutdown(wait=True)
 
 
 def _result(future: Future[JobReturn], title: str, overrides: list[str]) -> JobReturn:
@@ -127,7 +134,7 @@ def _work(
     """A job, in a worker."""
     from hydra_plugins.hydra_joblib_launcher._core import execute_job
 
-    with redirect_stdout(_Prefixed(sys.stdout, f"[{number}] ")):
+    with _at_work, redirect_stdout(_Prefixed(sys.stdout, f"[{number}] ")):
         return execute_job(number, overrides, context, config, task, 0, singletons, False)
 
 
@@ -160,6 +167,8 @@ def _begin(parent: int) -> None:
         while os.getppid() == parent:
             time.sleep(PARENT_LOOK)
         os.kill(os.getpid(), signal.SIGTERM)
+        with _at_work:  # nobody is left to take the result, so that the pool would wait for ever
+            os._exit(128 + signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
 
