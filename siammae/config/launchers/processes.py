@@ -135,7 +135,11 @@ def _work(
     from hydra_plugins.hydra_joblib_launcher._core import execute_job
 
     with _at_work, redirect_stdout(_Prefixed(sys.stdout, f"[{number}] ")):
-        return execute_job(number, overrides, context, config, task, 0, singletons, False)
+        try:
+            return execute_job(number, overrides, context, config, task, 0, singletons, False)
+        except (SystemExit, KeyboardInterrupt) as stop:
+            # Hydra hangs the job's result on it, which holds it in turn: pickling would not end.
+            raise type(stop)(*stop.args) from None
 
 
 class _Prefixed(TextIOBase):
