@@ -1,5 +1,6 @@
 # make demo   install what is missing, train four runs, print their table
 # make test   install what is missing, run the tests
+# make test-slurm  the launcher for Slurm, on a Slurm that it starts (as root; slurm-wlm and munge)
 # make check  format, lint and types
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format install lock clean
+.PHONY: demo test test-slurm check format install lock clean
 
 install: $(READY)
 
@@ -27,6 +28,10 @@ demo: $(READY)
 
 test: $(READY)
 	$(RUN) -m pytest -n auto
+
+# One after the other: the cluster is this one machine.
+test-slurm: $(READY)
+	SIAMMAE_TEST_SLURM=1 $(RUN) -m pytest -n 0 tests/launchers/slurm
 
 check: $(READY)
 	$(VENV)/bin/ruff format --check .

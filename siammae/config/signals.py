@@ -3,10 +3,13 @@
 SIGTERM is sent by Slurm, Kubernetes and people; SIGUSR2 (or SIGUSR1) by Slurm some time before a
 limit, to a job that submitit has started: submitit's handler puts the job back into the queue and
 ends the process at once. So its turn comes last, when the state is saved and all is closed.
+SIGTERM it passes over: Slurm goes on to requeue the job itself, sends SIGUSR2, or kills it; a job
+that ends by then is not requeued.
 """
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -15,6 +18,7 @@ from typing import Any
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)
 )
+LINGER = 300.0  # seconds that a process waits for the end when its SIGTERM was passed over
 came: list[int] = []  # in this `polite_end`, in order
 
 
@@ -42,6 +46,8 @@ def polite_end() -> Iterator[None]:
         came.clear()
         for number in handed_on:
             former[number](number, None)
+        if signal.SIGTERM in handed_on:
+            time.sleep(LINGER)
 
 
 @contextmanager

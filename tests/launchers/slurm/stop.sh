@@ -1,5 +1,5 @@
 #!/bin/bash
-# Stop what tests/slurm/start.sh FOLDER started.
+# Stop what tests/launchers/slurm/start.sh FOLDER started.
 folder=$1
 for pid in "$folder/slurmctld.pid" "$folder/slurmd.pid" "$folder/munge/pid"; do
   [ -s "$pid" ] && kill "$(cat "$pid")" 2>/dev/null

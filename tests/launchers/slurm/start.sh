@@ -1,8 +1,8 @@
 #!/bin/bash
 # A Slurm cluster of this one machine, without systemd and cgroups, as root.
 #
-#   tests/slurm/start.sh FOLDER   start it; FOLDER must not exist. Then: export SLURM_CONF=FOLDER/slurm.conf
-#   tests/slurm/stop.sh FOLDER    stop it
+#   tests/launchers/slurm/start.sh FOLDER   start it; FOLDER must not exist. Then: export SLURM_CONF=FOLDER/slurm.conf
+#   tests/launchers/slurm/stop.sh FOLDER    stop it
 #
 # Needs Debian's packages slurm-wlm and munge. Nothing outside of FOLDER is written.
 set -eu

@@ -1,0 +1,155 @@
+"""hydra/launcher=slurm on a real Slurm, which start.sh starts; run by ``make test-slurm``."""
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+HERE = Path(__file__).parent
+# Slurm of the tests has no GPUs and counts no memory.
+SMALL = [
+    "hydra.launcher.gpus_per_node=null",
+    "hydra.launcher.mem_gb=null",
+    "hydra.launcher.cpus_per_task=1",
+]
+LONG = ["schedule.steps=300", "mask_ratio=0.75", "checkpoint_every=1000"]
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    """The environment in which Slurm's commands find the cluster."""
+    if os.environ.get("SIAMMAE_TEST_SLURM") != "1":
+        pytest.skip("make test-slurm starts a Slurm for these tests")
+    folder = tmp_path_factory.mktemp("slurm") / "cluster"
+    subprocess.run([HERE / "start.sh", folder], check=True)
+    yield {"SLURM_CONF": str(folder / "slurm.conf")}
+    subprocess.run([HERE / "stop.sh", folder], check=True)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(multirun, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    done = multirun(folder, None, *LONG)
+    assert done.returncode == 0, done.err
+    return result(folder)
+
+
+def result(folder):
+    """Final weights and figures."""
+    (checkpoint,) = (folder / "runs").glob("*/checkpoints/step-00000300.pt")
+    (summary,) = (folder / "runs").glob("*/summary.json")
+    weights = torch.load(checkpoint, weights_only=True)["model"]
+    return weights, json.loads(summary.read_text())["metrics"]
+
+
+def step_of(folder):
+    states = [json.loads(path.read_text()) for path in (folder / "runs").glob("*/state.json")]
+    return states[0].get("step", 0) if states else 0
+
+
+def logs(folder):
+    return "".join(path.read_text() for path in (folder / "runs").rglob("*_log.out"))
+
+
+def test_two_runs_and_one_that_fails_on_slurm(slurm, multirun, tmp_path):
+    done = multirun(tmp_path, "slurm", *SMALL, "mask_ratio=0.5,0.75,0.999", **slurm)
+    assert done.returncode != 0
+    assert "mask_ratio=0.999 leaves no patch visible" in done.err
+    runs = multirun.records(tmp_path)
+    assert [one["state"] for one in runs] == ["finished", "finished"]
+    multirun.check_invocations(runs)
+    (multirun_folder,) = (tmp_path / "runs" / ".multirun").iterdir()
+    assert len(list(multirun_folder.rglob("*_result.pkl"))) == 3
+
+
+@pytest.mark.parametrize("how", ["signal before time-out", "preemption", "scontrol requeue"])
+def test_a_requeued_job_ends_as_one_that_was_not(slurm, multirun, tmp_path, undisturbed, how):
+    process = multirun.start(tmp_path, "slurm", *SMALL, *LONG, **slurm)
+    command = {**os.environ, **slurm}
+    try:
+        until = time.monotonic() + 120
+        while step_of(tmp_path) == 0:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        told = subprocess.run(["squeue", "-h", "-o", "%i"], env=command, capture_output=True)
+        job = told.stdout.decode().split()[0]
+        if how == "scontrol requeue":
+            subprocess.run(["scontrol", "requeue", job], env=command, check=True)
+        else:
+            signals = ["TERM", "USR2"] if how == "preemption" else ["USR2"]
+            for name in signals:
+                subprocess.run(["scancel", f"--signal={name}", job], env=command, check=True)
+        _, err = process.communicate(timeout=250)
+    finally:
+        process.kill()
+    assert process.returncode == 0, err + logs(tmp_path)
+    assert "going on after step" in logs(tmp_path)
+    weights, metrics = result(tmp_path)
+    assert metrics == undisturbed[1]
+    assert all(torch.equal(weights[key], undisturbed[0][key]) for key in undisturbed[0])
+
+
+def test_slurm_s_own_time_limit_is_survived(slurm, multirun, tmp_path, undisturbed):
+    """A minute, its least unit; the steps are made slow enough to need more."""
+    slow = tmp_path / "sitecustomize.py"
+    slow.write_text(SLOW)
+    done = multirun(
+        tmp_path,
+        "slurm",
+        *SMALL,
+        *LONG,
+        "hydra.launcher.timeout_min=1",
+        "hydra.launcher.signal_delay_s=20",
+        **slurm,
+        PYTHONPATH=f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}:{HERE.parents[2]}",
+    )
+    assert done.returncode == 0, done.err + logs(tmp_path)
+    assert "this job is timed-out" in logs(tmp_path)
+    assert "going on after step" in logs(tmp_path)
+    weights, metrics = result(tmp_path)
+    assert metrics == undisturbed[1]
+    assert all(torch.equal(weights[key], undisturbed[0][key]) for key in undisturbed[0])
+
+
+SLOW = """
+import sys, time
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name != "siammae.training.session":
+            return None
+        sys.meta_path.remove(self)
+        from siammae.training.loop import Trainer
+        step = Trainer._step
+        def slow(self, number, batches):
+            time.sleep(0.25)
+            return step(self, number, batches)
+        Trainer._step = slow
+        return None
+sys.meta_path.insert(0, Finder())
+"""
+
+
+def test_a_job_that_slurm_ends_is_told_of_and_stops_no_other(slurm, multirun, tmp_path):
+    process = multirun.start(
+        tmp_path, "slurm", *SMALL, "mask_ratio=0.5,0.75", "schedule.steps=200", **slurm
+    )
+    command = {**os.environ, **slurm}
+    try:
+        until = time.monotonic() + 120
+        while step_of(tmp_path) == 0:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        told = subprocess.run(["squeue", "-h", "-r", "-o", "%i"], env=command, capture_output=True)
+        job = next(name for name in told.stdout.decode().split() if name.endswith("_1"))
+        subprocess.run(["scancel", job], env=command, check=True)
+        _, err = process.communicate(timeout=250)
+    finally:
+        process.kill()
+    assert process.returncode == 2
+    assert "job 1 mask_ratio=0.75 ended without a result" in err
+    assert "CANCELLED" in err
+    assert sorted(one["state"] for one in multirun.records(tmp_path))[0] == "finished"
