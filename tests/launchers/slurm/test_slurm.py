@@ -46,9 +46,15 @@ def result(folder):
     return weights, json.loads(summary.read_text())["metrics"]
 
 
-def step_of(folder):
-    states = [json.loads(path.read_text()) for path in (folder / "runs").glob("*/state.json")]
-    return states[0].get("step", 0) if states else 0
+def wait_for_training(folder, runs=1):
+    """Until so many runs have done a step."""
+    until = time.monotonic() + 120
+    while True:
+        states = [json.loads(path.read_text()) for path in (folder / "runs").glob("*/state.json")]
+        if sum(state.get("step", 0) > 0 for state in states) == runs:
+            return
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 def logs(folder):
@@ -71,12 +77,11 @@ def test_a_requeued_job_ends_as_one_that_was_not(slurm, multirun, tmp_path, undi
     process = multirun.start(tmp_path, "slurm", *SMALL, *LONG, **slurm)
     command = {**os.environ, **slurm}
     try:
-        until = time.monotonic() + 120
-        while step_of(tmp_path) == 0:
-            assert time.monotonic() < until
-            time.sleep(0.1)
-        told = subprocess.run(["squeue", "-h", "-o", "%i"], env=command, capture_output=True)
-        job = told.stdout.decode().split()[0]
+        wait_for_training(tmp_path)
+        told = subprocess.run(
+            ["squeue", "-h", "-t", "R", "-o", "%i"], env=command, capture_output=True
+        )
+        job = max(told.stdout.decode().split(), key=int)  # not one that is being completed
         if how == "scontrol requeue":
             subprocess.run(["scontrol", "requeue", job], env=command, check=True)
         else:
@@ -103,7 +108,7 @@ def test_slurm_s_own_time_limit_is_survived(slurm, multirun, tmp_path, undisturb
         *SMALL,
         *LONG,
         "hydra.launcher.timeout_min=1",
-        "hydra.launcher.signal_delay_s=20",
+        "hydra.launcher.signal_delay_s=5",
         **slurm,
         PYTHONPATH=f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}:{HERE.parents[2]}",
     )
@@ -125,7 +130,7 @@ class Finder:
         from siammae.training.loop import Trainer
         step = Trainer._step
         def slow(self, number, batches):
-            time.sleep(0.25)
+            time.sleep(0.12)
             return step(self, number, batches)
         Trainer._step = slow
         return None
@@ -135,14 +140,11 @@ sys.meta_path.insert(0, Finder())
 
 def test_a_job_that_slurm_ends_is_told_of_and_stops_no_other(slurm, multirun, tmp_path):
     process = multirun.start(
-        tmp_path, "slurm", *SMALL, "mask_ratio=0.5,0.75", "schedule.steps=200", **slurm
+        tmp_path, "slurm", *SMALL, "mask_ratio=0.5,0.75", "schedule.steps=600", **slurm
     )
     command = {**os.environ, **slurm}
     try:
-        until = time.monotonic() + 120
-        while step_of(tmp_path) == 0:
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        wait_for_training(tmp_path, runs=2)
         told = subprocess.run(["squeue", "-h", "-r", "-o", "%i"], env=command, capture_output=True)
         job = next(name for name in told.stdout.decode().split() if name.endswith("_1"))
         subprocess.run(["scancel", job], env=command, check=True)
