@@ -122,6 +122,7 @@ class TrainConfig(Section):
     log_every: Positive
     checkpoint_every: Positive
     pictures: NotNegative
+    on_failure: Literal["continue", "stop"]
     encoder: Encoder
     decoder: Transformer
     masking: Group
