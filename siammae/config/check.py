@@ -123,6 +123,7 @@ class TrainConfig(Section):
     checkpoint_every: Positive
     pictures: NotNegative
     encoder: Encoder
+    encoding: Group
     decoder: Transformer
     masking: Group
     rotation: Group

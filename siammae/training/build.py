@@ -13,14 +13,16 @@ from siammae.training.loop import Plan
 def build_model(config: DictConfig) -> SiamMAE:
     """The model with initial weights that follow from ``seed``, the encoder's from it alone.
 
-    Runs that differ in decoder or masking therefore start from the same encoder.
+    Runs that differ in encoding, decoder or masking therefore start from the same encoder.
     """
     torch.manual_seed(config.seed)
     encoder = build_group(config, "encoder")
     torch.manual_seed(config.seed)
     decoder = build_group(config, "decoder")
     head = build_group(config, "uncertainty")
-    return SiamMAE(encoder, decoder, head, build_group(config, "masking"))
+    torch.manual_seed(config.seed)
+    encoding = build_group(config, "encoding")
+    return SiamMAE(encoder, decoder, head, build_group(config, "masking"), encoding)
 
 
 def make_plan(settings: TrainConfig, clips: int, precision: str) -> Plan:
