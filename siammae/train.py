@@ -118,6 +118,7 @@ def invocation(config: DictConfig) -> Invocation:
         preset=hydra_config.runtime.choices.get("preset"),
         job=hydra_config.job.num if multirun else None,
         choices={k: v for k, v in hydra_config.runtime.choices.items() if "hydra" not in k},
+        task=list(hydra_config.overrides.task),
     )
 
 
