@@ -150,6 +150,7 @@ class TrainConfig(Section):
     log_every: Positive
     checkpoint_every: Positive
     pictures: NotNegative
+    on_failure: Literal["continue", "stop"]
     encoder: Encoder
     encoding: Group
     decoder: Transformer
