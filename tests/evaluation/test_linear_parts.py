@@ -206,7 +206,7 @@ def test_vspw_files_are_named(vspw):
     with pytest.raises(DataError, match=r"00000007\.png has no frame"):
         benchmark.evaluate(Colours())
     (vspw / "val.txt").write_text("0_y\nnone\n")
-    with pytest.raises(DataError, match="lacks 1 of 2 listed videos: none"):
+    with pytest.raises(DataError, match="1 of the 2 listed videos: none"):
         benchmark.prepare()
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor
     from siammae.evaluation.probing import Probes
 
-LAYOUTS = {"vip": VipFiles, "vspw": VspwFiles}
+LAYOUTS: dict[str, type[VipFiles] | type[VspwFiles]] = {"vip": VipFiles, "vspw": VspwFiles}
 PROBES = ("linear", "knn")
 NOTHING = {f"{probe}-{kind}": 0 for probe in PROBES for kind in ("intersection", "union")}
 Predicted = dict[str, list[np.ndarray]]  # by probe, ids (H, W) of each frame

@@ -7,8 +7,13 @@ import numpy as np
 
 from siammae.config.check import nearest
 from siammae.config.errors import DataError
+from siammae.evaluation.files.listing import present, visible
 
 VOID = 255
+LAYOUT = (
+    "a DAVIS root holds Annotations/480p/SEQUENCE/00000.png (and JPEGImages/, ImageSets/); "
+    "Full-Resolution is another such folder"
+)
 SEQUENCES = {(2016, "train"): 30, (2016, "val"): 20, (2017, "train"): 60, (2017, "val"): 30}
 
 
@@ -42,19 +47,21 @@ class DavisFiles:
                 f"{annotations}: no such folder; a DAVIS root holds Annotations/{self.resolution}/"
                 "SEQUENCE/00000.png (and JPEGImages/, ImageSets/)"
             )
-        present = sorted(p.name for p in annotations.iterdir() if any(p.glob("*.png")))
+        found = [path.name for path in visible(annotations, "*") if visible(path, "*.png")]
         listed = self._listed()
-        if not listed and not present:
+        if not listed and not found:
             raise DataError(f"{annotations} holds no sequence of .png masks")
-        missing = sorted(set(listed) - set(present))
-        if missing and (not self.allow_missing or len(missing) == len(listed)):
-            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-            raise DataError(
-                f"{annotations} lacks {len(missing)} of the {len(listed)} sequences of "
-                f"ImageSets/{self.year}/{self.split}.txt: {', '.join(missing[:5])}{more}; "
-                "allow_missing=true (siammae.score: --allow-missing) measures the others"
-            )
-        return [name for name in listed if name not in missing] or present
+        if not listed:
+            return found
+        return present(
+            listed,
+            set(found).__contains__,
+            self.allow_missing,
+            f"{annotations} lacks",
+            f"sequences of ImageSets/{self.year}/{self.split}.txt",
+            LAYOUT,
+            "allow_missing=true (siammae.score: --allow-missing)",
+        )
 
     def _listed(self) -> list[str]:
         sets = self.root / "ImageSets"
@@ -65,7 +72,7 @@ class DavisFiles:
         if path.is_file():
             lines = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
             return list(dict.fromkeys(Path(line).parent.name for line in lines))
-        others = sorted(sets.glob("*/*.txt"))
+        others = visible(sets, "*/*.txt")
         if others:  # the folders may be of all splits, and a typo would measure them
             names = [other.stem for other in others if other.parent.name == str(self.year)]
             there = ", ".join(f"{other.parent.name}/{other.stem}" for other in others)
@@ -82,14 +89,14 @@ class DavisFiles:
             DataError: when there are fewer than two.
         """
         folder = self.root / "JPEGImages" / self.resolution / sequence
-        frames = sorted(folder.glob("*.jpg"))
+        frames = visible(folder, "*.jpg")
         if len(frames) < 2:
             raise DataError(f"{folder} holds {len(frames)} .jpg frame(s); a sequence needs two")
         return frames
 
     def masks(self, sequence: str) -> list[Path]:
         """Ground-truth masks of a sequence, in order."""
-        return sorted((self.root / "Annotations" / self.resolution / sequence).glob("[!.]*.png"))
+        return visible(self.root / "Annotations" / self.resolution / sequence, "*.png")
 
     def read_mask(self, path: Path) -> np.ndarray:
         """Object ids (H, W) uint8 of a mask; of 2016, 1 where there is any object."""
