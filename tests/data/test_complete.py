@@ -196,6 +196,16 @@ def test_a_missing_sequence_and_a_lost_frame_of_davis(tmp_path):
     assert "JPEGImages/480p/{sequence}/{frame}.jpg: no sequence" not in told
 
 
+def test_whole_folders_that_are_missing_are_told_as_such(tmp_path):
+    davis2017(tmp_path)
+    for number in (4, 11):
+        shutil.rmtree(tmp_path / f"JPEGImages/480p/sequence-{number}")
+    (tmp_path / "JPEGImages/480p/sequence-2/00007.jpg").unlink()
+    told = inspect(load("davis2017"), tmp_path).lacks
+    assert "no files in (2): JPEGImages/480p/sequence-11, JPEGImages/480p/sequence-4" in told
+    assert "missing (1): JPEGImages/480p/sequence-2/00007.jpg" in told
+
+
 def test_a_list_that_is_missing_is_told_with_the_rest(tmp_path):
     (tmp_path / vspw(tmp_path)).unlink()
     (tmp_path / "val.txt").unlink()
@@ -210,7 +220,7 @@ def test_long_lists_of_names_are_cut(tmp_path):
     dataset = DataSet(title="t", root="r", manual="m", layouts={"one": expected})
     (line,) = [line for line in inspect(dataset, tmp_path).lacks if "v00" in line]
     assert line.startswith("{video}.mp4: no video (50): v00, v01")
-    assert line.endswith("v19 and 30 more")
+    assert line.endswith("v08, v09 and 40 more")
 
 
 def test_names_may_hold_what_a_glob_takes_for_itself(tmp_path):
