@@ -14,6 +14,7 @@ LAYOUT = (
     "a DAVIS root holds Annotations/480p/SEQUENCE/00000.png (and JPEGImages/, ImageSets/); "
     "Full-Resolution is another such folder"
 )
+USE_2016 = "; for DAVIS 2016 use --year 2016 (siammae.evaluate: benchmark=davis2016)"
 SEQUENCES = {(2016, "train"): 30, (2016, "val"): 20, (2017, "train"): 60, (2017, "val"): 30}
 
 
@@ -75,10 +76,11 @@ class DavisFiles:
         others = visible(sets, "*/*.txt")
         if others:  # the folders may be of all splits, and a typo would measure them
             names = [other.stem for other in others if other.parent.name == str(self.year)]
-            there = ", ".join(f"{other.parent.name}/{other.stem}" for other in others)
+            there = [f"{other.parent.name}/{other.stem}" for other in others]
+            older = self.year == 2017 and f"2016/{self.split}" in there
             raise DataError(
                 f"{sets}/{self.year} has no list {self.split}.txt{nearest(self.split, names)}; "
-                f"there are: {there}"
+                f"there are: {', '.join(there)}{USE_2016 if older else ''}"
             )
         return []
 
@@ -97,6 +99,18 @@ class DavisFiles:
     def masks(self, sequence: str) -> list[Path]:
         """Ground-truth masks of a sequence, in order."""
         return visible(self.root / "Annotations" / self.resolution / sequence, "*.png")
+
+    def check_year(self) -> None:
+        """Tell masks of 2016 that were taken for those of 2017, where 255 is void.
+
+        Raises:
+            DataError: when the first mask is grey and has nothing but 0 and 255.
+        """
+        path = next((path for name in self.sequences() for path in self.masks(name)), None)
+        if self.year == 2017 and path is not None:
+            ids, palette = _read(path)
+            if not palette and set(np.unique(ids).tolist()) == {0, VOID}:
+                raise DataError(f"{path} holds 0 and 255 alone, as the masks of 2016{USE_2016}")
 
     def read_mask(self, path: Path) -> np.ndarray:
         """Object ids (H, W) uint8 of a mask; of 2016, 1 where there is any object."""
