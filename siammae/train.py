@@ -52,24 +52,25 @@ def job(config: DictConfig) -> float:
     title = " ".join([f"run {record.signature}", *(f"{k}={v}" for k, v in asked.overrides.items())])
 
     if record.is_finished() and not settings.rerun:
-        return known_result(record, asked, title)
+        return known_result(config, record, asked, title)
     record.create(plain, OmegaConf.to_container(config, resolve=False))  # type: ignore[arg-type]
     with record.claim(), polite_end():
         if record.is_finished() and not settings.rerun:  # by another process, just now
-            return known_result(record, asked, title)
+            return known_result(config, record, asked, title)
         print(title, flush=True)
         if settings.rerun:
             record.forget_training()
         record.note_invocation(asked)
-        objective = train(config, settings, record, (source, benchmark), facts)
+        objective = train(config, settings, record, (source, benchmark), facts, asked)
     print(f"  {tell(record.summary())}, in {record.folder}", flush=True)
     return objective
 
 
-def known_result(record: RunRecord, asked: Invocation, title: str) -> float:
+def known_result(config: DictConfig, record: RunRecord, asked: Invocation, title: str) -> float:
     """The objective of a finished run, which is asked for once more."""
     record.note_invocation(asked)
     print(f"{title}: finished before, {tell(record.summary())}", flush=True)
+    build_group(config, "tracking").again(record, *labels(config, asked))
     return record.summary()["objective"]["value"]
 
 
@@ -79,6 +80,7 @@ def train(
     record: RunRecord,
     parts: tuple[Any, Any],
     facts: dict[str, Any],
+    asked: Invocation,
 ) -> float:
     """Carry a run out; what fails is recorded with its error, told at once and raised again."""
     record.set_state("running")
@@ -87,8 +89,7 @@ def train(
         from siammae.training.session import Session
 
         tracker = build_group(config, "tracking")
-        name, group = labels(config)
-        tracker.start(record, name, group, [str(facts["preset"])])
+        tracker.start(record, *labels(config, asked))
         return Session(config, settings, record, *parts, tracker, facts).carry_out()
     except Exception as error:
         known = isinstance(error, SiammaeError)
@@ -104,15 +105,17 @@ def train(
             tracker.close()
 
 
-def labels(config: DictConfig) -> tuple[str, str]:
-    """A run's name for people, and the group that its repetitions with other seeds share."""
+def labels(config: DictConfig, asked: Invocation) -> tuple[str, str, list[str]]:
+    """A run's name for people, the group that its repetitions with other seeds share, and tags."""
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     gap = plain["frame_gap"]
     gap = f"{gap[0]}-{gap[1]}" if isinstance(gap, list) else gap
     decoder = str(plain["decoder"]["_target_"]).rpartition(".")[2].removesuffix("Decoder")
     setting = f"{decoder} mask {plain['mask_ratio']} gap {gap}"
     group = signature({**essential(plain), "seed": None}, {})
-    return f"{setting} seed {plain['seed']}", f"{setting} {group}"
+    tags = [str(asked.preset), asked.experiment or "-".join(asked.axes), asked.choices.get("data")]
+    named = [tag for tag in tags if tag]
+    return f"{setting} seed {plain['seed']}", f"{setting} {group}", named
 
 
 def invocation(config: DictConfig) -> Invocation:

@@ -1,6 +1,7 @@
 """What all tests share: one thread for torch, the folder of real clips, a local server."""
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -8,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 # Before torch is imported: tests run side by side, and their results must not depend on cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
