@@ -170,19 +170,9 @@ class WandbServer:
         told = {"internalId": "1", "runCount": len(runs), "readOnly": False}
         return {"project": {**told, "runs": {"edges": edges, "pageInfo": more}}}
 
-    def _RunHistoryKeys(self, v: dict[str, Any]) -> dict[str, Any]:
-        rows = self.projects[v["entity"], v["project"]][v["name"]].rows
-        last = max((row["_step"] for row in rows), default=-1)
-        return {"project": {"run": {"historyKeys": {"lastStep": last, "keys": {}, "sets": []}}}}
-
-    def _RunParquetHistory(self, v: dict[str, Any]) -> dict[str, Any]:
-        return {"project": {"run": {"parquetHistory": {"parquetUrls": [], "liveData": None}}}}
-
-    def _HistoryPage(self, v: dict[str, Any]) -> dict[str, Any]:
-        run = self.projects[v["entity"], v["project"]][v["run"]]
-        steps = range(v["minStep"], v["maxStep"])
-        lines = [line for line in run.history if json.loads(line)["_step"] in steps]
-        return {"project": {"run": {"history": lines[: v["pageSize"]]}}}
+    def _RunFullHistory(self, v: dict[str, Any]) -> dict[str, Any]:
+        run = self.projects[v["entity"], v["project"]][v["name"]]
+        return {"project": {"run": {"history": run.history[: v["samples"]]}}}
 
     # Workspaces and reports -----------------------------------------------------------------------
 
