@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,10 @@ def pull(source: str, place: Path) -> Snapshot:
     """
     try:
         place.mkdir(parents=True, exist_ok=True)
-        with exclusive(place / ".lock"), project_runs(source) as runs:
+        with ExitStack() as stack:
+            stack.enter_context(exclusive(place / ".lock"))
             old = _same_source(place, source)
+            runs = stack.enter_context(project_runs(source))
             folder = Path(tempfile.mkdtemp(prefix=time.strftime("runs-%Y%m%d-%H%M%S-"), dir=place))
             try:
                 new = _fill(folder, source, runs, place, old)
