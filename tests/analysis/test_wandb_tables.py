@@ -86,16 +86,9 @@ def metrics(runs: Path) -> dict[str, list[dict]]:
 
 
 @pytest.fixture
-def server(monkeypatch, tmp_path):
-    made = WandbServer()
-    for name, value in made.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
-    monkeypatch.setenv("WANDB_HTTP_TIMEOUT", "2")
+def server(wandb_server, monkeypatch):
     monkeypatch.setattr(wandb_runs, "WAITS", (0.05, 0.05))
-    yield made
-    made.close()
+    return wandb_server
 
 
 @pytest.mark.slow
