@@ -17,12 +17,15 @@ def columns(record: RunRecord) -> dict[str, Any]:
     call = asked[-1] if asked else {}
     choices, overrides = call.get("choices") or {}, call.get("overrides") or {}
     axes = [axis for axis in call.get("axes") or [] if axis != "seed"]
-    config = record.config()
-    values = {axis: overrides.get(axis) or choices.get(axis) for axis in axes}
+    flat = flatten(record.config())
+    # An experiment that varies one factor at a time leaves its other axes to the configuration.
+    values = {
+        axis: overrides.get(axis) or choices.get(axis) or flat.get(_flat(axis)) for axis in axes
+    }
     provenance = record.provenance()
     git = provenance.get("git") or {}
     return {
-        **flatten(config),
+        **flat,
         **{_flat(group): option for group, option in choices.items()},
         **{f"factor_{_flat(axis)}": _number(value) for axis, value in values.items()},
         "ablation": ablation(call),
@@ -87,9 +90,9 @@ def _flat(name: str) -> str:
     return name.replace(".", "_").replace("/", "_")
 
 
-def _number(value: str | None) -> float | str | None:
+def _number(value: Any) -> float | str | None:
     """A number where the text is one, so that plots have an axis and not a list of names."""
     try:
-        return float(value)  # type: ignore[arg-type]
+        return float(value)
     except (TypeError, ValueError):
         return value
