@@ -26,6 +26,8 @@ from siammae.config.groups import build_group
 from siammae.config.launch import one_line, run
 from siammae.config.paths import CONFIGS
 from siammae.config.protocol import check_protocol
+from siammae.studies.answer import Answer, answer
+from siammae.studies.trial import Pruned, RunningTrial
 from siammae.tracking.record import Invocation, RunRecord
 from siammae.tracking.signature import essential, signature
 
@@ -34,8 +36,11 @@ from siammae.tracking.signature import essential, signature
 
 @hydra.main(config_path=str(CONFIGS), config_name="train")
 @one_line
-def job(config: DictConfig) -> float:
-    """One run; returns its objective, larger being better, to whoever sweeps."""
+def job(config: DictConfig) -> Answer:
+    """One run; returns its objective, larger being better, to whoever sweeps.
+
+    A study of two objectives gets its cost as well, see `answer`.
+    """
     settings = check(config)
     check_protocol(config)
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
@@ -48,29 +53,31 @@ def job(config: DictConfig) -> float:
     }
     fingerprints = {key: str(facts[key]) for key in ("data_fingerprint", "benchmark_fingerprint")}
     record = RunRecord(Path(settings.runs_dir) / signature(plain, fingerprints))
-    asked = invocation(config)
+    trial = RunningTrial.handed_over()
+    asked = invocation(config, trial)
     title = " ".join([f"run {record.signature}", *(f"{k}={v}" for k, v in asked.overrides.items())])
 
     if record.is_finished() and not settings.rerun:
-        return known_result(record, asked, title)
+        known_result(record, asked, title)
+        return answer(config, record, trial)
     record.create(plain, OmegaConf.to_container(config, resolve=False))  # type: ignore[arg-type]
     with record.claim(), polite_end():
         if record.is_finished() and not settings.rerun:  # by another process, just now
-            return known_result(record, asked, title)
+            known_result(record, asked, title)
+            return answer(config, record, trial)
         print(title, flush=True)
         if settings.rerun:
             record.forget_training()
         record.note_invocation(asked)
-        objective = train(config, settings, record, (source, benchmark), facts)
+        train(config, settings, record, (source, benchmark), facts, trial)
     print(f"  {tell(record.summary())}, in {record.folder}", flush=True)
-    return objective
+    return answer(config, record, trial)
 
 
-def known_result(record: RunRecord, asked: Invocation, title: str) -> float:
-    """The objective of a finished run, which is asked for once more."""
+def known_result(record: RunRecord, asked: Invocation, title: str) -> None:
+    """Tell of a finished run, which is asked for once more."""
     record.note_invocation(asked)
     print(f"{title}: finished before, {tell(record.summary())}", flush=True)
-    return record.summary()["objective"]["value"]
 
 
 def train(
@@ -79,7 +86,8 @@ def train(
     record: RunRecord,
     parts: tuple[Any, Any],
     facts: dict[str, Any],
-) -> float:
+    trial: RunningTrial | None = None,
+) -> None:
     """Carry a run out; what fails is recorded with its error, told at once and raised again."""
     record.set_state("running")
     tracker = None
@@ -89,7 +97,13 @@ def train(
         tracker = build_group(config, "tracking")
         name, group = labels(config)
         tracker.start(record, name, group, [str(facts["preset"])])
-        return Session(config, settings, record, *parts, tracker, facts).carry_out()
+        if trial is not None:
+            trial.describe(run=record.signature)
+        Session(config, settings, record, *parts, tracker, facts, trial).carry_out()
+    except Pruned as end:  # kept with its checkpoints: asked for outside of the study it goes on
+        record.set_state("pruned")
+        print(f"  {end}", flush=True)
+        raise
     except Exception as error:
         known = isinstance(error, SiammaeError)
         record.set_state("failed", error=str(error) if known else traceback.format_exc())
@@ -115,7 +129,7 @@ def labels(config: DictConfig) -> tuple[str, str]:
     return f"{setting} seed {plain['seed']}", f"{setting} {group}"
 
 
-def invocation(config: DictConfig) -> Invocation:
+def invocation(config: DictConfig, trial: RunningTrial | None = None) -> Invocation:
     """What asked for this run: the command, and its place in a multirun.
 
     All jobs of a multirun share its folder, whose name is its id. Microseconds tell it from another
@@ -133,6 +147,8 @@ def invocation(config: DictConfig) -> Invocation:
         preset=hydra_config.runtime.choices.get("preset"),
         job=hydra_config.job.num if multirun else None,
         choices={k: v for k, v in hydra_config.runtime.choices.items() if "hydra" not in k},
+        study=None if trial is None else trial.study_name,
+        trial=None if trial is None else trial.number,
     )
 
 

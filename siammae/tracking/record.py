@@ -45,6 +45,7 @@ class Invocation:
     axes: which of them the multirun takes several values of.
     job: number in the multirun.
     choices: the option of each group.
+    study, trial: name and number, when an Optuna study asked.
     """
 
     id: str | None
@@ -55,6 +56,8 @@ class Invocation:
     preset: str | None
     job: int | None
     choices: dict[str, str | None] = field(default_factory=dict)
+    study: str | None = None
+    trial: int | None = None
     time: float = field(default_factory=time.time)
 
 
