@@ -1,5 +1,7 @@
 """Where a study is kept, by URL."""
 
+import random
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ if TYPE_CHECKING:
 
 JOURNAL = "journal:///"
 SQLITE_PATIENCE = 60  # seconds that a worker waits while others write to the same file
+ATTEMPTS = 10  # to open a database whose tables others are making
 KNOWN = (
     "sqlite:///FILE (one machine), journal:///FILE (machines that share a folder) or "
     "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE (any)"
@@ -26,7 +29,7 @@ def open_storage(url: str) -> "BaseStorage":
     Raises:
         ConfigError: when the URL is none, its driver is missing or it cannot be reached.
     """
-    from optuna.storages import JournalStorage, RDBStorage
+    from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -35,8 +38,7 @@ def open_storage(url: str) -> "BaseStorage":
             path = Path(url.removeprefix(JOURNAL))
             path.parent.mkdir(parents=True, exist_ok=True)
             return JournalStorage(JournalFileBackend(str(path)))
-        patience = {"timeout": SQLITE_PATIENCE} if url.startswith("sqlite:") else {}
-        return RDBStorage(url, engine_kwargs={"connect_args": patience})
+        return _database(url)
     except ImportError as error:
         # Optuna's own text says what is missing only in its cause.
         missing = error.__cause__ or error.__context__ or error
@@ -49,6 +51,23 @@ def open_storage(url: str) -> "BaseStorage":
         raise ConfigError(
             f"storage {hidden(url)} cannot be opened ({reason}); it must be {KNOWN}"
         ) from None
+
+
+def _database(url: str) -> "BaseStorage":
+    """Once more when another worker makes the same tables at the same time."""
+    from optuna.storages import RDBStorage
+    from sqlalchemy.exc import SQLAlchemyError
+
+    patience = {"timeout": SQLITE_PATIENCE} if url.startswith("sqlite:") else {}
+    for attempt in range(ATTEMPTS):
+        try:
+            return RDBStorage(url, engine_kwargs={"connect_args": patience})
+        except SQLAlchemyError as error:
+            made_meanwhile = "already exists" in str(error) or "UNIQUE" in str(error).upper()
+            if attempt == ATTEMPTS - 1 or not made_meanwhile:
+                raise
+            time.sleep(random.random())
+    raise AssertionError("unreachable")
 
 
 def hidden(url: str) -> str:

@@ -1,99 +1,78 @@
-"""Studies over a job of milliseconds, through real processes and real storages."""
+"""Studies over a job of milliseconds: Hydra's own multirun and real storages, in this process.
 
-import os
-import subprocess
-import sys
+What is killed or runs beside others is a fork of it.
+"""
+
+import multiprocessing
+from collections.abc import Callable, Iterator
 
 import optuna
 import pytest
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
 
+from siammae.config.launch import writable_folder
+from siammae.config.paths import CONFIGS
+from siammae.config.top_level import register
 from siammae.studies.storage import open_storage
 
-CONFIG = """
-defaults:
-  - _self_
-  - override hydra/job_logging: stdout
+CONFIG = f"""
 runs_dir: runs
 x: 0.0
 y: 1
-work: 0.0
 on_failure: continue
 hydra:
-  searchpath: ['file://CONFIGS']
-  run: {dir: .}
+  searchpath: ['file://{CONFIGS}']
   output_subdir: null
-  sweep: {dir: multirun}
+  sweep: {{dir: multirun}}
 """
-JOB = """
-import os, signal, sys, time
-from pathlib import Path
-import hydra
-from siammae.config.errors import DataError
-from siammae.config.launch import one_line, run
-from siammae.studies.trial import RunningTrial, Pruned
 
-@hydra.main(config_path=str(Path.cwd()), config_name="config")
-@one_line
-def job(config):
-    with open("jobs.txt", "a") as file:
-        file.write(f"{config.x} {config.y}\\n")
-    time.sleep(config.work)
-    BODY
-    return -(config.x - 0.3) ** 2
 
-sys.exit(run(job))
-"""
+def quality(config: DictConfig) -> float:
+    return -((config.x - 0.3) ** 2)
 
 
 class Studies:
-    """A folder with a job and a study called ``test``."""
+    """A study called ``test`` in the working folder; ``url`` is where it is kept."""
 
-    def __init__(self, folder, url="sqlite:///test.db"):
-        from siammae.config.paths import CONFIGS
+    def __init__(self) -> None:
+        self.url = "sqlite:///test.db"
 
-        self.folder, self.url = folder, url
-        (folder / "config.yaml").write_text(CONFIG.replace("CONFIGS", str(CONFIGS)))
-        self.body("pass")
-
-    def body(self, lines):
-        """What the job does before it returns -(x - 0.3)²."""
-        indented = lines.strip().replace("\n", "\n    ")
-        (self.folder / "job.py").write_text(JOB.replace("BODY", indented))
-
-    def command(self, *arguments):
+    def __call__(self, *arguments: str, job: Callable[[DictConfig], object] = quality) -> None:
+        """``-m`` with these overrides."""
         fixed = ["hydra/sweeper=optuna", "hydra.sweeper.study_name=test"]
         fixed += [f"hydra.sweeper.storage={self.url}", "x=interval(0.0,1.0)"]
         names = {argument.split("=")[0] for argument in arguments}
-        fixed = [argument for argument in fixed if argument.split("=")[0] not in names]
-        return [sys.executable, "job.py", "-m", *fixed, *arguments]
+        kept = [argument for argument in fixed if argument.split("=")[0] not in names]
+        GlobalHydra.instance().clear()
+        try:
+            hydra = Hydra.create_main_hydra2("job", create_config_search_path(str(self.folder)))
+            hydra.multirun("config", job, [*kept, *arguments])
+        finally:
+            GlobalHydra.instance().clear()
 
-    def start(self, *arguments):
-        """A worker that goes on by itself."""
-        # SQLite's URL is relative to where the worker stands, as the user's is.
-        return subprocess.Popen(
-            self.command(*arguments),
-            cwd=self.folder,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def fork(self, *arguments: str, job: Callable[[DictConfig], object] = quality):
+        """The same in a process of its own."""
+        context = multiprocessing.get_context("fork")
+        process = context.Process(target=self, args=arguments, kwargs={"job": job})
+        process.start()
+        return process
 
-    def __call__(self, *arguments, code=0):
-        worker = self.start(*arguments)
-        out, err = worker.communicate(timeout=100)
-        assert worker.returncode == code, out + err
-        return out + err
+    def load(self) -> optuna.Study:
+        return optuna.load_study(study_name="test", storage=open_storage(self.url))
 
-    def load(self):
-        scheme, _, name = self.url.partition(":///")
-        storage = open_storage(f"{scheme}:///{self.folder}/{name}")
-        return optuna.load_study(study_name="test", storage=storage)
-
-    def states(self):
+    def states(self) -> list[str]:
         return [trial.state.name for trial in self.load().trials]
 
 
 @pytest.fixture
-def studies(tmp_path):
-    return Studies(tmp_path)
+def studies(tmp_path, monkeypatch) -> Iterator[Studies]:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    register()
+    OmegaConf.register_resolver("writable", writable_folder, replace=True)
+    made = Studies()
+    made.folder = tmp_path
+    return made
