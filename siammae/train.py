@@ -22,7 +22,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from siammae.config.check import TrainConfig, check
 from siammae.config.errors import SiammaeError
+from siammae.config.experiment import Experiment
 from siammae.config.groups import build_group
+from siammae.config.jobs import declared
 from siammae.config.launch import one_line, run
 from siammae.config.paths import CONFIGS
 from siammae.config.protocol import check_protocol
@@ -107,8 +109,6 @@ def train(
     except Exception as error:
         known = isinstance(error, SiammaeError)
         record.set_state("failed", error=str(error) if known else traceback.format_exc())
-        if HydraConfig.get().mode == RunMode.MULTIRUN:  # told at once: the others may take days
-            print(f"run {record.signature} failed: {error}", file=sys.stderr, flush=True)
         raise
     except BaseException:  # SIGTERM or Ctrl-C: the next start goes on where this one was
         record.set_state("interrupted")
@@ -143,7 +143,7 @@ def invocation(config: DictConfig, trial: RunningTrial | None = None) -> Invocat
         command=sys.orig_argv[1:],
         experiment=None if config.experiment is None else config.experiment.get("name"),
         overrides={key: value for key, _, value in overrides},
-        axes=swept(hydra_config) if multirun else [],
+        axes=swept(hydra_config, declared(config)) if multirun else [],
         preset=hydra_config.runtime.choices.get("preset"),
         job=hydra_config.job.num if multirun else None,
         choices={k: v for k, v in hydra_config.runtime.choices.items() if "hydra" not in k},
@@ -152,13 +152,14 @@ def invocation(config: DictConfig, trial: RunningTrial | None = None) -> Invocat
     )
 
 
-def swept(hydra_config: Any) -> list[str]:
+def swept(hydra_config: Any, experiment: Experiment | None) -> list[str]:
     """Keys that a multirun sweeps: those of its experiment or study, and of the command line."""
     given = [argument for argument in sys.argv[1:] if "=" in argument and argument[0] != "-"]
     parsed = OverridesParser.create().parse_overrides(given)
     keys = [override.get_key_element() for override in parsed if override.is_sweep_override()]
     params = hydra_config.sweeper.get("params") or {}
-    return list(dict.fromkeys([*params, *keys]))
+    declared_keys = [] if experiment is None else experiment.keys
+    return list(dict.fromkeys([*declared_keys, *params, *keys]))
 
 
 def tell(summary: dict[str, Any]) -> str:
