@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 JOURNAL = "journal:///"
 SQLITE_PATIENCE = 60  # seconds that a worker waits while others write to the same file
-ATTEMPTS = 10  # to open a database whose tables others are making
 KNOWN = (
     "sqlite:///FILE (one machine), journal:///FILE (machines that share a folder) or "
     "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE (any)"
@@ -53,21 +52,20 @@ def open_storage(url: str) -> "BaseStorage":
         ) from None
 
 
-def _database(url: str) -> "BaseStorage":
+def _database(url: str, attempts: int = 10) -> "BaseStorage":
     """Once more when another worker makes the same tables at the same time."""
     from optuna.storages import RDBStorage
     from sqlalchemy.exc import SQLAlchemyError
 
     patience = {"timeout": SQLITE_PATIENCE} if url.startswith("sqlite:") else {}
-    for attempt in range(ATTEMPTS):
-        try:
-            return RDBStorage(url, engine_kwargs={"connect_args": patience})
-        except SQLAlchemyError as error:
-            made_meanwhile = "already exists" in str(error) or "UNIQUE" in str(error).upper()
-            if attempt == ATTEMPTS - 1 or not made_meanwhile:
-                raise
-            time.sleep(random.random())
-    raise AssertionError("unreachable")
+    try:
+        return RDBStorage(url, engine_kwargs={"connect_args": patience})
+    except SQLAlchemyError as error:
+        made_meanwhile = "already exists" in str(error) or "unique" in str(error).lower()
+        if attempts == 1 or not made_meanwhile:
+            raise
+    time.sleep(random.random())
+    return _database(url, attempts - 1)
 
 
 def hidden(url: str) -> str:

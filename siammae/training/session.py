@@ -68,12 +68,12 @@ class Session:
         self.plan = make_plan(self.settings, len(dataset.videos), precision)
         trainer = self._trainer(model, dataset)
         first = trainer.resume()
+        self.record.drop_metrics_after(first)
+        self._watch(first)
         facts, diff = provenance(**self.facts, device=_name(self.device), precision=precision)
         self.record.write_provenance(facts, diff, first)
-        self.record.drop_metrics_after(first)
         if first:
             print(f"  going on after step {first} of {self.plan.steps}", flush=True)
-            self._watch(first)
         with ExitStack() as stack:
             self.bar = stack.enter_context(
                 ProgressBar(self.plan.steps, first, self.settings.progress)

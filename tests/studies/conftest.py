@@ -4,7 +4,8 @@ What is killed or runs beside others is a fork of it.
 """
 
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from pathlib import Path
 
 import optuna
 import pytest
@@ -39,17 +40,19 @@ class Studies:
 
     def __init__(self) -> None:
         self.url = "sqlite:///test.db"
+        self.configs, self.name = Path.cwd(), "config"
 
     def __call__(self, *arguments: str, job: Callable[[DictConfig], object] = quality) -> None:
         """``-m`` with these overrides."""
         fixed = ["hydra/sweeper=optuna", "hydra.sweeper.study_name=test"]
-        fixed += [f"hydra.sweeper.storage={self.url}", "x=interval(0.0,1.0)"]
+        fixed += [f"hydra.sweeper.storage={self.url}"]
+        fixed += ["x=interval(0.0,1.0)"] if self.name == "config" else []
         names = {argument.split("=")[0] for argument in arguments}
         kept = [argument for argument in fixed if argument.split("=")[0] not in names]
         GlobalHydra.instance().clear()
         try:
-            hydra = Hydra.create_main_hydra2("job", create_config_search_path(str(self.folder)))
-            hydra.multirun("config", job, [*kept, *arguments])
+            hydra = Hydra.create_main_hydra2("job", create_config_search_path(str(self.configs)))
+            hydra.multirun(self.name, job, [*kept, *arguments])
         finally:
             GlobalHydra.instance().clear()
 
@@ -68,11 +71,9 @@ class Studies:
 
 
 @pytest.fixture
-def studies(tmp_path, monkeypatch) -> Iterator[Studies]:
+def studies(tmp_path, monkeypatch) -> Studies:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.yaml").write_text(CONFIG)
     register()
     OmegaConf.register_resolver("writable", writable_folder, replace=True)
-    made = Studies()
-    made.folder = tmp_path
-    return made
+    return Studies()

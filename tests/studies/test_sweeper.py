@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 import optuna
 import pytest
@@ -96,16 +97,16 @@ def test_two_workers_share_the_total(studies, url):
 
 def test_a_trial_of_a_living_worker_is_left_to_it(studies, capsys):
     def waiting(config):
-        (studies.folder / "begun").touch()
-        wait_for(lambda: (studies.folder / "go").exists())
+        Path("begun").touch()
+        wait_for(lambda: Path("go").exists())
         return quality(config)
 
     slow = studies.fork("hydra.sweeper.n_trials=1", job=waiting)
-    wait_for(lambda: (studies.folder / "begun").exists())
+    wait_for(lambda: Path("begun").exists())
     studies("hydra.sweeper.n_trials=2")
     assert "Trials that another worker runs, or ran until just now: [0]" in capsys.readouterr().out
     assert studies.states() == ["RUNNING", "COMPLETE"]
-    (studies.folder / "go").touch()
+    Path("go").touch()
     slow.join(60)
     assert studies.states() == ["COMPLETE", "COMPLETE"]
 
@@ -206,7 +207,7 @@ def test_two_objectives(studies):
         )
     }
     assert {trial.number for trial in study.best_trials} == front
-    told = (studies.folder / "multirun" / "optimization_results.yaml").read_text()
+    told = Path("multirun/optimization_results.yaml").read_text()
     assert told.count("params:") == len(front)
     with pytest.raises(ConfigError, match="was begun with direction="):
         studies("hydra.sweeper.n_trials=13")
