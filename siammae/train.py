@@ -20,16 +20,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from siammae.config.check import TrainConfig, check
 from siammae.config.errors import SiammaeError
 from siammae.config.experiment import Experiment
 from siammae.config.groups import build_group
 from siammae.config.jobs import declared
 from siammae.config.launch import one_line, run
 from siammae.config.paths import CONFIGS
-from siammae.config.protocol import check_protocol
 from siammae.studies.answer import Answer, answer
 from siammae.studies.trial import Pruned, RunningTrial
+from siammae.tracking.identity import Identity, identify
 from siammae.tracking.record import Invocation, RunRecord
 from siammae.tracking.signature import essential, signature
 
@@ -43,18 +42,8 @@ def job(config: DictConfig) -> Answer:
 
     A study of two objectives gets its cost as well, see `answer`.
     """
-    settings = check(config)
-    check_protocol(config)
-    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    source, benchmark = build_group(config, "data"), build_group(config, "benchmark")
-    facts = {
-        "preset": HydraConfig.get().runtime.choices.get("preset"),
-        "data_fingerprint": source.fingerprint(),
-        "benchmark": None if benchmark is None else benchmark.name,
-        "benchmark_fingerprint": None if benchmark is None else benchmark.fingerprint(),
-    }
-    fingerprints = {key: str(facts[key]) for key in ("data_fingerprint", "benchmark_fingerprint")}
-    record = RunRecord(Path(settings.runs_dir) / signature(plain, fingerprints))
+    wanted = identify(config, HydraConfig.get().runtime.choices.get("preset"))
+    settings, record = wanted.settings, wanted.record
     trial = RunningTrial.handed_over()
     asked = invocation(config, trial)
     title = " ".join([f"run {record.signature}", *(f"{k}={v}" for k, v in asked.overrides.items())])
@@ -62,7 +51,7 @@ def job(config: DictConfig) -> Answer:
     if record.is_finished() and not settings.rerun:
         known_result(record, asked, title)
         return answer(config, record, trial)
-    record.create(plain, OmegaConf.to_container(config, resolve=False))  # type: ignore[arg-type]
+    record.create(wanted.plain, wanted.composed)
     with record.claim(), polite_end():
         if record.is_finished() and not settings.rerun:  # by another process, just now
             known_result(record, asked, title)
@@ -71,7 +60,7 @@ def job(config: DictConfig) -> Answer:
         if settings.rerun:
             record.forget_training()
         record.note_invocation(asked)
-        train(config, settings, record, (source, benchmark), facts, trial)
+        train(config, wanted, trial)
     print(f"  {tell(record.summary())}, in {record.folder}", flush=True)
     return answer(config, record, trial)
 
@@ -82,15 +71,9 @@ def known_result(record: RunRecord, asked: Invocation, title: str) -> None:
     print(f"{title}: finished before, {tell(record.summary())}", flush=True)
 
 
-def train(
-    config: DictConfig,
-    settings: TrainConfig,
-    record: RunRecord,
-    parts: tuple[Any, Any],
-    facts: dict[str, Any],
-    trial: RunningTrial | None = None,
-) -> None:
+def train(config: DictConfig, wanted: Identity, trial: RunningTrial | None = None) -> None:
     """Carry a run out; what fails is recorded with its error, told at once and raised again."""
+    record, facts = wanted.record, wanted.facts
     record.set_state("running")
     tracker = None
     try:
@@ -99,9 +82,10 @@ def train(
         tracker = build_group(config, "tracking")
         name, group = labels(config)
         tracker.start(record, name, group, [str(facts["preset"])])
+        parts = (wanted.source, wanted.benchmark)
         if trial is not None:
             trial.describe(run=record.signature)
-        Session(config, settings, record, *parts, tracker, facts, trial).carry_out()
+        Session(config, wanted.settings, record, *parts, tracker, facts, trial).carry_out()
     except Pruned as end:  # kept with its checkpoints: asked for outside of the study it goes on
         record.set_state("pruned")
         print(f"  {end}", flush=True)

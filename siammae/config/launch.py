@@ -65,6 +65,7 @@ def run(main: Callable[[], object]) -> int:
     OmegaConf.register_resolver("writable", writable_folder, replace=True)
     OmegaConf.register_resolver("recipe", recipe, replace=True)
     OmegaConf.register_resolver("groups", groups_of, replace=True)
+    OmegaConf.register_resolver("half", lambda number: int(number) // 2, replace=True)
     # Hydra then raises its errors instead of printing them with hints at its own internals.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
