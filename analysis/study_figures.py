@@ -46,7 +46,7 @@ def draw_study(
         if figure is None:
             path.unlink(missing_ok=True)  # of an earlier report
             continue
-        figure.savefig(path, dpi=130)
+        figure.savefig(path, dpi=130, bbox_inches="tight")
         plt.close(figure)
         written[name] = path
     return written
@@ -146,17 +146,20 @@ def contour(study: "Study", frame: StudyFrame, shares: pd.DataFrame) -> "Figure 
     names = list(mine.sort_values("importance", ascending=False)["parameter"][:2])
     if len(names) < 2 or frame.complete[names].nunique().min() < 2:
         return None
+    import matplotlib.pyplot as plt
     from optuna.visualization.matplotlib import plot_contour
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that Optuna's figures are experimental
-        axes = plot_contour(
-            study, params=names, target=lambda trial: trial.values[0], target_name=_short(frame)
+        plot_contour(
+            study,
+            params=names,
+            target=lambda trial: trial.values[0],
+            target_name=frame.objectives[0],
         )
-    axes.set_title(f"{_short(frame)}, complete trials as points")
-    figure = axes.get_figure()
+    figure = plt.gcf()
     figure.set_size_inches(8, 5)
-    figure.set_layout_engine("constrained")
+    figure.axes[0].set_title("complete trials as points")
     return figure
 
 
@@ -166,17 +169,19 @@ def curves(study: "Study", frame: StudyFrame) -> "Figure | None":
     known = frame.trials[[bool(trials[number]) for number in frame.trials["number"]]]
     if known.empty or len({len(trials[n]) for n in known["number"]} | {1}) == 1:
         return None
+    from matplotlib.ticker import MaxNLocator
+
     figure, (axes,) = _subplots(1, (8, 4.5), 1)
     for _, row in known.iterrows():
         way = sorted(trials[row["number"]].items())
         state = "best" if row["number"] in frame.best else row["state"]
-        style = {"c": COLOURS.get(state, "0.5"), "lw": 2.5 if state == "best" else 1}
-        axes.plot(*zip(*way, strict=True), "-", marker=".", **style)
+        colour, width = COLOURS.get(state, "0.5"), 2.5 if state == "best" else 1
+        axes.plot(*zip(*way, strict=True), marker=".", color=colour, lw=width)
         if row["state"] == "pruned":
             axes.plot(*way[-1], "X", c=COLOURS["pruned"], ms=9)
     for state in ("best", "complete", "pruned"):
         axes.plot([], [], c=COLOURS[state], label=state)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="evaluation during training", ylabel=frame.objectives[0])
     axes.legend()
     return figure
@@ -214,7 +219,3 @@ def _choices(study: "Study", name: str) -> list[Any]:
 def _is_log(study: "Study", name: str) -> bool:
     trials = study.get_trials(deepcopy=False)
     return any(getattr(trial.distributions.get(name), "log", False) for trial in trials)
-
-
-def _short(frame: StudyFrame) -> str:
-    return frame.objectives[0]

@@ -1,5 +1,6 @@
 """An Optuna study as a data frame and what is read off it: best trials and importance."""
 
+import warnings
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from siammae.studies.budget import counted
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.importance import BaseImportanceEvaluator
+    from optuna.trial import FrozenTrial
 
 COST = "GFLOPs of a training pair"
 TREES_SEED = 0  # of fANOVA's forest: the same report from the same trials
@@ -86,29 +88,32 @@ def importance(study: "Study", frame: StudyFrame) -> tuple[str, pd.DataFrame]:
         The method, and rows ``parameter``, ``objective``, ``importance`` that sum to 1 for each
         objective; none when trials are too few or all alike.
     """
-    from optuna.importance import get_param_importances
-
     method, evaluator = _evaluator()
     rows = []
-    for index, (objective, maximised) in enumerate(
-        zip(frame.objectives, frame.maximised, strict=True)
-    ):
-        sign = -1 if maximised else 1  # PED-ANOVA takes small values for good
-        if len(frame.complete) < 2 or frame.complete[objective].nunique() < 2:
-            continue
-        try:
-            found = get_param_importances(
-                study,
-                evaluator=evaluator,
-                target=lambda trial, i=index, s=sign: s * trial.values[i],
-            )
-        except (RuntimeError, ValueError):  # no parameter that all complete trials share
-            continue
-        rows += [
-            {"parameter": name, "objective": objective, "importance": share}
-            for name, share in found.items()
-        ]
+    for index, objective in enumerate(frame.objectives):
+        if len(frame.complete) >= 2 and frame.complete[objective].nunique() >= 2:
+            for name, share in _shares(study, index, frame.maximised[index], evaluator).items():
+                rows.append({"parameter": name, "objective": objective, "importance": share})
     return method, pd.DataFrame(rows, columns=["parameter", "objective", "importance"])
+
+
+def _shares(
+    study: "Study", index: int, maximised: bool, evaluator: "BaseImportanceEvaluator"
+) -> dict[str, float]:
+    """Importance of each parameter to one objective; empty when complete trials share none."""
+    from optuna.importance import get_param_importances
+
+    sign = -1 if maximised else 1  # PED-ANOVA takes small values for good
+
+    def target(trial: "FrozenTrial") -> float:
+        return sign * trial.values[index]
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of PED-ANOVA about the sign
+            return get_param_importances(study, evaluator=evaluator, target=target)
+    except (RuntimeError, ValueError):
+        return {}
 
 
 def _evaluator() -> "tuple[str, BaseImportanceEvaluator]":
