@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 COLOURS = {"complete": "#4c72b0", "pruned": "#dd8452", "best": "#c44e52", "fail": "0.5"}
 COLUMNS = 3  # slices beside each other
+CROWDED = 30  # characters of labels that do not fit below a slice
 Figures = dict[str, "Figure | None"]
 
 
@@ -29,7 +30,6 @@ def draw_study(
     import matplotlib.pyplot as plt
     import seaborn as sns
 
-    sns.set_theme(style="whitegrid", context="notebook")
     method, shares = importance
     pictures: dict[str, Callable[[], Figure | None]] = {
         "history": lambda: history(frame),
@@ -41,6 +41,7 @@ def draw_study(
     }
     written = {}
     for name, picture in pictures.items():
+        sns.set_theme(style="whitegrid", context="notebook")  # Optuna's contour sets its own
         figure = picture()
         path = folder / f"{name}.png"
         if figure is None:
@@ -67,8 +68,10 @@ def history(frame: StudyFrame) -> "Figure | None":
         done = frame.complete
         best = done[objective].cummax() if up else done[objective].cummin()
         axes.step(done["number"], best, where="post", c=COLOURS["best"], label="best so far")
-        for number in frame.trials[frame.trials["state"] == "fail"]["number"]:
-            axes.axvline(number, color=COLOURS["fail"], ls=":", lw=1)
+        failed = frame.trials[frame.trials["state"] == "fail"]["number"]
+        for i, number in enumerate(failed):
+            label = None if i else "failed"
+            axes.axvline(number, color=COLOURS["fail"], ls=":", label=label)
         axes.set(xlabel="trial", ylabel=objective)
         axes.legend(frameon=True)
     figure.suptitle(f"{frame.name}: {frame.states()}")
@@ -118,6 +121,8 @@ def slices(frame: StudyFrame, study: "Study") -> "Figure | None":
     done = frame.complete
     if done.empty:
         return None
+    from matplotlib.ticker import MaxNLocator
+
     rows = -(-len(frame.params) // COLUMNS)
     columns = min(COLUMNS, len(frame.params))
     size = (4.2 * columns + 0.8, 3.2 * rows + 0.4)
@@ -126,13 +131,16 @@ def slices(frame: StudyFrame, study: "Study") -> "Figure | None":
         part = done[done[name].notna()]
         places, labels = _places(part[name], _choices(study, name))
         points = axes.scatter(
-            places, part[frame.objectives[0]], c=part["number"], cmap="Blues", ec="0.4", vmin=-3
+            places, part[frame.objectives[0]], c=part["number"], cmap="crest", ec="0.4"
         )
         if labels:
-            axes.set_xticks(range(len(labels)), labels, rotation=20 if len(labels) > 3 else 0)
+            crowded = sum(map(len, labels)) > CROWDED
+            axes.set_xticks(range(len(labels)), labels, rotation=20 if crowded else 0)
             axes.set_xlim(-0.6, len(labels) - 0.4)
         elif _is_log(study, name):
             axes.set_xscale("log")
+        elif (part[name] % 1 == 0).all():
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel(name)
     for axes in panels[::columns]:
         axes.set_ylabel(frame.objectives[0])
@@ -151,12 +159,9 @@ def contour(study: "Study", frame: StudyFrame, shares: pd.DataFrame) -> "Figure 
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that Optuna's figures are experimental
-        plot_contour(
-            study,
-            params=names,
-            target=lambda trial: trial.values[0],
-            target_name=frame.objectives[0],
-        )
+        # Without a target Optuna knows the direction: darker is better.
+        target = None if len(frame.objectives) == 1 else lambda trial: trial.values[0]
+        plot_contour(study, params=names, target=target, target_name=frame.objectives[0])
     figure = plt.gcf()
     figure.set_size_inches(8, 5)
     figure.axes[0].set_title("complete trials as points")

@@ -77,7 +77,7 @@ def excellent(studies, value=1.0):
     )
 
 
-def single(studies, *arguments):
+def single(*arguments):
     """A run outside of a study."""
     GlobalHydra.instance().clear()
     try:
@@ -97,7 +97,7 @@ def state():
     return json.loads((only_run() / "state.json").read_text())["state"]
 
 
-def test_a_hopeless_run_is_stopped_kept_and_trained_on_when_it_is_asked_for(train):
+def test_a_hopeless_run_is_stopped_kept_and_trained_on_when_it_is_asked_for(train, capsys):
     excellent(train)
     train.train(*MEDIAN, "hydra.sweeper.n_trials=2")
     pruned = train.load().trials[1]
@@ -109,6 +109,9 @@ def test_a_hopeless_run_is_stopped_kept_and_trained_on_when_it_is_asked_for(trai
     assert not (only_run() / "summary.json").exists()
     asked = json.loads((only_run() / "invocations.jsonl").read_text())
     assert (asked["study"], asked["trial"]) == ("test", 1)
+    told = capsys.readouterr()
+    assert "stopped by the study's pruner at evaluation 1 of 4, after step 2 of 8" in told.out
+    assert "failed" not in told.err
 
     # In the same study again: no step more, and the same answer.
     train.train(*MEDIAN, "hydra.sweeper.n_trials=3")
@@ -120,7 +123,7 @@ def test_a_hopeless_run_is_stopped_kept_and_trained_on_when_it_is_asked_for(trai
     assert steps == [2]
 
     # Outside of a study: it goes on from its checkpoint.
-    single(train, "optim.base_lr=0.01")
+    single("optim.base_lr=0.01")
     assert state() == "finished"
     provenance = json.loads((only_run() / "provenance.json").read_text())
     assert [resume["step"] for resume in provenance["resumes"]] == [2]
