@@ -133,6 +133,7 @@ def invocation(config: DictConfig, trial: RunningTrial | None = None) -> Invocat
         choices={k: v for k, v in hydra_config.runtime.choices.items() if "hydra" not in k},
         study=None if trial is None else trial.study_name,
         trial=None if trial is None else trial.number,
+        task=list(hydra_config.overrides.task),
     )
 
 
