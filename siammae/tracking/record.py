@@ -45,11 +45,8 @@ class Invocation:
     axes: which of them the multirun takes several values of.
     job: number in the multirun.
     choices: the option of each group.
-<<<<<<< HEAD
     study, trial: name and number, when an Optuna study asked.
-=======
     task: the overrides as Hydra takes them; a run is made again from these.
->>>>>>> 071524352296b92cc7b0d0ccfc8696202e18d0e6
     """
 
     id: str | None
@@ -60,12 +57,9 @@ class Invocation:
     preset: str | None
     job: int | None
     choices: dict[str, str | None] = field(default_factory=dict)
-<<<<<<< HEAD
     study: str | None = None
     trial: int | None = None
-=======
     task: list[str] = field(default_factory=list)
->>>>>>> 071524352296b92cc7b0d0ccfc8696202e18d0e6
     time: float = field(default_factory=time.time)
 
 
