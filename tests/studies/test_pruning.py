@@ -97,6 +97,7 @@ def state():
     return json.loads((only_run() / "state.json").read_text())["state"]
 
 
+@pytest.mark.slow
 def test_a_hopeless_run_is_stopped_kept_and_trained_on_when_it_is_asked_for(train, capsys):
     excellent(train)
     train.train(*MEDIAN, "hydra.sweeper.n_trials=2")
