@@ -26,6 +26,8 @@ from siammae.config.groups import build_group
 from siammae.config.jobs import declared
 from siammae.config.launch import one_line, run
 from siammae.config.paths import CONFIGS
+from siammae.studies.answer import Answer, answer
+from siammae.studies.trial import Pruned, RunningTrial
 from siammae.tracking.identity import Identity, identify
 from siammae.tracking.record import Invocation, RunRecord
 from siammae.tracking.signature import essential, signature
@@ -35,28 +37,47 @@ from siammae.tracking.signature import essential, signature
 
 @hydra.main(config_path=str(CONFIGS), config_name="train")
 @one_line
-def job(config: DictConfig) -> float:
-    """One run; returns its objective, larger being better, to whoever sweeps."""
+def job(config: DictConfig) -> Answer:
+    """One run; returns its objective, larger being better, to whoever sweeps.
+
+    A study of two objectives gets its cost as well, see `answer`.
+    """
     wanted = identify(config, HydraConfig.get().runtime.choices.get("preset"))
     settings, record = wanted.settings, wanted.record
-    asked = invocation(config)
+    trial = RunningTrial.handed_over()
+    asked = invocation(config, trial)
     title = " ".join([f"run {record.signature}", *(f"{k}={v}" for k, v in asked.overrides.items())])
 
     if record.is_finished() and not settings.rerun:
+<<<<<<< HEAD
         return known_result(config, record, asked, title)
     record.create(wanted.plain, wanted.composed)
     with record.claim(), polite_end():
         if record.is_finished() and not settings.rerun:  # by another process, just now
             return known_result(config, record, asked, title)
+=======
+        known_result(record, asked, title)
+        return answer(config, record, trial)
+    record.create(wanted.plain, wanted.composed)
+    with record.claim(), polite_end():
+        if record.is_finished() and not settings.rerun:  # by another process, just now
+            known_result(record, asked, title)
+            return answer(config, record, trial)
+>>>>>>> 4f9dd7a0bea58cd34edf2b7f7c4f10c699817579
         print(title, flush=True)
         if settings.rerun:
             record.forget_training()
         record.note_invocation(asked)
+<<<<<<< HEAD
         objective = train(config, wanted, asked)
+=======
+        train(config, wanted, trial)
+>>>>>>> 4f9dd7a0bea58cd34edf2b7f7c4f10c699817579
     print(f"  {tell(record.summary())}, in {record.folder}", flush=True)
-    return objective
+    return answer(config, record, trial)
 
 
+<<<<<<< HEAD
 def known_result(config: DictConfig, record: RunRecord, asked: Invocation, title: str) -> float:
     """The objective of a finished run, which is asked for once more."""
     record.note_invocation(asked)
@@ -66,6 +87,15 @@ def known_result(config: DictConfig, record: RunRecord, asked: Invocation, title
 
 
 def train(config: DictConfig, wanted: Identity, asked: Invocation) -> float:
+=======
+def known_result(record: RunRecord, asked: Invocation, title: str) -> None:
+    """Tell of a finished run, which is asked for once more."""
+    record.note_invocation(asked)
+    print(f"{title}: finished before, {tell(record.summary())}", flush=True)
+
+
+def train(config: DictConfig, wanted: Identity, trial: RunningTrial | None = None) -> None:
+>>>>>>> 4f9dd7a0bea58cd34edf2b7f7c4f10c699817579
     """Carry a run out; what fails is recorded with its error, told at once and raised again."""
     record, facts = wanted.record, wanted.facts
     record.set_state("running")
@@ -76,7 +106,13 @@ def train(config: DictConfig, wanted: Identity, asked: Invocation) -> float:
         tracker = build_group(config, "tracking")
         tracker.start(record, *labels(config, asked))
         parts = (wanted.source, wanted.benchmark)
-        return Session(config, wanted.settings, record, *parts, tracker, facts).carry_out()
+        if trial is not None:
+            trial.describe(run=record.signature)
+        Session(config, wanted.settings, record, *parts, tracker, facts, trial).carry_out()
+    except Pruned as end:  # kept with its checkpoints: asked for outside of the study it goes on
+        record.set_state("pruned")
+        print(f"  {end}", flush=True)
+        raise
     except Exception as error:
         known = isinstance(error, SiammaeError)
         record.set_state("failed", error=str(error) if known else traceback.format_exc())
@@ -102,7 +138,7 @@ def labels(config: DictConfig, asked: Invocation) -> tuple[str, str, list[str]]:
     return f"{setting} seed {plain['seed']}", f"{setting} {group}", named
 
 
-def invocation(config: DictConfig) -> Invocation:
+def invocation(config: DictConfig, trial: RunningTrial | None = None) -> Invocation:
     """What asked for this run: the command, and its place in a multirun.
 
     All jobs of a multirun share its folder, whose name is its id. Microseconds tell it from another
@@ -120,6 +156,8 @@ def invocation(config: DictConfig) -> Invocation:
         preset=hydra_config.runtime.choices.get("preset"),
         job=hydra_config.job.num if multirun else None,
         choices={k: v for k, v in hydra_config.runtime.choices.items() if "hydra" not in k},
+        study=None if trial is None else trial.study_name,
+        trial=None if trial is None else trial.number,
         task=list(hydra_config.overrides.task),
     )
 
