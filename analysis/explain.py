@@ -60,7 +60,7 @@ def _find(tables: Tables, name: str) -> tuple[Selected, Table, pd.Series, str]:
                 label = default[0]
             row = table.rows[table.rows["label"] == (label or _one(wanted, labels, "row"))].iloc[0]
             return selected, table, row, metric
-    _one(parts[-1], [*metrics, *map(head, metrics)], "metric")
+    _one(parts[-1], map(head, metrics), "metric")
     raise DataError(f"{name}: metric {parts[-1]} is not clear; there are {', '.join(metrics)}")
 
 
