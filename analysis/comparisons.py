@@ -3,9 +3,10 @@
 See `intervals` for the methods and what they speak of.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,7 +52,7 @@ class Compared:
 
     def __init__(
         self,
-        settings: dict[Hashable, pd.DataFrame],
+        settings: Mapping[Any, pd.DataFrame],
         default: Hashable | None,
         metrics: list[str],
     ):

@@ -93,7 +93,7 @@ def _figure(found: Cell, metric: str) -> list[str]:
     if mean is None or pd.isna(mean):
         return [f"no figure: {found['formula'] if not found['n'] else 'it was not measured'}"]
     unit = " (percent)" if scale(metric)[0] == 100 else ""
-    lines = [f"mean: {shown(metric, mean)}{unit}, exactly {mean!r}"]
+    lines = [f"mean: {shown(metric, mean)}{unit}, exactly {float(mean)!r}"]
     if "interval" in found:
         low, high = (shown(metric, end) for end in found["interval"])
         lines.append(f"standard deviation: {shown(metric, found['std'])}")
@@ -112,8 +112,9 @@ def _runs(found: Cell, runs: dict[str, Cell], metric: str) -> list[str]:
         state = {True: " with changes (git.diff)", False: ""}.get(facts["dirty"], "")
         lines += [
             f"  {signature}: seed {facts['seed']}, {head(metric)} {told}",
-            f"    commit {commit}{state}, code {facts['code_version']}, {facts['device']} "
-            f"{facts['precision']}, {facts['date']}",
+            f"    commit {commit}{state}, code {facts['code_version'] or 'unknown'}, "
+            f"{facts['device'] or 'device unknown'}, {facts['precision'] or 'precision unknown'}, "
+            f"{facts['date']}",
             f"    python {facts['command']}",
         ]
         lines += [f"    {_file(name, path)}" for name, path in facts["files"].items()]
@@ -135,7 +136,9 @@ def _difference(found: dict[str, Any], metric: str) -> list[str]:
         f"p {found['p']:.3g}, after Holm {found['p_holm']:.3g}: {mark}",
         f"  paired over {found['paired_over']}; of seed {seeds}",
     ]
-    lines += [f"  {name}: {shown(metric, pair, True)}" for name, pair in found["pairs"].items()]
+    unit = "seed " if found["paired_over"].startswith("seeds") else ""
+    pairs = found["pairs"].items()
+    lines += [f"  {unit}{name}: {shown(metric, pair, True)}" for name, pair in pairs]
     if found["videos_left_out"]:
         lines.append(f"  only one side has {', '.join(found['videos_left_out'])}")
     return lines

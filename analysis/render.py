@@ -24,11 +24,11 @@ def cells(
         table: what to show.
         bold: how.
         escape: of the text of a label or head.
-        narrow: whether figures of the paper are left out of which there are none of ours.
+        narrow: with the paper's figures of the deciding metric alone, for a terminal's width.
     """
     metric = table.objective
     compared = table.rows[f"{metric}/diff"].notna().any()
-    paper = [name for name in table.paper if not narrow or name in table.metrics]
+    paper = [name for name in table.paper if not narrow or name == metric]
     heads = ["setting", *(head(name) for name in table.metrics), "n"]
     if compared:
         heads.insert(2, f"Δ {head(metric)}")

@@ -74,19 +74,8 @@ def tabulate(selected: Selected, defaults: dict[str, str]) -> Table:
         _describe(selected, setting, part, metrics, defaults) for setting, part in settings.items()
     ]
     rows = _in_order(selected, rows + _without_runs(selected, rows))
-    default = next((_key(row) for row in rows if row["default"] and row["run"]), None)
-    compared = Compared({setting: settings[setting] for setting in settings}, default, metrics)
-    for row in rows:
-        for metric in metrics:
-            row |= compared.columns(_key(row) if row["run"] else None, metric)
-    rows += _controls(done, metrics)
-    frame = pd.DataFrame(rows, columns=_columns(metrics, rows))
-    marks = [f"{metric}/mark" for metric in metrics]
-    frame[marks] = frame[marks].eq(True)
-    frame[[f"{metric}/pairing" for metric in metrics]] = frame[
-        [f"{metric}/pairing" for metric in metrics]
-    ].fillna("")
-    frame = frame.astype(dict.fromkeys(["default", "control", "run", *marks], bool))
+    compared = _compare(rows, settings, metrics)
+    frame = _frame(rows + _controls(done, metrics), metrics)
     told = notes_of_declaration(selected, unknown, metrics)
     return Table(
         name=selected.name,
@@ -141,6 +130,27 @@ def _metrics(selected: Selected, done: pd.DataFrame) -> tuple[str, list[str], li
     others = [name for name in measured if not name.endswith(("-Recall", "-Decay"))]
     shown = dict.fromkeys([objective, *(name for name in others if name != LOSS), LOSS])
     return objective, list(shown), unknown
+
+
+def _compare(
+    rows: list[dict[str, Any]], settings: dict[Any, pd.DataFrame], metrics: list[str]
+) -> Compared:
+    """Add each row's differences from the first default row that has runs."""
+    default = next((_key(row) for row in rows if row["default"] and row["run"]), None)
+    compared = Compared(settings, default, metrics)
+    for row in rows:
+        for metric in metrics:
+            row |= compared.columns(_key(row) if row["run"] else None, metric)
+    return compared
+
+
+def _frame(rows: list[dict[str, Any]], metrics: list[str]) -> pd.DataFrame:
+    """The table's columns; controls are compared with nothing."""
+    frame = pd.DataFrame(rows, columns=_columns(metrics, rows))
+    for metric in metrics:
+        frame[f"{metric}/mark"] = frame[f"{metric}/mark"].eq(True)
+        frame[f"{metric}/pairing"] = frame[f"{metric}/pairing"].fillna("")
+    return frame.astype(dict.fromkeys(["default", "control", "run"], bool))
 
 
 def _columns(metrics: list[str], rows: list[dict[str, Any]]) -> list[str]:

@@ -24,7 +24,10 @@ experiment:
   rows:
     - {set: {decoder: joint}, label: joint}
     - {set: {decoder: cross}, label: cross / plain, paper: {J&F-Mean: 52.2}}
-    - {set: {decoder: cross_self}, label: cross-self, default: true, paper: {J&F-Mean: 58.1, mIoU: 37.3}}
+    - set: {decoder: cross_self}
+      label: cross-self
+      default: true
+      paper: {J&F-Mean: 58.1, mIoU: 37.3}
     - {set: null, label: MAE, paper: {J&F-Mean: 53.5}}
 """
 
@@ -58,7 +61,7 @@ def test_a_cell_names_runs_code_files_pairs_and_source(ask, tmp_path):
     text = ask("decoder/joint/jf")
     assert "decoder / joint / J&F-Mean" in text
     assert "run0: seed 0, J&F" in text
-    assert "commit f00 with changes (git.diff), code c1" in text
+    assert "commit f00 with changes (git.diff), code c1, device unknown" in text
     assert "python -m siammae.train decoder=joint" in text
     assert str(tmp_path / "runs" / "run0" / "summary.json") in text
     assert "sha256 abc123" in text
