@@ -22,7 +22,11 @@ Cell = dict[str, Any]
 
 
 def sidecar(table: Table, selected: Selected) -> str:
-    """All of it as JSON: ``rows`` has the runs of each row, ``cells`` each figure of each row."""
+    """All of it as JSON.
+
+    ``rows`` has the runs of each row, ``cells`` each figure of each row, and ``files``, which alone
+    depends on where the runs lie, the files of each run.
+    """
     rows = [row for _, row in table.rows.iterrows()]
     content = {
         "table": table.name,
@@ -43,6 +47,7 @@ def sidecar(table: Table, selected: Selected) -> str:
             }
             for row in rows
         },
+        "files": {name: found for row in rows for name, found in files_of(row, selected).items()},
     }
     return json.dumps(_plain(content), indent=1, default=str)
 
@@ -53,9 +58,15 @@ def metrics_of(table: Table) -> list[str]:
 
 
 def runs_of(row: pd.Series, selected: Selected) -> dict[str, Cell]:
-    """Facts and files of each run behind a row, by signature."""
+    """Facts of each run behind a row, by signature."""
     runs = selected.runs.drop_duplicates("signature").set_index("signature")
     return {name: _facts(runs.loc[name]) for name in row["signatures"]}
+
+
+def files_of(row: pd.Series, selected: Selected) -> dict[str, dict[str, str]]:
+    """Files of each run behind a row, by signature."""
+    runs = selected.runs.drop_duplicates("signature").set_index("signature")
+    return {name: _files(runs.loc[name].get("folder")) for name in row["signatures"]}
 
 
 def cell(table: Table, selected: Selected, row: pd.Series, metric: str) -> Cell:
@@ -127,7 +138,7 @@ def _facts(run: pd.Series) -> Cell:
     facts = {name: run.get(name) for name in FACTS}
     created = float(run.get("created") or 0.0)
     facts["date"] = datetime.fromtimestamp(created, UTC).isoformat(timespec="seconds")
-    return {**facts, "files": _files(run.get("folder"))}
+    return facts
 
 
 def _files(folder: object) -> dict[str, str]:

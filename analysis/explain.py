@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
-from behind import Cell, cell, metrics_of, runs_of
+from behind import Cell, cell, files_of, metrics_of, runs_of
 from intervals import LEVEL
 from metric_names import find_metric, head, plain, scale, shown
 from render import sidecar_name
@@ -31,7 +31,7 @@ def explain(tables: Tables, name: str) -> str:
     lines = [f"{table.name} / {row['label']} / {metric}"]
     if table.question:
         lines.append(table.question)
-    lines += ["", *_figure(found, metric), "", *_runs(found, runs_of(row, selected), metric)]
+    lines += ["", *_figure(found, metric), "", *_runs(found, row, selected)]
     if "difference" in found:
         lines += ["", *_difference(found["difference"], metric)]
     if found["paper"]:
@@ -103,7 +103,8 @@ def _figure(found: Cell, metric: str) -> list[str]:
     return [*lines, f"formula: {found['formula']}", f"n: {found['n']}"]
 
 
-def _runs(found: Cell, runs: dict[str, Cell], metric: str) -> list[str]:
+def _runs(found: Cell, row: pd.Series, selected: Selected) -> list[str]:
+    runs, files, metric = runs_of(row, selected), files_of(row, selected), found["metric"]
     lines = ["runs:"] if runs else ["runs: none"]
     for signature, facts in runs.items():
         figure = found["figures"].get(signature)
@@ -117,7 +118,7 @@ def _runs(found: Cell, runs: dict[str, Cell], metric: str) -> list[str]:
             f"{facts['date']}",
             f"    python {facts['command']}",
         ]
-        lines += [f"    {_file(name, path)}" for name, path in facts["files"].items()]
+        lines += [f"    {_file(name, path)}" for name, path in files[signature].items()]
     return lines
 
 

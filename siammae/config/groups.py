@@ -35,8 +35,8 @@ def _check_keys(group: DictConfig, name: str) -> None:
         accepted = inspect.signature(get_class(group["_target_"])).parameters
     except Exception as error:
         raise ConfigError(f"{name}._target_={group['_target_']}: {error}") from None
-    for key, value in group.items():
+    for key, value in ((str(key), value) for key, value in group.items()):
         if key != "_target_" and key not in accepted:
-            raise ConfigError(f"{name}.{key}: no such key{nearest(str(key), list(accepted))}")
+            raise ConfigError(f"{name}.{key}: no such key{nearest(key, list(accepted))}")
         if isinstance(value, DictConfig) and value.get("_target_") is not None:
             _check_keys(value, f"{name}.{key}")

@@ -67,6 +67,7 @@ class Session:
         first = trainer.resume()
         facts, diff = provenance(**self.facts, device=_name(self.device), precision=precision)
         self.record.write_provenance(facts, diff, first)
+        self.tracker.note()
         self.record.drop_metrics_after(first)
         if first:
             print(f"  going on after step {first} of {self.plan.steps}", flush=True)

@@ -120,7 +120,7 @@ def test_the_sidecar_has_the_same_of_every_cell(ask, tmp_path):
     assert np.mean(list(cell["difference"]["pairs"].values())) == pytest.approx(
         cell["difference"]["diff"]
     )
-    assert content["rows"]["joint"]["run0"]["files"]["checkpoint_sha256"] == "abc123"
+    assert content["files"]["run0"]["checkpoint_sha256"] == "abc123"
     assert content["cells"]["MAE"]["J&F-Mean"]["paper"]["figure"] == 53.5
     assert {"scipy", "statsmodels"} <= content["libraries"].keys()
     for ending in ("md", "tex", "csv"):
