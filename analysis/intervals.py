@@ -17,7 +17,9 @@ averaged over is said with each:
   table shows, also when videos have unlike numbers of objects or a figure is a mean over classes. A
   t test of the contributions (videos - 1 degrees of freedom) is then what a regression with errors
   clustered by video gives. It speaks of other videos for these very trainings, and says nothing of
-  other seeds: a difference that it marks may still vanish with the next seed.
+  other seeds: a difference that it marks may still vanish with the next seed. With few videos of
+  unlike numbers of objects it errs a little often: in simulation 7% and not 5% with eight videos
+  of one to five objects, less than 6% with DAVIS's thirty.
 - ``seeds`` again, with two common seeds and no figures by video: rightly wide.
 - none, without a common seed: no difference is shown.
 
