@@ -1,5 +1,6 @@
 """Tables from W&B: real runs, the real client, and a loopback server that may fail."""
 
+import json
 import math
 import os
 import subprocess
@@ -75,10 +76,15 @@ def run(folder: Path, *command: str, **environment: str) -> subprocess.Completed
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """The tables of a folder; pictures tell when they were drawn."""
-    return {
+    """The tables of a folder; pictures tell when they were drawn, sidecars where runs lie."""
+    found = {
         path.name: path.read_bytes() for path in folder.iterdir() if path.suffix not in (".pdf",)
     }
+    for name in [name for name in found if name.endswith(".json")]:
+        content = json.loads(found[name])
+        content.pop("files", None)
+        found[name] = json.dumps(content).encode()
+    return found
 
 
 def metrics(runs: Path) -> dict[str, list[dict]]:
