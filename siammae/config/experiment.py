@@ -148,12 +148,11 @@ def spelled(value: object) -> str:
     if isinstance(value, list | tuple):
         return f"[{','.join(map(spelled, value))}]"
     text = str(value).replace(" ", "")
-    for kind in (int, float):
-        try:
-            return str(kind(text))
-        except ValueError:
-            continue
-    return text
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return str(int(number)) if number.is_integer() else str(number)
 
 
 def parse_experiment(block: Any, where: str) -> Experiment:

@@ -95,7 +95,14 @@ def test_a_wrong_file_is_told_by_name_and_key(block, words):
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [(0.9, "0.90"), ([4, 48], "[4, 48]"), (True, "true"), (None, "null"), (1e-3, "1.0e-3")],
+    [
+        (0.9, "0.90"),
+        ([4, 48], "[4, 48]"),
+        (True, "true"),
+        (None, "null"),
+        (1e-3, "1.0e-3"),
+        (1, "1.0"),
+    ],
 )
 def test_a_value_has_one_spelling(one, other):
     assert spelled(one) == spelled(other)
