@@ -3,13 +3,14 @@
 python -m siammae.train                                        one run of the demo preset
 python -m siammae.train -m mask_ratio=0.9,0.95 frame_gap=4,10  four runs, one a setting
 python -m siammae.train -m experiments=decoder preset=gpu      a declared experiment
+torchrun --nproc-per-node=4 -m siammae.train ...               any of these, on four GPUs
 """
 
 import signal
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,13 +22,16 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from siammae.config.check import TrainConfig, check
-from siammae.config.errors import SiammaeError
+from siammae.config.errors import ConfigError, SiammaeError
 from siammae.config.groups import build_group
 from siammae.config.launch import one_line, run
 from siammae.config.paths import CONFIGS
+from siammae.config.processes import hush, leads
 from siammae.config.protocol import check_protocol
 from siammae.tracking.record import Invocation, RunRecord
 from siammae.tracking.signature import essential, signature
+from siammae.tracking.wandb import Tracker
+from siammae.training.distributed import Team, join
 
 # Modules that import torch are imported where they are used: a finished run is told without it.
 
@@ -36,34 +40,72 @@ from siammae.tracking.signature import essential, signature
 @one_line
 def job(config: DictConfig) -> float:
     """One run; returns its objective, larger being better, to whoever sweeps."""
-    settings = check(config)
-    check_protocol(config)
-    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    source, benchmark = build_group(config, "data"), build_group(config, "benchmark")
-    facts = {
-        "preset": HydraConfig.get().runtime.choices.get("preset"),
-        "data_fingerprint": source.fingerprint(),
-        "benchmark": None if benchmark is None else benchmark.name,
-        "benchmark_fingerprint": None if benchmark is None else benchmark.fingerprint(),
-    }
-    fingerprints = {key: str(facts[key]) for key in ("data_fingerprint", "benchmark_fingerprint")}
-    record = RunRecord(Path(settings.runs_dir) / signature(plain, fingerprints))
+    team = join()
+    with team.united(), polite_end(), ExitStack() as stack:
+        with team.together():
+            settings = check(config)
+            check_protocol(config)
+            team.check(settings)
+            check_launcher(team)
+            plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+            source, benchmark = build_group(config, "data"), build_group(config, "benchmark")
+            facts = {
+                "preset": HydraConfig.get().runtime.choices.get("preset"),
+                "data_fingerprint": source.fingerprint(),
+                "benchmark": None if benchmark is None else benchmark.name,
+                "benchmark_fingerprint": None if benchmark is None else benchmark.fingerprint(),
+            }
+            fingerprints = {k: str(facts[k]) for k in ("data_fingerprint", "benchmark_fingerprint")}
+            record = RunRecord(Path(settings.runs_dir) / signature(plain, fingerprints))
+        names = team.gather(record.signature)
+        with team.together():
+            if len(set(names)) > 1:
+                raise ConfigError(f"the processes mean different runs {names}: their files differ")
+        with team.together():
+            known = begin(config, settings, record, stack) if team.leads else None
+        if (known := team.share(known)) is not None:
+            return known
+        objective = train(config, settings, record, (source, benchmark), facts, team)
+        if team.leads:
+            print(f"  {tell(record.summary())}, in {record.folder}", flush=True)
+    return objective
+
+
+def begin(
+    config: DictConfig, settings: TrainConfig, record: RunRecord, stack: ExitStack
+) -> float | None:
+    """Claim the run for as long as ``stack`` lasts; the objective when it is finished already."""
     asked = invocation(config)
     title = " ".join([f"run {record.signature}", *(f"{k}={v}" for k, v in asked.overrides.items())])
-
     if record.is_finished() and not settings.rerun:
         return known_result(record, asked, title)
-    record.create(plain, OmegaConf.to_container(config, resolve=False))  # type: ignore[arg-type]
-    with record.claim(), polite_end():
-        if record.is_finished() and not settings.rerun:  # by another process, just now
-            return known_result(record, asked, title)
-        print(title, flush=True)
-        if settings.rerun:
-            record.forget_training()
-        record.note_invocation(asked)
-        objective = train(config, settings, record, (source, benchmark), facts)
-    print(f"  {tell(record.summary())}, in {record.folder}", flush=True)
-    return objective
+    record.create(
+        OmegaConf.to_container(config, resolve=True),  # type: ignore[arg-type]
+        OmegaConf.to_container(config, resolve=False),  # type: ignore[arg-type]
+    )
+    stack.enter_context(record.claim())
+    if record.is_finished() and not settings.rerun:  # by another process, just now
+        return known_result(record, asked, title)
+    print(title, flush=True)
+    if settings.rerun:
+        record.forget_training()
+    record.note_invocation(asked)
+    return None
+
+
+def check_launcher(team: Team) -> None:
+    """Refuse what starts processes of its own, or draws other settings in each process.
+
+    Raises:
+        ConfigError: under torchrun, for any launcher or sweeper but Hydra's basic ones.
+    """
+    choices = HydraConfig.get().runtime.choices
+    for key, instead in (
+        ("hydra/launcher", "leave torchrun out, or the launcher"),
+        ("hydra/sweeper", "start one process a worker on the same study instead"),
+    ):
+        if team.size > 1 and choices.get(key) != "basic":
+            raise ConfigError(f"{key}={choices.get(key)} does not go with torchrun; {instead}")
 
 
 def known_result(record: RunRecord, asked: Invocation, title: str) -> float:
@@ -79,8 +121,13 @@ def train(
     record: RunRecord,
     parts: tuple[Any, Any],
     facts: dict[str, Any],
+    team: Team,
 ) -> float:
     """Carry a run out; what fails is recorded with its error, told at once and raised again."""
+    if not team.leads:
+        from siammae.training.session import Session
+
+        return Session(config, settings, record, *parts, Tracker(), facts, team).carry_out()
     record.set_state("running")
     tracker = None
     try:
@@ -89,7 +136,8 @@ def train(
         tracker = build_group(config, "tracking")
         name, group = labels(config)
         tracker.start(record, name, group, [str(facts["preset"])])
-        return Session(config, settings, record, *parts, tracker, facts).carry_out()
+        with team.blaming():
+            return Session(config, settings, record, *parts, tracker, facts, team).carry_out()
     except Exception as error:
         known = isinstance(error, SiammaeError)
         record.set_state("failed", error=str(error) if known else traceback.format_exc())
@@ -175,6 +223,8 @@ def polite_end() -> Iterator[None]:
 
 def main() -> int:
     """Entry point."""
+    if not leads():
+        hush()
     return run(job)
 
 

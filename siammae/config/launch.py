@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from siammae.config.check import nearest
 from siammae.config.errors import ConfigError, SiammaeError
 from siammae.config.paths import CONFIGS
+from siammae.config.processes import leads
 from siammae.config.study import recipe
 from siammae.config.top_level import register
 
@@ -106,7 +107,8 @@ def groups_of(command: str) -> str:
 
 
 def _fail(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    if leads():  # which tells of the others' errors as well
+        print(f"error: {message}", file=sys.stderr)
     return 2
 
 

@@ -188,18 +188,48 @@ def collate(visits: list[Visit]) -> PairBatch:
     )
 
 
+@dataclass(frozen=True)
+class Turns:
+    """Visits first .. last - 1 in chunks that several processes take in turn.
+
+    chunk: visits in one. rank: of this process, whose chunks these are. size: how many there are.
+    """
+
+    first: int
+    last: int
+    chunk: int
+    rank: int
+    size: int
+
+    def __iter__(self) -> Iterator[list[int]]:
+        begin, stride = self.first + self.rank * self.chunk, self.size * self.chunk
+        for start in range(begin, self.last, stride):
+            yield list(range(start, min(start + self.chunk, self.last)))
+
+    def __len__(self) -> int:
+        begin, stride = self.first + self.rank * self.chunk, self.size * self.chunk
+        return len(range(begin, self.last, stride))
+
+
 def make_loader(
-    dataset: PairDataset, batch_size: int, first_visit: int, last_visit: int, workers: int
+    dataset: PairDataset,
+    batch_size: int,
+    first_visit: int,
+    last_visit: int,
+    workers: int,
+    rank: int = 0,
+    size: int = 1,
 ) -> DataLoader[PairBatch]:
     """Batches of ``batch_size`` pairs from the visits first_visit .. last_visit - 1, in order.
+
+    Of these batches ``size`` processes take turns; process ``rank`` gets its own.
 
     Workers come from a clean server process: a plain fork of a process that has decoded or encoded
     video hangs in FFmpeg's locks.
     """
     return DataLoader(
         dataset,  # type: ignore[arg-type]
-        batch_size=batch_size // dataset.pairs,
-        sampler=range(first_visit, last_visit),
+        batch_sampler=Turns(first_visit, last_visit, batch_size // dataset.pairs, rank, size),
         num_workers=workers,
         collate_fn=collate,
         pin_memory=torch.cuda.is_available(),

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from torch import Generator, Tensor, nn
 
 from siammae.model.decoders import Decoder
+from siammae.model.draws import WHOLE, Part
 from siammae.model.encoder import Encoder
 from siammae.model.heads import PixelMean
 from siammae.model.masking import FrameMask, Masking
@@ -38,10 +39,15 @@ class SiamMAE(nn.Module):
         super().__init__()
         self.encoder, self.decoder, self.head, self.masking = encoder, decoder, head, masking
 
-    def forward(self, frames: Tensor, generator: Generator | None = None) -> Restoration:
-        """Frames (B, 2, 3, H, W), past first, normalised; ``generator`` draws what is hidden."""
+    def forward(
+        self, frames: Tensor, generator: Generator | None = None, part: Part = WHOLE
+    ) -> Restoration:
+        """Frames (B, 2, 3, H, W), past first, normalised; ``generator`` draws what is hidden.
+
+        They may be a ``part`` of a step's batch, whose hidden patches do not depend on the split.
+        """
         past, future = (patchify(frame, self.encoder.patch_size) for frame in frames.unbind(1))
-        past_mask, future_mask = self.masking(frames, self.encoder.patch_size, generator)
+        past_mask, future_mask = self.masking(frames, self.encoder.patch_size, generator, part)
 
         memory = self.encoder(past, None if past_mask.is_whole else past_mask.visible)
         visible = self.encoder(future, future_mask.visible)
