@@ -22,11 +22,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from siammae.config.check import TrainConfig, check
-from siammae.config.errors import ConfigError, SiammaeError
+from siammae.config.errors import SiammaeError
 from siammae.config.groups import build_group
 from siammae.config.launch import one_line, run
 from siammae.config.paths import CONFIGS
-from siammae.config.processes import hush, leads
+from siammae.config.processes import hush, leads, refuse_with_torchrun
 from siammae.config.protocol import check_protocol
 from siammae.tracking.record import Invocation, RunRecord
 from siammae.tracking.signature import essential, signature
@@ -40,13 +40,13 @@ from siammae.training.distributed import Team, join
 @one_line
 def job(config: DictConfig) -> float:
     """One run; returns its objective, larger being better, to whoever sweeps."""
+    refuse_with_torchrun(HydraConfig.get().runtime.choices)
     team = join()
     with team.united(), polite_end(), ExitStack() as stack:
         with team.together():
             settings = check(config)
             check_protocol(config)
             team.check(settings)
-            check_launcher(team)
             plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
             source, benchmark = build_group(config, "data"), build_group(config, "benchmark")
             facts = {
@@ -57,10 +57,7 @@ def job(config: DictConfig) -> float:
             }
             fingerprints = {k: str(facts[k]) for k in ("data_fingerprint", "benchmark_fingerprint")}
             record = RunRecord(Path(settings.runs_dir) / signature(plain, fingerprints))
-        names = team.gather(record.signature)
-        with team.together():
-            if len(set(names)) > 1:
-                raise ConfigError(f"the processes mean different runs {names}: their files differ")
+        team.agree(record.signature)
         with team.together():
             known = begin(config, settings, record, stack) if team.leads else None
         if (known := team.share(known)) is not None:
@@ -91,21 +88,6 @@ def begin(
         record.forget_training()
     record.note_invocation(asked)
     return None
-
-
-def check_launcher(team: Team) -> None:
-    """Refuse what starts processes of its own, or draws other settings in each process.
-
-    Raises:
-        ConfigError: under torchrun, for any launcher or sweeper but Hydra's basic ones.
-    """
-    choices = HydraConfig.get().runtime.choices
-    for key, instead in (
-        ("hydra/launcher", "leave torchrun out, or the launcher"),
-        ("hydra/sweeper", "start one process a worker on the same study instead"),
-    ):
-        if team.size > 1 and choices.get(key) != "basic":
-            raise ConfigError(f"{key}={choices.get(key)} does not go with torchrun; {instead}")
 
 
 def known_result(record: RunRecord, asked: Invocation, title: str) -> float:

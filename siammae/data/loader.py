@@ -1,6 +1,7 @@
 """Batches of frame pairs, the same for any number of workers and after any resume."""
 
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
@@ -244,7 +245,7 @@ def _server() -> BaseContext:
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
     server = get_context("forkserver")
-    server.set_forkserver_preload([__name__, "cv2", "av", "decord"])
+    server.set_forkserver_preload([__name__, "siammae.data.reader_server", "cv2", "av", "decord"])
     return server
 
 
@@ -256,6 +257,17 @@ def _in_worker(worker: int) -> None:
     # torch's own watchdog looks at the parent's number, which is the server's here: after a
     # SIGKILL of the trainer its workers would stay for ever.
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    if hasattr(signal, "sigwaitinfo"):  # Linux
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_when_parent_asks, daemon=True).start()
+
+
+def _end_when_parent_asks() -> None:
+    """Take SIGTERM from the trainer alone: torchrun and Slurm send it to all processes of a job."""
+    parent = parent_process()
+    while parent is not None:
+        if signal.sigwaitinfo({signal.SIGTERM}).si_pid == parent.pid:
+            os._exit(0)
 
 
 def _end_with_parent() -> None:

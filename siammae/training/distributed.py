@@ -9,6 +9,7 @@ lack of memory say, the others learn of it instead of waiting for ever. The pric
 exchange, 4 bytes a parameter, does not overlap with computing.
 """
 
+import atexit
 import json
 import os
 import traceback
@@ -76,6 +77,16 @@ class Team:
         """The values of all processes, by rank."""
         return [value]
 
+    def agree(self, signature: str) -> None:
+        """Raise a ConfigError when the processes mean different runs."""
+        names = self.gather(signature)
+        with self.together():
+            if len(set(names)) > 1:
+                raise ConfigError(
+                    f"the processes mean different runs, by rank {', '.join(names)}: their clips, "
+                    "benchmarks or settings differ; each machine needs the same"
+                )
+
     def total(self, counts: Sequence[int]) -> list[int]:
         """Each count summed over the processes."""
         return list(counts)
@@ -107,6 +118,14 @@ class Processes(Team):
         self._words = dist.PrefixStore("words", store)
         self._agreed: BaseException | None = None
         self.lost = False
+        atexit.register(self._part)
+
+    def _part(self) -> None:
+        """Close what is open, unless an exchange hangs in it."""
+        import torch.distributed as dist
+
+        if not self.lost and dist.is_initialized():
+            dist.destroy_process_group()
 
     def check(self, settings: TrainConfig) -> None:
         """Every process and part of a step has the same number of visits.

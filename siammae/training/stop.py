@@ -11,8 +11,8 @@ class StopSignal:
     """In a ``with`` block SIGTERM sets ``requested`` instead of ending the process.
 
     A second SIGTERM ends it at once, unless it is ``patient``: each of several processes may get
-    one from torchrun and one from Slurm. Outside the main thread, where Python allows no handlers, the
-    block changes nothing.
+    one from torchrun and one from Slurm. Outside the main thread, where Python allows no handlers,
+    the block changes nothing.
     """
 
     def __init__(self, patient: bool = False) -> None:
