@@ -251,15 +251,16 @@ def _server() -> BaseContext:
 
 def _in_worker(worker: int) -> None:
     """A process reads with one thread: there are as many processes as cores are meant for this."""
-    import cv2
-
-    cv2.setNumThreads(1)
+    if hasattr(signal, "sigwaitinfo"):  # Linux
+        # First of all: threads inherit the mask, and one without it would take the signal.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_when_parent_asks, daemon=True).start()
     # torch's own watchdog looks at the parent's number, which is the server's here: after a
     # SIGKILL of the trainer its workers would stay for ever.
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    if hasattr(signal, "sigwaitinfo"):  # Linux
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_end_when_parent_asks, daemon=True).start()
+    import cv2
+
+    cv2.setNumThreads(1)
 
 
 def _end_when_parent_asks() -> None:
