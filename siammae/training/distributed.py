@@ -128,11 +128,17 @@ class Processes(Team):
             dist.destroy_process_group()
 
     def check(self, settings: TrainConfig) -> None:
-        """Every process and part of a step has the same number of visits.
+        """Each process has a device of its own, and each part of a step as many visits.
 
         Raises:
-            ConfigError: when the batch cannot be split so.
+            ConfigError: when one device is named for all, or the batch cannot be split so.
         """
+        name = settings.device
+        if ":" in name or name == "mps":
+            raise ConfigError(
+                f"device={name} is one device for {self.size} processes; with torchrun write "
+                "device=cuda, which gives each process its own, or device=cpu"
+            )
         repeated = settings.data.repeated_sampling
         unit = self.size * settings.accumulate * repeated
         if settings.batch_size % unit:
@@ -146,17 +152,12 @@ class Processes(Team):
         """The GPU of this process's local rank, or the CPU.
 
         Raises:
-            ConfigError: when one GPU is named for all, or there are more processes than GPUs.
+            ConfigError: when there are more processes than GPUs.
         """
         import torch
 
         from siammae.training.device import choose_device
 
-        if ":" in name or name == "mps":
-            raise ConfigError(
-                f"device={name} is one device for {self.size} processes; with torchrun write "
-                "device=cuda, which gives each process its own, or device=cpu"
-            )
         if name == "auto":
             name = "cuda" if torch.cuda.is_available() else "cpu"
         device = choose_device(name)
