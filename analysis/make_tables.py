@@ -14,10 +14,11 @@ from evaluations import load_evaluations, show_evaluated, texts
 from figures import draw
 from render import csv, latex, markdown, show, sidecar
 from runs_frame import load
-from selection import read_declared, select
+from selection import select
 from statistics_table import read_defaults, tabulate
 
 from siammae.config.errors import DataError, SiammaeError
+from siammae.config.experiment import read_experiments
 from siammae.tracking.record import write_atomic
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,7 +60,7 @@ def tables_of_runs(runs: pd.DataFrame, out: Path, experiments: Path) -> list[Pat
     """Tables and pictures of experiments and multiruns."""
     defaults = read_defaults(ROOT / "configs" / "train.yaml")
     written: list[Path] = []
-    for selected in select(runs, read_declared(experiments)):
+    for selected in select(runs, read_experiments(experiments)):
         table = tabulate(selected, defaults)
         show(table)
         found = {"md": markdown(table), "tex": latex(table), "csv": csv(table)}

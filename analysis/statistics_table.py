@@ -6,9 +6,12 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from selection import Selected, plain
+from selection import DEFAULT, Selected
+
+from siammae.config.experiment import Row, spelled
 
 LOSS = "train/loss"
+JF = "J&F-Mean"
 CONTROLS = {"copy_first_mask": "copy first mask", "untrained_encoder": "untrained encoder"}
 
 
@@ -109,15 +112,16 @@ def _describe(
     pairs = dict(zip(selected.axes, setting, strict=True))
     declared = _declared_row(selected, pairs)
     is_default = bool(pairs) and all(
-        value in (plain(defaults.get(key, "default")), "default") for key, value in pairs.items()
+        value in (spelled(defaults.get(key, DEFAULT)), DEFAULT) for key, value in pairs.items()
     )
-    label = ", ".join(f"{key}={value}" for key, value in pairs.items())
+    label = ", ".join(f"{key}={value}" for key, value in pairs.items() if value != DEFAULT)
+    paper = declared.paper.get(JF) if declared else None
     return {
-        "label": declared.get("label") or label or "default settings",
+        "label": (declared.label if declared else label) or "default settings",
         "setting": pairs,
-        "default": declared.get("default", is_default),
+        "default": declared.default if declared else is_default,
         "control": False,
-        "paper": declared.get("paper"),
+        "paper": None if paper is None else float(paper),
         **_moments(runs, {metric: f"metric/{metric}" for metric in metrics}),
     }
 
@@ -145,16 +149,15 @@ def _controls(done: pd.DataFrame, metrics: list[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def _declared_row(selected: Selected, pairs: dict[str, str]) -> dict[str, Any]:
-    for row in selected.declared.rows if selected.declared else []:
-        if pairs == {key: plain(str(value)) for key, value in row["set"].items()}:
-            return row
-    return {}
+def _declared_row(selected: Selected, pairs: dict[str, str]) -> Row | None:
+    if selected.declared is None:
+        return None
+    return selected.declared.row({k: v for k, v in pairs.items() if v != DEFAULT})
 
 
 def _in_order(selected: Selected, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The declared order; what is not declared follows, by setting."""
-    order = [row.get("label") for row in selected.declared.rows] if selected.declared else []
+    order = [row.label for row in selected.declared.rows] if selected.declared else []
 
     def place(row: dict[str, Any]) -> tuple[int, list[tuple[float, str]]]:
         known = order.index(row["label"]) if row["label"] in order else len(order)

@@ -21,13 +21,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from siammae.config.check import TrainConfig, check
 from siammae.config.errors import SiammaeError
+from siammae.config.experiment import Experiment
 from siammae.config.groups import build_group
+from siammae.config.jobs import declared
 from siammae.config.launch import one_line, run
 from siammae.config.paths import CONFIGS
 from siammae.config.processes import hush, leads, refuse_with_torchrun
-from siammae.config.protocol import check_protocol
+from siammae.tracking.identity import Identity, identify
 from siammae.tracking.record import Invocation, RunRecord
 from siammae.tracking.signature import essential, signature
 from siammae.tracking.wandb import Tracker
@@ -44,42 +45,27 @@ def job(config: DictConfig) -> float:
     team = join()
     with team.united(), polite_end(), ExitStack() as stack:
         with team.together():
-            settings = check(config)
-            check_protocol(config)
-            team.check(settings)
-            plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-            source, benchmark = build_group(config, "data"), build_group(config, "benchmark")
-            facts = {
-                "preset": HydraConfig.get().runtime.choices.get("preset"),
-                "data_fingerprint": source.fingerprint(),
-                "benchmark": None if benchmark is None else benchmark.name,
-                "benchmark_fingerprint": None if benchmark is None else benchmark.fingerprint(),
-            }
-            fingerprints = {k: str(facts[k]) for k in ("data_fingerprint", "benchmark_fingerprint")}
-            record = RunRecord(Path(settings.runs_dir) / signature(plain, fingerprints))
-        team.agree(record.signature)
+            wanted = identify(config, HydraConfig.get().runtime.choices.get("preset"))
+            team.check(wanted.settings)
+        team.agree(wanted.record.signature)
         with team.together():
-            known = begin(config, settings, record, stack) if team.leads else None
+            known = begin(config, wanted, stack) if team.leads else None
         if (known := team.share(known)) is not None:
             return known
-        objective = train(config, settings, record, (source, benchmark), facts, team)
+        objective = train(config, wanted, team)
         if team.leads:
-            print(f"  {tell(record.summary())}, in {record.folder}", flush=True)
+            print(f"  {tell(wanted.record.summary())}, in {wanted.record.folder}", flush=True)
     return objective
 
 
-def begin(
-    config: DictConfig, settings: TrainConfig, record: RunRecord, stack: ExitStack
-) -> float | None:
+def begin(config: DictConfig, wanted: Identity, stack: ExitStack) -> float | None:
     """Claim the run for as long as ``stack`` lasts; the objective when it is finished already."""
+    settings, record = wanted.settings, wanted.record
     asked = invocation(config)
     title = " ".join([f"run {record.signature}", *(f"{k}={v}" for k, v in asked.overrides.items())])
     if record.is_finished() and not settings.rerun:
         return known_result(record, asked, title)
-    record.create(
-        OmegaConf.to_container(config, resolve=True),  # type: ignore[arg-type]
-        OmegaConf.to_container(config, resolve=False),  # type: ignore[arg-type]
-    )
+    record.create(wanted.plain, wanted.composed)
     stack.enter_context(record.claim())
     if record.is_finished() and not settings.rerun:  # by another process, just now
         return known_result(record, asked, title)
@@ -97,19 +83,13 @@ def known_result(record: RunRecord, asked: Invocation, title: str) -> float:
     return record.summary()["objective"]["value"]
 
 
-def train(
-    config: DictConfig,
-    settings: TrainConfig,
-    record: RunRecord,
-    parts: tuple[Any, Any],
-    facts: dict[str, Any],
-    team: Team,
-) -> float:
+def train(config: DictConfig, wanted: Identity, team: Team) -> float:
     """Carry a run out; what fails is recorded with its error, told at once and raised again."""
+    record, facts, parts = wanted.record, wanted.facts, (wanted.source, wanted.benchmark)
     if not team.leads:
         from siammae.training.session import Session
 
-        return Session(config, settings, record, *parts, Tracker(), facts, team).carry_out()
+        return Session(config, wanted.settings, record, *parts, Tracker(), facts, team).carry_out()
     record.set_state("running")
     tracker = None
     try:
@@ -118,13 +98,12 @@ def train(
         tracker = build_group(config, "tracking")
         name, group = labels(config)
         tracker.start(record, name, group, [str(facts["preset"])])
+        session = Session(config, wanted.settings, record, *parts, tracker, facts, team)
         with team.blaming():
-            return Session(config, settings, record, *parts, tracker, facts, team).carry_out()
+            return session.carry_out()
     except Exception as error:
         known = isinstance(error, SiammaeError)
         record.set_state("failed", error=str(error) if known else traceback.format_exc())
-        if HydraConfig.get().mode == RunMode.MULTIRUN:  # told at once: the others may take days
-            print(f"run {record.signature} failed: {error}", file=sys.stderr, flush=True)
         raise
     except BaseException:  # SIGTERM or Ctrl-C: the next start goes on where this one was
         record.set_state("interrupted")
@@ -159,20 +138,21 @@ def invocation(config: DictConfig) -> Invocation:
         command=sys.orig_argv[1:],
         experiment=None if config.experiment is None else config.experiment.get("name"),
         overrides={key: value for key, _, value in overrides},
-        axes=swept(hydra_config) if multirun else [],
+        axes=swept(hydra_config, declared(config)) if multirun else [],
         preset=hydra_config.runtime.choices.get("preset"),
         job=hydra_config.job.num if multirun else None,
         choices={k: v for k, v in hydra_config.runtime.choices.items() if "hydra" not in k},
     )
 
 
-def swept(hydra_config: Any) -> list[str]:
+def swept(hydra_config: Any, experiment: Experiment | None) -> list[str]:
     """Keys that a multirun sweeps: those of its experiment or study, and of the command line."""
     given = [argument for argument in sys.argv[1:] if "=" in argument and argument[0] != "-"]
     parsed = OverridesParser.create().parse_overrides(given)
     keys = [override.get_key_element() for override in parsed if override.is_sweep_override()]
     params = hydra_config.sweeper.get("params") or {}
-    return list(dict.fromkeys([*params, *keys]))
+    declared_keys = [] if experiment is None else experiment.keys
+    return list(dict.fromkeys([*declared_keys, *params, *keys]))
 
 
 def tell(summary: dict[str, Any]) -> str:

@@ -36,6 +36,11 @@ def split_by_rank(scores: Tensor, visible: int) -> FrameMask:
     return FrameMask(order[:, :visible].sort(dim=1).values, order[:, visible:].sort(dim=1).values)
 
 
+def random_mask(batch: int, patches: int, ratio: float, draws: Draws) -> FrameMask:
+    """A set for each sample, uniform over all sets of the size that ``ratio`` leaves."""
+    return split_by_rank(draws.rand(batch, patches), visible_count(patches, ratio))
+
+
 class Masking:
     """Base of the strategies: a ratio and the size of the patches' grid.
 
@@ -72,8 +77,7 @@ class Masking:
 
     def future(self, batch: int, grid: tuple[int, int], draws: Draws) -> FrameMask:
         """A fresh set in every sample and at every call, uniform over all sets of that size."""
-        patches = grid[0] * grid[1]
-        return split_by_rank(draws.rand(batch, patches), visible_count(patches, self.ratio))
+        return random_mask(batch, grid[0] * grid[1], self.ratio, draws)
 
 
 class AsymmetricRandom(Masking):
@@ -81,11 +85,25 @@ class AsymmetricRandom(Masking):
 
 
 class SymmetricRandom(Masking):
-    """Both frames random at the same ratio, each drawn on its own (the paper's ablation)."""
+    """Both frames random, each drawn on its own (the paper's ablation).
+
+    Args:
+        ratio: see `Masking`.
+        past_ratio: share of the past frame's patches that is hidden, in [0, 1); None: ``ratio``. At
+            0 the past frame is whole and nothing is drawn for it, as in `AsymmetricRandom`.
+    """
+
+    def __init__(self, ratio: float, past_ratio: float | None = None):
+        super().__init__(ratio)
+        self.past_ratio = ratio if past_ratio is None else past_ratio
+        if not 0 <= self.past_ratio < 1:
+            raise ValueError(f"past_ratio {past_ratio} is outside [0, 1)")
 
     def past(self, batch: int, grid: tuple[int, int], draws: Draws) -> FrameMask:
-        """Hidden like the future frame."""
-        return self.future(batch, grid, draws)
+        """Hidden like the future frame, at its own ratio."""
+        if self.past_ratio == 0:
+            return super().past(batch, grid, draws)
+        return random_mask(batch, grid[0] * grid[1], self.past_ratio, draws)
 
 
 class AsymmetricGrid(Masking):
