@@ -71,7 +71,7 @@ def run(main: Callable[[], object]) -> int:
         if _kept:
             raise _kept.pop()
     except RunsFailed as error:
-        print(f"error: {error}", file=sys.stderr)
+        _fail(str(error))
         return 1
     except MissingConfigException as error:
         return _fail(_missing_option(error))
