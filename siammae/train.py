@@ -46,29 +46,31 @@ def job(config: DictConfig) -> float:
     with team.united(), polite_end(), ExitStack() as stack:
         with team.together():
             wanted = identify(config, HydraConfig.get().runtime.choices.get("preset"))
+            asked = invocation(config)
             team.check(wanted.settings)
         team.agree(wanted.record.signature)
         with team.together():
-            known = begin(config, wanted, stack) if team.leads else None
+            known = begin(config, wanted, asked, stack) if team.leads else None
         if (known := team.share(known)) is not None:
             return known
-        objective = train(config, wanted, team)
+        objective = train(config, wanted, asked, team)
         if team.leads:
             print(f"  {tell(wanted.record.summary())}, in {wanted.record.folder}", flush=True)
     return objective
 
 
-def begin(config: DictConfig, wanted: Identity, stack: ExitStack) -> float | None:
+def begin(
+    config: DictConfig, wanted: Identity, asked: Invocation, stack: ExitStack
+) -> float | None:
     """Claim the run for as long as ``stack`` lasts; the objective when it is finished already."""
     settings, record = wanted.settings, wanted.record
-    asked = invocation(config)
     title = " ".join([f"run {record.signature}", *(f"{k}={v}" for k, v in asked.overrides.items())])
     if record.is_finished() and not settings.rerun:
-        return known_result(record, asked, title)
+        return known_result(config, record, asked, title)
     record.create(wanted.plain, wanted.composed)
     stack.enter_context(record.claim())
     if record.is_finished() and not settings.rerun:  # by another process, just now
-        return known_result(record, asked, title)
+        return known_result(config, record, asked, title)
     print(title, flush=True)
     if settings.rerun:
         record.forget_training()
@@ -76,14 +78,15 @@ def begin(config: DictConfig, wanted: Identity, stack: ExitStack) -> float | Non
     return None
 
 
-def known_result(record: RunRecord, asked: Invocation, title: str) -> float:
+def known_result(config: DictConfig, record: RunRecord, asked: Invocation, title: str) -> float:
     """The objective of a finished run, which is asked for once more."""
     record.note_invocation(asked)
     print(f"{title}: finished before, {tell(record.summary())}", flush=True)
+    build_group(config, "tracking").again(record, *labels(config, asked))
     return record.summary()["objective"]["value"]
 
 
-def train(config: DictConfig, wanted: Identity, team: Team) -> float:
+def train(config: DictConfig, wanted: Identity, asked: Invocation, team: Team) -> float:
     """Carry a run out; what fails is recorded with its error, told at once and raised again."""
     record, facts, parts = wanted.record, wanted.facts, (wanted.source, wanted.benchmark)
     if not team.leads:
@@ -96,8 +99,7 @@ def train(config: DictConfig, wanted: Identity, team: Team) -> float:
         from siammae.training.session import Session
 
         tracker = build_group(config, "tracking")
-        name, group = labels(config)
-        tracker.start(record, name, group, [str(facts["preset"])])
+        tracker.start(record, *labels(config, asked))
         session = Session(config, wanted.settings, record, *parts, tracker, facts, team)
         with team.blaming():
             return session.carry_out()
@@ -113,15 +115,17 @@ def train(config: DictConfig, wanted: Identity, team: Team) -> float:
             tracker.close()
 
 
-def labels(config: DictConfig) -> tuple[str, str]:
-    """A run's name for people, and the group that its repetitions with other seeds share."""
+def labels(config: DictConfig, asked: Invocation) -> tuple[str, str, list[str]]:
+    """A run's name for people, the group that its repetitions with other seeds share, and tags."""
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     gap = plain["frame_gap"]
     gap = f"{gap[0]}-{gap[1]}" if isinstance(gap, list) else gap
     decoder = str(plain["decoder"]["_target_"]).rpartition(".")[2].removesuffix("Decoder")
     setting = f"{decoder} mask {plain['mask_ratio']} gap {gap}"
     group = signature({**essential(plain), "seed": None}, {})
-    return f"{setting} seed {plain['seed']}", f"{setting} {group}"
+    tags = [str(asked.preset), asked.experiment or "-".join(asked.axes), asked.choices.get("data")]
+    named = [tag for tag in tags if tag]
+    return f"{setting} seed {plain['seed']}", f"{setting} {group}", named
 
 
 def invocation(config: DictConfig) -> Invocation:
@@ -142,6 +146,7 @@ def invocation(config: DictConfig) -> Invocation:
         preset=hydra_config.runtime.choices.get("preset"),
         job=hydra_config.job.num if multirun else None,
         choices={k: v for k, v in hydra_config.runtime.choices.items() if "hydra" not in k},
+        task=list(hydra_config.overrides.task),
     )
 
 

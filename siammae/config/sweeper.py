@@ -53,6 +53,7 @@ class ExperimentSweeper(BasicSweeper):
         assert self.config is not None
         assert self.hydra_context is not None
         problems = []
+        common = set.intersection(*(set(job) for job in batch)) if len(batch) > 1 else set()
         for job in batch:
             config = self.hydra_context.config_loader.load_sweep_config(self.config, list(job))
             keys = [str(key) for key in config if key != "hydra"]
@@ -61,7 +62,7 @@ class ExperimentSweeper(BasicSweeper):
             try:
                 check(OmegaConf.masked_copy(config, keys))
             except SiammaeError as error:
-                problems.append(f"{' '.join(job)}: {error}")
+                problems.append(f"{' '.join(p for p in job if p not in common)}: {error}")
         if problems:
             raise ConfigError("\n       ".join(problems))
 

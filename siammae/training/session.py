@@ -100,6 +100,7 @@ class Session:
             world_size=self.team.size,
         )
         self.record.write_provenance(facts, diff, first)
+        self.tracker.note()
         self.record.drop_metrics_after(first)
         if first:
             print(f"  going on after step {first} of {self.plan.steps}", flush=True)
