@@ -28,6 +28,8 @@ from siammae.config.jobs import declared
 from siammae.config.launch import one_line, run
 from siammae.config.paths import CONFIGS
 from siammae.config.processes import hush, leads, refuse_with_torchrun
+from siammae.studies.answer import Answer, answer
+from siammae.studies.trial import Pruned, RunningTrial
 from siammae.tracking.identity import Identity, identify
 from siammae.tracking.record import Invocation, RunRecord
 from siammae.tracking.signature import essential, signature
@@ -39,60 +41,67 @@ from siammae.training.distributed import Team, join
 
 @hydra.main(config_path=str(CONFIGS), config_name="train")
 @one_line
-def job(config: DictConfig) -> float:
-    """One run; returns its objective, larger being better, to whoever sweeps."""
+def job(config: DictConfig) -> Answer:
+    """One run; returns its objective, larger being better, to whoever sweeps.
+
+    A study of two objectives gets its cost as well, see `answer`.
+    """
     refuse_with_torchrun(HydraConfig.get().runtime.choices)
     team = join()
     with team.united(), polite_end(), ExitStack() as stack:
         with team.together():
             wanted = identify(config, HydraConfig.get().runtime.choices.get("preset"))
-            asked = invocation(config)
+            trial = RunningTrial.handed_over()
+            asked = invocation(config, trial)
             team.check(wanted.settings)
         team.agree(wanted.record.signature)
         with team.together():
-            known = begin(config, wanted, asked, stack) if team.leads else None
-        if (known := team.share(known)) is not None:
-            return known
-        objective = train(config, wanted, asked, team)
-        if team.leads:
-            print(f"  {tell(wanted.record.summary())}, in {wanted.record.folder}", flush=True)
-    return objective
+            is_known = begin(config, wanted, asked, stack) if team.leads else False
+        if not team.share(is_known):
+            train(config, wanted, asked, trial, team)
+            if team.leads:
+                print(f"  {tell(wanted.record.summary())}, in {wanted.record.folder}", flush=True)
+        with team.together():
+            told = answer(config, wanted.record, trial) if team.leads else 0.0
+        return team.share(told)
 
 
-def begin(
-    config: DictConfig, wanted: Identity, asked: Invocation, stack: ExitStack
-) -> float | None:
-    """Claim the run for as long as ``stack`` lasts; the objective when it is finished already."""
+def begin(config: DictConfig, wanted: Identity, asked: Invocation, stack: ExitStack) -> bool:
+    """Claim the run for as long as ``stack`` lasts; whether it is finished already."""
     settings, record = wanted.settings, wanted.record
     title = " ".join([f"run {record.signature}", *(f"{k}={v}" for k, v in asked.overrides.items())])
     if record.is_finished() and not settings.rerun:
-        return known_result(config, record, asked, title)
+        known_result(config, record, asked, title)
+        return True
     record.create(wanted.plain, wanted.composed)
     stack.enter_context(record.claim())
     if record.is_finished() and not settings.rerun:  # by another process, just now
-        return known_result(config, record, asked, title)
+        known_result(config, record, asked, title)
+        return True
     print(title, flush=True)
     if settings.rerun:
         record.forget_training()
     record.note_invocation(asked)
-    return None
+    return False
 
 
-def known_result(config: DictConfig, record: RunRecord, asked: Invocation, title: str) -> float:
-    """The objective of a finished run, which is asked for once more."""
+def known_result(config: DictConfig, record: RunRecord, asked: Invocation, title: str) -> None:
+    """Tell of a finished run, which is asked for once more."""
     record.note_invocation(asked)
     print(f"{title}: finished before, {tell(record.summary())}", flush=True)
     build_group(config, "tracking").again(record, *labels(config, asked))
-    return record.summary()["objective"]["value"]
 
 
-def train(config: DictConfig, wanted: Identity, asked: Invocation, team: Team) -> float:
+def train(
+    config: DictConfig, wanted: Identity, asked: Invocation, trial: RunningTrial | None, team: Team
+) -> None:
     """Carry a run out; what fails is recorded with its error, told at once and raised again."""
     record, facts, parts = wanted.record, wanted.facts, (wanted.source, wanted.benchmark)
     if not team.leads:
         from siammae.training.session import Session
 
-        return Session(config, wanted.settings, record, *parts, Tracker(), facts, team).carry_out()
+        Session(config, wanted.settings, record, *parts, Tracker(), facts, None, team).carry_out()
+        return
     record.set_state("running")
     tracker = None
     try:
@@ -100,9 +109,15 @@ def train(config: DictConfig, wanted: Identity, asked: Invocation, team: Team) -
 
         tracker = build_group(config, "tracking")
         tracker.start(record, *labels(config, asked))
-        session = Session(config, wanted.settings, record, *parts, tracker, facts, team)
+        if trial is not None:
+            trial.describe(run=record.signature)
+        session = Session(config, wanted.settings, record, *parts, tracker, facts, trial, team)
         with team.blaming():
-            return session.carry_out()
+            session.carry_out()
+    except Pruned as end:  # kept with its checkpoints: asked for outside of the study it goes on
+        record.set_state("pruned")
+        print(f"  {end}", flush=True)
+        raise
     except Exception as error:
         known = isinstance(error, SiammaeError)
         record.set_state("failed", error=str(error) if known else traceback.format_exc())
@@ -128,7 +143,7 @@ def labels(config: DictConfig, asked: Invocation) -> tuple[str, str, list[str]]:
     return f"{setting} seed {plain['seed']}", f"{setting} {group}", named
 
 
-def invocation(config: DictConfig) -> Invocation:
+def invocation(config: DictConfig, trial: RunningTrial | None = None) -> Invocation:
     """What asked for this run: the command, and its place in a multirun.
 
     All jobs of a multirun share its folder, whose name is its id. Microseconds tell it from another
@@ -146,6 +161,8 @@ def invocation(config: DictConfig) -> Invocation:
         preset=hydra_config.runtime.choices.get("preset"),
         job=hydra_config.job.num if multirun else None,
         choices={k: v for k, v in hydra_config.runtime.choices.items() if "hydra" not in k},
+        study=None if trial is None else trial.study_name,
+        trial=None if trial is None else trial.number,
         task=list(hydra_config.overrides.task),
     )
 

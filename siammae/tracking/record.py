@@ -48,6 +48,7 @@ class Invocation:
     axes: which of them the multirun takes several values of.
     job: number in the multirun.
     choices: the option of each group.
+    study, trial: name and number, when an Optuna study asked.
     task: the overrides as Hydra takes them; a run is made again from these.
     """
 
@@ -59,6 +60,8 @@ class Invocation:
     preset: str | None
     job: int | None
     choices: dict[str, str | None] = field(default_factory=dict)
+    study: str | None = None
+    trial: int | None = None
     task: list[str] = field(default_factory=list)
     time: float = field(default_factory=time.time)
 

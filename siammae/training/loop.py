@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from siammae.config.cadence import LOSSES, spread
 from siammae.config.errors import TrainingError
 from siammae.data.loader import PairBatch
 from siammae.model.draws import WHOLE, Part
@@ -23,7 +24,6 @@ from siammae.training.shortfall import Shortfall
 from siammae.training.stop import EXIT_CODE, StopSignal
 
 Row = dict[str, float]
-LOSSES = 100  # optimiser steps that a run's final training loss is the mean of
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Plan:
 
     def spread(self, times: int) -> set[int]:
         """Steps that part the run evenly in ``times``, the last being its end."""
-        return {round(self.steps * (i + 1) / times) for i in range(times)} - {0}
+        return spread(self.steps, times)
 
 
 class Listener(Protocol):
@@ -102,6 +102,8 @@ class Trainer:
         evaluate: measures the model now and returns metrics; called ``plan.evaluations - 1`` times,
             the last evaluation, at the end, being the caller's. Its objective decides what is best.
         sample: a fixed batch for the pictures.
+        watch: called with the step after each of those evaluations, the state being saved; what it
+            raises ends the training. Also where there is nothing to evaluate.
         team: processes that share every step; ``batches`` gives this one's part. Neither their
             number nor ``plan.accumulate`` changes the weights, but by rounding and by dropout.
     """
@@ -117,11 +119,13 @@ class Trainer:
         listener: Listener,
         evaluate: Callable[[], tuple[float, Row]] | None = None,
         sample: PairBatch | None = None,
+        watch: Callable[[int], None] | None = None,
         team: Team | None = None,
     ):
         self.model, self.optimiser, self.plan = model, optimiser, plan
         self.batches, self.prepare, self.checkpoints = batches, prepare, checkpoints
         self.listener, self.evaluate, self.sample = listener, evaluate, sample
+        self.watch = watch
         self.device = next(model.parameters()).device
         self.team = team or Team()
         self.progress = Progress()
@@ -158,7 +162,8 @@ class Trainer:
             SystemExit: after SIGTERM, once the state is saved.
         """
         plan, first = self.plan, self.progress.step
-        evaluations = plan.spread(plan.evaluations) - {plan.steps} if self.evaluate else set()
+        looks = self.evaluate is not None or self.watch is not None
+        evaluations = plan.spread(plan.evaluations) - {plan.steps} if looks else set()
         pictures = plan.spread(plan.pictures) if self.sample is not None else set()
         self.model.train()
         self._look(first, pictures, evaluations.difference(measured))
@@ -270,6 +275,8 @@ class Trainer:
                 self._picture(step)
             if step in evaluations and self.team.leads:
                 self._evaluate(step)
+                if self.watch is not None:
+                    self.watch(step)
 
     def _picture(self, step: int) -> None:
         if self.sample is None:
