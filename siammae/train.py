@@ -3,13 +3,14 @@
 python -m siammae.train                                        one run of the demo preset
 python -m siammae.train -m mask_ratio=0.9,0.95 frame_gap=4,10  four runs, one a setting
 python -m siammae.train -m experiments=decoder preset=gpu      a declared experiment
+torchrun --nproc-per-node=4 -m siammae.train ...               any of these, on four GPUs
 """
 
 import signal
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,11 +27,14 @@ from siammae.config.groups import build_group
 from siammae.config.jobs import declared
 from siammae.config.launch import one_line, run
 from siammae.config.paths import CONFIGS
+from siammae.config.processes import hush, leads, refuse_with_torchrun
 from siammae.studies.answer import Answer, answer
 from siammae.studies.trial import Pruned, RunningTrial
 from siammae.tracking.identity import Identity, identify
 from siammae.tracking.record import Invocation, RunRecord
 from siammae.tracking.signature import essential, signature
+from siammae.tracking.wandb import Tracker
+from siammae.training.distributed import Team, join
 
 # Modules that import torch are imported where they are used: a finished run is told without it.
 
@@ -42,27 +46,43 @@ def job(config: DictConfig) -> Answer:
 
     A study of two objectives gets its cost as well, see `answer`.
     """
-    wanted = identify(config, HydraConfig.get().runtime.choices.get("preset"))
-    settings, record = wanted.settings, wanted.record
-    trial = RunningTrial.handed_over()
-    asked = invocation(config, trial)
-    title = " ".join([f"run {record.signature}", *(f"{k}={v}" for k, v in asked.overrides.items())])
+    refuse_with_torchrun(HydraConfig.get().runtime.choices)
+    team = join()
+    with team.united(), polite_end(), ExitStack() as stack:
+        with team.together():
+            wanted = identify(config, HydraConfig.get().runtime.choices.get("preset"))
+            trial = RunningTrial.handed_over()
+            asked = invocation(config, trial)
+            team.check(wanted.settings)
+        team.agree(wanted.record.signature)
+        with team.together():
+            is_known = begin(config, wanted, asked, stack) if team.leads else False
+        if not team.share(is_known):
+            train(config, wanted, asked, trial, team)
+            if team.leads:
+                print(f"  {tell(wanted.record.summary())}, in {wanted.record.folder}", flush=True)
+        with team.together():
+            told = answer(config, wanted.record, trial) if team.leads else 0.0
+        return team.share(told)
 
+
+def begin(config: DictConfig, wanted: Identity, asked: Invocation, stack: ExitStack) -> bool:
+    """Claim the run for as long as ``stack`` lasts; whether it is finished already."""
+    settings, record = wanted.settings, wanted.record
+    title = " ".join([f"run {record.signature}", *(f"{k}={v}" for k, v in asked.overrides.items())])
     if record.is_finished() and not settings.rerun:
         known_result(config, record, asked, title)
-        return answer(config, record, trial)
+        return True
     record.create(wanted.plain, wanted.composed)
-    with record.claim(), polite_end():
-        if record.is_finished() and not settings.rerun:  # by another process, just now
-            known_result(config, record, asked, title)
-            return answer(config, record, trial)
-        print(title, flush=True)
-        if settings.rerun:
-            record.forget_training()
-        record.note_invocation(asked)
-        train(config, wanted, asked, trial)
-    print(f"  {tell(record.summary())}, in {record.folder}", flush=True)
-    return answer(config, record, trial)
+    stack.enter_context(record.claim())
+    if record.is_finished() and not settings.rerun:  # by another process, just now
+        known_result(config, record, asked, title)
+        return True
+    print(title, flush=True)
+    if settings.rerun:
+        record.forget_training()
+    record.note_invocation(asked)
+    return False
 
 
 def known_result(config: DictConfig, record: RunRecord, asked: Invocation, title: str) -> None:
@@ -73,10 +93,15 @@ def known_result(config: DictConfig, record: RunRecord, asked: Invocation, title
 
 
 def train(
-    config: DictConfig, wanted: Identity, asked: Invocation, trial: RunningTrial | None = None
+    config: DictConfig, wanted: Identity, asked: Invocation, trial: RunningTrial | None, team: Team
 ) -> None:
     """Carry a run out; what fails is recorded with its error, told at once and raised again."""
-    record, facts = wanted.record, wanted.facts
+    record, facts, parts = wanted.record, wanted.facts, (wanted.source, wanted.benchmark)
+    if not team.leads:
+        from siammae.training.session import Session
+
+        Session(config, wanted.settings, record, *parts, Tracker(), facts, None, team).carry_out()
+        return
     record.set_state("running")
     tracker = None
     try:
@@ -84,10 +109,11 @@ def train(
 
         tracker = build_group(config, "tracking")
         tracker.start(record, *labels(config, asked))
-        parts = (wanted.source, wanted.benchmark)
         if trial is not None:
             trial.describe(run=record.signature)
-        Session(config, wanted.settings, record, *parts, tracker, facts, trial).carry_out()
+        session = Session(config, wanted.settings, record, *parts, tracker, facts, trial, team)
+        with team.blaming():
+            session.carry_out()
     except Pruned as end:  # kept with its checkpoints: asked for outside of the study it goes on
         record.set_state("pruned")
         print(f"  {end}", flush=True)
@@ -181,6 +207,8 @@ def polite_end() -> Iterator[None]:
 
 def main() -> int:
     """Entry point."""
+    if not leads():
+        hush()
     return run(job)
 
 

@@ -20,6 +20,7 @@ from siammae.config import sweeper, top_level
 from siammae.config.check import nearest
 from siammae.config.errors import ConfigError, RunsFailed, SiammaeError
 from siammae.config.paths import CONFIGS
+from siammae.config.processes import leads
 from siammae.config.study import recipe
 from siammae.studies.trial import Pruned
 
@@ -68,7 +69,7 @@ def run(main: Callable[[], object]) -> int:
         if _kept:
             raise _kept.pop()
     except RunsFailed as error:
-        print(f"error: {error}", file=sys.stderr)
+        _fail(str(error))
         return 1
     except MissingConfigException as error:
         return _fail(_missing_option(error))
@@ -127,12 +128,14 @@ def groups_of(command: str) -> str:
 
 
 def _tell_failure(error: str) -> None:
-    overrides = " ".join(HydraConfig.get().overrides.task)
-    print(f"failed: {overrides}: {error}", file=sys.stderr, flush=True)
+    if leads():  # which tells of the others' errors as well
+        overrides = " ".join(HydraConfig.get().overrides.task)
+        print(f"failed: {overrides}: {error}", file=sys.stderr, flush=True)
 
 
 def _fail(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    if leads():
+        print(f"error: {message}", file=sys.stderr)
     return 2
 
 

@@ -1,6 +1,7 @@
 """Batches of frame pairs, the same for any number of workers and after any resume."""
 
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
@@ -194,18 +195,48 @@ def collate(visits: list[Visit]) -> PairBatch:
     )
 
 
+@dataclass(frozen=True)
+class Turns:
+    """Visits first .. last - 1 in chunks that several processes take in turn.
+
+    chunk: visits in one. rank: of this process, whose chunks these are. size: how many there are.
+    """
+
+    first: int
+    last: int
+    chunk: int
+    rank: int
+    size: int
+
+    def __iter__(self) -> Iterator[list[int]]:
+        begin, stride = self.first + self.rank * self.chunk, self.size * self.chunk
+        for start in range(begin, self.last, stride):
+            yield list(range(start, min(start + self.chunk, self.last)))
+
+    def __len__(self) -> int:
+        begin, stride = self.first + self.rank * self.chunk, self.size * self.chunk
+        return len(range(begin, self.last, stride))
+
+
 def make_loader(
-    dataset: PairDataset, batch_size: int, first_visit: int, last_visit: int, workers: int
+    dataset: PairDataset,
+    batch_size: int,
+    first_visit: int,
+    last_visit: int,
+    workers: int,
+    rank: int = 0,
+    size: int = 1,
 ) -> DataLoader[PairBatch]:
     """Batches of ``batch_size`` pairs from the visits first_visit .. last_visit - 1, in order.
+
+    Of these batches ``size`` processes take turns; process ``rank`` gets its own.
 
     Workers come from a clean server process: a plain fork of a process that has decoded or encoded
     video hangs in FFmpeg's locks.
     """
     return DataLoader(
         dataset,  # type: ignore[arg-type]
-        batch_size=batch_size // dataset.pairs,
-        sampler=range(first_visit, last_visit),
+        batch_sampler=Turns(first_visit, last_visit, batch_size // dataset.pairs, rank, size),
         num_workers=workers,
         collate_fn=collate,
         pin_memory=torch.cuda.is_available(),
@@ -220,18 +251,30 @@ def _server() -> BaseContext:
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
     server = get_context("forkserver")
-    server.set_forkserver_preload([__name__, "cv2", "av", "decord"])
+    server.set_forkserver_preload([__name__, "siammae.data.reader_server", "cv2", "av", "decord"])
     return server
 
 
 def _in_worker(worker: int) -> None:
     """A process reads with one thread: there are as many processes as cores are meant for this."""
-    import cv2
-
-    cv2.setNumThreads(1)
+    if hasattr(signal, "sigwaitinfo"):  # Linux
+        # First of all: threads inherit the mask, and one without it would take the signal.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_when_parent_asks, daemon=True).start()
     # torch's own watchdog looks at the parent's number, which is the server's here: after a
     # SIGKILL of the trainer its workers would stay for ever.
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+def _end_when_parent_asks() -> None:
+    """Take SIGTERM from the trainer alone: torchrun and Slurm send it to all processes of a job."""
+    parent = parent_process()
+    while parent is not None:
+        if signal.sigwaitinfo({signal.SIGTERM}).si_pid == parent.pid:
+            os._exit(0)
 
 
 def _end_with_parent() -> None:

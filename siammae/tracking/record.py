@@ -21,7 +21,10 @@ from siammae.config.errors import ConfigError, DataError
 from siammae.tracking.lock import exclusive, is_held
 
 # What may be another at a resume; data and settings may not.
-OF_A_RESUME = ("created", "code_version", "git", "packages", "device", "precision", "host")
+OF_A_RESUME = (
+    *("created", "code_version", "git", "packages"),
+    *("device", "precision", "world_size", "host"),
+)
 STATES = ("planned", "running", "interrupted", "finished", "failed", "pruned")
 
 

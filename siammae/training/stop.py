@@ -10,12 +10,13 @@ EXIT_CODE = 128 + signal.SIGTERM
 class StopSignal:
     """In a ``with`` block SIGTERM sets ``requested`` instead of ending the process.
 
-    A second SIGTERM ends it at once. Outside the main thread, where Python allows no handlers, the
-    block changes nothing.
+    A second SIGTERM ends it at once, unless it is ``patient``: each of several processes may get
+    one from torchrun and one from Slurm. Outside the main thread, where Python allows no handlers,
+    the block changes nothing.
     """
 
-    def __init__(self) -> None:
-        self.requested = False
+    def __init__(self, patient: bool = False) -> None:
+        self.requested, self.patient = False, patient
         self._former: signal.Handlers | int | object = None
 
     def __enter__(self) -> "StopSignal":
@@ -33,6 +34,6 @@ class StopSignal:
             signal.signal(signal.SIGTERM, self._former)  # type: ignore[arg-type]
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        if self.requested and not self.patient:
             raise SystemExit(EXIT_CODE)
         self.requested = True

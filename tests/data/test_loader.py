@@ -43,6 +43,15 @@ def test_a_later_start_goes_on_as_if_there_had_been_no_stop(clips):
     assert all(same(a, b) for a, b in zip(whole[3:], rest, strict=True))
 
 
+@pytest.mark.parametrize("size", [2, 3])
+def test_processes_take_the_batches_in_turn(clips, size):
+    whole = batches(dataset(clips), first=3, last=27)
+    for rank in range(size):
+        mine = list(make_loader(dataset(clips), 8, 3, 27, 0, rank, size))
+        assert len(mine) == 6 // size
+        assert all(same(a, b) for a, b in zip(mine, whole[rank::size], strict=True))
+
+
 def test_seeds_differ(clips):
     assert not any(
         same(a, b) for a, b in zip(batches(dataset(clips)), batches(dataset(clips, 1)), strict=True)

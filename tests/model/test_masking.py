@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from siammae.config.visible import visible_count
+from siammae.model.draws import Part
 from siammae.model.masking import (
     AsymmetricGrid,
     AsymmetricRandom,
@@ -41,6 +42,20 @@ def test_masks_differ_between_samples_and_steps_and_follow_the_generator(strateg
     assert torch.equal(draw(1), draw(1))
     assert not torch.equal(draw(1), draw(2))
     assert len({tuple(row) for row in draw(1).tolist()}) > 1
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("parts", [1, 2, 4])
+def test_the_parts_of_a_batch_have_the_masks_of_the_whole(strategy, parts):
+    frames = torch.zeros(8, 3, 1, 16, 16)
+    whole = strategy(0.9)(frames, 2, torch.Generator().manual_seed(1))
+    split = [
+        strategy(0.9)(part, 2, torch.Generator().manual_seed(1), Part(number, parts))
+        for number, part in enumerate(frames.chunk(parts))
+    ]
+    for frame, mask in enumerate(whole):
+        assert torch.equal(mask.hidden, torch.cat([masks[frame].hidden for masks in split]))
+        assert torch.equal(mask.visible, torch.cat([masks[frame].visible for masks in split]))
 
 
 def test_random_masking_is_uniform_over_patches():

@@ -46,9 +46,12 @@ class Runner:
         script: str | None = None,
         root: Path | None = None,
         drop: tuple[str, ...] = (),
+        launch: tuple[str, ...] = (),
     ):
-        """``root`` are other clips than the built-in ones, ``drop`` settings to leave out."""
+        """``root`` are other clips than the built-in ones, ``drop`` settings to leave out, and
+        ``launch`` a launcher of processes, such as torchrun."""
         start = ["-m", "siammae.train"] if script is None else ["-c", script]
+        start = [*launch, sys.executable, *start] if launch else start
         if root is not None:
             drop += ("data.clips", "data.frames")
         command = [sys.executable, *start, *self.settings(overrides, root, drop)]
