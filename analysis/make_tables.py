@@ -2,7 +2,8 @@
 
 Reads the records of runs and the results of siammae.evaluate; makes one table for each experiment,
 for each multirun without one, and for each benchmark as it was set. Prints them and writes
-Markdown, LaTeX, CSV, what is behind each figure (JSON), and for runs a picture.
+Markdown, LaTeX, CSV, what is behind each figure (JSON), and for runs pictures; ``index.html`` has
+all of them on one page.
 """
 
 import argparse
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 from evaluations import load_evaluations, show_evaluated, texts
-from figures import draw
+from page import Section, write_page
+from page_sections import section_of_encoders, section_of_runs
 from render import csv, latex, markdown, show, sidecar
 from runs_frame import load
 from selection import select
@@ -49,24 +51,35 @@ def make_tables(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"--out {out} cannot be written: {error.strerror}") from None
-    written = [] if runs.empty else tables_of_runs(runs, out, experiments)
+    written, sections = tables_of_runs(runs, runs_dir, out, experiments)
     for evaluated in measured:
         show_evaluated(evaluated)
-        written += write_texts(out, evaluated.name, texts(evaluated))
-    return written
+        files = write_texts(out, evaluated.name, texts(evaluated))
+        sections.append(section_of_encoders(evaluated, files))
+        written += files
+    return [*written, write_page(out, sections)]
 
 
-def tables_of_runs(runs: pd.DataFrame, out: Path, experiments: Path) -> list[Path]:
-    """Tables and pictures of experiments and multiruns."""
+def tables_of_runs(
+    runs: pd.DataFrame, runs_dir: Path, out: Path, experiments: Path
+) -> tuple[list[Path], list[Section]]:
+    """Tables and pictures of experiments and multiruns: files, and sections of the page."""
+    if runs.empty:
+        return [], []
+    from figures import draw  # seaborn takes seconds, and tables of encoders have no pictures
+
     defaults = read_defaults(ROOT / "configs" / "train.yaml")
     written: list[Path] = []
+    sections: list[Section] = []
     for selected in select(runs, read_experiments(experiments)):
         table = tabulate(selected, defaults)
         show(table)
         found = {"md": markdown(table), "tex": latex(table), "csv": csv(table)}
-        written += write_texts(out, table.name, {**found, "json": sidecar(table, selected.runs)})
-        written += draw(table, out)
-    return written
+        files = write_texts(out, table.name, {**found, "json": sidecar(table, selected.runs)})
+        drawn = draw(table, selected.runs, runs_dir, out)
+        sections.append(section_of_runs(table, selected.runs, runs_dir, files, drawn))
+        written += files + [path for picture in drawn for path in picture.paths]
+    return written, sections
 
 
 def write_texts(out: Path, name: str, found: dict[str, str]) -> list[Path]:
