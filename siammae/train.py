@@ -20,14 +20,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from siammae.config.check import TrainConfig, check
 from siammae.config.errors import SiammaeError
 from siammae.config.experiment import Experiment
 from siammae.config.groups import build_group
 from siammae.config.jobs import declared
 from siammae.config.launch import one_line, run
 from siammae.config.paths import CONFIGS
-from siammae.config.protocol import check_protocol
+from siammae.tracking.identity import Identity, identify
 from siammae.tracking.record import Invocation, RunRecord
 from siammae.tracking.signature import essential, signature
 
@@ -38,24 +37,14 @@ from siammae.tracking.signature import essential, signature
 @one_line
 def job(config: DictConfig) -> float:
     """One run; returns its objective, larger being better, to whoever sweeps."""
-    settings = check(config)
-    check_protocol(config)
-    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    source, benchmark = build_group(config, "data"), build_group(config, "benchmark")
-    facts = {
-        "preset": HydraConfig.get().runtime.choices.get("preset"),
-        "data_fingerprint": source.fingerprint(),
-        "benchmark": None if benchmark is None else benchmark.name,
-        "benchmark_fingerprint": None if benchmark is None else benchmark.fingerprint(),
-    }
-    fingerprints = {key: str(facts[key]) for key in ("data_fingerprint", "benchmark_fingerprint")}
-    record = RunRecord(Path(settings.runs_dir) / signature(plain, fingerprints))
+    wanted = identify(config, HydraConfig.get().runtime.choices.get("preset"))
+    settings, record = wanted.settings, wanted.record
     asked = invocation(config)
     title = " ".join([f"run {record.signature}", *(f"{k}={v}" for k, v in asked.overrides.items())])
 
     if record.is_finished() and not settings.rerun:
         return known_result(record, asked, title)
-    record.create(plain, OmegaConf.to_container(config, resolve=False))  # type: ignore[arg-type]
+    record.create(wanted.plain, wanted.composed)
     with record.claim(), polite_end():
         if record.is_finished() and not settings.rerun:  # by another process, just now
             return known_result(record, asked, title)
@@ -63,7 +52,7 @@ def job(config: DictConfig) -> float:
         if settings.rerun:
             record.forget_training()
         record.note_invocation(asked)
-        objective = train(config, settings, record, (source, benchmark), facts)
+        objective = train(config, wanted)
     print(f"  {tell(record.summary())}, in {record.folder}", flush=True)
     return objective
 
@@ -75,14 +64,9 @@ def known_result(record: RunRecord, asked: Invocation, title: str) -> float:
     return record.summary()["objective"]["value"]
 
 
-def train(
-    config: DictConfig,
-    settings: TrainConfig,
-    record: RunRecord,
-    parts: tuple[Any, Any],
-    facts: dict[str, Any],
-) -> float:
+def train(config: DictConfig, wanted: Identity) -> float:
     """Carry a run out; what fails is recorded with its error, told at once and raised again."""
+    record, facts = wanted.record, wanted.facts
     record.set_state("running")
     tracker = None
     try:
@@ -91,7 +75,8 @@ def train(
         tracker = build_group(config, "tracking")
         name, group = labels(config)
         tracker.start(record, name, group, [str(facts["preset"])])
-        return Session(config, settings, record, *parts, tracker, facts).carry_out()
+        parts = (wanted.source, wanted.benchmark)
+        return Session(config, wanted.settings, record, *parts, tracker, facts).carry_out()
     except Exception as error:
         known = isinstance(error, SiammaeError)
         record.set_state("failed", error=str(error) if known else traceback.format_exc())
@@ -133,6 +118,7 @@ def invocation(config: DictConfig) -> Invocation:
         preset=hydra_config.runtime.choices.get("preset"),
         job=hydra_config.job.num if multirun else None,
         choices={k: v for k, v in hydra_config.runtime.choices.items() if "hydra" not in k},
+        task=list(hydra_config.overrides.task),
     )
 
 

@@ -50,7 +50,7 @@ def declared(config: DictConfig) -> Experiment | None:
     Raises:
         ConfigError: when its block is not well formed.
     """
-    if config.experiment is None:
+    if config.get("experiment") is None:
         return None
     block = OmegaConf.to_container(config.experiment, resolve=True)
     choice = OmegaConf.select(config, "hydra.runtime.choices.experiments")

@@ -57,11 +57,7 @@ def run(main: Callable[[], object]) -> int:
     """Call an entry point; a user's error becomes one line on stderr and the exit code 2."""
     # On few cores, threads that spin while they wait take time from the process that reads clips.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    top_level.register()
-    sweeper.register()
-    OmegaConf.register_resolver("writable", writable_folder, replace=True)
-    OmegaConf.register_resolver("recipe", recipe, replace=True)
-    OmegaConf.register_resolver("groups", groups_of, replace=True)
+    tell_hydra()
     # Hydra then raises its errors instead of printing them with hints at its own internals.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
@@ -83,6 +79,16 @@ def run(main: Callable[[], object]) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def tell_hydra() -> None:
+    """Make our groups, sweeper and resolvers known; to be called before anything is composed."""
+    top_level.register()
+    sweeper.register()
+    OmegaConf.register_resolver("writable", writable_folder, replace=True)
+    OmegaConf.register_resolver("recipe", recipe, replace=True)
+    OmegaConf.register_resolver("groups", groups_of, replace=True)
+    OmegaConf.register_resolver("half", lambda number: int(number) // 2, replace=True)
 
 
 def writable_folder(path: str | int) -> str:

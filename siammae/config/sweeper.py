@@ -41,7 +41,7 @@ class ExperimentSweeper(BasicSweeper):
         done: list[Sequence[JobReturn]] = []
         for first in range(0, len(jobs), size := self._at_once(len(jobs))):
             done.append(self.launcher.launch(jobs[first : first + size], initial_job_idx=first))
-            if self.config.on_failure == "stop" and _failures(done):
+            if self._stops() and _failures(done):
                 break
         failures = _failures(done)
         if failures:
@@ -53,15 +53,22 @@ class ExperimentSweeper(BasicSweeper):
         assert self.config is not None
         assert self.hydra_context is not None
         problems = []
+        common = set.intersection(*(set(job) for job in batch)) if len(batch) > 1 else set()
         for job in batch:
             config = self.hydra_context.config_loader.load_sweep_config(self.config, list(job))
             keys = [str(key) for key in config if key != "hydra"]
+            if "experiment" not in keys:  # another command's, which checks its own
+                continue
             try:
                 check(OmegaConf.masked_copy(config, keys))
             except SiammaeError as error:
-                problems.append(f"{' '.join(job)}: {error}")
+                problems.append(f"{' '.join(p for p in job if p not in common)}: {error}")
         if problems:
             raise ConfigError("\n       ".join(problems))
+
+    def _stops(self) -> bool:
+        assert self.config is not None
+        return OmegaConf.select(self.config, "on_failure") == "stop"
 
     def _at_once(self, jobs: int) -> int:
         """How many runs are handed to the launcher together.
@@ -71,7 +78,7 @@ class ExperimentSweeper(BasicSweeper):
         assert self.config is not None
         if self.max_batch_size is not None:
             return self.max_batch_size
-        if self.config.on_failure != "stop":
+        if not self._stops():
             return max(jobs, 1)
         return max(1, int(OmegaConf.select(self.config, "hydra.launcher.n_jobs") or 1))
 

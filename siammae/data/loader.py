@@ -25,13 +25,14 @@ from siammae.data.video import open_clip
 
 @dataclass
 class PairBatch:
-    """B samples of T frames, past first, as they come from the readers.
+    """B samples of T frames, the given one first, as they come from the readers.
 
-    frames: (B, T, H, W, 3) uint8, each sample's crop in the upper left corner, zero beyond it.
-    size: (B, 2) int64, height and width of the crop in pixels.
+    frames: (B, T, H, W, 3) uint8, each frame's crop in the upper left corner, zero beyond it.
+    size: (B, T, 2) int64, height and width of each frame's crop in pixels.
     flip: (B,) bool, mirror it.
+    colour: (B, T, 4) float32, brightness, contrast, saturation and hue of each frame.
     angle: (B, T) float32, degrees to turn each frame.
-    gap: (B, T - 1) int64, frames from the past to each future frame.
+    gap: (B, T - 1) int64, frames between the given one and each of the others, at least 1.
     clip: (B,) int64, index in the source's list.
     short: how many samples have a smaller gap than was drawn, because the clip is short.
     broken: clips that could not be read, with the reason; others were taken in their place.
@@ -40,6 +41,7 @@ class PairBatch:
     frames: Tensor
     size: Tensor
     flip: Tensor
+    colour: Tensor
     angle: Tensor
     gap: Tensor
     clip: Tensor
@@ -61,10 +63,11 @@ class PairBatch:
 
 
 class Sample(NamedTuple):
-    """One pair as it is read: T crops (T, h, w, 3) and the numbers that go with them."""
+    """One pair as it is read: T crops (h, w, 3) and the numbers that go with them."""
 
-    frames: np.ndarray
+    frames: list[np.ndarray]
     flip: bool
+    colour: np.ndarray
     angle: np.ndarray
     gap: list[int]
     clip: int
@@ -88,7 +91,7 @@ class PairDataset(Dataset[Visit]):
         source: the clips.
         targets: draws the frames of a pair.
         rotation: draws the angles.
-        augment: draws the crops.
+        augment: draws crops, flips and colours.
         seed: of all randomness here.
     """
 
@@ -131,19 +134,20 @@ class PairDataset(Dataset[Visit]):
         if clip in self.known_broken:
             raise DataError(self.known_broken[clip])
         reader = open_clip(self.videos[clip])
-        drawn = [self.targets.draw(rng, reader.frames) for _ in range(self.pairs)]
-        wanted = sorted({index for offsets in drawn for index in offsets.frames})
+        pairs = [self.targets.draw(rng, reader.frames) for _ in range(self.pairs)]
+        wanted = sorted({index for offsets in pairs for index in offsets.frames})
         place = {index: i for i, index in enumerate(wanted)}
         frames = shrink(reader.read(wanted), self.short_side)
         samples = []
-        for offsets in drawn:
-            crop = self.augment.draw(rng, *frames.shape[1:3])
-            rows = slice(crop.top, crop.top + crop.height)
-            columns = slice(crop.left, crop.left + crop.width)
-            picked = frames[[place[index] for index in offsets.frames], rows, columns]
-            angle = self.rotation.draw(rng, len(picked))
-            gap = [index - offsets.frames[0] for index in offsets.frames[1:]]
-            samples.append(Sample(picked, crop.flip, angle, gap, clip, offsets.short))
+        for offsets in pairs:
+            drawn = self.augment.draw(rng, len(offsets.frames), *frames.shape[1:3])
+            crops = [
+                box.cut(frames[place[index]])
+                for index, box in zip(offsets.frames, drawn.boxes, strict=True)
+            ]
+            angle = self.rotation.draw(rng, len(crops))
+            gap = [abs(index - offsets.frames[0]) for index in offsets.frames[1:]]
+            samples.append(Sample(crops, drawn.flip, drawn.colour, angle, gap, clip, offsets.short))
         return samples
 
 
@@ -171,15 +175,17 @@ def collate(visits: list[Visit]) -> PairBatch:
     broken = {path: why for visit in visits for path, why in visit.broken.items()}
     if not samples:
         raise DataError("no clip could be read: " + "; ".join(list(broken.values())[:5]))
-    size = np.array([sample.frames.shape[1:3] for sample in samples])
-    height, width = size.max(axis=0)
+    size = np.array([[crop.shape[:2] for crop in sample.frames] for sample in samples])
+    height, width = size.max(axis=(0, 1))
     canvas = np.zeros((len(samples), len(samples[0].frames), height, width, 3), np.uint8)
     for i, sample in enumerate(samples):
-        canvas[i, :, : size[i, 0], : size[i, 1]] = sample.frames
+        for frame, crop in zip(canvas[i], sample.frames, strict=True):
+            frame[: crop.shape[0], : crop.shape[1]] = crop
     return PairBatch(
         frames=torch.from_numpy(canvas),
         size=torch.from_numpy(size),
         flip=torch.tensor([sample.flip for sample in samples]),
+        colour=torch.from_numpy(np.stack([sample.colour for sample in samples])),
         angle=torch.from_numpy(np.stack([sample.angle for sample in samples])),
         gap=torch.tensor([sample.gap for sample in samples]),
         clip=torch.tensor([sample.clip for sample in samples]),

@@ -34,6 +34,14 @@ def split_by_rank(scores: Tensor, visible: int) -> FrameMask:
     return FrameMask(order[:, :visible].sort(dim=1).values, order[:, visible:].sort(dim=1).values)
 
 
+def random_mask(
+    batch: int, patches: int, ratio: float, device: torch.device, generator: Generator | None
+) -> FrameMask:
+    """A set for each sample, uniform over all sets of the size that ``ratio`` leaves."""
+    noise = torch.rand(batch, patches, device=device, generator=generator)
+    return split_by_rank(noise, visible_count(patches, ratio))
+
+
 class Masking:
     """Base of the strategies: a ratio and the size of the patches' grid.
 
@@ -77,9 +85,7 @@ class Masking:
         generator: Generator | None,
     ) -> FrameMask:
         """A fresh set in every sample and at every call, uniform over all sets of that size."""
-        patches = grid[0] * grid[1]
-        noise = torch.rand(batch, patches, device=device, generator=generator)
-        return split_by_rank(noise, visible_count(patches, self.ratio))
+        return random_mask(batch, grid[0] * grid[1], self.ratio, device, generator)
 
 
 class AsymmetricRandom(Masking):
@@ -87,7 +93,19 @@ class AsymmetricRandom(Masking):
 
 
 class SymmetricRandom(Masking):
-    """Both frames random at the same ratio, each drawn on its own (the paper's ablation)."""
+    """Both frames random, each drawn on its own (the paper's ablation).
+
+    Args:
+        ratio: see `Masking`.
+        past_ratio: share of the past frame's patches that is hidden, in [0, 1); None: ``ratio``. At
+            0 the past frame is whole and nothing is drawn for it, as in `AsymmetricRandom`.
+    """
+
+    def __init__(self, ratio: float, past_ratio: float | None = None):
+        super().__init__(ratio)
+        self.past_ratio = ratio if past_ratio is None else past_ratio
+        if not 0 <= self.past_ratio < 1:
+            raise ValueError(f"past_ratio {past_ratio} is outside [0, 1)")
 
     def past(
         self,
@@ -96,8 +114,10 @@ class SymmetricRandom(Masking):
         device: torch.device,
         generator: Generator | None,
     ) -> FrameMask:
-        """Hidden like the future frame."""
-        return self.future(batch, grid, device, generator)
+        """Hidden like the future frame, at its own ratio."""
+        if self.past_ratio == 0:
+            return super().past(batch, grid, device, generator)
+        return random_mask(batch, grid[0] * grid[1], self.past_ratio, device, generator)
 
 
 class AsymmetricGrid(Masking):

@@ -45,6 +45,7 @@ class Invocation:
     axes: which of them the multirun takes several values of.
     job: number in the multirun.
     choices: the option of each group.
+    task: the overrides as Hydra takes them; a run is made again from these.
     """
 
     id: str | None
@@ -55,6 +56,7 @@ class Invocation:
     preset: str | None
     job: int | None
     choices: dict[str, str | None] = field(default_factory=dict)
+    task: list[str] = field(default_factory=list)
     time: float = field(default_factory=time.time)
 
 

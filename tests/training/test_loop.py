@@ -61,8 +61,9 @@ def batch(step):
     drawn = torch.Generator().manual_seed(step)
     return PairBatch(
         frames=torch.randn(2, 2, 3, 16, 16, generator=drawn),
-        size=torch.full((2, 2), 16),
+        size=torch.full((2, 2, 2), 16),
         flip=torch.zeros(2, dtype=torch.bool),
+        colour=torch.ones(2, 2, 4),
         angle=torch.zeros(2, 2),
         gap=torch.full((2, 1), 4),
         clip=torch.tensor([0, 1]),
