@@ -3,9 +3,10 @@
 from itertools import pairwise
 
 import pandas as pd
+from cell_facts import mark
 from controls import draw_controls
 from matplotlib.axes import Axes
-from subject import Picture, Subject, mark, style
+from subject import Picture, Subject, style
 
 BAR = 0.7  # of the distance between two bars
 GAP = 0.6  # between groups of a grid

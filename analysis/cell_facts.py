@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import pandas as pd
 from render import scale
-from subject import mark
 
 
 def facts_of(row: pd.Series, metric: str, seeds: list[int]) -> list[str]:
@@ -26,6 +25,14 @@ def facts_of(row: pd.Series, metric: str, seeds: list[int]) -> list[str]:
         if pd.notna(row.get(column)):
             facts.append(f"the paper's figure {row[column]:g}")
     return facts
+
+
+def mark(row: pd.Series, metric: str) -> str:
+    """The sign of a difference from the default that is told from zero; else nothing."""
+    found = row.get(f"{metric}/mark")
+    if isinstance(found, str):
+        return found
+    return "*" if pd.notna(found) and bool(found) else ""
 
 
 def _difference(row: pd.Series, metric: str, shown: Callable[..., str]) -> list[str]:

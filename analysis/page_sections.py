@@ -31,7 +31,14 @@ def section_of_runs(
         )
         for _, run in runs.iterrows()
     }
-    seeds = dict(zip(runs["signature"], runs["seed"], strict=True))
+    grid = _grid(table, links, dict(zip(runs["signature"], runs["seed"], strict=True)))
+    listed = _runs(table, runs, links)
+    question = table.question or ""
+    return Section(table.name, question, grid, table.caption, table.notes, files, drawn, listed)
+
+
+def _grid(table: Table, links: dict[str, Link], seeds: dict[str, int]) -> Grid:
+    """The cells of the table as other forms of it have them, with the runs behind each figure."""
     heads, lines = cells(table, str)
     columns = {heads.index(head(metric)): metric for metric in table.metrics}
     rows: list[list[Cell]] = []
@@ -49,15 +56,12 @@ def section_of_runs(
                 made.append(Cell(text, float(row[metric]), best, facts=facts, links=behind))
         rows.append(made)
     control = list(table.rows["control"])
-    grid = Grid(
+    return Grid(
         heads,
         [False] + [True] * (len(heads) - 1),
         [row for row, last in zip(rows, control, strict=True) if not last],
         [row for row, last in zip(rows, control, strict=True) if last],
     )
-    question = table.question or ""
-    listed = _runs(table, runs, links)
-    return Section(table.name, question, grid, table.caption, table.notes, files, drawn, listed)
 
 
 def section_of_encoders(table: Evaluated, files: list[Path]) -> Section:

@@ -126,14 +126,6 @@ def interval(rows: pd.DataFrame, metric: str) -> tuple[pd.Series, pd.Series]:
     return mean - deviation, mean + deviation
 
 
-def mark(row: pd.Series, metric: str) -> str:
-    """The sign of a difference from the default that is told from zero; else nothing."""
-    found = row.get(f"{metric}/mark")
-    if isinstance(found, str):
-        return found
-    return "*" if pd.notna(found) and bool(found) else ""
-
-
 def plain(text: str) -> str:
     """Text in which a dollar sign begins no formula."""
     return text.replace("$", r"\$")
