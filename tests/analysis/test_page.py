@@ -65,8 +65,9 @@ def page(tmp_path):
     return make
 
 
-def three(make_run):
-    for i, (ratio, jf) in enumerate([("0.5", 0.30), ("0.9", 0.50), ("0.95", 0.40)]):
+def ratios(make_run):
+    figures = (("0.5", 0.30), ("0.75", 0.45), ("0.9", 0.50), ("0.95", 0.40))
+    for i, (ratio, jf) in enumerate(figures):
         for seed in (0, 1):
             overrides = {"mask_ratio": ratio, "seed": str(seed)}
             figure = jf + 0.02 * seed
@@ -83,7 +84,7 @@ def encoder(tmp_path, label, **metrics):
 
 
 def test_every_table_and_figure_is_on_it(make_run, page, tmp_path):
-    three(make_run)
+    ratios(make_run)
     for name in ("joint", "cross"):
         make_run(name, 0.3, {"decoder": name}, id="m2")
     encoder(tmp_path, CONTROL, J=0.1)
@@ -107,7 +108,7 @@ def test_every_table_and_figure_is_on_it(make_run, page, tmp_path):
 
 
 def test_it_loads_nothing_and_allows_nothing_but_its_own(make_run, page):
-    three(make_run)
+    ratios(make_run)
     parsed, text = page()
     assert re.findall(r"https?:|//[a-z]|@import|url\(", re.sub(r"base64,[\w+/=]+", "", text)) == []
     assert not parsed.all("link")
@@ -136,24 +137,24 @@ def test_a_label_is_text_whatever_it_says(make_run, page):
 
 
 def test_cells_have_what_to_sort_by(make_run, page):
-    three(make_run)
+    ratios(make_run)
     parsed, _ = page()
     heads = [head for head in parsed.all("th") if head.get("scope") == "col"]
     assert {head["aria-sort"] for head in heads} == {"none"}
     assert len(parsed.all("button")) == len(heads)
     assert [head["data-kind"] for head in heads[:3]] == ["text", "number", "number"]
-    first = [index for index, (tag, _, _) in enumerate(parsed.tags) if tag == "tr"][1:6]
+    first = [index for index, (tag, _, _) in enumerate(parsed.tags) if tag == "tr"][1:7]
     shown = [
         next(found["data-value"] for tag, found, _ in parsed.tags[start:] if tag == "td")
         for start in first
     ]
-    assert [float(value) for value in shown] == pytest.approx([0.31, 0.51, 0.41, 0.2, 0.205])
+    assert [float(value) for value in shown] == pytest.approx([0.31, 0.46, 0.51, 0.41, 0.2, 0.205])
     losses = [cell for cell in parsed.all("td") if cell["data-value"] == ""]
     assert losses  # a control has no loss
 
 
 def test_a_figure_tells_what_is_behind_it(make_run, page):
-    three(make_run)
+    ratios(make_run)
     parsed, _ = page()
     told = next(found["title"] for tag, found, _ in parsed.tags if tag == "summary")
     assert "mean 31.00 over n = 2, seeds: 0, 1" in told
@@ -192,7 +193,7 @@ def test_figures_of_the_statistics_are_told_where_there_are_some():
 
 
 def test_links_lead_to_the_runs_and_files(make_run, page, tmp_path):
-    three(make_run)
+    ratios(make_run)
     make_run("bad run", None, {"mask_ratio": "0.9", "seed": "3"}, seed=3, state="failed",
              experiment="mask_ratio")  # fmt: skip
     parsed, _ = page()
@@ -203,13 +204,13 @@ def test_links_lead_to_the_runs_and_files(make_run, page, tmp_path):
     assert {"mask_ratio.csv", "mask_ratio.tex", "mask_ratio.json", "mask_ratio.md"} <= set(files)
     assert all((tmp_path / "tables" / unquote(file)).exists() for file in files)
     assert "DataError: no clips" in parsed.text
-    assert "7 runs" in parsed.text
+    assert "9 runs" in parsed.text
 
 
 def test_it_says_when_and_with_what_it_was_made(make_run, page):
     from siammae.tracking.provenance import code_version
 
-    three(make_run)
+    ratios(make_run)
     parsed, _ = page()
     assert code_version() in parsed.text
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-].*", parsed.all("time")[0]["datetime"])
@@ -221,7 +222,7 @@ def test_it_says_when_and_with_what_it_was_made(make_run, page):
 @pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="needs chromium")
 def test_a_click_on_a_head_sorts_in_a_browser(make_run, page, tmp_path):
-    three(make_run)
+    ratios(make_run)
     _, text = page()
     click = """<script>
       const table = document.querySelector("table.sortable"), told = [];
@@ -245,9 +246,9 @@ def test_a_click_on_a_head_sorts_in_a_browser(make_run, page, tmp_path):
     )
     told = Page(done.stdout).all("body")[0]["data-told"]
     falling, rising, back = (re.split("[ ,]", part) for part in told.split(" / "))
-    rows = {name: part[1:4] for name, part in (("falling", falling), ("rising", rising))}
+    rows = {name: part[1:5] for name, part in (("falling", falling), ("rising", rising))}
     assert (falling[0], rising[0], back[0]) == ("descending", "ascending", "none")
-    assert [round(float(value), 2) for value in rows["falling"]] == [0.51, 0.41, 0.31]
-    assert [round(float(value), 2) for value in rows["rising"]] == [0.31, 0.41, 0.51]
-    assert [round(float(value), 3) for value in back[1:]] == [0.31, 0.51, 0.41, 0.2, 0.205]
-    assert {round(float(value), 3) for value in falling[4:]} == {0.2, 0.205}  # controls stay below
+    assert [round(float(value), 2) for value in rows["falling"]] == [0.51, 0.46, 0.41, 0.31]
+    assert [round(float(value), 2) for value in rows["rising"]] == [0.31, 0.41, 0.46, 0.51]
+    assert [round(float(value), 3) for value in back[1:]] == [0.31, 0.46, 0.51, 0.41, 0.2, 0.205]
+    assert {round(float(value), 3) for value in falling[5:]} == {0.2, 0.205}  # controls stay below
