@@ -36,7 +36,8 @@ def heatmap(subject: Subject) -> Picture | None:
         axes.tick_params(axis="y", rotation=0)
         axes.tick_params(axis="x", rotation=0 if _short(grid) else 30)
         subject.write_title(figure, 28 + 9 * grid.shape[1])
-    return Picture(figure, f"{subject.unit} over {first} and {second}")
+    spread = f", with {subject.spread}" if subject.spread else ""
+    return Picture(figure, f"{subject.unit} over {first} and {second}{spread}")
 
 
 def _short(grid: pd.DataFrame) -> bool:

@@ -9,7 +9,7 @@ from cell_facts import facts_of
 from drawn import Drawn
 from evaluations import Evaluated, labelled
 from page import Cell, Grid, Link, Section
-from render import cells, head
+from render import cells, head, scale
 from statistics_table import Table
 
 
@@ -122,6 +122,7 @@ def _of_entry(entry: dict[str, Any]) -> list[str]:
 def _runs(table: Table, runs: pd.DataFrame, links: dict[str, Link]) -> Grid:
     """All runs, also those that are in no figure, with what tells them apart."""
     metric, name = f"metric/{table.objective}", head(table.objective)
+    factor, digits = scale(table.objective)
     used = {signature for names in table.rows["signatures"] for signature in names}
     shown = {"seed": "seed", "state": "state", "device": "device", "code_version": "code"}
     rows = []
@@ -136,9 +137,9 @@ def _runs(table: Table, runs: pd.DataFrame, links: dict[str, Link]) -> Grid:
                 Cell("", signature, links=[Link(links[signature].path, signature)]),
                 Cell(setting, setting),
                 *(_fact(run[column]) for column in shown),
-                Cell("" if known is None else f"{known:.4g}", known),
+                Cell("" if known is None else f"{known * factor:.{digits + 1}f}", known),
                 Cell("yes" if signature in used else "no", "yes" if signature in used else "no"),
-                Cell(error or str(run["command"] or ""), error or str(run["command"] or "")),
+                _fact(error or run["command"]),
             ]
         )
     heads = ["run", "setting", *shown.values(), name, "in the figures", "command or error"]

@@ -17,10 +17,12 @@ MARK = 6  # half the width of a mark, in points
 
 @dataclass(frozen=True)
 class Mark:
-    """A point and the ends of its whisker, in the units of the axes."""
+    """A point and the ends of its whiskers, in the units of the axes."""
 
     x: float
     y: float
+    left: float
+    right: float
     low: float
     high: float
 
@@ -77,11 +79,13 @@ def _first_free(
 
 
 def _boxes(axes: Axes, mark: Mark) -> list[Bbox]:
-    """The pixels of a mark and of its whisker."""
+    """The pixels of a mark and of its whiskers."""
     across, up = axes.transData.transform((mark.x, mark.y))
-    ends = [axes.transData.transform((mark.x, end))[1] for end in (mark.low, mark.high)]
+    left, low = axes.transData.transform((mark.left, mark.low))
+    right, high = axes.transData.transform((mark.right, mark.high))
     half = MARK * axes.figure.dpi / 72
     return [
         Bbox.from_extents(across - half, up - half, across + half, up + half),
-        Bbox.from_extents(across - 1, ends[0], across + 1, ends[1]),
+        Bbox.from_extents(across - 1, low, across + 1, high),
+        Bbox.from_extents(left, up - 1, right, up + 1),
     ]

@@ -48,7 +48,12 @@ def quality_speed(subject: Subject) -> Picture | None:
         axes.set_ylabel(subject.unit)
         subject.write_title(figure, 66)
         _name(figure, axes, subject, points)
-    return Picture(figure, f"{subject.unit} against the time of training; dashed: the Pareto front")
+    told = [f"{subject.unit} against the time of training", "dashed: the Pareto front"]
+    if (points["slowest"] > points["fastest"]).any():
+        told.append("lines across: from the fastest to the slowest seed")
+    if subject.spread:
+        told.append(f"lines upright: {subject.spread}")
+    return Picture(figure, "; ".join(told))
 
 
 def front(cost: pd.Series, quality: pd.Series, larger_is_better: bool) -> list[Any]:
@@ -96,7 +101,7 @@ def _draw(axes: Axes, subject: Subject, points: pd.DataFrame) -> None:
 def _extent(row: pd.Series) -> Mark:
     """A point with its whiskers."""
     low, high = (row["mean"] if pd.isna(row[end]) else row[end] for end in ("low", "high"))
-    return Mark(row["seconds"], row["mean"], low, high)
+    return Mark(row["seconds"], row["mean"], row["fastest"], row["slowest"], low, high)
 
 
 def _name(figure: Figure, axes: Axes, subject: Subject, points: pd.DataFrame) -> None:
