@@ -7,7 +7,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format install lock clean
+.PHONY: demo test test-kills check format install lock clean
 
 install: $(READY)
 
@@ -27,6 +27,10 @@ demo: $(READY)
 
 test: $(READY)
 	$(RUN) -m pytest -n auto
+
+# A multirun killed twenty times at random moments ends with the table of one that was not.
+test-kills: $(READY)
+	SIAMMAE_KILLS=20 $(RUN) -m pytest -n 0 -s tests/training/test_kills.py
 
 check: $(READY)
 	$(VENV)/bin/ruff format --check .

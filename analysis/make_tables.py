@@ -1,4 +1,4 @@
-"""Tables of all runs: python analysis/make_tables.py [--runs DIR] [--out DIR].
+"""Tables of all runs: python analysis/make_tables.py [--runs DIR | --wandb E/P] [--out DIR].
 
 Reads the records of runs and the results of siammae.evaluate; makes one table for each experiment,
 for each multirun without one, and for each benchmark as it was set. Prints them and writes
@@ -17,6 +17,7 @@ from page_sections import section_of_encoders, section_of_runs
 from render import csv, latex, markdown, show, sidecar
 from runs_frame import load
 from selection import select
+from snapshot import pull, read_snapshot, tell
 from statistics_table import read_defaults, tabulate
 
 from siammae.config.errors import DataError, SiammaeError
@@ -92,6 +93,22 @@ def write_texts(out: Path, name: str, found: dict[str, str]) -> list[Path]:
     return written
 
 
+def runs_of_wandb(source: str | None, place: Path | None, offline: bool) -> Path:
+    """The folder of runs of a snapshot, which is made or brought up to date unless ``offline``.
+
+    Raises:
+        DataError: when W&B cannot be read, or there is no snapshot to use offline.
+    """
+    place = place or Path("snapshots") / str(source)
+    snapshot = read_snapshot(place) if offline else pull(str(source), place)
+    if snapshot is None:
+        raise DataError(f"{place} holds no snapshot; make one without --offline")
+    if source is not None and snapshot.source != source:
+        raise DataError(f"{place} is a snapshot of {snapshot.source}, not of {source}")
+    tell(snapshot, place)
+    return place / snapshot.folder
+
+
 def main() -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -103,8 +120,19 @@ def main() -> int:
         type=Path,
         help="results_dir of siammae.evaluate (RUNS/.evaluations)",
     )
+    parser.add_argument("--wandb", metavar="ENTITY/PROJECT", help="runs of W&B, not of --runs")
+    parser.add_argument(
+        "--snapshot", type=Path, help="where W&B's runs are kept (snapshots/ENTITY/PROJECT)"
+    )
+    parser.add_argument(
+        "--offline", action="store_true", help="use the snapshot as it is, without network"
+    )
     given = parser.parse_args()
+    if given.wandb is None and (given.snapshot or given.offline):
+        parser.error("--snapshot and --offline belong to --wandb ENTITY/PROJECT")
     try:
+        if given.wandb is not None:
+            given.runs = runs_of_wandb(given.wandb, given.snapshot, given.offline)
         written = make_tables(given.runs, given.out, given.experiments, given.evaluations)
     except SiammaeError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -27,6 +27,10 @@ SILENT = {"runs_dir", "rerun", "device", "progress", "tracking", "data.root", "d
     "experiments",
     "sweeps",
     "preset",
+    "tracking.project",
+    "tracking.entity",
+    "tracking.mode",
+    "tracking.timeout",
 }
 
 

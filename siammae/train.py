@@ -26,6 +26,8 @@ from siammae.config.groups import build_group
 from siammae.config.jobs import declared
 from siammae.config.launch import one_line, run
 from siammae.config.paths import CONFIGS
+from siammae.studies.answer import Answer, answer
+from siammae.studies.trial import Pruned, RunningTrial
 from siammae.tracking.identity import Identity, identify
 from siammae.tracking.record import Invocation, RunRecord
 from siammae.tracking.signature import essential, signature
@@ -35,36 +37,65 @@ from siammae.tracking.signature import essential, signature
 
 @hydra.main(config_path=str(CONFIGS), config_name="train")
 @one_line
-def job(config: DictConfig) -> float:
-    """One run; returns its objective, larger being better, to whoever sweeps."""
+def job(config: DictConfig) -> Answer:
+    """One run; returns its objective, larger being better, to whoever sweeps.
+
+    A study of two objectives gets its cost as well, see `answer`.
+    """
     wanted = identify(config, HydraConfig.get().runtime.choices.get("preset"))
     settings, record = wanted.settings, wanted.record
-    asked = invocation(config)
+    trial = RunningTrial.handed_over()
+    asked = invocation(config, trial)
     title = " ".join([f"run {record.signature}", *(f"{k}={v}" for k, v in asked.overrides.items())])
 
     if record.is_finished() and not settings.rerun:
-        return known_result(record, asked, title)
+<<<<<<< HEAD
+        return known_result(config, record, asked, title)
     record.create(wanted.plain, wanted.composed)
     with record.claim(), polite_end():
         if record.is_finished() and not settings.rerun:  # by another process, just now
-            return known_result(record, asked, title)
+            return known_result(config, record, asked, title)
+=======
+        known_result(record, asked, title)
+        return answer(config, record, trial)
+    record.create(wanted.plain, wanted.composed)
+    with record.claim(), polite_end():
+        if record.is_finished() and not settings.rerun:  # by another process, just now
+            known_result(record, asked, title)
+            return answer(config, record, trial)
+>>>>>>> 4f9dd7a0bea58cd34edf2b7f7c4f10c699817579
         print(title, flush=True)
         if settings.rerun:
             record.forget_training()
         record.note_invocation(asked)
-        objective = train(config, wanted)
+<<<<<<< HEAD
+        objective = train(config, wanted, asked)
+=======
+        train(config, wanted, trial)
+>>>>>>> 4f9dd7a0bea58cd34edf2b7f7c4f10c699817579
     print(f"  {tell(record.summary())}, in {record.folder}", flush=True)
-    return objective
+    return answer(config, record, trial)
 
 
-def known_result(record: RunRecord, asked: Invocation, title: str) -> float:
+<<<<<<< HEAD
+def known_result(config: DictConfig, record: RunRecord, asked: Invocation, title: str) -> float:
     """The objective of a finished run, which is asked for once more."""
     record.note_invocation(asked)
     print(f"{title}: finished before, {tell(record.summary())}", flush=True)
+    build_group(config, "tracking").again(record, *labels(config, asked))
     return record.summary()["objective"]["value"]
 
 
-def train(config: DictConfig, wanted: Identity) -> float:
+def train(config: DictConfig, wanted: Identity, asked: Invocation) -> float:
+=======
+def known_result(record: RunRecord, asked: Invocation, title: str) -> None:
+    """Tell of a finished run, which is asked for once more."""
+    record.note_invocation(asked)
+    print(f"{title}: finished before, {tell(record.summary())}", flush=True)
+
+
+def train(config: DictConfig, wanted: Identity, trial: RunningTrial | None = None) -> None:
+>>>>>>> 4f9dd7a0bea58cd34edf2b7f7c4f10c699817579
     """Carry a run out; what fails is recorded with its error, told at once and raised again."""
     record, facts = wanted.record, wanted.facts
     record.set_state("running")
@@ -73,10 +104,15 @@ def train(config: DictConfig, wanted: Identity) -> float:
         from siammae.training.session import Session
 
         tracker = build_group(config, "tracking")
-        name, group = labels(config)
-        tracker.start(record, name, group, [str(facts["preset"])])
+        tracker.start(record, *labels(config, asked))
         parts = (wanted.source, wanted.benchmark)
-        return Session(config, wanted.settings, record, *parts, tracker, facts).carry_out()
+        if trial is not None:
+            trial.describe(run=record.signature)
+        Session(config, wanted.settings, record, *parts, tracker, facts, trial).carry_out()
+    except Pruned as end:  # kept with its checkpoints: asked for outside of the study it goes on
+        record.set_state("pruned")
+        print(f"  {end}", flush=True)
+        raise
     except Exception as error:
         known = isinstance(error, SiammaeError)
         record.set_state("failed", error=str(error) if known else traceback.format_exc())
@@ -89,18 +125,20 @@ def train(config: DictConfig, wanted: Identity) -> float:
             tracker.close()
 
 
-def labels(config: DictConfig) -> tuple[str, str]:
-    """A run's name for people, and the group that its repetitions with other seeds share."""
+def labels(config: DictConfig, asked: Invocation) -> tuple[str, str, list[str]]:
+    """A run's name for people, the group that its repetitions with other seeds share, and tags."""
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     gap = plain["frame_gap"]
     gap = f"{gap[0]}-{gap[1]}" if isinstance(gap, list) else gap
     decoder = str(plain["decoder"]["_target_"]).rpartition(".")[2].removesuffix("Decoder")
     setting = f"{decoder} mask {plain['mask_ratio']} gap {gap}"
     group = signature({**essential(plain), "seed": None}, {})
-    return f"{setting} seed {plain['seed']}", f"{setting} {group}"
+    tags = [str(asked.preset), asked.experiment or "-".join(asked.axes), asked.choices.get("data")]
+    named = [tag for tag in tags if tag]
+    return f"{setting} seed {plain['seed']}", f"{setting} {group}", named
 
 
-def invocation(config: DictConfig) -> Invocation:
+def invocation(config: DictConfig, trial: RunningTrial | None = None) -> Invocation:
     """What asked for this run: the command, and its place in a multirun.
 
     All jobs of a multirun share its folder, whose name is its id. Microseconds tell it from another
@@ -118,6 +156,8 @@ def invocation(config: DictConfig) -> Invocation:
         preset=hydra_config.runtime.choices.get("preset"),
         job=hydra_config.job.num if multirun else None,
         choices={k: v for k, v in hydra_config.runtime.choices.items() if "hydra" not in k},
+        study=None if trial is None else trial.study_name,
+        trial=None if trial is None else trial.number,
         task=list(hydra_config.overrides.task),
     )
 

@@ -21,6 +21,7 @@ from siammae.config.check import nearest
 from siammae.config.errors import ConfigError, RunsFailed, SiammaeError
 from siammae.config.paths import CONFIGS
 from siammae.config.study import recipe
+from siammae.studies.trial import Pruned
 
 Returned = TypeVar("Returned")
 _kept: list[Exception] = []  # what `one_line` kept from Hydra for `run` to tell
@@ -44,6 +45,8 @@ def one_line(job: Callable[[DictConfig], Returned]) -> Callable[[DictConfig], Re
                 _kept.append(error)
                 return None
             _tell_failure(str(error))
+            raise
+        except Pruned:  # told by the run, and no failure
             raise
         except Exception:
             if many:

@@ -9,6 +9,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
 from siammae.config.paths import ROOT
+from siammae.studies.sweeper import StudySweeper
 
 GROUPS = ("experiments", "sweeps")
 
@@ -52,6 +53,6 @@ class TopLevelGroups(SearchPathPlugin):
 
 
 def register() -> None:
-    """Tell Hydra of the groups; to be called before ``hydra.main`` runs."""
-    for plugin in (TopLevelSource, TopLevelGroups):
+    """Tell Hydra of the groups and sweepers; to be called before ``hydra.main`` runs."""
+    for plugin in (TopLevelSource, TopLevelGroups, StudySweeper):
         Plugins.instance().register(plugin)

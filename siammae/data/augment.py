@@ -86,12 +86,14 @@ class PairAugment:
         What is drawn for jitter comes from streams of its own: with and without it a pair has the
         same flip, and its first frame the same crop, and so has every later pair.
         """
-        places, colours = rng.spawn(2)
         flip = bool(rng.random() < self.flip)
         boxes = [self._box(rng, height, width)] * frames
+        colour = np.array([NEUTRAL] * frames, np.float32)
+        if self.shared_crop and self.colour is None:
+            return Drawn(boxes, flip, colour)
+        places, colours = rng.spawn(2)
         if not self.shared_crop:
             boxes[1:] = [self._box(places, height, width) for _ in range(1, frames)]
-        colour = np.tile(np.array(NEUTRAL, np.float32), (frames, 1))
         if self.colour is not None:
             colour = self.colour.draw(colours, frames)
         return Drawn(boxes, flip, colour)
@@ -114,11 +116,12 @@ class PairAugment:
         import torch
 
         b, t, height, width, _ = batch.frames.shape
-        pixels = batch.frames.permute(0, 1, 4, 2, 3).reshape(b * t, 3, height, width).float()
-        sides = batch.size.flatten(0, 1)  # (B * T, 2)
-        rows = resize_matrices(sides[:, 0], height, self.size)  # (B * T, size, height)
+        alike = t if self.shared_crop else 1  # frames that have one matrix; B * T / alike = G
+        pixels = batch.frames.permute(0, 1, 4, 2, 3).reshape(-1, alike * 3, height, width).float()
+        sides = batch.size[:, ::alike].flatten(0, 1)  # (G, 2)
+        rows = resize_matrices(sides[:, 0], height, self.size)  # (G, size, height)
         columns = resize_matrices(sides[:, 1], width, self.size)
-        flip = batch.flip.repeat_interleave(t).view(-1, 1, 1)
+        flip = batch.flip.repeat_interleave(t // alike).view(-1, 1, 1)
         columns = torch.where(flip, columns.flip(1), columns)
         resized = rows.unsqueeze(1) @ (pixels @ columns.transpose(1, 2).unsqueeze(1))
         resized = resized.clamp_(0, 255).view(b, t, 3, self.size, self.size) / 255

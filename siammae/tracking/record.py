@@ -45,6 +45,7 @@ class Invocation:
     axes: which of them the multirun takes several values of.
     job: number in the multirun.
     choices: the option of each group.
+    study, trial: name and number, when an Optuna study asked.
     task: the overrides as Hydra takes them; a run is made again from these.
     """
 
@@ -56,6 +57,8 @@ class Invocation:
     preset: str | None
     job: int | None
     choices: dict[str, str | None] = field(default_factory=dict)
+    study: str | None = None
+    trial: int | None = None
     task: list[str] = field(default_factory=list)
     time: float = field(default_factory=time.time)
 
@@ -100,9 +103,13 @@ class RunRecord:
         return self._read_json("provenance.json", {})
 
     def state(self) -> dict[str, Any]:
-        """``state`` and what belongs to it; a running one whose owner is gone is interrupted."""
+        """``state`` and what belongs to it; a running one whose owner is gone is interrupted.
+
+        A copy of a run that was ``seen`` running elsewhere has no lock to ask.
+        """
         state = self._read_json("state.json", {"state": "planned"})
-        if state["state"] == "running" and not is_held(self._lock_path()):
+        asked = state["state"] == "running" and not state.get("seen")
+        if asked and not is_held(self._lock_path()):
             state["state"] = "interrupted"
         return state
 
@@ -162,7 +169,8 @@ class RunRecord:
             raise ValueError(f"state '{state}' is none of {STATES}")
         now = time.time()
         kept = self._read_json("state.json", {})
-        kept.pop("error", None)
+        for stale in ("error", "seen"):
+            kept.pop(stale, None)
         kept.setdefault("started", now)
         owner = {"host": socket.gethostname(), "pid": os.getpid()}
         kept.update(state=state, owner=owner, heartbeat=now, **details)

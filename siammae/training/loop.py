@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from siammae.config.cadence import LOSSES, spread
 from siammae.config.errors import DataError, TrainingError
 from siammae.data.loader import PairBatch
 from siammae.model.siammae import Restoration, SiamMAE
@@ -20,7 +21,6 @@ from siammae.training.pictures import restoration_grid
 from siammae.training.stop import EXIT_CODE, StopSignal
 
 Row = dict[str, float]
-LOSSES = 100  # optimiser steps that a run's final training loss is the mean of
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Plan:
 
     def spread(self, times: int) -> set[int]:
         """Steps that part the run evenly in ``times``, the last being its end."""
-        return {round(self.steps * (i + 1) / times) for i in range(times)} - {0}
+        return spread(self.steps, times)
 
 
 class Listener(Protocol):
@@ -99,6 +99,8 @@ class Trainer:
         evaluate: measures the model now and returns metrics; called ``plan.evaluations - 1`` times,
             the last evaluation, at the end, being the caller's. Its objective decides what is best.
         sample: a fixed batch for the pictures.
+        watch: called with the step after each of those evaluations, the state being saved; what it
+            raises ends the training. Also where there is nothing to evaluate.
     """
 
     def __init__(
@@ -112,10 +114,12 @@ class Trainer:
         listener: Listener,
         evaluate: Callable[[], tuple[float, Row]] | None = None,
         sample: PairBatch | None = None,
+        watch: Callable[[int], None] | None = None,
     ):
         self.model, self.optimiser, self.plan = model, optimiser, plan
         self.batches, self.prepare, self.checkpoints = batches, prepare, checkpoints
         self.listener, self.evaluate, self.sample = listener, evaluate, sample
+        self.watch = watch
         self.device = next(model.parameters()).device
         self.progress = Progress()
         self._window: list[Tensor] = []
@@ -148,7 +152,8 @@ class Trainer:
             SystemExit: after SIGTERM, once the state is saved.
         """
         plan, first = self.plan, self.progress.step
-        evaluations = plan.spread(plan.evaluations) - {plan.steps} if self.evaluate else set()
+        looks = self.evaluate is not None or self.watch is not None
+        evaluations = plan.spread(plan.evaluations) - {plan.steps} if looks else set()
         pictures = plan.spread(plan.pictures) if self.sample is not None else set()
         self.model.train()
         self._look(first, pictures, evaluations.difference(measured))
@@ -259,6 +264,8 @@ class Trainer:
             self._picture(step)
         if step in evaluations:
             self._evaluate(step)
+            if self.watch is not None:
+                self.watch(step)
 
     def _picture(self, step: int) -> None:
         if self.sample is None:

@@ -16,6 +16,8 @@ from siammae.config.groups import build_group
 from siammae.data.datasets import ClipSource
 from siammae.data.loader import PairBatch, PairDataset, first_pairs, make_loader
 from siammae.evaluation.result import BenchmarkResult
+from siammae.studies.intermediate import intermediate_values
+from siammae.studies.trial import Pruned, RunningTrial
 from siammae.tracking.progress import ProgressBar
 from siammae.tracking.provenance import provenance
 from siammae.tracking.record import RunRecord
@@ -38,7 +40,7 @@ class Session:
 
     config: the whole configuration. settings: the same, checked. record: where it is written.
     source: the clips. benchmark: what measures it, or None. tracker: a sink beside the record.
-    facts: preset and fingerprints, for the provenance.
+    facts: preset and fingerprints, for the provenance. trial: of a study, or None.
     """
 
     config: DictConfig
@@ -48,6 +50,7 @@ class Session:
     benchmark: Any
     tracker: Tracker
     facts: dict[str, Any]
+    trial: RunningTrial | None = None
 
     def carry_out(self) -> float:
         """Train to the end, measure, export; returns the objective."""
@@ -65,9 +68,15 @@ class Session:
         self.plan = make_plan(self.settings, len(dataset.videos), precision)
         trainer = self._trainer(model, dataset)
         first = trainer.resume()
+        self.record.drop_metrics_after(first)
+        self._watch(first)
         facts, diff = provenance(**self.facts, device=_name(self.device), precision=precision)
         self.record.write_provenance(facts, diff, first)
+<<<<<<< HEAD
+        self.tracker.note()
         self.record.drop_metrics_after(first)
+=======
+>>>>>>> 4f9dd7a0bea58cd34edf2b7f7c4f10c699817579
         if first:
             print(f"  going on after step {first} of {self.plan.steps}", flush=True)
         with ExitStack() as stack:
@@ -138,7 +147,29 @@ class Session:
             self,
             evaluate if self.benchmark is not None else None,
             first_pairs(dataset, PICTURED) if plan.pictures else None,
+            self._watch if self.trial is not None else None,
         )
+
+    def _watch(self, step: int) -> None:
+        """Report the objective so far to the trial of a study, which may stop the run.
+
+        Raises:
+            Pruned: when it does.
+        """
+        if self.trial is None:
+            return
+        name = (
+            None if self.benchmark is None else f"{self.benchmark.name}/{self.benchmark.objective}"
+        )
+        steps = sorted(self.plan.spread(self.plan.evaluations))
+        values = intermediate_values(self.record.metrics(), steps, name)
+        self.trial.report(values)
+        if values and self.trial.is_hopeless():
+            reached, value = list(values.items())[-1]
+            raise Pruned(
+                f"stopped by the study's pruner at evaluation {reached} of {len(steps)}, "
+                f"after step {step} of {self.plan.steps}: {value:.4f}"
+            )
 
     def _measure(self, encoder: Any) -> BenchmarkResult:
         return measure(self.benchmark, encoder, self.device)

@@ -52,7 +52,7 @@ def test_equal_to_torchvision(size, shared):
         for both in zip(shapes, second, strict=True)
     ]
     flips = [False, True, False, True]
-    result = PairAugment(size).apply(batch_of(pairs, flips))
+    result = PairAugment(size, shared_crop=shared).apply(batch_of(pairs, flips))
     assert result.shape == (4, 2, 3, size, size)
     assert result.dtype == torch.float32
     for crops, flip, ours in zip(pairs, flips, result, strict=True):
@@ -134,18 +134,20 @@ def test_jitter_changes_no_other_draw(jitter):
 
 
 @pytest.mark.parametrize("jitter", ["off", "of no strength"])
-def test_without_jitter_pixels_are_those_of_before_bit_for_bit(jitter):
+@pytest.mark.parametrize("many", [1, 3, 8, 32])
+def test_without_jitter_pixels_are_those_of_before_bit_for_bit(jitter, many):
     """What was computed when all frames of a pair had one crop and no colour, written out."""
-    rng = np.random.default_rng(0)
-    shapes, flips = [(40, 40), (61, 37), (33, 90)], [False, True, False]
+    rng = np.random.default_rng(many)
+    shapes, flips = rng.integers(20, 70, (many, 2)), rng.random(many) < 0.5
     pairs = [rng.integers(0, 256, (2, h, w, 3), np.uint8) for h, w in shapes]
     batch = batch_of(pairs, flips)
-    pixels = batch.frames.permute(0, 1, 4, 2, 3).reshape(3, 6, 61, 90).float()
-    rows = resize_matrices(batch.size[:, 0, 0], 61, 32)
-    columns = resize_matrices(batch.size[:, 0, 1], 90, 32)
+    height, width = batch.frames.shape[2:4]
+    pixels = batch.frames.permute(0, 1, 4, 2, 3).reshape(many, 6, height, width).float()
+    rows = resize_matrices(batch.size[:, 0, 0], height, 32)
+    columns = resize_matrices(batch.size[:, 0, 1], width, 32)
     columns = torch.where(batch.flip.view(-1, 1, 1), columns.flip(1), columns)
     resized = rows.unsqueeze(1) @ (pixels @ columns.transpose(1, 2).unsqueeze(1))
-    resized = resized.clamp(0, 255).view(3, 2, 3, 32, 32)
+    resized = resized.clamp(0, 255).view(many, 2, 3, 32, 32)
     mean, std = torch.tensor(MEAN).view(3, 1, 1), torch.tensor(STD).view(3, 1, 1)
     result = PairAugment(32, **JITTERS[jitter]).apply(batch)
     assert torch.equal(result, (resized / 255 - mean) / std)
