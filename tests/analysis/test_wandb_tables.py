@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -75,10 +76,14 @@ def run(folder: Path, *command: str, **environment: str) -> subprocess.Completed
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """The tables of a folder; pictures tell when they were drawn."""
-    return {
-        path.name: path.read_bytes() for path in folder.iterdir() if path.suffix not in (".pdf",)
+    """The tables of a folder; of the page without when it was made and where the runs are."""
+    found = {
+        path.name: path.read_bytes()
+        for path in folder.iterdir()
+        if path.suffix != ".pdf"  # tells when it was drawn
     }
+    page = re.sub(rb"<time .*?</time>", b"", found.pop("index.html"))
+    return {**found, "index.html": re.sub(rb'href="[^"#]*/([^"/]+/)"', rb'href="\1"', page)}
 
 
 def metrics(runs: Path) -> dict[str, list[dict]]:
