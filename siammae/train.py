@@ -49,53 +49,32 @@ def job(config: DictConfig) -> Answer:
     title = " ".join([f"run {record.signature}", *(f"{k}={v}" for k, v in asked.overrides.items())])
 
     if record.is_finished() and not settings.rerun:
-<<<<<<< HEAD
-        return known_result(config, record, asked, title)
-    record.create(wanted.plain, wanted.composed)
-    with record.claim(), polite_end():
-        if record.is_finished() and not settings.rerun:  # by another process, just now
-            return known_result(config, record, asked, title)
-=======
-        known_result(record, asked, title)
+        known_result(config, record, asked, title)
         return answer(config, record, trial)
     record.create(wanted.plain, wanted.composed)
     with record.claim(), polite_end():
         if record.is_finished() and not settings.rerun:  # by another process, just now
-            known_result(record, asked, title)
+            known_result(config, record, asked, title)
             return answer(config, record, trial)
->>>>>>> 4f9dd7a0bea58cd34edf2b7f7c4f10c699817579
         print(title, flush=True)
         if settings.rerun:
             record.forget_training()
         record.note_invocation(asked)
-<<<<<<< HEAD
-        objective = train(config, wanted, asked)
-=======
-        train(config, wanted, trial)
->>>>>>> 4f9dd7a0bea58cd34edf2b7f7c4f10c699817579
+        train(config, wanted, asked, trial)
     print(f"  {tell(record.summary())}, in {record.folder}", flush=True)
     return answer(config, record, trial)
 
 
-<<<<<<< HEAD
-def known_result(config: DictConfig, record: RunRecord, asked: Invocation, title: str) -> float:
-    """The objective of a finished run, which is asked for once more."""
-    record.note_invocation(asked)
-    print(f"{title}: finished before, {tell(record.summary())}", flush=True)
-    build_group(config, "tracking").again(record, *labels(config, asked))
-    return record.summary()["objective"]["value"]
-
-
-def train(config: DictConfig, wanted: Identity, asked: Invocation) -> float:
-=======
-def known_result(record: RunRecord, asked: Invocation, title: str) -> None:
+def known_result(config: DictConfig, record: RunRecord, asked: Invocation, title: str) -> None:
     """Tell of a finished run, which is asked for once more."""
     record.note_invocation(asked)
     print(f"{title}: finished before, {tell(record.summary())}", flush=True)
+    build_group(config, "tracking").again(record, *labels(config, asked))
 
 
-def train(config: DictConfig, wanted: Identity, trial: RunningTrial | None = None) -> None:
->>>>>>> 4f9dd7a0bea58cd34edf2b7f7c4f10c699817579
+def train(
+    config: DictConfig, wanted: Identity, asked: Invocation, trial: RunningTrial | None = None
+) -> None:
     """Carry a run out; what fails is recorded with its error, told at once and raised again."""
     record, facts = wanted.record, wanted.facts
     record.set_state("running")

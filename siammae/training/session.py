@@ -72,11 +72,7 @@ class Session:
         self._watch(first)
         facts, diff = provenance(**self.facts, device=_name(self.device), precision=precision)
         self.record.write_provenance(facts, diff, first)
-<<<<<<< HEAD
         self.tracker.note()
-        self.record.drop_metrics_after(first)
-=======
->>>>>>> 4f9dd7a0bea58cd34edf2b7f7c4f10c699817579
         if first:
             print(f"  going on after step {first} of {self.plan.steps}", flush=True)
         with ExitStack() as stack:
