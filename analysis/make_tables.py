@@ -3,7 +3,8 @@
 Reads the records of runs and the results of siammae.evaluate; makes one table for each experiment,
 for each multirun without one, and for each benchmark as it was set. Prints them and writes
 Markdown, LaTeX, CSV, what is behind each figure (JSON), and for runs pictures; ``index.html`` has
-all of them on one page.
+all of them on one page. ``--explain decoder/joint/jf`` writes nothing and tells what is behind one
+figure. How figures are compared stands in ``analysis/intervals.py``.
 """
 
 import argparse
@@ -11,10 +12,12 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from behind import sidecar
 from evaluations import load_evaluations, show_evaluated, texts
+from explain import Tables, explain
 from page import Section, write_page
 from page_sections import section_of_encoders, section_of_runs
-from render import csv, latex, markdown, show, sidecar
+from render import csv, latex, markdown, show
 from runs_frame import load
 from selection import select
 from snapshot import pull, read_snapshot, tell
@@ -42,9 +45,7 @@ def make_tables(
     Raises:
         DataError: when there is no run and no result, or ``out`` cannot be written.
     """
-    runs, skipped = load(runs_dir)
-    for name, reason in skipped.items():
-        print(f"skipped {runs_dir / name}: {reason}", file=sys.stderr)
+    runs = load_runs(runs_dir)
     measured = load_evaluations(evaluations or runs_dir / ".evaluations")
     if runs.empty and not measured:
         raise DataError(f"{runs_dir} holds no run; make some with\n  {HINT}")
@@ -61,6 +62,21 @@ def make_tables(
     return [*written, write_page(out, sections)]
 
 
+def load_runs(runs_dir: Path) -> pd.DataFrame:
+    """The runs of a folder; tells what was skipped."""
+    runs, skipped = load(runs_dir)
+    for name, reason in skipped.items():
+        print(f"skipped {runs_dir / name}: {reason}", file=sys.stderr)
+    return runs
+
+
+def tabulated(runs: pd.DataFrame, experiments: Path) -> Tables:
+    """The table of each experiment and multirun."""
+    defaults = read_defaults(ROOT / "configs" / "train.yaml")
+    selected = select(runs, read_experiments(experiments))
+    return [(each, tabulate(each, defaults)) for each in selected]
+
+
 def tables_of_runs(
     runs: pd.DataFrame, runs_dir: Path, out: Path, experiments: Path
 ) -> tuple[list[Path], list[Section]]:
@@ -69,18 +85,28 @@ def tables_of_runs(
         return [], []
     from figures import draw  # seaborn takes seconds, and tables of encoders have no pictures
 
-    defaults = read_defaults(ROOT / "configs" / "train.yaml")
     written: list[Path] = []
     sections: list[Section] = []
-    for selected in select(runs, read_experiments(experiments)):
-        table = tabulate(selected, defaults)
+    for selected, table in tabulated(runs, experiments):
         show(table)
         found = {"md": markdown(table), "tex": latex(table), "csv": csv(table)}
-        files = write_texts(out, table.name, {**found, "json": sidecar(table, selected.runs)})
+        files = write_texts(out, table.name, {**found, "json": sidecar(table, selected)})
         drawn = draw(table, selected.runs, runs_dir, out)
         sections.append(section_of_runs(table, selected.runs, runs_dir, files, drawn))
         written += files + [path for picture in drawn for path in picture.paths]
     return written, sections
+
+
+def explained(runs_dir: Path, experiments: Path, cell: str) -> str:
+    """What is behind a cell of the tables of runs.
+
+    Raises:
+        DataError: when there is no run or no such cell.
+    """
+    runs = load_runs(runs_dir)
+    if runs.empty:
+        raise DataError(f"{runs_dir} holds no run; make some with\n  {HINT}")
+    return explain(tabulated(runs, experiments), cell)
 
 
 def write_texts(out: Path, name: str, found: dict[str, str]) -> list[Path]:
@@ -120,6 +146,11 @@ def main() -> int:
         type=Path,
         help="results_dir of siammae.evaluate (RUNS/.evaluations)",
     )
+    parser.add_argument(
+        "--explain",
+        metavar="CELL",
+        help="tell what is behind one figure, TABLE/ROW/METRIC as decoder/joint/jf; writes nothing",
+    )
     parser.add_argument("--wandb", metavar="ENTITY/PROJECT", help="runs of W&B, not of --runs")
     parser.add_argument(
         "--snapshot", type=Path, help="where W&B's runs are kept (snapshots/ENTITY/PROJECT)"
@@ -133,6 +164,9 @@ def main() -> int:
     try:
         if given.wandb is not None:
             given.runs = runs_of_wandb(given.wandb, given.snapshot, given.offline)
+        if given.explain is not None:
+            print(explained(given.runs, given.experiments, given.explain))
+            return 0
         written = make_tables(given.runs, given.out, given.experiments, given.evaluations)
     except SiammaeError as error:
         print(f"error: {error}", file=sys.stderr)

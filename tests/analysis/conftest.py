@@ -22,7 +22,7 @@ def make_run(tmp_path):
         provenance = {
             "created": told["created"],
             "preset": told["preset"],
-            "git": {"commit": "f00"},
+            "git": {"commit": "f00", "dirty": told.get("dirty", False)},
         }
         provenance |= {
             "device": told.get("device"),
@@ -48,9 +48,10 @@ def make_run(tmp_path):
             metrics = {"J&F-Mean": jf, "J-Mean": jf + 0.02, "F-Mean": jf - 0.02}
             control = dict.fromkeys(metrics, told["control"])
             untrained = dict.fromkeys(metrics, told["control"] + 0.01 * told["seed"])
+            rows = {"per_object": told["per_object"]} if "per_object" in told else {}
             record.write_summary(
                 {
-                    "benchmark": {"name": "sprites", "metrics": metrics},
+                    "benchmark": {"name": "sprites", "metrics": metrics, **rows},
                     "metrics": {
                         "train/loss": 1 - jf,
                         **{f"sprites/{key}": value for key, value in metrics.items()},

@@ -108,7 +108,7 @@ def test_a_declared_experiment_has_its_question_order_labels_and_the_papers_figu
     out, _ = tables()
     table = rows(out / "decoder.csv")
     assert list(table) == ["joint", "cross", "cross-self", "copy first mask", "untrained encoder"]
-    assert [table[name]["paper"] for name in ("joint", "cross", "cross-self")] == [
+    assert [table[name]["paper/J&F-Mean"] for name in ("joint", "cross", "cross-self")] == [
         "",
         "52.2",
         "58.1",
