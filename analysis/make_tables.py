@@ -2,9 +2,9 @@
 
 Reads the records of runs and the results of siammae.evaluate; makes one table for each experiment,
 for each multirun without one, and for each benchmark as it was set. Prints them and writes
-Markdown, LaTeX, CSV, what is behind each figure (JSON), and for runs a picture. ``--explain
-decoder/joint/jf`` writes nothing and tells what is behind one figure. How figures are compared
-stands in ``analysis/intervals.py``.
+Markdown, LaTeX, CSV, what is behind each figure (JSON), and for runs pictures; ``index.html`` has
+all of them on one page. ``--explain decoder/joint/jf`` writes nothing and tells what is behind one
+figure. How figures are compared stands in ``analysis/intervals.py``.
 """
 
 import argparse
@@ -15,7 +15,8 @@ import pandas as pd
 from behind import sidecar
 from evaluations import load_evaluations, show_evaluated, texts
 from explain import Tables, explain
-from figures import draw
+from page import Section, write_page
+from page_sections import section_of_encoders, section_of_runs
 from render import csv, latex, markdown, show
 from runs_frame import load
 from selection import select
@@ -52,11 +53,13 @@ def make_tables(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"--out {out} cannot be written: {error.strerror}") from None
-    written = [] if runs.empty else tables_of_runs(runs, out, experiments)
+    written, sections = tables_of_runs(runs, runs_dir, out, experiments)
     for evaluated in measured:
         show_evaluated(evaluated)
-        written += write_texts(out, evaluated.name, texts(evaluated))
-    return written
+        files = write_texts(out, evaluated.name, texts(evaluated))
+        sections.append(section_of_encoders(evaluated, files))
+        written += files
+    return [*written, write_page(out, sections)]
 
 
 def load_runs(runs_dir: Path) -> pd.DataFrame:
@@ -74,15 +77,24 @@ def tabulated(runs: pd.DataFrame, experiments: Path) -> Tables:
     return [(each, tabulate(each, defaults)) for each in selected]
 
 
-def tables_of_runs(runs: pd.DataFrame, out: Path, experiments: Path) -> list[Path]:
-    """Tables and pictures of experiments and multiruns."""
+def tables_of_runs(
+    runs: pd.DataFrame, runs_dir: Path, out: Path, experiments: Path
+) -> tuple[list[Path], list[Section]]:
+    """Tables and pictures of experiments and multiruns: files, and sections of the page."""
+    if runs.empty:
+        return [], []
+    from figures import draw  # seaborn takes seconds, and tables of encoders have no pictures
+
     written: list[Path] = []
+    sections: list[Section] = []
     for selected, table in tabulated(runs, experiments):
         show(table)
         found = {"md": markdown(table), "tex": latex(table), "csv": csv(table)}
-        written += write_texts(out, table.name, {**found, "json": sidecar(table, selected)})
-        written += draw(table, out)
-    return written
+        files = write_texts(out, table.name, {**found, "json": sidecar(table, selected)})
+        drawn = draw(table, selected.runs, runs_dir, out)
+        sections.append(section_of_runs(table, selected.runs, runs_dir, files, drawn))
+        written += files + [path for picture in drawn for path in picture.paths]
+    return written, sections
 
 
 def explained(runs_dir: Path, experiments: Path, cell: str) -> str:

@@ -7,7 +7,11 @@ from siammae.tracking.record import Invocation, RunRecord
 
 @pytest.fixture
 def make_run(tmp_path):
-    """make_run(name, jf, overrides, ...) writes a run; jf=None leaves it unfinished."""
+    """make_run(name, jf, overrides, ...) writes a run; jf=None leaves it unfinished.
+
+    Facts of interest beside: ``seed``, ``experiment``, ``state``, ``history`` (rows of metrics),
+    ``seconds`` of training, ``device``.
+    """
 
     def make(name, jf, overrides, **facts):
         told = {"experiment": None, "id": "m1", "state": "finished", "seed": 0, "preset": "demo"}
@@ -21,6 +25,7 @@ def make_run(tmp_path):
             "git": {"commit": "f00", "dirty": told.get("dirty", False)},
         }
         provenance |= {
+            "device": told.get("device"),
             "benchmark": "sprites",
             "data_fingerprint": told["data"],
             "benchmark_fingerprint": told["bench"],
@@ -56,8 +61,11 @@ def make_run(tmp_path):
                         "untrained_encoder": {"metrics": untrained},
                     },
                     "objective": {"benchmark": "sprites", "metric": "J&F-Mean", "value": jf},
+                    "seconds": told.get("seconds"),
                 }
             )
+        for row in told.get("history", ()):
+            record.log_metrics(row)
         error = {"error": "DataError: no clips"} if told["state"] == "failed" else {}
         record.set_state(told["state"], **error)
         return record

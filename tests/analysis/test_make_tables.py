@@ -42,7 +42,11 @@ def test_a_multirun_becomes_one_table_with_controls(make_run, tables):
     two_by_two(make_run)
     out, printed = tables()
     assert sorted(p.name for p in out.iterdir()) == [
-        f"mask_ratio-frame_gap.{ending}" for ending in ("csv", "json", "md", "pdf", "png", "tex")
+        "index.html",
+        *(
+            f"mask_ratio-frame_gap.{ending}"
+            for ending in ("csv", "heatmap.pdf", "heatmap.png", "json", "md", "pdf", "png", "tex")
+        ),
     ]
     table = rows(out / "mask_ratio-frame_gap.csv")
     assert list(table) == [

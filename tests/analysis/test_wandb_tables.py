@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -76,15 +77,18 @@ def run(folder: Path, *command: str, **environment: str) -> subprocess.Completed
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """The tables of a folder; pictures tell when they were drawn, sidecars where runs lie."""
+    """The tables of a folder, without when they were made and where runs lie."""
     found = {
-        path.name: path.read_bytes() for path in folder.iterdir() if path.suffix not in (".pdf",)
+        path.name: path.read_bytes()
+        for path in folder.iterdir()
+        if path.suffix != ".pdf"  # tells when it was drawn
     }
     for name in [name for name in found if name.endswith(".json")]:
         content = json.loads(found[name])
         content.pop("files", None)
         found[name] = json.dumps(content).encode()
-    return found
+    page = re.sub(rb"<time .*?</time>", b"", found.pop("index.html"))
+    return {**found, "index.html": re.sub(rb'href="[^"#]*/([^"/]+/)"', rb'href="\1"', page)}
 
 
 def metrics(runs: Path) -> dict[str, list[dict]]:
