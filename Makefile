@@ -8,7 +8,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slurm check format install lock clean
+.PHONY: demo test test-kills test-slurm check format install lock clean
 
 install: $(READY)
 
@@ -28,6 +28,10 @@ demo: $(READY)
 
 test: $(READY)
 	$(RUN) -m pytest -n auto
+
+# A multirun killed twenty times at random moments ends with the table of one that was not.
+test-kills: $(READY)
+	SIAMMAE_KILLS=20 $(RUN) -m pytest -n 0 -s tests/training/test_kills.py
 
 # One after the other: the cluster is this one machine.
 test-slurm: $(READY)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from render import Style, escape_latex, latex_page, markdown_page
+from render import Style, escape_latex, latex_page, markdown_page, sidecar_name
 
 from siammae.config.paths import CONFIGS
 from siammae.evaluation.cache import CONTROL, read_entry
@@ -189,7 +189,7 @@ def texts(table: Evaluated) -> dict[str, str]:
     return {
         "md": markdown_page(table.name, "", heads, lines, table.caption, table.notes),
         "tex": latex_page(table.name, tex_heads, tex_lines, middle, table.caption, table.notes),
-        "csv": pd.DataFrame(rows).to_csv(index=False),
+        "csv": pd.DataFrame(rows).assign(behind=sidecar_name(table.name)).to_csv(index=False),
         "json": json.dumps(content, indent=1, default=str),
     }
 

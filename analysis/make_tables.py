@@ -1,8 +1,10 @@
-"""Tables of all runs: python analysis/make_tables.py [--runs DIR] [--out DIR].
+"""Tables of all runs: python analysis/make_tables.py [--runs DIR | --wandb E/P] [--out DIR].
 
 Reads the records of runs and the results of siammae.evaluate; makes one table for each experiment,
 for each multirun without one, and for each benchmark as it was set. Prints them and writes
-Markdown, LaTeX, CSV, what is behind each figure (JSON), and for runs a picture.
+Markdown, LaTeX, CSV, what is behind each figure (JSON), and for runs pictures; ``index.html`` has
+all of them on one page. ``--explain decoder/joint/jf`` writes nothing and tells what is behind one
+figure. How figures are compared stands in ``analysis/intervals.py``.
 """
 
 import argparse
@@ -10,14 +12,19 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from behind import sidecar
 from evaluations import load_evaluations, show_evaluated, texts
-from figures import draw
-from render import csv, latex, markdown, show, sidecar
+from explain import Tables, explain
+from page import Section, write_page
+from page_sections import section_of_encoders, section_of_runs
+from render import csv, latex, markdown, show
 from runs_frame import load
-from selection import read_declared, select
+from selection import select
+from snapshot import pull, read_snapshot, tell
 from statistics_table import read_defaults, tabulate
 
 from siammae.config.errors import DataError, SiammaeError
+from siammae.config.experiment import read_experiments
 from siammae.tracking.record import write_atomic
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,9 +45,7 @@ def make_tables(
     Raises:
         DataError: when there is no run and no result, or ``out`` cannot be written.
     """
-    runs, skipped = load(runs_dir)
-    for name, reason in skipped.items():
-        print(f"skipped {runs_dir / name}: {reason}", file=sys.stderr)
+    runs = load_runs(runs_dir)
     measured = load_evaluations(evaluations or runs_dir / ".evaluations")
     if runs.empty and not measured:
         raise DataError(f"{runs_dir} holds no run; make some with\n  {HINT}")
@@ -48,24 +53,60 @@ def make_tables(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"--out {out} cannot be written: {error.strerror}") from None
-    written = [] if runs.empty else tables_of_runs(runs, out, experiments)
+    written, sections = tables_of_runs(runs, runs_dir, out, experiments)
     for evaluated in measured:
         show_evaluated(evaluated)
-        written += write_texts(out, evaluated.name, texts(evaluated))
-    return written
+        files = write_texts(out, evaluated.name, texts(evaluated))
+        sections.append(section_of_encoders(evaluated, files))
+        written += files
+    return [*written, write_page(out, sections)]
 
 
-def tables_of_runs(runs: pd.DataFrame, out: Path, experiments: Path) -> list[Path]:
-    """Tables and pictures of experiments and multiruns."""
+def load_runs(runs_dir: Path) -> pd.DataFrame:
+    """The runs of a folder; tells what was skipped."""
+    runs, skipped = load(runs_dir)
+    for name, reason in skipped.items():
+        print(f"skipped {runs_dir / name}: {reason}", file=sys.stderr)
+    return runs
+
+
+def tabulated(runs: pd.DataFrame, experiments: Path) -> Tables:
+    """The table of each experiment and multirun."""
     defaults = read_defaults(ROOT / "configs" / "train.yaml")
+    selected = select(runs, read_experiments(experiments))
+    return [(each, tabulate(each, defaults)) for each in selected]
+
+
+def tables_of_runs(
+    runs: pd.DataFrame, runs_dir: Path, out: Path, experiments: Path
+) -> tuple[list[Path], list[Section]]:
+    """Tables and pictures of experiments and multiruns: files, and sections of the page."""
+    if runs.empty:
+        return [], []
+    from figures import draw  # seaborn takes seconds, and tables of encoders have no pictures
+
     written: list[Path] = []
-    for selected in select(runs, read_declared(experiments)):
-        table = tabulate(selected, defaults)
+    sections: list[Section] = []
+    for selected, table in tabulated(runs, experiments):
         show(table)
         found = {"md": markdown(table), "tex": latex(table), "csv": csv(table)}
-        written += write_texts(out, table.name, {**found, "json": sidecar(table, selected.runs)})
-        written += draw(table, out)
-    return written
+        files = write_texts(out, table.name, {**found, "json": sidecar(table, selected)})
+        drawn = draw(table, selected.runs, runs_dir, out)
+        sections.append(section_of_runs(table, selected.runs, runs_dir, files, drawn))
+        written += files + [path for picture in drawn for path in picture.paths]
+    return written, sections
+
+
+def explained(runs_dir: Path, experiments: Path, cell: str) -> str:
+    """What is behind a cell of the tables of runs.
+
+    Raises:
+        DataError: when there is no run or no such cell.
+    """
+    runs = load_runs(runs_dir)
+    if runs.empty:
+        raise DataError(f"{runs_dir} holds no run; make some with\n  {HINT}")
+    return explain(tabulated(runs, experiments), cell)
 
 
 def write_texts(out: Path, name: str, found: dict[str, str]) -> list[Path]:
@@ -76,6 +117,22 @@ def write_texts(out: Path, name: str, found: dict[str, str]) -> list[Path]:
         write_atomic(path, text)
         written.append(path)
     return written
+
+
+def runs_of_wandb(source: str | None, place: Path | None, offline: bool) -> Path:
+    """The folder of runs of a snapshot, which is made or brought up to date unless ``offline``.
+
+    Raises:
+        DataError: when W&B cannot be read, or there is no snapshot to use offline.
+    """
+    place = place or Path("snapshots") / str(source)
+    snapshot = read_snapshot(place) if offline else pull(str(source), place)
+    if snapshot is None:
+        raise DataError(f"{place} holds no snapshot; make one without --offline")
+    if source is not None and snapshot.source != source:
+        raise DataError(f"{place} is a snapshot of {snapshot.source}, not of {source}")
+    tell(snapshot, place)
+    return place / snapshot.folder
 
 
 def main() -> int:
@@ -89,8 +146,27 @@ def main() -> int:
         type=Path,
         help="results_dir of siammae.evaluate (RUNS/.evaluations)",
     )
+    parser.add_argument(
+        "--explain",
+        metavar="CELL",
+        help="tell what is behind one figure, TABLE/ROW/METRIC as decoder/joint/jf; writes nothing",
+    )
+    parser.add_argument("--wandb", metavar="ENTITY/PROJECT", help="runs of W&B, not of --runs")
+    parser.add_argument(
+        "--snapshot", type=Path, help="where W&B's runs are kept (snapshots/ENTITY/PROJECT)"
+    )
+    parser.add_argument(
+        "--offline", action="store_true", help="use the snapshot as it is, without network"
+    )
     given = parser.parse_args()
+    if given.wandb is None and (given.snapshot or given.offline):
+        parser.error("--snapshot and --offline belong to --wandb ENTITY/PROJECT")
     try:
+        if given.wandb is not None:
+            given.runs = runs_of_wandb(given.wandb, given.snapshot, given.offline)
+        if given.explain is not None:
+            print(explained(given.runs, given.experiments, given.explain))
+            return 0
         written = make_tables(given.runs, given.out, given.experiments, given.evaluations)
     except SiammaeError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,63 +1,95 @@
-"""A table as text: for the terminal, Markdown, LaTeX, CSV and JSON."""
+"""A table as text: for the terminal, Markdown, LaTeX and CSV."""
 
-import json
+import re
 from collections.abc import Callable
 
 import pandas as pd
-from statistics_table import LOSS, Table
+from captions import MARK
+from metric_names import PIXELS, head, scale, shown
+from statistics_table import Table
 
 from siammae.tracking.progress import console
 
-PIXELS = "(px)"  # how names of metrics end that are no shares
+__all__ = ["PIXELS", "Style", "csv", "head", "latex", "markdown", "scale", "show", "sidecar_name"]
+
 Style = Callable[[str], str]
 
 
-def cells(table: Table, bold: Style, escape: Style = str) -> tuple[list[str], list[list[str]]]:
-    """Heads and rows of text; the best in bold, the default setting marked."""
-    has_paper = table.rows["paper"].notna().any()
-    heads = ["setting", *(head(metric) for metric in table.metrics), "n"]
-    heads += ["paper J&F"] if has_paper else []
+def cells(
+    table: Table, bold: Style, escape: Style = str, narrow: bool = False
+) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows of text; the best in bold, the default setting marked.
+
+    Args:
+        table: what to show.
+        bold: how.
+        escape: of the text of a label or head.
+        narrow: with the paper's figures of the deciding metric alone, for a terminal's width.
+    """
+    metric = table.objective
+    compared = table.rows[f"{metric}/diff"].notna().any()
+    paper = [name for name in table.paper if not narrow or name == metric]
+    heads = ["setting", *(head(name) for name in table.metrics), "n"]
+    if compared:
+        heads.insert(2, f"Δ {head(metric)}")
+    heads += [f"paper {head(name)}" for name in paper]
     lines = []
     for index, row in table.rows.iterrows():
         label = escape(row["label"] + (" (default)" if row["default"] else ""))
-        line = [label, *(_figure(row, metric) for metric in table.metrics), str(row["n"])]
-        if has_paper:
-            line.append("" if pd.isna(row["paper"]) else f"{row['paper']:.1f}")
+        line = [label, _mean(row, metric, True)]
         if index == table.best:
-            column = 1 + table.metrics.index(table.objective)
-            line[0], line[column] = bold(line[0]), bold(line[column])
+            line = [bold(text) for text in line]
+        line += [_difference(row, metric)] if compared else []
+        line += [_mean(row, name) for name in table.metrics[1:]]
+        line += [str(row["n"])]
+        line += [_paper(row[f"paper/{name}"]) for name in paper]
         lines.append(line)
     return [escape(head) for head in heads], lines
 
 
-def head(metric: str) -> str:
-    """A metric's name in a table: J&F for J&F-Mean, loss for train/loss."""
-    return "loss" if metric == LOSS else metric.removesuffix("-Mean")
-
-
-def scale(metric: str) -> tuple[int, int]:
-    """Factor and decimals of a metric's figures: shares in percent, losses and pixels as are."""
-    if metric == LOSS:
-        return 1, 3
-    return (1, 2) if metric.endswith(PIXELS) else (100, 1)
-
-
-def _figure(row: pd.Series, metric: str) -> str:
-    """A mean, with its spread when there is one."""
-    mean, spread = row[metric], row[f"{metric}/std"]
+def _mean(row: pd.Series, metric: str, spread: bool = False) -> str:
+    """A mean; with its standard deviation and interval when that is asked for and known."""
+    mean, deviation = row[metric], row[f"{metric}/std"]
     if pd.isna(mean):
         return ""
-    factor, digits = scale(metric)
-    text = f"{mean * factor:.{digits}f}"
-    return text if pd.isna(spread) else f"{text} ± {spread * factor:.{digits}f}"
+    text = shown(metric, mean)
+    if not spread or pd.isna(deviation):
+        return text
+    return f"{text} ± {shown(metric, deviation)} {_interval(row, metric, '')}"
+
+
+def _difference(row: pd.Series, metric: str) -> str:
+    """The paired difference from the default, its interval, and the mark."""
+    if pd.isna(row[f"{metric}/diff"]):
+        return ""
+    mark = MARK if row[f"{metric}/mark"] else ""
+    return f"{shown(metric, row[f'{metric}/diff'], True)}{mark} {_interval(row, metric, 'diff_')}"
+
+
+def _interval(row: pd.Series, metric: str, of: str) -> str:
+    low, high = (shown(metric, row[f"{metric}/{of}{end}"], bool(of)) for end in ("low", "high"))
+    return f"[{low}, {high}]"
+
+
+def _paper(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:.1f}"
+
+
+def sidecar_name(name: str) -> str:
+    """The file that tells what is behind each figure of a table."""
+    return f"{name}.json"
 
 
 def markdown(table: Table) -> str:
     """GitHub's tables."""
-    heads, lines = cells(table, lambda text: f"**{text}**", lambda text: text.replace("|", "\\|"))
+    heads, lines = cells(table, lambda text: f"**{text}**", _escape_markdown)
     return markdown_page(
         table.name, table.question, heads, lines, table.caption, [n.strip() for n in table.notes]
     )
+
+
+def _escape_markdown(text: str) -> str:
+    return text.replace("|", "\\|").replace(MARK, f"\\{MARK}")
 
 
 def markdown_page(
@@ -73,18 +105,26 @@ def markdown_page(
     body = "\n".join("| " + " | ".join(row) + " |" for row in rows)
     listed = "".join(f"\n- {note}" for note in notes)
     title = f"## {name}\n\n" + (f"{question}\n\n" if question else "")
-    return f"{title}{body}\n\n{caption}\n{listed}\n"
+    behind = sidecar_name(name)
+    footer = f"Runs, seeds, commits and files behind each figure: [{behind}]({behind})"
+    return f"{title}{body}\n\n{caption}\n{listed}\n\n{footer}\n"
 
 
 def latex(table: Table) -> str:
     """A table for booktabs; needs no package beside it."""
     heads, lines = cells(table, lambda text: f"\\textbf{{{text}}}", escape_latex)
-    lines = [[cell.replace(" ± ", " $\\pm$ ") for cell in line] for line in lines]
+    lines = [[line[0], *map(_latex_figures, line[1:])] for line in lines]
     control = [i for i, row in enumerate(table.rows["control"]) if row]
     caption = " ".join([table.question, table.caption]).strip()
     return latex_page(
         table.name, heads, lines, control[0] if control else None, caption, table.notes
     )
+
+
+def _latex_figures(cell: str) -> str:
+    """Signs, marks and ± as LaTeX sets them."""
+    signed = re.sub(r"[+-][\d.]+", lambda found: f"${found[0]}$", cell.replace("±", "$\\pm$"))
+    return signed.replace(MARK, f"$^{{{MARK}}}$")
 
 
 def latex_page(
@@ -100,7 +140,9 @@ def latex_page(
     for number, line in enumerate(lines):
         if number == control and number:
             body.append("\\midrule")
-        body.append(" & ".join(line) + " \\\\")
+        # After \\\\ LaTeX takes a [ or * for an argument of it.
+        guard = "{}" if line[0].startswith(("[", "*")) else ""
+        body.append(guard + " & ".join(line) + " \\\\")
     told = "".join(f"% {note}\n" for note in notes)
     return (
         f"{told}\\begin{{table}}\n\\centering\n\\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}\n"
@@ -108,6 +150,7 @@ def latex_page(
         + "\n".join(body)
         + f"\n\\bottomrule\n\\end{{tabular}}\n\\caption{{{escape_latex(caption)}}}\n"
         f"\\label{{tab:{name}}}\n\\end{{table}}\n"
+        f"% runs, seeds, commits and files behind each figure: {sidecar_name(name)}\n"
     )
 
 
@@ -118,29 +161,20 @@ def escape_latex(text: str) -> str:
         "~": "\\textasciitilde{}",
         "^": "\\textasciicircum{}",
         "±": "$\\pm$",
+        "Δ": "$\\Delta$",
     }
     return "".join(special.get(character, character) for character in text)
 
 
 def csv(table: Table) -> str:
-    """Full figures, one row a setting; the runs behind a row in the last column."""
+    """Full figures, one row a setting; its runs and the sidecar in the last columns."""
     frame = table.rows.copy()
     frame.insert(1, "best", [index == table.best for index in frame.index])
     for axis in table.axes:
         frame[axis] = [setting.get(axis) for setting in frame["setting"]]
     frame["signatures"] = frame["signatures"].map(" ".join)
+    frame["behind"] = sidecar_name(table.name)
     return frame.drop(columns="setting").to_csv(index=False)
-
-
-def sidecar(table: Table, runs: pd.DataFrame) -> str:
-    """Where each figure comes from: signatures, seeds, commits and commands of the runs."""
-    facts = runs.set_index("signature")[["seed", "commit", "code_version", "command", "state"]]
-    behind = {
-        row["label"]: {name: facts.loc[name].to_dict() for name in row["signatures"]}
-        for _, row in table.rows.iterrows()
-    }
-    content = {"table": table.name, "caption": table.caption, "notes": table.notes, "rows": behind}
-    return json.dumps(content, indent=1, default=str)
 
 
 def show(table: Table) -> None:
@@ -148,15 +182,15 @@ def show(table: Table) -> None:
     from rich.markup import escape
     from rich.table import Table as RichTable
 
-    heads, lines = cells(table, lambda text: f"[bold]{text}[/bold]", escape)
-    shown = RichTable(title=table.name, caption=escape(table.caption), title_justify="left")
-    for i, head in enumerate(heads):
-        shown.add_column(head, justify="left" if i == 0 else "right", no_wrap=i > 0)
+    heads, lines = cells(table, lambda text: f"[bold]{text}[/bold]", escape, narrow=True)
+    printed = RichTable(title=table.name, caption=escape(table.caption), title_justify="left")
+    for i, title in enumerate(heads):
+        printed.add_column(title, justify="left" if i == 0 else "right", no_wrap=i > 0)
     for line, control in zip(lines, table.rows["control"], strict=True):
-        shown.add_row(*line, style="dim" if control else None)
+        printed.add_row(*line, style="dim" if control else None)
     out = console()
     if table.question:
         out.print(escape(table.question))
-    out.print(shown)
+    out.print(printed)
     for note in table.notes:
         out.print(f"[dim]{escape(note)}[/dim]")

@@ -13,9 +13,10 @@ def load(runs_dir: Path) -> tuple[pd.DataFrame, dict[str, str]]:
 
     Columns: signature, state, error, created, seed, preset, composed, data, benchmark, protocol,
     objective, benchmark_files, code_version (all, joined by +, when it was resumed on another),
-    device, precision (both of its start), commit, command, asked (its invocations), a
-    ``metric/<name>`` for each final figure and a ``control/<control>/<name>`` for each figure of a
-    control.
+    device, precision (both of its start), commit, dirty (whether code was not committed), command,
+    asked (its invocations), folder, per_object (rows of figures) and units (which of their columns
+    say what they are of), a ``metric/<name>`` for each final figure and a
+    ``control/<control>/<name>`` for each figure of a control.
     """
     records, skipped = read_runs(runs_dir)
     rows = []
@@ -49,8 +50,12 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "device": provenance.get("device"),
         "precision": provenance.get("precision"),
         "commit": (provenance.get("git") or {}).get("commit"),
+        "dirty": (provenance.get("git") or {}).get("dirty"),
         "command": " ".join(asked[-1]["command"]) if asked else None,
         "asked": asked,
+        "folder": str(record.folder),
+        "per_object": benchmark.get("per_object") or [],
+        "units": tuple(benchmark.get("units") or ("sequence", "object")),
     }
     for key, value in (summary.get("metrics") or {}).items():
         row[f"metric/{key.removeprefix(f'{name}/')}"] = value

@@ -2,12 +2,11 @@
 
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
+from siammae.config.experiment import Experiment, spelled
 from siammae.tracking.signature import essential, signature
 
 SAME = [
@@ -16,6 +15,7 @@ SAME = [
     "benchmark",
     "benchmark_files",
 ]  # runs that differ in these never share a table
+DEFAULT = "default"  # of an axis that was left alone
 SILENT = {"runs_dir", "rerun", "device", "progress", "tracking", "data.root", "data.workers"} | {
     "benchmark.root",
     "benchmark.source.root",
@@ -23,25 +23,15 @@ SILENT = {"runs_dir", "rerun", "device", "progress", "tracking", "data.root", "d
     "log_every",
     "checkpoint_every",
     "pictures",
+    "on_failure",
     "experiments",
     "sweeps",
     "preset",
+    "tracking.project",
+    "tracking.entity",
+    "tracking.mode",
+    "tracking.timeout",
 }
-
-
-@dataclass
-class Declared:
-    """The ``experiment:`` block of a file in ``experiments/``.
-
-    rows: in the table's order, each with ``set`` (the setting), ``label``, ``paper`` (a figure or
-    None) and ``default``.
-    """
-
-    name: str
-    question: str = ""
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    source: str = ""
-    axes: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -56,36 +46,19 @@ class Selected:
     name: str
     axes: list[str]
     runs: pd.DataFrame
-    declared: Declared | None = None
+    declared: Experiment | None = None
     fixed: dict[str, str] = field(default_factory=dict)
     recipe: str = ""
     notes: list[str] = field(default_factory=list)
 
 
-def read_declared(folder: Path) -> dict[str, Declared]:
-    """The experiments of a folder by name."""
-    found = {}
-    for path in sorted(folder.glob("*.yaml")):
-        content = yaml.safe_load(path.read_text())
-        block = content["experiment"]
-        axes = list(content.get("hydra", {}).get("sweeper", {}).get("params", {}))
-        found[block["name"]] = Declared(
-            block["name"],
-            block.get("question", ""),
-            block.get("rows", []),
-            block.get("source", ""),
-            [axis for axis in axes if axis != "seed"],
-        )
-    return found
-
-
-def select(runs: pd.DataFrame, declared: dict[str, Declared]) -> list[Selected]:
+def select(runs: pd.DataFrame, declared: dict[str, Experiment]) -> list[Selected]:
     """Tables of the runs: one for each experiment, multirun and kind of data."""
     tables: list[Selected] = []
     asked = _asked(runs)
     for name, part in asked.groupby("experiment", sort=True, dropna=True):
-        known = declared.get(str(name), Declared(str(name)))
-        tables += _split(str(name), part, known.axes or _varied(part), known)
+        known = declared.get(str(name))
+        tables += _split(str(name), part, known.keys if known else _varied(part), known)
     for multirun, part in _by_multirun(asked[asked["experiment"].isna()]):
         axes = _varied(part)
         name = _short("-".join(axes) or "seeds") if multirun else "single-runs"
@@ -122,12 +95,14 @@ def _varied(asked: pd.DataFrame) -> list[str]:
 
 
 def _split(
-    name: str, asked: pd.DataFrame, axes: list[str], declared: Declared | None
+    name: str, asked: pd.DataFrame, axes: list[str], declared: Experiment | None
 ) -> list[Selected]:
     """Parts that may be compared: same preset, files and fixed settings."""
     asked = asked.copy()
+    # Rows and single factors are told by what was set; the rest is the default, whatever that is.
+    named = declared is not None and declared.design != "grid"
     asked["setting"] = [
-        tuple(_value(call, composed, axis) for axis in axes)
+        tuple(_set(call, axis) if named else _value(call, composed, axis) for axis in axes)
         for call, composed in zip(asked["asked"], asked["composed"], strict=True)
     ]
     fixed: list[Any] = [
@@ -145,27 +120,21 @@ def _split(
     return parts
 
 
+def _set(call: dict[str, Any], axis: str) -> str:
+    """What the command set an axis to."""
+    return spelled(call["overrides"].get(axis, DEFAULT))
+
+
 def _value(call: dict[str, Any], composed: dict[str, Any], axis: str) -> str:
     """What an axis was set to, by the command or else by the configuration."""
     if axis in call["overrides"]:
-        return plain(call["overrides"][axis])
+        return spelled(call["overrides"][axis])
     if call.get("choices", {}).get(axis) is not None:
         return str(call["choices"][axis])
     found: Any = composed
     for part in axis.split("."):
         found = found.get(part) if isinstance(found, dict) else None
-    return "default" if found is None or isinstance(found, dict) else plain(str(found))
-
-
-def plain(value: str) -> str:
-    """One spelling for each value: 0.90 and 0.9 are one number, blanks in lists mean nothing."""
-    text = str(value).replace(" ", "")
-    for kind in (int, float):
-        try:
-            return str(kind(text))
-        except ValueError:
-            continue
-    return text
+    return DEFAULT if found is None or isinstance(found, dict) else spelled(found)
 
 
 def recipe(composed: dict[str, Any], axes: list[str]) -> str:

@@ -1,15 +1,25 @@
-"""Runs of a table to its rows: mean and spread over seeds, controls, what was left out."""
+"""Runs of a table to its rows: figures over seeds, differences, controls, what was left out."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
-from selection import Selected, plain
+from captions import caption, left_out, not_compared, notes_of_declaration, ranks
+from comparisons import COLUMNS, Compared
+from intervals import estimate
+from metric_names import JF, LOSS, find_metric
+from selection import DEFAULT, Selected
 
-LOSS = "train/loss"
+from siammae.config.experiment import Row, spelled
+
 CONTROLS = {"copy_first_mask": "copy first mask", "untrained_encoder": "untrained encoder"}
+OF_A_CELL = ("", "/std", "/low", "/high")
+NO_ROW: dict[str, Any] = {"setting": {}, "default": False, "control": False, "run": False, "n": 0}
+
+__all__ = ["CONTROLS", "JF", "LOSS", "Table", "read_defaults", "tabulate"]
 
 
 @dataclass
@@ -18,8 +28,14 @@ class Table:
 
     objective: the metric that decides; larger is better but for a loss.
     metrics: what is shown, the objective first.
-    rows: one a setting, in order. Columns: ``label``, ``default``, ``control``, ``n``, ``paper``,
-    ``signatures``, and for each metric ``<metric>`` (mean) and ``<metric>/std`` (NaN for one seed).
+    rows: one a setting, in order. Columns: ``label``, ``setting``, ``default``, ``control``,
+    ``run`` (whether finished runs stand behind it), ``n`` (how many), ``signatures``; for each
+    metric ``<metric>`` (mean), ``/std`` (NaN for one seed), ``/low`` and ``/high`` (of the 95%
+    interval of the mean; NaN for one seed), ``/diff``, ``/diff_low``, ``/diff_high`` (difference
+    from the default row with its 95% interval), ``/p``, ``/p_holm``, ``/mark`` (whether it is
+    significant after Holm's correction), ``/pairing`` (``seeds``, ``videos`` or nothing); and
+    ``paper/<metric>`` for each metric of which the paper has a figure, in the unit of its table.
+    compared: the comparisons behind ``diff`` and what follows.
     """
 
     name: str
@@ -30,6 +46,7 @@ class Table:
     rows: pd.DataFrame
     caption: str
     notes: list[str] = field(default_factory=list)
+    compared: Compared = field(default_factory=lambda: Compared({}, None, []))
 
     @property
     def best(self) -> int | None:
@@ -40,30 +57,42 @@ class Table:
         best = trained.argmin() if self.objective == LOSS else trained.argmax()
         return int(trained.index[int(best)])
 
+    @property
+    def paper(self) -> list[str]:
+        """Metrics of which the paper has a figure."""
+        return [
+            name.removeprefix("paper/") for name in map(str, self.rows) if name.startswith("paper/")
+        ]
+
 
 def tabulate(selected: Selected, defaults: dict[str, str]) -> Table:
-    """Average over seeds; unfinished and failed runs are counted, never averaged in."""
+    """Average over seeds; unfinished, failed and pruned runs are counted, never averaged in."""
     done = selected.runs[selected.runs["state"] == "finished"]
-    objective, metrics = _metrics(done)
+    objective, metrics, unknown = _metrics(selected, done)
+    settings = {part["setting"].iloc[0]: part for _, part in done.groupby("setting", sort=False)}
     rows = [
-        _describe(selected, part["setting"].iloc[0], part, metrics, defaults)
-        for _, part in done.groupby("setting", sort=False)
+        _describe(selected, setting, part, metrics, defaults) for setting, part in settings.items()
     ]
-    rows = _in_order(selected, rows) + _controls(done, metrics)
-    frame = pd.DataFrame(rows, columns=_columns(metrics)).astype({"control": bool})
-    declared = selected.declared
-    notes = [*_left_out(selected.runs), *selected.notes]
-    if declared is not None and declared.source:
-        notes.append(f"paper: {declared.source}")
+    rows = _in_order(selected, rows + _without_runs(selected, rows))
+    compared = _compare(rows, settings, metrics)
+    frame = _frame(rows + _controls(done, metrics), metrics)
+    told = notes_of_declaration(selected, unknown, metrics)
     return Table(
         name=selected.name,
-        question=declared.question if declared else "",
+        question=selected.declared.question if selected.declared else "",
         axes=selected.axes,
         objective=objective,
         metrics=metrics,
         rows=frame,
-        caption=_caption(selected, done),
-        notes=notes,
+        caption=caption(selected, done, frame, objective),
+        notes=[
+            *left_out(selected.runs),
+            *selected.notes,
+            *not_compared(frame, objective),
+            *ranks(frame, settings, compared, metrics),
+            *told,
+        ],
+        compared=compared,
     )
 
 
@@ -79,8 +108,12 @@ def read_defaults(config: Path) -> dict[str, str]:
     return defaults
 
 
-def _metrics(done: pd.DataFrame) -> tuple[str, list[str]]:
-    """The objective of the runs' benchmark, and what is shown: it, the other means, the loss."""
+def _metrics(selected: Selected, done: pd.DataFrame) -> tuple[str, list[str], list[str]]:
+    """What decides, what is shown, and what was asked for and never measured.
+
+    The experiment chooses; else the objective of the runs' benchmark decides, and it, the other
+    means and the loss are shown.
+    """
     told = done["objective"].dropna()
     objective = str(told.iloc[0]).lstrip("-") if len(told) else LOSS
     measured = [
@@ -88,15 +121,48 @@ def _metrics(done: pd.DataFrame) -> tuple[str, list[str]]:
         for column in map(str, done.columns)
         if column.startswith("metric/") and done[column].notna().any()
     ]
+    asked = selected.declared.metrics if selected.declared else []
+    found = {name: find_metric(name, measured) for name in asked}
+    chosen = list(dict.fromkeys(metric for metric in found.values() if metric))
+    unknown = [name for name, metric in found.items() if metric is None]
+    if chosen:
+        return chosen[0], chosen, unknown
     others = [name for name in measured if not name.endswith(("-Recall", "-Decay"))]
-    return objective, list(
-        dict.fromkeys([objective, *(name for name in others if name != LOSS), LOSS])
-    )
+    shown = dict.fromkeys([objective, *(name for name in others if name != LOSS), LOSS])
+    return objective, list(shown), unknown
 
 
-def _columns(metrics: list[str]) -> list[str]:
-    spread = [column for metric in metrics for column in (metric, f"{metric}/std")]
-    return ["label", "setting", "default", "control", "n", *spread, "paper", "signatures"]
+def _compare(
+    rows: list[dict[str, Any]], settings: dict[Any, pd.DataFrame], metrics: list[str]
+) -> Compared:
+    """Add each row's differences from the first default row that has runs."""
+    default = next((_key(row) for row in rows if row["default"] and row["run"]), None)
+    compared = Compared(settings, default, metrics)
+    for row in rows:
+        for metric in metrics:
+            row |= compared.columns(_key(row) if row["run"] else None, metric)
+    return compared
+
+
+def _frame(rows: list[dict[str, Any]], metrics: list[str]) -> pd.DataFrame:
+    """The table's columns; controls are compared with nothing."""
+    frame = pd.DataFrame(rows, columns=_columns(metrics, rows))
+    for metric in metrics:
+        frame[f"{metric}/mark"] = frame[f"{metric}/mark"].eq(True)
+        frame[f"{metric}/pairing"] = frame[f"{metric}/pairing"].fillna("")
+    return frame.astype(dict.fromkeys(["default", "control", "run"], bool))
+
+
+def _columns(metrics: list[str], rows: list[dict[str, Any]]) -> list[str]:
+    figures = [f"{metric}{part}" for metric in metrics for part in OF_A_CELL]
+    compared = [f"{metric}/{part}" for metric in metrics for part in COLUMNS]
+    paper = dict.fromkeys(name for row in rows for name in row if name.startswith("paper/"))
+    head = ["label", "setting", "default", "control", "run", "n"]
+    return [*head, *figures, *compared, *paper, "signatures"]
+
+
+def _key(row: dict[str, Any]) -> Hashable:
+    return tuple(row["setting"].values())
 
 
 def _describe(
@@ -109,26 +175,56 @@ def _describe(
     pairs = dict(zip(selected.axes, setting, strict=True))
     declared = _declared_row(selected, pairs)
     is_default = bool(pairs) and all(
-        value in (plain(defaults.get(key, "default")), "default") for key, value in pairs.items()
+        value in (spelled(defaults.get(key, DEFAULT)), DEFAULT) for key, value in pairs.items()
     )
-    label = ", ".join(f"{key}={value}" for key, value in pairs.items())
+    label = ", ".join(f"{key}={value}" for key, value in pairs.items() if value != DEFAULT)
     return {
-        "label": declared.get("label") or label or "default settings",
+        "label": (declared.label if declared else label) or "default settings",
         "setting": pairs,
-        "default": declared.get("default", is_default),
+        "default": declared.default if declared else is_default,
         "control": False,
-        "paper": declared.get("paper"),
+        "run": True,
         **_moments(runs, {metric: f"metric/{metric}" for metric in metrics}),
+        **(_paper(declared) if declared else {}),
     }
 
 
+def _without_runs(selected: Selected, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Declared rows of which no run is finished, and rows of the paper alone."""
+    there = {row["label"] for row in rows}
+    missing = [
+        row
+        for row in (selected.declared.rows if selected.declared else [])
+        if row.label not in there
+    ]
+    return [
+        {
+            **NO_ROW,
+            "label": row.label,
+            "setting": {key: spelled((row.set or {}).get(key, DEFAULT)) for key in selected.axes}
+            if row.set is not None
+            else {},
+            "default": row.default,
+            "signatures": [],
+            **_paper(row),
+        }
+        for row in missing
+    ]
+
+
+def _paper(row: Row) -> dict[str, float]:
+    return {f"paper/{name}": float(value) for name, value in row.paper.items() if value is not None}
+
+
 def _moments(runs: pd.DataFrame, columns: dict[str, str]) -> dict[str, Any]:
-    """Mean and unbiased standard deviation over runs; one run has no spread."""
+    """Mean, unbiased standard deviation and interval over runs; one run has no spread."""
     figures: dict[str, Any] = {"n": len(runs), "signatures": sorted(runs["signature"])}
     for metric, column in columns.items():
-        values = pd.to_numeric(runs[column]) if column in runs else pd.Series(dtype=float)
-        figures[metric] = values.mean()
+        values = pd.to_numeric(runs[column]).dropna() if column in runs else pd.Series(dtype=float)
+        found = estimate(values)
+        figures[metric] = found.mean
         figures[f"{metric}/std"] = values.std(ddof=1)
+        figures |= {f"{metric}/low": found.low, f"{metric}/high": found.high}
     return figures
 
 
@@ -140,21 +236,20 @@ def _controls(done: pd.DataFrame, metrics: list[str]) -> list[dict[str, Any]]:
         there = [column for column in columns.values() if column in done]
         measured = done.dropna(subset=there).drop_duplicates(there) if there else done.iloc[:0]
         if len(measured):
-            row = {"label": label, "setting": {}, "default": False, "control": True, "paper": None}
+            row = {**NO_ROW, "label": label, "control": True, "run": True}
             rows.append({**row, **_moments(measured, columns)})
     return rows
 
 
-def _declared_row(selected: Selected, pairs: dict[str, str]) -> dict[str, Any]:
-    for row in selected.declared.rows if selected.declared else []:
-        if pairs == {key: plain(str(value)) for key, value in row["set"].items()}:
-            return row
-    return {}
+def _declared_row(selected: Selected, pairs: dict[str, str]) -> Row | None:
+    if selected.declared is None:
+        return None
+    return selected.declared.row({k: v for k, v in pairs.items() if v != DEFAULT})
 
 
 def _in_order(selected: Selected, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The declared order; what is not declared follows, by setting."""
-    order = [row.get("label") for row in selected.declared.rows] if selected.declared else []
+    order = [row.label for row in selected.declared.rows] if selected.declared else []
 
     def place(row: dict[str, Any]) -> tuple[int, list[tuple[float, str]]]:
         known = order.index(row["label"]) if row["label"] in order else len(order)
@@ -168,28 +263,3 @@ def _sortable(value: str) -> tuple[float, str]:
         return float(value), value
     except ValueError:
         return float("inf"), value
-
-
-def _left_out(runs: pd.DataFrame) -> list[str]:
-    """How many runs are not in the figures, by state, with the errors of failed ones."""
-    notes = []
-    for state, part in runs[runs["state"] != "finished"].groupby("state"):
-        notes.append(
-            f"{len(part)} run(s) {state}, not in the figures: " + ", ".join(part["signature"])
-        )
-        for _, run in part.dropna(subset=["error"]).iterrows():
-            notes.append(f"  {run['signature']}: {str(run['error']).strip().splitlines()[-1]}")
-    return notes
-
-
-def _caption(selected: Selected, done: pd.DataFrame) -> str:
-    run = (done if len(done) else selected.runs).iloc[-1]
-    fixed = "".join(f", {key}={value}" for key, value in selected.fixed.items())
-    benchmark = f"benchmark {run['benchmark']} ({run['benchmark_files']})"
-    benchmark += "" if pd.isna(run["protocol"]) else f", protocol {run['protocol']}"
-    return (
-        f"preset {run['preset']}{fixed}; "
-        f"{'no benchmark' if pd.isna(run['benchmark']) else benchmark}, "
-        f"training clips {run['data']}; benchmark figures in percent; mean ± standard deviation "
-        "over n seeds, of one seed no spread"
-    )

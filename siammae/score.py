@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from siammae.config.errors import DataError, SiammaeError
-from siammae.evaluation.files.davis import SEQUENCES, DavisFiles
+from siammae.evaluation.files.davis import SEQUENCES, USE_2016, DavisFiles
 from siammae.evaluation.result import BenchmarkResult
 from siammae.evaluation.scores.davis import score_sequence, total
 from siammae.evaluation.show import show_result
@@ -26,11 +26,12 @@ def score(files: DavisFiles, predictions: Path) -> BenchmarkResult:
         DataError: when a sequence or mask is missing, or does not fit the ground truth.
     """
     names = files.sequences()
+    files.check_year()
     missing = [name for name in names if not (predictions / name).is_dir()]
     if missing:
         raise DataError(
             f"{predictions} lacks {len(missing)} of {len(names)} sequences: "
-            + ", ".join(missing[:5])
+            f"{', '.join(missing[:5])}{USE_2016 if _has_those_of_2016(files, predictions) else ''}"
         )
     rows = []
     for name in names:
@@ -48,6 +49,15 @@ def score(files: DavisFiles, predictions: Path) -> BenchmarkResult:
         "sequences": len(names),
     }
     return BenchmarkResult(f"davis{files.year}", "J&F-Mean", total(rows), rows, settings)
+
+
+def _has_those_of_2016(files: DavisFiles, predictions: Path) -> bool:
+    """Whether it is 2017 that is asked for, but all sequences of 2016's list are predicted."""
+    path = files.root / "ImageSets" / "2016" / f"{files.split}.txt"
+    if files.year != 2017 or not path.is_file():
+        return False
+    names = path.read_text().split()
+    return bool(names) and all((predictions / name).is_dir() for name in names)
 
 
 def _read(path: Path, files: DavisFiles, shape: tuple[int, ...]) -> np.ndarray:

@@ -3,10 +3,12 @@
 python -m siammae.train                                        one run of the demo preset
 python -m siammae.train -m mask_ratio=0.9,0.95 frame_gap=4,10  four runs, one a setting
 python -m siammae.train -m experiments=decoder preset=gpu      a declared experiment
+torchrun --nproc-per-node=4 -m siammae.train ...               any of these, on four GPUs
 """
 
 import sys
 import traceback
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,84 +18,109 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from siammae.config.check import TrainConfig, check
 from siammae.config.command import Command
 from siammae.config.errors import SiammaeError
+from siammae.config.experiment import Experiment
 from siammae.config.groups import build_group
+from siammae.config.jobs import declared
 from siammae.config.launch import one_line, run
 from siammae.config.paths import CONFIGS
-from siammae.config.protocol import check_protocol
+from siammae.config.processes import hush, leads, refuse_with_torchrun
 from siammae.config.signals import deaf_children, polite_end
+from siammae.studies.answer import Answer, answer
+from siammae.studies.trial import Pruned, RunningTrial
+from siammae.tracking.identity import Identity, identify
 from siammae.tracking.record import Invocation, RunRecord
 from siammae.tracking.signature import essential, signature
+from siammae.tracking.wandb import Tracker
+from siammae.training.distributed import Team, join
 
 # Modules that import torch are imported where they are used: a finished run is told without it.
 
 
 @hydra.main(config_path=str(CONFIGS), config_name="train")
 @one_line
-def job(config: DictConfig) -> float:
-    """One run; returns its objective, larger being better, to whoever sweeps."""
-    settings = check(config)
-    check_protocol(config)
-    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    source, benchmark = build_group(config, "data"), build_group(config, "benchmark")
-    facts = {
-        "preset": HydraConfig.get().runtime.choices.get("preset"),
-        "data_fingerprint": source.fingerprint(),
-        "benchmark": None if benchmark is None else benchmark.name,
-        "benchmark_fingerprint": None if benchmark is None else benchmark.fingerprint(),
-    }
-    fingerprints = {key: str(facts[key]) for key in ("data_fingerprint", "benchmark_fingerprint")}
-    record = RunRecord(Path(settings.runs_dir) / signature(plain, fingerprints))
-    asked = invocation(config)
+def job(config: DictConfig) -> Answer:
+    """One run; returns its objective, larger being better, to whoever sweeps.
+
+    A study of two objectives gets its cost as well, see `answer`.
+    """
+    refuse_with_torchrun(HydraConfig.get().runtime.choices)
+    team = join()
+    with team.united(), polite_end(), ExitStack() as stack:
+        with team.together():
+            wanted = identify(config, HydraConfig.get().runtime.choices.get("preset"))
+            trial = RunningTrial.handed_over()
+            asked = invocation(config, trial)
+            team.check(wanted.settings)
+        team.agree(wanted.record.signature)
+        with team.together():
+            is_known = begin(config, wanted, asked, stack) if team.leads else False
+        if not team.share(is_known):
+            train(config, wanted, asked, trial, team)
+            if team.leads:
+                print(f"  {tell(wanted.record.summary())}, in {wanted.record.folder}", flush=True)
+        with team.together():
+            told = answer(config, wanted.record, trial) if team.leads else 0.0
+        return team.share(told)
+
+
+def begin(config: DictConfig, wanted: Identity, asked: Invocation, stack: ExitStack) -> bool:
+    """Claim the run for as long as ``stack`` lasts; whether it is finished already."""
+    settings, record = wanted.settings, wanted.record
     title = " ".join([f"run {record.signature}", *(f"{k}={v}" for k, v in asked.overrides.items())])
-
     if record.is_finished() and not settings.rerun:
-        return known_result(record, asked, title)
-    record.create(plain, OmegaConf.to_container(config, resolve=False))  # type: ignore[arg-type]
-    with polite_end(), record.claim():
-        if record.is_finished() and not settings.rerun:  # by another process, just now
-            return known_result(record, asked, title)
-        print(title, flush=True)
-        if settings.rerun:
-            record.forget_training()
-        record.note_invocation(asked)
-        objective = train(config, settings, record, (source, benchmark), facts)
-    print(f"  {tell(record.summary())}, in {record.folder}", flush=True)
-    return objective
+        known_result(config, record, asked, title)
+        return True
+    record.create(wanted.plain, wanted.composed)
+    stack.enter_context(record.claim())
+    if record.is_finished() and not settings.rerun:  # by another process, just now
+        known_result(config, record, asked, title)
+        return True
+    print(title, flush=True)
+    if settings.rerun:
+        record.forget_training()
+    record.note_invocation(asked)
+    return False
 
 
-def known_result(record: RunRecord, asked: Invocation, title: str) -> float:
-    """The objective of a finished run, which is asked for once more."""
+def known_result(config: DictConfig, record: RunRecord, asked: Invocation, title: str) -> None:
+    """Tell of a finished run, which is asked for once more."""
     record.note_invocation(asked)
     print(f"{title}: finished before, {tell(record.summary())}", flush=True)
-    return record.summary()["objective"]["value"]
+    build_group(config, "tracking").again(record, *labels(config, asked))
 
 
 def train(
-    config: DictConfig,
-    settings: TrainConfig,
-    record: RunRecord,
-    parts: tuple[Any, Any],
-    facts: dict[str, Any],
-) -> float:
+    config: DictConfig, wanted: Identity, asked: Invocation, trial: RunningTrial | None, team: Team
+) -> None:
     """Carry a run out; what fails is recorded with its error, told at once and raised again."""
+    record, facts, parts = wanted.record, wanted.facts, (wanted.source, wanted.benchmark)
+    if not team.leads:
+        from siammae.training.session import Session
+
+        Session(config, wanted.settings, record, *parts, Tracker(), facts, None, team).carry_out()
+        return
     record.set_state("running")
     tracker = None
     try:
         from siammae.training.session import Session
 
         tracker = build_group(config, "tracking")
-        name, group = labels(config)
         with deaf_children():  # W&B's own process has what is not sent yet
-            tracker.start(record, name, group, [str(facts["preset"])])
-        return Session(config, settings, record, *parts, tracker, facts).carry_out()
+            tracker.start(record, *labels(config, asked))
+        if trial is not None:
+            trial.describe(run=record.signature)
+        session = Session(config, wanted.settings, record, *parts, tracker, facts, trial, team)
+        with team.blaming():
+            session.carry_out()
+    except Pruned as end:  # kept with its checkpoints: asked for outside of the study it goes on
+        record.set_state("pruned")
+        print(f"  {end}", flush=True)
+        raise
     except Exception as error:
         known = isinstance(error, SiammaeError)
         record.set_state("failed", error=str(error) if known else traceback.format_exc())
-        if HydraConfig.get().mode == RunMode.MULTIRUN:  # told at once: the others may take days
-            print(f"run {record.signature} failed: {error}", file=sys.stderr, flush=True)
         raise
     except BaseException:  # SIGTERM or Ctrl-C: the next start goes on where this one was
         record.set_state("interrupted")
@@ -103,18 +130,20 @@ def train(
             tracker.close()
 
 
-def labels(config: DictConfig) -> tuple[str, str]:
-    """A run's name for people, and the group that its repetitions with other seeds share."""
+def labels(config: DictConfig, asked: Invocation) -> tuple[str, str, list[str]]:
+    """A run's name for people, the group that its repetitions with other seeds share, and tags."""
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     gap = plain["frame_gap"]
     gap = f"{gap[0]}-{gap[1]}" if isinstance(gap, list) else gap
     decoder = str(plain["decoder"]["_target_"]).rpartition(".")[2].removesuffix("Decoder")
     setting = f"{decoder} mask {plain['mask_ratio']} gap {gap}"
     group = signature({**essential(plain), "seed": None}, {})
-    return f"{setting} seed {plain['seed']}", f"{setting} {group}"
+    tags = [str(asked.preset), asked.experiment or "-".join(asked.axes), asked.choices.get("data")]
+    named = [tag for tag in tags if tag]
+    return f"{setting} seed {plain['seed']}", f"{setting} {group}", named
 
 
-def invocation(config: DictConfig) -> Invocation:
+def invocation(config: DictConfig, trial: RunningTrial | None = None) -> Invocation:
     """What asked for this run: the command, and its place in a multirun.
 
     All jobs of a multirun share its folder, whose name is its id. Microseconds tell it from another
@@ -128,21 +157,25 @@ def invocation(config: DictConfig) -> Invocation:
         command=Command.instance().line,
         experiment=None if config.experiment is None else config.experiment.get("name"),
         overrides={key: value for key, _, value in overrides},
-        axes=swept(hydra_config) if multirun else [],
+        axes=swept(hydra_config, declared(config)) if multirun else [],
         preset=hydra_config.runtime.choices.get("preset"),
         job=hydra_config.job.num if multirun else None,
         choices={k: v for k, v in hydra_config.runtime.choices.items() if "hydra" not in k},
+        study=None if trial is None else trial.study_name,
+        trial=None if trial is None else trial.number,
+        task=list(hydra_config.overrides.task),
     )
 
 
-def swept(hydra_config: Any) -> list[str]:
+def swept(hydra_config: Any, experiment: Experiment | None) -> list[str]:
     """Keys that a multirun sweeps: those of its experiment or study, and of the command line."""
     arguments = Command.instance().arguments
     given = [argument for argument in arguments if "=" in argument and argument[0] != "-"]
     parsed = OverridesParser.create().parse_overrides(given)
     keys = [override.get_key_element() for override in parsed if override.is_sweep_override()]
     params = hydra_config.sweeper.get("params") or {}
-    return list(dict.fromkeys([*params, *keys]))
+    declared_keys = [] if experiment is None else experiment.keys
+    return list(dict.fromkeys([*declared_keys, *params, *keys]))
 
 
 def tell(summary: dict[str, Any]) -> str:
@@ -154,6 +187,8 @@ def tell(summary: dict[str, Any]) -> str:
 
 def main() -> int:
     """Entry point."""
+    if not leads():
+        hush()
     return run(job)
 
 

@@ -1,18 +1,40 @@
 """What all tests share: one thread for torch, the folder of real clips, a local server."""
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from wandb_server import WandbServer
+
+sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 # Before torch is imported: tests run side by side, and their results must not depend on cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["WANDB_MODE"] = "offline"
 os.environ["WANDB_ERROR_REPORTING"] = "false"
+
+
+@pytest.fixture
+def wandb_server(monkeypatch, tmp_path) -> "Iterator[WandbServer]":
+    """A server that this process's W&B client talks to, and no other."""
+    from wandb_server import WandbServer
+
+    made = WandbServer()
+    for name, value in made.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    monkeypatch.setenv("WANDB_HTTP_TIMEOUT", "2")
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

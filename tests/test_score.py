@@ -236,3 +236,38 @@ def test_as_a_command(case):
     done = subprocess.run([*command[:-1], root / "none"], capture_output=True, text=True)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def told_of_2016(root, capsys, *options):
+    arguments = ["--gt", root / "gt", "--pred", root / "pred", *options]
+    code = main([str(argument) for argument in arguments])
+    told = capsys.readouterr().err
+    assert code == 2
+    assert len(told.splitlines()) == 1
+    return told
+
+
+@pytest.mark.parametrize("lists", ["none", "2016", "480p"])
+def test_a_root_of_2016_is_told_the_year(tmp_path, capsys, lists):
+    masks = moving(np.random.default_rng(1), 6, 50, 60, 1) * 255
+    write_masks(tmp_path / "gt/Annotations/480p/one", masks, "L")
+    write_masks(tmp_path / "pred/one", masks, "L")
+    if lists != "none":
+        (tmp_path / "gt/ImageSets" / lists).mkdir(parents=True)
+        line = "one" if lists == "2016" else "/JPEGImages/480p/one/00000.jpg"
+        (tmp_path / "gt/ImageSets" / lists / "val.txt").write_text(line)
+    told = told_of_2016(tmp_path, capsys)
+    assert "for DAVIS 2016 use --year 2016" in told
+    assert ("no list val.txt" if lists == "2016" else "00000.png holds 0 and 255 alone") in told
+    arguments = ["--gt", tmp_path / "gt", "--pred", tmp_path / "pred", "--year", "2016"]
+    assert main([str(argument) for argument in arguments]) == 0
+
+
+def test_predictions_of_2016_on_2017_are_told_the_year(case, capsys):
+    root, *_ = case
+    (root / "gt/ImageSets/2016").mkdir()
+    (root / "gt/ImageSets/2016/val.txt").write_text("one\nsix\n")
+    (root / "pred/two").rename(root / "away")
+    assert "sequences: two; for DAVIS 2016 use --year 2016" in told_of_2016(root, capsys)
+    (root / "pred/six").rename(root / "gone")
+    assert "--year" not in told_of_2016(root, capsys)

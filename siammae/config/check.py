@@ -61,6 +61,12 @@ class Encoder(Transformer):
     patch_size: Positive
 
 
+class Masking(Group):
+    """What is hidden; a strategy may hide patches of the past frame, too."""
+
+    past_ratio: Annotated[float, Field(ge=0, lt=1)] | None = None
+
+
 class Data(Group):
     """Where clips come from and how they are read."""
 
@@ -81,8 +87,9 @@ class Optim(Section):
 
 
 class Schedule(Section):
-    """Length and warm-up of the training."""
+    """Duration and warm-up of the training; ``length`` multiplies the former alone."""
 
+    length: Annotated[float, Field(gt=0)]
     epochs: Annotated[float, Field(gt=0)] | None
     warmup_epochs: Annotated[float, Field(ge=0)] | None
     steps: Positive | None
@@ -99,10 +106,31 @@ class Schedule(Section):
                     f"not {prefix}steps={steps} and {prefix}epochs={epochs}"
                 )
         for unit in ("steps", "epochs"):
-            length, warmup = getattr(self, unit), getattr(self, f"warmup_{unit}")
-            if length is not None and warmup is not None and warmup >= length:
-                raise ValueError(f"warmup_{unit}={warmup} leaves nothing of {unit}={length}")
+            whole, warmup = getattr(self, unit), getattr(self, f"warmup_{unit}")
+            if whole is not None and warmup is not None and warmup >= self.length * whole:
+                part = "" if self.length == 1 else f"length={self.length} times "
+                raise ValueError(f"warmup_{unit}={warmup} leaves nothing of {part}{unit}={whole}")
         return self
+
+    def in_steps(self, clips: int, batch_size: int) -> tuple[int, int]:
+        """Optimiser steps of the whole training and of its warm-up, over so many clips.
+
+        Raises:
+            ConfigError: when the warm-up is not shorter.
+        """
+
+        def count(steps: float | None, epochs: float | None) -> int:
+            return round(steps if steps is not None else (epochs or 0) * clips / batch_size)
+
+        epochs = None if self.epochs is None else self.length * self.epochs
+        steps = None if self.steps is None else self.length * self.steps
+        whole, warmup = max(1, count(steps, epochs)), count(self.warmup_steps, self.warmup_epochs)
+        if warmup >= whole:
+            part = "" if self.length == 1 else f" (length={self.length})"
+            raise ConfigError(
+                f"schedule: a warm-up of {warmup} steps leaves nothing of {whole} steps{part}"
+            )
+        return whole, warmup
 
 
 class TrainConfig(Section):
@@ -122,9 +150,11 @@ class TrainConfig(Section):
     log_every: Positive
     checkpoint_every: Positive
     pictures: NotNegative
+    on_failure: Literal["continue", "stop"]
     encoder: Encoder
+    encoding: Group
     decoder: Transformer
-    masking: Group
+    masking: Masking
     rotation: Group
     targets: Group
     uncertainty: Group
@@ -164,13 +194,14 @@ class TrainConfig(Section):
         sizes = f"image_size={self.image_size}, encoder.patch_size={self.encoder.patch_size}"
         if patches == 1:
             raise ValueError(f"{sizes}: one patch cannot be both seen and hidden")
-        visible = visible_count(patches, self.mask_ratio)
-        if visible == 0:
-            raise ValueError(
-                f"mask_ratio={self.mask_ratio} leaves no patch visible of {patches} ({sizes}); "
-                f"{largest_ratio(patches)} leaves one"
-            )
-        if visible == patches:
+        ratios = {"mask_ratio": self.mask_ratio, "masking.past_ratio": self.masking.past_ratio or 0}
+        for name, ratio in ratios.items():
+            if visible_count(patches, ratio) == 0:
+                raise ValueError(
+                    f"{name}={ratio} leaves no patch visible of {patches} ({sizes}); "
+                    f"{largest_ratio(patches)} leaves one"
+                )
+        if visible_count(patches, self.mask_ratio) == patches:
             raise ValueError(f"mask_ratio={self.mask_ratio} leaves no patch hidden of {patches}")
 
 

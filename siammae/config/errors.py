@@ -1,4 +1,7 @@
-"""The errors that a user can cause: entry points print them as one line and exit with 2."""
+"""The errors that a user can cause: entry points print them as one line and exit with 2.
+
+Failed runs of a multirun are told with exit code 1.
+"""
 
 
 class SiammaeError(Exception):
@@ -15,3 +18,21 @@ class TrainingError(SiammaeError):
 
 class DataError(SiammaeError):
     """A file or folder cannot be used."""
+
+
+class RunsFailed(SiammaeError):
+    """Runs of a multirun failed; what else was asked for is finished or was not started.
+
+    Args:
+        failures: the error of each failed run, by its overrides.
+        started: runs that were started.
+        asked: runs that were asked for.
+    """
+
+    def __init__(self, failures: dict[str, str], started: int, asked: int):
+        lines = [f"{len(failures)} of {asked} runs failed:"]
+        lines += [f"  {job}: {reason}" for job, reason in failures.items()]
+        if started < asked:
+            lines.append(f"  {asked - started} not started (on_failure=stop)")
+        lines.append("the same command tries them again; finished ones are not repeated")
+        super().__init__("\n".join(lines))

@@ -19,13 +19,7 @@ def build_group(config: DictConfig, name: str) -> Any:
     group = config[name]
     if group is None or group["_target_"] is None:
         return None
-    try:
-        accepted = inspect.signature(get_class(group["_target_"])).parameters
-    except Exception as error:
-        raise ConfigError(f"{name}._target_={group['_target_']}: {error}") from None
-    for key in group:
-        if key != "_target_" and key not in accepted:
-            raise ConfigError(f"{name}.{key}: no such key{nearest(str(key), list(accepted))}")
+    _check_keys(group, name)
     try:
         return instantiate(group, _execution_whitelist_=UNSAFE_DISABLE_EXECUTION_CHECKS)
     except Exception as error:
@@ -33,3 +27,16 @@ def build_group(config: DictConfig, name: str) -> Any:
         if isinstance(cause, SiammaeError):
             raise cause from None
         raise ConfigError(f"{name}: {cause}") from error
+
+
+def _check_keys(group: DictConfig, name: str) -> None:
+    """Every key is an argument of the class, and so in parts that are built with it."""
+    try:
+        accepted = inspect.signature(get_class(group["_target_"])).parameters
+    except Exception as error:
+        raise ConfigError(f"{name}._target_={group['_target_']}: {error}") from None
+    for key, value in ((str(key), value) for key, value in group.items()):
+        if key != "_target_" and key not in accepted:
+            raise ConfigError(f"{name}.{key}: no such key{nearest(key, list(accepted))}")
+        if isinstance(value, DictConfig) and value.get("_target_") is not None:
+            _check_keys(value, f"{name}.{key}")

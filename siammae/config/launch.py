@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from errno import EACCES
 from functools import wraps
@@ -15,12 +16,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from siammae.config import sweeper, top_level
 from siammae.config.check import nearest
 from siammae.config.command import Command
-from siammae.config.errors import ConfigError, SiammaeError
+from siammae.config.errors import ConfigError, RunsFailed, SiammaeError
 from siammae.config.paths import CONFIGS
+from siammae.config.processes import leads
 from siammae.config.study import recipe
-from siammae.config.top_level import register
+from siammae.studies.trial import Pruned
 
 Returned = TypeVar("Returned")
 _kept: list[Exception] = []  # what `one_line` kept from Hydra for `run` to tell
@@ -29,19 +32,28 @@ _kept: list[Exception] = []  # what `one_line` kept from Hydra for `run` to tell
 def one_line(job: Callable[[DictConfig], Returned]) -> Callable[[DictConfig], Returned | None]:
     """Decorate a job, below ``hydra.main``, so that `run` alone tells of a user's error.
 
-    Hydra would first print "Error executing job" and the overrides. In a multirun it must see the
-    error, for the job to count as failed; whatever is no user's error keeps its traceback.
+    Hydra would first print "Error executing job" and the overrides. In a multirun a failure is told
+    at once, for the others may take days, and then goes to Hydra, for the job to count as failed.
+    Whatever is no user's error keeps its traceback.
     """
 
     @wraps(job)
     def guarded(config: DictConfig) -> Returned | None:
+        many = HydraConfig.get().mode == RunMode.MULTIRUN
         try:
             return job(config)
         except (SiammaeError, HydraException, OmegaConfBaseException) as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
-                raise
-            _kept.append(error)
-            return None
+            if not many:
+                _kept.append(error)
+                return None
+            _tell_failure(str(error))
+            raise
+        except Pruned:  # told by the run, and no failure
+            raise
+        except Exception:
+            if many:
+                _tell_failure(traceback.format_exc())
+            raise
 
     return guarded
 
@@ -50,17 +62,17 @@ def run(main: Callable[[], object]) -> int:
     """Call an entry point; a user's error becomes one line on stderr and the exit code 2."""
     # On few cores, threads that spin while they wait take time from the process that reads clips.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    register()
     Command.instance()
-    OmegaConf.register_resolver("writable", writable_folder, replace=True)
-    OmegaConf.register_resolver("recipe", recipe, replace=True)
-    OmegaConf.register_resolver("groups", groups_of, replace=True)
+    tell_hydra()
     # Hydra then raises its errors instead of printing them with hints at its own internals.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         main()
         if _kept:
             raise _kept.pop()
+    except RunsFailed as error:
+        _fail(str(error))
+        return 1
     except MissingConfigException as error:
         return _fail(_missing_option(error))
     except ConfigCompositionException as error:
@@ -73,6 +85,16 @@ def run(main: Callable[[], object]) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def tell_hydra() -> None:
+    """Make our groups, sweeper and resolvers known; to be called before anything is composed."""
+    top_level.register()
+    sweeper.register()
+    OmegaConf.register_resolver("writable", writable_folder, replace=True)
+    OmegaConf.register_resolver("recipe", recipe, replace=True)
+    OmegaConf.register_resolver("groups", groups_of, replace=True)
+    OmegaConf.register_resolver("half", lambda number: int(number) // 2, replace=True)
 
 
 def writable_folder(path: str | int) -> str:
@@ -107,8 +129,15 @@ def groups_of(command: str) -> str:
     return "\n".join(f"{name}: {', '.join(loader.get_group_options(name))}" for name in names)
 
 
+def _tell_failure(error: str) -> None:
+    if leads():  # which tells of the others' errors as well
+        overrides = " ".join(HydraConfig.get().overrides.task)
+        print(f"failed: {overrides}: {error}", file=sys.stderr, flush=True)
+
+
 def _fail(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    if leads():
+        print(f"error: {message}", file=sys.stderr)
     return 2
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
+from siammae.config.processes import refuse_with_torchrun
 from siammae.tracking.signature import essential, signature
 
 
@@ -17,6 +18,8 @@ def recipe(_root_: DictConfig) -> str:
     and benchmark lie, and from the search space. What is drawn counts by its value outside of the
     sweep: a group may be drawn and one of its keys fixed.
     """
+    # Before a study is made: every process would add trials of its own to it.
+    refuse_with_torchrun(_root_.hydra.runtime.choices)
     keys = [str(key) for key in _root_ if key != "hydra"]
     plain: dict[str, Any] = OmegaConf.to_container(  # type: ignore[assignment]
         OmegaConf.masked_copy(_root_, keys), resolve=True

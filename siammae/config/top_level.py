@@ -12,8 +12,10 @@ from siammae.config.launchers.processes import ProcessLauncher
 from siammae.config.launchers.ray import RayLauncher
 from siammae.config.launchers.slurm import SlurmLauncher
 from siammae.config.paths import ROOT
+from siammae.studies.sweeper import StudySweeper
 
 GROUPS = ("experiments", "sweeps")
+LAUNCHERS = (ProcessLauncher, RayLauncher, SlurmLauncher)
 
 
 class TopLevelSource(FileConfigSource):
@@ -55,6 +57,6 @@ class TopLevelGroups(SearchPathPlugin):
 
 
 def register() -> None:
-    """To be called before ``hydra.main`` runs; workers of a launcher need it no more."""
-    for plugin in (TopLevelSource, TopLevelGroups, ProcessLauncher, RayLauncher, SlurmLauncher):
+    """Tell Hydra of the groups, sweepers and launchers; to be called before ``hydra.main`` runs."""
+    for plugin in (*LAUNCHERS, TopLevelSource, TopLevelGroups, StudySweeper):
         Plugins.instance().register(plugin)

@@ -1,4 +1,4 @@
-"""Crop, resize and flip: numbers are drawn where clips are read, pixels are moved on the device.
+"""Crop, resize, flip, colour: numbers are drawn where clips are read, pixels moved on the device.
 
 The host only cuts the crop out. Resizing a whole batch is two batched matrix products with a matrix
 for each sample, exact antialiased bicubic interpolation, so crops of any size go together.
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from siammae.data.colour import NEUTRAL, ColourJitter, jitter
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -18,14 +20,29 @@ MEAN = (0.485, 0.456, 0.406)  # of ImageNet, as in MAE and in every evaluation o
 STD = (0.229, 0.224, 0.225)
 
 
-class Crop(NamedTuple):
-    """A box in pixels and whether it is mirrored; the same for all frames of a pair."""
+class Box(NamedTuple):
+    """A part of a frame, in pixels."""
 
     top: int
     left: int
     height: int
     width: int
+
+    def cut(self, frame: np.ndarray) -> np.ndarray:
+        """The part of a frame (H, W, 3), as a view."""
+        return frame[self.top : self.top + self.height, self.left : self.left + self.width]
+
+
+class Drawn(NamedTuple):
+    """The numbers of one pair.
+
+    boxes: the crop of each frame. flip: whether the pair is mirrored. colour: (frames, 4), see
+    `ColourJitter.draw`.
+    """
+
+    boxes: list[Box]
     flip: bool
+    colour: np.ndarray
 
 
 class PairAugment:
@@ -36,7 +53,10 @@ class PairAugment:
         crop_scale: share of the frame's area that a crop takes, uniform in this range; None takes
             the largest centred square.
         crop_ratio: width / height of a crop, log-uniform in this range.
-        flip: probability of mirroring.
+        flip: probability of mirroring; a pair is mirrored as a whole.
+        shared_crop: one crop for all frames of a pair; else each frame has its own, the paper's
+            spatial jitter.
+        colour: changes colours; None changes none.
     """
 
     def __init__(
@@ -45,6 +65,8 @@ class PairAugment:
         crop_scale: Sequence[float] | None = (0.5, 1.0),
         crop_ratio: Sequence[float] = (3 / 4, 4 / 3),
         flip: float = 0.5,
+        shared_crop: bool = True,
+        colour: ColourJitter | None = None,
     ):
         if crop_scale is not None and not 0 < crop_scale[0] <= crop_scale[1] <= 1:
             raise ValueError(f"crop_scale {list(crop_scale)} must be [lo, hi], 0 < lo <= hi <= 1")
@@ -52,11 +74,31 @@ class PairAugment:
             raise ValueError(f"crop_ratio {list(crop_ratio)} must be [lo, hi] with 0 < lo <= hi")
         if not 0 <= flip <= 1:
             raise ValueError(f"flip {flip} is no probability")
+        if not isinstance(shared_crop, bool):
+            raise ValueError(f"shared_crop={shared_crop!r} is neither true nor false")
         self.size, self.crop_scale, self.crop_ratio, self.flip = size, crop_scale, crop_ratio, flip
+        self.shared_crop = shared_crop
+        self.colour = colour if colour is not None and not colour.is_off else None
 
-    def draw(self, rng: np.random.Generator, height: int, width: int) -> Crop:
-        """The box for one pair out of frames of ``height`` x ``width`` pixels."""
+    def draw(self, rng: np.random.Generator, frames: int, height: int, width: int) -> Drawn:
+        """The numbers for one pair of ``frames`` frames of ``height`` x ``width`` pixels.
+
+        What is drawn for jitter comes from streams of its own: with and without it a pair has the
+        same flip, and its first frame the same crop, and so has every later pair.
+        """
         flip = bool(rng.random() < self.flip)
+        boxes = [self._box(rng, height, width)] * frames
+        colour = np.array([NEUTRAL] * frames, np.float32)
+        if self.shared_crop and self.colour is None:
+            return Drawn(boxes, flip, colour)
+        places, colours = rng.spawn(2)
+        if not self.shared_crop:
+            boxes[1:] = [self._box(places, height, width) for _ in range(1, frames)]
+        if self.colour is not None:
+            colour = self.colour.draw(colours, frames)
+        return Drawn(boxes, flip, colour)
+
+    def _box(self, rng: np.random.Generator, height: int, width: int) -> Box:
         if self.crop_scale is not None:
             for _ in range(10):  # as torchvision: a box that does not fit is drawn again
                 area = height * width * rng.uniform(self.crop_scale[0], self.crop_scale[1])
@@ -65,24 +107,29 @@ class PairAugment:
                 if 0 < w <= width and 0 < h <= height:
                     top = int(rng.integers(0, height - h + 1))
                     left = int(rng.integers(0, width - w + 1))
-                    return Crop(top, left, int(h), int(w), flip)
+                    return Box(top, left, int(h), int(w))
         side = min(height, width)
-        return Crop((height - side) // 2, (width - side) // 2, side, side, flip)
+        return Box((height - side) // 2, (width - side) // 2, side, side)
 
     def apply(self, batch: "PairBatch") -> "Tensor":
         """Crops of a batch to normalised frames (B, T, 3, size, size), float32, on its device."""
         import torch
 
         b, t, height, width, _ = batch.frames.shape
-        pixels = batch.frames.permute(0, 1, 4, 2, 3).reshape(b, t * 3, height, width).float()
-        rows = resize_matrices(batch.size[:, 0], height, self.size)  # (B, size, height)
-        columns = resize_matrices(batch.size[:, 1], width, self.size)
-        columns = torch.where(batch.flip.view(-1, 1, 1), columns.flip(1), columns)
+        alike = t if self.shared_crop else 1  # frames that have one matrix; B * T / alike = G
+        pixels = batch.frames.permute(0, 1, 4, 2, 3).reshape(-1, alike * 3, height, width).float()
+        sides = batch.size[:, ::alike].flatten(0, 1)  # (G, 2)
+        rows = resize_matrices(sides[:, 0], height, self.size)  # (G, size, height)
+        columns = resize_matrices(sides[:, 1], width, self.size)
+        flip = batch.flip.repeat_interleave(t // alike).view(-1, 1, 1)
+        columns = torch.where(flip, columns.flip(1), columns)
         resized = rows.unsqueeze(1) @ (pixels @ columns.transpose(1, 2).unsqueeze(1))
-        resized = resized.clamp_(0, 255).view(b, t, 3, self.size, self.size)
+        resized = resized.clamp_(0, 255).view(b, t, 3, self.size, self.size) / 255
+        if self.colour is not None:
+            resized = jitter(resized, batch.colour)
         mean = torch.tensor(MEAN, device=resized.device).view(3, 1, 1)
         std = torch.tensor(STD, device=resized.device).view(3, 1, 1)
-        return (resized / 255 - mean) / std
+        return (resized - mean) / std
 
 
 def resize_matrices(lengths: "Tensor", padded: int, size: int) -> "Tensor":

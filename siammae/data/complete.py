@@ -3,6 +3,7 @@
 import glob
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from siammae.config.errors import DataError
 from siammae.data.catalog import DataSet, Expectation
 
 FIELD = re.compile(r"\{(\w+)\}")
-SHOWN = 20  # names in one line
+SHOWN = 10  # names in one line
 Values = dict[str, str]
 
 
@@ -75,7 +76,7 @@ def _look(expected: Expectation, root: Path, state: State) -> None:
         partners = dict.fromkeys(other.format_map(found) for found in values)
         missing = [path for path in partners if not _has(root / path)]
         state.files += len(partners) - len(missing)
-        _note(state, "missing", missing)
+        _note_by_folder(state, list(partners), missing)
 
 
 def _names(expected: Expectation, root: Path, state: State) -> dict[str, list[str]]:
@@ -145,6 +146,16 @@ def _has(path: Path) -> bool:
 def _note(state: State, what: str, names: list[str]) -> None:
     if names:
         _lack(state, f"{what} ({len(names)}): {shorten(names)}")
+
+
+def _note_by_folder(state: State, wanted: list[str], missing: list[str]) -> None:
+    """Missing files by name; those of a folder that lacks all of several as the folder."""
+    parents = [str(Path(path).parent) for path in missing]
+    lacking, full = Counter(parents), Counter(str(Path(path).parent) for path in wanted)
+    gone = {folder for folder, count in lacking.items() if count == full[folder] > 1}
+    _note(state, "no files in", sorted(gone))
+    pairs = zip(missing, parents, strict=True)
+    _note(state, "missing", [path for path, parent in pairs if parent not in gone])
 
 
 def _lack(state: State, line: str) -> None:

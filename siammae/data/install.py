@@ -19,7 +19,7 @@ from siammae.data.catalog import Source
 from siammae.data.complete import shorten
 from siammae.data.fetch import Fetch, Stopped
 from siammae.data.receipt import FOLDER, lost_files, write_receipt
-from siammae.data.unpack import BadArchive, unpack
+from siammae.data.unpack import BadArchive, check_room, unpack
 from siammae.data.verify import set_aside
 
 THREADS = 3
@@ -85,6 +85,7 @@ class _Part:
     def unpack(self, folder: Path) -> None:
         """Into a folder of its own; an archive that cannot be used is set aside."""
         try:
+            check_room(self.archive, self.archive.parent, partial(self.told, "measuring"))
             unpack(self.archive, folder, self.source.strip, partial(self.told, "unpacking"))
         except BadArchive as error:
             bad = set_aside(self.archive, self.archive)

@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
@@ -25,18 +24,17 @@ from siammae.data.rotation import NoRotation
 from siammae.data.targets import SingleTarget
 from siammae.data.video import open_clip
 
-GRACE = 30.0  # seconds that a worker goes on after SIGTERM; Slurm's own time until it kills
-
 
 @dataclass
 class PairBatch:
-    """B samples of T frames, past first, as they come from the readers.
+    """B samples of T frames, the given one first, as they come from the readers.
 
-    frames: (B, T, H, W, 3) uint8, each sample's crop in the upper left corner, zero beyond it.
-    size: (B, 2) int64, height and width of the crop in pixels.
+    frames: (B, T, H, W, 3) uint8, each frame's crop in the upper left corner, zero beyond it.
+    size: (B, T, 2) int64, height and width of each frame's crop in pixels.
     flip: (B,) bool, mirror it.
+    colour: (B, T, 4) float32, brightness, contrast, saturation and hue of each frame.
     angle: (B, T) float32, degrees to turn each frame.
-    gap: (B, T - 1) int64, frames from the past to each future frame.
+    gap: (B, T - 1) int64, frames between the given one and each of the others, at least 1.
     clip: (B,) int64, index in the source's list.
     short: how many samples have a smaller gap than was drawn, because the clip is short.
     broken: clips that could not be read, with the reason; others were taken in their place.
@@ -45,6 +43,7 @@ class PairBatch:
     frames: Tensor
     size: Tensor
     flip: Tensor
+    colour: Tensor
     angle: Tensor
     gap: Tensor
     clip: Tensor
@@ -66,10 +65,11 @@ class PairBatch:
 
 
 class Sample(NamedTuple):
-    """One pair as it is read: T crops (T, h, w, 3) and the numbers that go with them."""
+    """One pair as it is read: T crops (h, w, 3) and the numbers that go with them."""
 
-    frames: np.ndarray
+    frames: list[np.ndarray]
     flip: bool
+    colour: np.ndarray
     angle: np.ndarray
     gap: list[int]
     clip: int
@@ -93,7 +93,7 @@ class PairDataset(Dataset[Visit]):
         source: the clips.
         targets: draws the frames of a pair.
         rotation: draws the angles.
-        augment: draws the crops.
+        augment: draws crops, flips and colours.
         seed: of all randomness here.
     """
 
@@ -136,19 +136,20 @@ class PairDataset(Dataset[Visit]):
         if clip in self.known_broken:
             raise DataError(self.known_broken[clip])
         reader = open_clip(self.videos[clip])
-        drawn = [self.targets.draw(rng, reader.frames) for _ in range(self.pairs)]
-        wanted = sorted({index for offsets in drawn for index in offsets.frames})
+        pairs = [self.targets.draw(rng, reader.frames) for _ in range(self.pairs)]
+        wanted = sorted({index for offsets in pairs for index in offsets.frames})
         place = {index: i for i, index in enumerate(wanted)}
         frames = shrink(reader.read(wanted), self.short_side)
         samples = []
-        for offsets in drawn:
-            crop = self.augment.draw(rng, *frames.shape[1:3])
-            rows = slice(crop.top, crop.top + crop.height)
-            columns = slice(crop.left, crop.left + crop.width)
-            picked = frames[[place[index] for index in offsets.frames], rows, columns]
-            angle = self.rotation.draw(rng, len(picked))
-            gap = [index - offsets.frames[0] for index in offsets.frames[1:]]
-            samples.append(Sample(picked, crop.flip, angle, gap, clip, offsets.short))
+        for offsets in pairs:
+            drawn = self.augment.draw(rng, len(offsets.frames), *frames.shape[1:3])
+            crops = [
+                box.cut(frames[place[index]])
+                for index, box in zip(offsets.frames, drawn.boxes, strict=True)
+            ]
+            angle = self.rotation.draw(rng, len(crops))
+            gap = [abs(index - offsets.frames[0]) for index in offsets.frames[1:]]
+            samples.append(Sample(crops, drawn.flip, drawn.colour, angle, gap, clip, offsets.short))
         return samples
 
 
@@ -176,15 +177,17 @@ def collate(visits: list[Visit]) -> PairBatch:
     broken = {path: why for visit in visits for path, why in visit.broken.items()}
     if not samples:
         raise DataError("no clip could be read: " + "; ".join(list(broken.values())[:5]))
-    size = np.array([sample.frames.shape[1:3] for sample in samples])
-    height, width = size.max(axis=0)
+    size = np.array([[crop.shape[:2] for crop in sample.frames] for sample in samples])
+    height, width = size.max(axis=(0, 1))
     canvas = np.zeros((len(samples), len(samples[0].frames), height, width, 3), np.uint8)
     for i, sample in enumerate(samples):
-        canvas[i, :, : size[i, 0], : size[i, 1]] = sample.frames
+        for frame, crop in zip(canvas[i], sample.frames, strict=True):
+            frame[: crop.shape[0], : crop.shape[1]] = crop
     return PairBatch(
         frames=torch.from_numpy(canvas),
         size=torch.from_numpy(size),
         flip=torch.tensor([sample.flip for sample in samples]),
+        colour=torch.from_numpy(np.stack([sample.colour for sample in samples])),
         angle=torch.from_numpy(np.stack([sample.angle for sample in samples])),
         gap=torch.tensor([sample.gap for sample in samples]),
         clip=torch.tensor([sample.clip for sample in samples]),
@@ -193,18 +196,48 @@ def collate(visits: list[Visit]) -> PairBatch:
     )
 
 
+@dataclass(frozen=True)
+class Turns:
+    """Visits first .. last - 1 in chunks that several processes take in turn.
+
+    chunk: visits in one. rank: of this process, whose chunks these are. size: how many there are.
+    """
+
+    first: int
+    last: int
+    chunk: int
+    rank: int
+    size: int
+
+    def __iter__(self) -> Iterator[list[int]]:
+        begin, stride = self.first + self.rank * self.chunk, self.size * self.chunk
+        for start in range(begin, self.last, stride):
+            yield list(range(start, min(start + self.chunk, self.last)))
+
+    def __len__(self) -> int:
+        begin, stride = self.first + self.rank * self.chunk, self.size * self.chunk
+        return len(range(begin, self.last, stride))
+
+
 def make_loader(
-    dataset: PairDataset, batch_size: int, first_visit: int, last_visit: int, workers: int
+    dataset: PairDataset,
+    batch_size: int,
+    first_visit: int,
+    last_visit: int,
+    workers: int,
+    rank: int = 0,
+    size: int = 1,
 ) -> DataLoader[PairBatch]:
     """Batches of ``batch_size`` pairs from the visits first_visit .. last_visit - 1, in order.
+
+    Of these batches ``size`` processes take turns; process ``rank`` gets its own.
 
     Workers come from a clean server process: a plain fork of a process that has decoded or encoded
     video hangs in FFmpeg's locks.
     """
     return DataLoader(
         dataset,  # type: ignore[arg-type]
-        batch_size=batch_size // dataset.pairs,
-        sampler=range(first_visit, last_visit),
+        batch_sampler=Turns(first_visit, last_visit, batch_size // dataset.pairs, rank, size),
         num_workers=workers,
         collate_fn=collate,
         pin_memory=torch.cuda.is_available(),
@@ -221,7 +254,7 @@ def _server() -> BaseContext:
     from multiprocessing import forkserver, resource_tracker
 
     server = get_context("forkserver")
-    server.set_forkserver_preload([__name__, "cv2", "av", "decord"])
+    server.set_forkserver_preload([__name__, "siammae.data.reader_server", "cv2", "av", "decord"])
     with deaf_children():  # apart from the server, whose start would have it hear SIGTERM again
         resource_tracker.ensure_running()
     with deaf_children():
@@ -231,22 +264,24 @@ def _server() -> BaseContext:
 
 def _in_worker(worker: int) -> None:
     """A process reads with one thread: there are as many processes as cores are meant for this."""
-    import cv2
-
-    cv2.setNumThreads(1)
+    if hasattr(signal, "sigwaitinfo"):  # Linux
+        # First of all: threads inherit the mask, and one without it would take the signal.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        threading.Thread(target=_end_when_parent_asks, daemon=True).start()
     # torch's own watchdog looks at the parent's number, which is the server's here: after a
     # SIGKILL of the trainer its workers would stay for ever.
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        threading.Thread(target=_end_later, daemon=True).start()
+    import cv2
+
+    cv2.setNumThreads(1)
 
 
-def _end_later() -> None:
-    """SIGTERM may be meant for the whole job, whose trainer needs this worker to end its step."""
-    signal.sigwait({signal.SIGTERM})
-    time.sleep(GRACE)
-    os._exit(1)
+def _end_when_parent_asks() -> None:
+    """Take SIGTERM from the trainer alone: torchrun and Slurm send it to all processes of a job."""
+    parent = parent_process()
+    while parent is not None:
+        if signal.sigwaitinfo({signal.SIGTERM}).si_pid == parent.pid:
+            os._exit(0)
 
 
 def _end_with_parent() -> None:

@@ -1,7 +1,8 @@
 """Scenes of a jointed, textured figure before a moving camera: frames, parts and joints.
 
-A part has a colour, so that one sees a figure, but the same on its right and left side; what tells
-one place of a limb from another is its texture, while light and shade change.
+A part has a faint tint, so that one sees a figure, the same on its right and left side; what tells
+parts and places from another is their texture, while light and shade change and the camera shakes.
+So neither a colour nor a place in the picture, which an encoder without training knows, is enough.
 """
 
 import colorsys
@@ -24,7 +25,8 @@ from siammae.data.sprite_scene import (
 
 GREY = (0.5, 0.5, 0.5)  # of the ground
 SKIN = ("face", "arm", "leg", "skin")
-CONTRAST = 0.65  # of textures, so that one sees what colour a part has
+VALUE = 0.6  # of the parts' colours, a little brighter than the ground
+CONTRAST = 0.8  # of textures
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,20 @@ class PuppetStyle:
     size: side of the square frames in pixels.
     height: of the figure, as a share of the side.
     pan: of the camera, in pixels a frame.
+    shake: of the camera, at most, to either side in pixels: frames are moments of a longer video.
+    tint: saturation of the parts' colours, 0 being grey as the ground.
     light: strength of the changing light, 0 none.
     grain: size of the textures' features, 1 being 4 to 20 pixels.
     noise: standard deviation of the sensor's noise, of 255.
     """
 
-    size: int = 160
+    size: int = 256
     height: tuple[float, float] = (0.76, 0.84)
-    pan: tuple[float, float] = (0.2, 0.6)
-    light: float = 0.35
-    grain: float = 0.8
+    pan: tuple[float, float] = (0.3, 1.0)
+    shake: float = 10.0
+    tint: float = 0.2
+    light: float = 0.7
+    grain: float = 1.2
     noise: float = 3.0
 
     def scene(self) -> SceneStyle:
@@ -112,10 +118,11 @@ class PuppetScene:
         height = rng.uniform(*style.height) * style.size
         self.body = Body(rng, action, frames, style.size, height, leaves)
         kinds = rng.permutation(len(FIELDS))
-        ground = _tinted(rng, GREY)
+        palette = draw_palette(rng)  # of everything in the scene
+        ground = _tinted(palette, GREY)
         self.ground = Ground(rng, style.scene(), frames, ground, int(kinds[0]))
         pieces = limbs(outfit, self.body.heading)
-        palettes = _palettes(rng, [limb.part for limb in pieces])
+        palettes = _palettes(rng, palette, [limb.part for limb in pieces], style.tint)
         self.pieces = []
         for number, limb in enumerate(pieces):
             side = int(np.ceil((0.35 + 2 * max(limb.radii)) * height))
@@ -123,12 +130,13 @@ class PuppetScene:
             texture = palettes[limb.part][draw_texture(rng, kind, side, style.grain)]
             self.pieces.append(_Piece(limb, height, texture))
         self.light = Light(rng, style.scene(), frames)
+        self.shake = rng.uniform(-style.shake, style.shake, (frames, 2))  # of what it sees
 
     def frame(self, t: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The t-th picture (size, size, 3) uint8, parts (size, size) uint8 of `PARTS`, and joints
         (2, 15) of `JOINTS`, x and y in pixels, 0 being the middle of the first one."""
-        points = self.body.points(t)
-        picture = self.ground.draw(t)
+        points = {name: point + self.shake[t] for name, point in self.body.points(t).items()}
+        picture = self.ground.draw(t, self.shake[t])
         parts = np.zeros(picture.shape[:2], np.uint8)
         for piece in self.pieces:
             piece.draw(picture, parts, points)
@@ -186,18 +194,19 @@ def _coverage(
     return np.clip(radius - distance + 0.5, 0, 1).astype(np.float32)
 
 
-def _palettes(rng: np.random.Generator, parts: list[str]) -> dict[str, np.ndarray]:
-    """A table of colours for each part: hues lie evenly apart, and skin is of one."""
+def _palettes(
+    rng: np.random.Generator, palette: np.ndarray, parts: list[str], tint: float
+) -> dict[str, np.ndarray]:
+    """The scene's colours tinted for each part: hues lie evenly apart, and skin is of one."""
     garments = [part for part in dict.fromkeys(parts) if not part.endswith(SKIN)]
     hues = (np.arange(len(garments) + 1) + rng.uniform()) / (len(garments) + 1)
-    skin, *others = (_tinted(rng, colorsys.hsv_to_rgb(hue, 0.5, 0.75)) for hue in hues)
+    skin, *others = (_tinted(palette, colorsys.hsv_to_rgb(hue, tint, VALUE)) for hue in hues)
     shoes = {f"{side} shoe": others[-1] for side in SIDES}
     return dict.fromkeys(parts, skin) | dict(zip(garments, others, strict=True)) | shoes
 
 
-def _tinted(rng: np.random.Generator, colour: tuple[float, float, float]) -> np.ndarray:
-    """A palette (256, 3) around a colour of channels 0..1."""
-    palette = draw_palette(rng)
+def _tinted(palette: np.ndarray, colour: tuple[float, float, float]) -> np.ndarray:
+    """A palette (256, 3) moved to a mean colour of channels 0..1."""
     return 255 * np.array(colour, np.float32) + CONTRAST * (palette - palette.mean(axis=0))
 
 

@@ -14,13 +14,13 @@ from siammae.data.masks import write_ids
 from siammae.data.puppet_scene import OUTFITS, PuppetScene, PuppetStyle
 from siammae.data.written_once import write_once
 
-VERSION = 2  # of what is drawn; a change of it makes another set
+VERSION = 3  # of what is drawn; a change of it makes another set
 ACTIONS = ("walk", "wave")
 
 
 @dataclass
 class Puppets:
-    """Figures that walk and wave before a moving camera; each clip is in both layouts.
+    """Figures that walk and wave before a shaking camera; each clip is in both layouts.
 
     Of four clips, the third walks out of the picture, so that joints come to lie outside it.
 

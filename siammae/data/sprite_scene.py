@@ -98,13 +98,13 @@ class Ground:
             TAU * np.arange(frames) / frames + rng.uniform(0, TAU)
         )
 
-    def draw(self, t: int) -> np.ndarray:
-        """What the camera sees (size, size, 3) at time t."""
+    def draw(self, t: int, shift: np.ndarray | float = 0.0) -> np.ndarray:
+        """What the camera sees (size, size, 3) at time t, moved by ``shift`` (2,) pixels."""
         import cv2
 
         size = self.size
         turn = cv2.getRotationMatrix2D((size, size), self.sway[t], 1.0)
-        turn[:, 2] -= np.array([size, size]) / 2 + self.pan[t]
+        turn[:, 2] -= np.array([size, size]) / 2 + self.pan[t] - shift
         return cv2.warpAffine(
             self.pixels, turn, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
         )

@@ -7,38 +7,43 @@ import numpy as np
 
 
 class Offsets(NamedTuple):
-    """Frames of one sample: ascending indices, past first, and whether the clip was too short."""
+    """Frames of one sample: the given one first, and whether the clip was too short for the gap."""
 
     frames: list[int]
     short: bool
 
 
 class SingleTarget:
-    """A past frame and one future frame (paper, section 3).
+    """A past frame and one future frame (paper, section 3), or the other way round.
 
     Args:
         gap: frames between the two; an int is exactly that, ``[lo, hi]`` a uniform draw with both
             ends included (the paper's 4 to 48). Counted in frames of the file, whatever its rate,
             as the published reproductions do.
+        direction: ``future`` restores the later frame from the earlier (the paper's default),
+            ``past`` the earlier from the later. The same frames are drawn for both.
     """
 
     count = 1
 
-    def __init__(self, gap: int | Sequence[int]):
+    def __init__(self, gap: int | Sequence[int], direction: str = "future"):
         low, high = (gap, gap) if isinstance(gap, int) else gap
         if not 1 <= low <= high:
             raise ValueError(f"gap {gap} must be an int >= 1 or [lo, hi] with 1 <= lo <= hi")
-        self.low, self.high = low, high
+        if direction not in ("future", "past"):
+            raise ValueError(f"direction '{direction}' is neither 'future' nor 'past'")
+        self.low, self.high, self.direction = low, high, direction
 
     def draw(self, rng: np.random.Generator, frames: int) -> Offsets:
         """Indices into a clip of ``frames`` frames, at least two.
 
-        The past frame is uniform over all that leave room for the gap. A clip that is not longer
+        The earlier frame is uniform over all that leave room for the gap. A clip that is not longer
         than the drawn gap gives the largest gap it has.
         """
         if frames < 2:
             raise ValueError(f"a pair needs two frames, the clip has {frames}")
         wanted = int(rng.integers(self.low, self.high + 1))
         gap = min(wanted, frames - 1)
-        past = int(rng.integers(0, frames - gap))
-        return Offsets([past, past + gap], gap < wanted)
+        earlier = int(rng.integers(0, frames - gap))
+        pair = [earlier, earlier + gap]
+        return Offsets(pair if self.direction == "future" else pair[::-1], gap < wanted)

@@ -5,12 +5,14 @@ link is ever made: a link inside an archive becomes a copy of the member that it
 """
 
 import lzma
+import posixpath
 import shutil
 import stat
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -19,6 +21,7 @@ from typing import IO
 from siammae.config.errors import DataError
 
 CHUNK = 1 << 20
+BLOCK = 4096  # bytes that a file takes at least, and in steps, on most disks
 DAMAGE = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -37,11 +40,40 @@ class BadArchive(DataError):
 
 @dataclass(frozen=True)
 class Member:
-    """A file in an archive; ``offset`` tells how far the archive is read, for progress."""
+    """A file in an archive, of ``size`` bytes; ``offset`` tells how far the archive is read."""
 
     name: str
+    size: int
     offset: int
     open: Callable[[], IO[bytes]]
+
+
+def check_room(archive: Path, folder: Path, told: Told | None = None) -> None:
+    """Compare what an archive unpacks to with what the disk has, before anything is written.
+
+    A compressed tar is read through once, as it does not say how large it is.
+
+    Args:
+        archive: as for `unpack`.
+        folder: where it will be unpacked; must be there.
+        told: ``(done, total)`` in bytes of the archive.
+
+    Raises:
+        BadArchive: as `unpack`.
+        DataError: when the disk has no room, with what is needed and what is there.
+    """
+    with _as_data_errors(archive, archive, "read"):
+        total, needed = archive.stat().st_size, 0
+        for member in _members(archive):
+            needed += -(-member.size // BLOCK) * BLOCK
+            if told is not None:
+                told(min(member.offset, total), total)
+        free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(
+            f"{archive} needs {needed / 1e6:.1f} MB to unpack, {folder} has {free / 1e6:.1f} MB "
+            "free; the archive is kept, the same command goes on"
+        )
 
 
 def unpack(archive: Path, folder: Path, strip: str | None = None, told: Told | None = None) -> int:
@@ -58,10 +90,17 @@ def unpack(archive: Path, folder: Path, strip: str | None = None, told: Told | N
             points outside, or is no file; nothing of it must be used then.
         DataError: when the disk has no room or cannot be written.
     """
-    try:
+    with _as_data_errors(archive, folder, "written"):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         return _write(archive, folder, strip, told)
+
+
+@contextmanager
+def _as_data_errors(archive: Path, path: Path, what: str) -> Iterator[None]:
+    """Tell damage of the archive, and a ``path`` that cannot be read or written, in one line."""
+    try:
+        yield
     except DAMAGE as error:
         raise BadArchive(f"{archive} is damaged: {error}") from None
     except RuntimeError as error:  # zipfile, for one with a password
@@ -69,12 +108,12 @@ def unpack(archive: Path, folder: Path, strip: str | None = None, told: Told | N
     except OSError as error:
         if error.errno is None:  # gzip.BadGzipFile
             raise BadArchive(f"{archive} is damaged: {error}") from None
-        raise DataError(f"{folder} cannot be written: {error.strerror}") from None
+        raise DataError(f"{path} cannot be {what}: {error.strerror}") from None
 
 
 def _write(archive: Path, folder: Path, strip: str | None, told: Told | None) -> int:
     total, count = archive.stat().st_size, 0
-    for member in _members(archive, folder):
+    for member in _members(archive):
         path = folder / member.name
         path.parent.mkdir(parents=True, exist_ok=True)
         with member.open() as source, path.open("wb") as target:
@@ -91,10 +130,10 @@ def _write(archive: Path, folder: Path, strip: str | None, told: Told | None) ->
     return count
 
 
-def _members(archive: Path, folder: Path) -> Iterator[Member]:
+def _members(archive: Path) -> Iterator[Member]:
     """Files of an archive, in its order, without what macOS adds to archives."""
     read = _zip_members if archive.suffix == ".zip" else _tar_members
-    for member in read(archive, folder):
+    for member in read(archive):
         parts = PurePosixPath(member.name).parts
         if not parts:
             raise DataError(f"{archive} has a member without a name")
@@ -102,23 +141,20 @@ def _members(archive: Path, folder: Path) -> Iterator[Member]:
             yield member
 
 
-def _zip_members(archive: Path, folder: Path) -> Iterator[Member]:
+def _zip_members(archive: Path) -> Iterator[Member]:
     with zipfile.ZipFile(archive) as file:
         infos = [info for info in file.infolist() if not info.is_dir()]
         for info in file.infolist():
             _check_name(archive, info.orig_filename)
             if stat.S_ISLNK(info.external_attr >> 16):
                 raise BadArchive(f"{archive}: {info.filename} is a link; refused")
-        needed, free = sum(info.file_size for info in infos), shutil.disk_usage(folder).free
-        if needed > free:
-            raise DataError(
-                f"{archive} unpacks to {needed / 1e6:.1f} MB, {folder} has {free / 1e6:.1f} MB free"
-            )
         for info in infos:
-            yield Member(info.filename, info.header_offset, partial(file.open, info))
+            opened = partial(file.open, info)
+            yield Member(info.filename, info.file_size, info.header_offset, opened)
 
 
-def _tar_members(archive: Path, folder: Path) -> Iterator[Member]:
+def _tar_members(archive: Path) -> Iterator[Member]:
+    sizes: dict[str, int] = {}
     with archive.open("rb") as raw, tarfile.open(fileobj=raw) as file:
         for info in file:
             _check_name(archive, info.name)
@@ -128,7 +164,16 @@ def _tar_members(archive: Path, folder: Path) -> Iterator[Member]:
                 _check_link(archive, info)
             elif not info.isfile():
                 raise BadArchive(f"{archive}: {info.name} is neither a file nor a folder; refused")
-            yield Member(info.name, raw.tell(), partial(_open, archive, file, info))
+            sizes[info.name] = sizes.get(_target(info), info.size)  # a link becomes a copy
+            yield Member(
+                info.name, sizes[info.name], raw.tell(), partial(_open, archive, file, info)
+            )
+
+
+def _target(info: tarfile.TarInfo) -> str:
+    """The name that a link points to, which for a symbolic one starts at its own folder."""
+    folder = posixpath.dirname(info.name) if info.issym() else ""
+    return posixpath.normpath(posixpath.join(folder, info.linkname))
 
 
 def _open(archive: Path, file: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:

@@ -29,7 +29,7 @@ class LinearProbe:
         features = features.to(torch.float64, copy=True)
         self.mean, scale = features.mean(dim=0), features.std(dim=0, correction=0)
         self.scale = torch.where(scale > 1e-12, scale, 1.0)  # a constant channel stays at zero
-        inputs = (features - self.mean) / self.scale
+        inputs = features.sub_(self.mean).div_(self.scale)  # in place: it may be gigabytes
         self.weight = inputs.new_zeros(len(self.ids), features.shape[1]).requires_grad_()
         self.bias = inputs.new_zeros(len(self.ids)).requires_grad_()
         solver = torch.optim.LBFGS(

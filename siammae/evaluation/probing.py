@@ -1,6 +1,7 @@
 """Labelled frames to training samples of probes, and their classes back on the frames' pixels."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,25 +40,32 @@ class Probes(NamedTuple):
         )
 
 
+def shares(frames: int, per_frame: int, most: int) -> list[int]:
+    """How many patches each frame may give, so that all together give no more than ``most``.
+
+    ``per_frame`` when that many fit; or else ``most`` is spread evenly, which may leave frames of a
+    very long list with none.
+    """
+    ends = [number * most // frames for number in range(frames + 1)]
+    return [min(per_frame, end - start) for start, end in pairwise(ends)]
+
+
 class Samples:
-    """Collects patches that have a class, a fixed number of each frame at most.
+    """Collects patches that have a class, a number of each frame at most.
 
     Which ones is drawn from the frame's place in the order of all frames, and from nothing else.
-
-    Args:
-        per_frame: the number.
     """
 
-    def __init__(self, per_frame: int):
-        self.per_frame, self.frames = per_frame, 0
+    def __init__(self) -> None:
+        self.frames = 0
         self.tokens: list[Tensor] = []
         self.classes: list[Tensor] = []
 
-    def add(self, frames: Sequence[tuple[Tensor, Tensor]]) -> None:
-        """Tokens (N, D) and classes (N,) of frames; class -1 is none."""
-        for tokens, classes in frames:
+    def add(self, frames: Sequence[tuple[Tensor, Tensor]], most: Sequence[int]) -> None:
+        """Tokens (N, D) and classes (N,) of frames, class -1 is none; ``most`` of each are kept."""
+        for (tokens, classes), limit in zip(frames, most, strict=True):
             drawn = torch.from_numpy(np.random.default_rng(self.frames).permutation(len(classes)))
-            drawn = drawn[classes[drawn] >= 0][: self.per_frame]
+            drawn = drawn[classes[drawn] >= 0][:limit]
             self.tokens.append(tokens[drawn.to(tokens.device)])
             self.classes.append(classes[drawn].to(tokens.device))
             self.frames += 1

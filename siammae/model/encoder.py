@@ -1,4 +1,4 @@
-"""The siamese encoder: one ViT, run on each frame on its own."""
+"""The encoder: one ViT, whatever the frames it is given."""
 
 import torch
 import torch.nn.functional as F
@@ -46,7 +46,15 @@ class Encoder(nn.Module):
         Returns:
             (B, 1 + V, D): the CLS token, then the patches in the order of ``visible``.
         """
-        return self._encode(patches, self.pos_embed, visible)
+        return self.transform(self.embed(patches, visible))
+
+    def embed(self, patches: Tensor, visible: Tensor | None = None) -> Tensor:
+        """Tokens (B, 1 + V, D) of patches (B, N, P) before the first block, CLS first."""
+        return self._embed(patches, self.pos_embed, visible)
+
+    def transform(self, tokens: Tensor) -> Tensor:
+        """Tokens (B, M, D), of one frame or of several, through all blocks and the last norm."""
+        return self.norm(run_blocks(self.blocks, tokens))
 
     def features(self, images: Tensor) -> Tensor:
         """Patch features (B, N, D) of whole images (B, 3, H, W), after the last norm, without CLS.
@@ -58,9 +66,11 @@ class Encoder(nn.Module):
         positions = resample_abs_pos_embed(
             self.pos_embed, [rows, columns], list(self.grid), antialias=False
         )
-        return self._encode(patchify(images, self.patch_size), positions, None)[:, 1:]
+        return self.transform(self._embed(patchify(images, self.patch_size), positions, None))[
+            :, 1:
+        ]
 
-    def _encode(self, patches: Tensor, positions: Tensor, visible: Tensor | None) -> Tensor:
+    def _embed(self, patches: Tensor, positions: Tensor, visible: Tensor | None) -> Tensor:
         b = patches.shape[0]
         place = positions[:, 1:]
         if visible is not None:  # drop hidden patches before they cost anything
@@ -69,4 +79,4 @@ class Encoder(nn.Module):
         projection = self.patch_embed.proj
         tokens = F.linear(patches, projection.weight.flatten(1), projection.bias) + place
         cls = (self.cls_token + positions[:, :1]).expand(b, -1, -1)
-        return self.norm(run_blocks(self.blocks, torch.cat([cls.to(tokens.dtype), tokens], dim=1)))
+        return torch.cat([cls.to(tokens.dtype), tokens], dim=1)

@@ -1,7 +1,8 @@
 """Which patches of the frames are hidden. A strategy returns indices; a batch needs no loop.
 
 A strategy is called with the frames (B, T, C, H, W), past first, and returns a `FrameMask` for
-each of the T frames. Its randomness comes from the generator alone.
+each of the T frames. Its randomness comes from `Draws` alone, so that a step's masks are the same
+for any number of processes and of parts that its batch is split into.
 """
 
 from typing import NamedTuple
@@ -10,6 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from siammae.config.visible import visible_count
+from siammae.model.draws import WHOLE, Draws, Part
 
 
 class FrameMask(NamedTuple):
@@ -34,6 +36,11 @@ def split_by_rank(scores: Tensor, visible: int) -> FrameMask:
     return FrameMask(order[:, :visible].sort(dim=1).values, order[:, visible:].sort(dim=1).values)
 
 
+def random_mask(batch: int, patches: int, ratio: float, draws: Draws) -> FrameMask:
+    """A set for each sample, uniform over all sets of the size that ``ratio`` leaves."""
+    return split_by_rank(draws.rand(batch, patches), visible_count(patches, ratio))
+
+
 class Masking:
     """Base of the strategies: a ratio and the size of the patches' grid.
 
@@ -47,39 +54,30 @@ class Masking:
         self.ratio = ratio
 
     def __call__(
-        self, frames: Tensor, patch_size: int, generator: Generator | None = None
+        self,
+        frames: Tensor,
+        patch_size: int,
+        generator: Generator | None = None,
+        part: Part = WHOLE,
     ) -> list[FrameMask]:
-        """Masks for each of the frames (B, T, C, H, W), past first."""
+        """Masks for each of the frames (B, T, C, H, W), past first.
+
+        They may be ``part`` of a batch; the generator is then in the same state for each part.
+        """
         grid = (frames.shape[-2] // patch_size, frames.shape[-1] // patch_size)
-        past = self.past(frames.shape[0], grid, frames.device, generator)
-        future = [
-            self.future(frames.shape[0], grid, frames.device, generator)
-            for _ in range(1, frames.shape[1])
-        ]
+        draws = Draws(generator, frames.device, part)
+        past = self.past(frames.shape[0], grid, draws)
+        future = [self.future(frames.shape[0], grid, draws) for _ in range(1, frames.shape[1])]
         return [past, *future]
 
-    def past(
-        self,
-        batch: int,
-        grid: tuple[int, int],
-        device: torch.device,
-        generator: Generator | None,
-    ) -> FrameMask:
+    def past(self, batch: int, grid: tuple[int, int], draws: Draws) -> FrameMask:
         """The past frame stays whole (paper, section 3: asymmetric masking)."""
-        patches = torch.arange(grid[0] * grid[1], device=device).expand(batch, -1)
+        patches = torch.arange(grid[0] * grid[1], device=draws.device).expand(batch, -1)
         return FrameMask(patches, patches[:, :0])
 
-    def future(
-        self,
-        batch: int,
-        grid: tuple[int, int],
-        device: torch.device,
-        generator: Generator | None,
-    ) -> FrameMask:
+    def future(self, batch: int, grid: tuple[int, int], draws: Draws) -> FrameMask:
         """A fresh set in every sample and at every call, uniform over all sets of that size."""
-        patches = grid[0] * grid[1]
-        noise = torch.rand(batch, patches, device=device, generator=generator)
-        return split_by_rank(noise, visible_count(patches, self.ratio))
+        return random_mask(batch, grid[0] * grid[1], self.ratio, draws)
 
 
 class AsymmetricRandom(Masking):
@@ -87,17 +85,25 @@ class AsymmetricRandom(Masking):
 
 
 class SymmetricRandom(Masking):
-    """Both frames random at the same ratio, each drawn on its own (the paper's ablation)."""
+    """Both frames random, each drawn on its own (the paper's ablation).
 
-    def past(
-        self,
-        batch: int,
-        grid: tuple[int, int],
-        device: torch.device,
-        generator: Generator | None,
-    ) -> FrameMask:
-        """Hidden like the future frame."""
-        return self.future(batch, grid, device, generator)
+    Args:
+        ratio: see `Masking`.
+        past_ratio: share of the past frame's patches that is hidden, in [0, 1); None: ``ratio``. At
+            0 the past frame is whole and nothing is drawn for it, as in `AsymmetricRandom`.
+    """
+
+    def __init__(self, ratio: float, past_ratio: float | None = None):
+        super().__init__(ratio)
+        self.past_ratio = ratio if past_ratio is None else past_ratio
+        if not 0 <= self.past_ratio < 1:
+            raise ValueError(f"past_ratio {past_ratio} is outside [0, 1)")
+
+    def past(self, batch: int, grid: tuple[int, int], draws: Draws) -> FrameMask:
+        """Hidden like the future frame, at its own ratio."""
+        if self.past_ratio == 0:
+            return super().past(batch, grid, draws)
+        return random_mask(batch, grid[0] * grid[1], self.past_ratio, draws)
 
 
 class AsymmetricGrid(Masking):
@@ -107,19 +113,13 @@ class AsymmetricGrid(Masking):
     (Bayer) matrix, whose first V ranks are an even lattice, shifted at random in every sample.
     """
 
-    def future(
-        self,
-        batch: int,
-        grid: tuple[int, int],
-        device: torch.device,
-        generator: Generator | None,
-    ) -> FrameMask:
+    def future(self, batch: int, grid: tuple[int, int], draws: Draws) -> FrameMask:
         """The V lowest ranks of a cyclically shifted dither matrix."""
-        bayer = bayer_matrix(max(grid), device)
+        bayer = bayer_matrix(max(grid), draws.device)
         side = bayer.shape[0]
-        shift = torch.randint(side, (2, batch, 1), device=device, generator=generator)
-        rows = (torch.arange(grid[0], device=device) + shift[0]) % side  # (B, rows)
-        columns = (torch.arange(grid[1], device=device) + shift[1]) % side  # (B, columns)
+        shift = draws.randint(side, 2, batch, 1, batch_dim=1)
+        rows = (torch.arange(grid[0], device=draws.device) + shift[0]) % side  # (B, rows)
+        columns = (torch.arange(grid[1], device=draws.device) + shift[1]) % side  # (B, columns)
         ranks = bayer[rows.unsqueeze(2), columns.unsqueeze(1)]  # (B, rows, columns)
         return split_by_rank(ranks.flatten(1), visible_count(grid[0] * grid[1], self.ratio))
 

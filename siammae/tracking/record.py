@@ -21,7 +21,10 @@ from siammae.config.errors import ConfigError, DataError, TrainingError
 from siammae.tracking.lock import Held, LockLost, exclusive, is_held
 
 # What may be another at a resume; data and settings may not.
-OF_A_RESUME = ("created", "code_version", "git", "packages", "device", "precision", "host")
+OF_A_RESUME = (
+    *("created", "code_version", "git", "packages"),
+    *("device", "precision", "world_size", "host"),
+)
 STATES = ("planned", "running", "interrupted", "finished", "failed", "pruned")
 
 
@@ -45,6 +48,8 @@ class Invocation:
     axes: which of them the multirun takes several values of.
     job: number in the multirun.
     choices: the option of each group.
+    study, trial: name and number, when an Optuna study asked.
+    task: the overrides as Hydra takes them; a run is made again from these.
     """
 
     id: str | None
@@ -55,6 +60,9 @@ class Invocation:
     preset: str | None
     job: int | None
     choices: dict[str, str | None] = field(default_factory=dict)
+    study: str | None = None
+    trial: int | None = None
+    task: list[str] = field(default_factory=list)
     time: float = field(default_factory=time.time)
 
 
@@ -99,9 +107,13 @@ class RunRecord:
         return self._read_json("provenance.json", {})
 
     def state(self) -> dict[str, Any]:
-        """``state`` and what belongs to it; a running one whose owner is gone is interrupted."""
+        """``state`` and what belongs to it; a running one whose owner is gone is interrupted.
+
+        A copy of a run that was ``seen`` running elsewhere has no lock to ask.
+        """
         state = self._read_json("state.json", {"state": "planned"})
-        if state["state"] == "running" and not is_held(self._lock_path()):
+        asked = state["state"] == "running" and not state.get("seen")
+        if asked and not is_held(self._lock_path()):
             state["state"] = "interrupted"
         return state
 
@@ -165,7 +177,8 @@ class RunRecord:
             raise ValueError(f"state '{state}' is none of {STATES}")
         now = time.time()
         kept = self._read_json("state.json", {})
-        kept.pop("error", None)
+        for stale in ("error", "seen"):
+            kept.pop(stale, None)
         kept.setdefault("started", now)
         owner = {"host": socket.gethostname(), "pid": os.getpid()}
         kept.update(state=state, owner=owner, heartbeat=now, **details)

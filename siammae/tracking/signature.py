@@ -14,6 +14,7 @@ VOLATILE = (
     "log_every",
     "checkpoint_every",
     "pictures",
+    "on_failure",
     "tracking",
     "experiment",
     "data.root",

@@ -30,7 +30,7 @@ class Transfers:
             self._bars.stop()
 
     def __call__(self, name: str, what: str, done: int, total: int | None) -> None:
-        """``what`` is ``fetching``, ``checking``, ``unpacking`` or ``done``; sizes are in bytes."""
+        """``what`` is fetching, checking, measuring, unpacking or done; sizes are in bytes."""
         with self._lock:
             before, at = self._told.get(name, ("", 0.0))
             if self._bars is not None:

@@ -1,14 +1,21 @@
 """Weights & Biases as a sink beside the record: it may fail, the run may not."""
 
+import json
 import netrc
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlparse
 
-from siammae.tracking.record import RunRecord
+from siammae.tracking.columns import columns, figures
+from siammae.tracking.parcel import digest, pack
+from siammae.tracking.record import RunRecord, write_atomic
+
+SENT = "sent.json"  # beside the offline runs: what was sent last, and where to
+LONGEST_TAG = 64  # characters; W&B refuses the run for a longer one
 
 
 class Tracker:
@@ -16,6 +23,12 @@ class Tracker:
 
     def start(self, record: RunRecord, name: str, group: str, tags: list[str]) -> None:
         """A run begins, or goes on."""
+
+    def again(self, record: RunRecord, name: str, group: str, tags: list[str]) -> None:
+        """A finished run is asked for once more, perhaps for another table."""
+
+    def note(self) -> None:
+        """The record says more than it did at the start."""
 
     def row(self, row: dict[str, Any]) -> None:
         """A row of metrics; it holds ``pairs_seen``, the axis of all curves."""
@@ -36,6 +49,8 @@ class WandbTracker(Tracker):
     Under WANDB_MODE=disabled it writes nothing, whatever its own mode.
 
     Offline runs lie in the run's own folder under ``wandb/``; ``wandb sync`` sends them later.
+    The record travels with the run (see `siammae.tracking.parcel`), so that tables can be made from
+    W&B alone.
 
     Args:
         project: name of the W&B project.
@@ -43,6 +58,9 @@ class WandbTracker(Tracker):
         mode: ``auto``, ``online`` or ``offline``.
         timeout: seconds that a start may take before the run is logged offline.
     """
+
+    # A server failed in this process: sixty finished runs must not wait for it sixty times.
+    _unreachable: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -55,6 +73,7 @@ class WandbTracker(Tracker):
             raise ValueError(f"mode '{mode}' is none of auto, online, offline")
         self.project, self.entity, self.mode, self.timeout = project, entity, mode, timeout
         self._run: Any = None
+        self._record: Any = None
 
     def start(self, record: RunRecord, name: str, group: str, tags: list[str]) -> None:
         """Open the run whose id is the signature, so that a resumed run goes on in W&B as well."""
@@ -63,12 +82,12 @@ class WandbTracker(Tracker):
         # Set before the import: its telemetry looks names up even when offline.
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         os.environ.setdefault("WANDB_SILENT", "true")
+        self._record = record
         describe = {
             "id": record.signature,
             "name": name,
             "group": group,
-            "tags": tags,
-            "config": flatten(record.config()),
+            "tags": [tag[:LONGEST_TAG] for tag in dict.fromkeys(tags)],
             "dir": str(record.folder),
         }
         mode = "offline" if self.mode == "auto" and not _has_key() else self.mode
@@ -76,11 +95,24 @@ class WandbTracker(Tracker):
         if mode == "online":
             self._guard("start online", lambda: self._open("online", describe))
             if self._run is None:
+                WandbTracker._unreachable = True
                 # The client's service still holds the run that failed, and an offline run under
                 # the same id would write nothing: it has to start afresh.
                 self._guard("reset", _reset_client)
         if self._run is None:
             self._guard("start", lambda: self._open("offline", describe))
+
+    def again(self, record: RunRecord, name: str, group: str, tags: list[str]) -> None:
+        """Send what W&B has not got: a new command, or a run that was not tracked or got lost."""
+        if WandbTracker._unreachable or self._is_sent(record):
+            return
+        self.start(record, name, group, tags)
+        self.close()
+
+    def note(self) -> None:
+        """The configuration as W&B shows it, and the record, as they are now."""
+        if self._run is not None:
+            self._guard("note", self._tell_config)
 
     def row(self, row: dict[str, Any]) -> None:
         """See `Tracker.row`."""
@@ -100,10 +132,40 @@ class WandbTracker(Tracker):
             self._guard("finish", lambda: self._run.summary.update(final))
 
     def close(self) -> None:
-        """End the W&B run, so that the next of a multirun is its own."""
+        """End the W&B run, so that the next of a multirun is its own; what is not done has failed.
+
+        The record goes last: its state is settled now.
+        """
+        self.note()
         if self._run is not None:
-            run, self._run = self._run, None
-            self._guard("close", run.finish)
+            self._guard("close", self._end)
+        self._run = None
+
+    def _tell_config(self) -> None:
+        self._run.config.update(self._told(), allow_val_change=True)
+
+    def _told(self) -> dict[str, Any]:
+        """The configuration of the W&B run."""
+        return {**columns(self._record), **pack(self._record, time.time())}
+
+    def _end(self) -> None:
+        state = self._record.state()["state"]
+        self._run.summary.update({**figures(self._record), "state": state})
+        self._run.finish(exit_code=0 if state == "finished" else 1)
+        note = json.dumps({"digest": self._digest(self._record)})
+        write_atomic(self._record.folder / "wandb" / SENT, note)
+
+    def _digest(self, record: RunRecord) -> str:
+        """Of what is sent, and where to."""
+        server = os.environ.get("WANDB_BASE_URL", "")
+        return "/".join([server, self.entity or "", self.project, digest(record)])
+
+    def _is_sent(self, record: RunRecord) -> bool:
+        try:
+            content = json.loads((record.folder / "wandb" / SENT).read_text())
+            return bool(content["digest"] == self._digest(record))
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
 
     def _open(self, mode: str, describe: dict[str, Any]) -> None:
         import wandb
@@ -126,6 +188,7 @@ class WandbTracker(Tracker):
             resume="allow" if mode == "online" else None,
             reinit="finish_previous",
             settings=settings,
+            config=self._told(),
             **describe,
         )
         self._run.define_metric("pairs_seen")
@@ -151,25 +214,13 @@ def _reset_client() -> None:
     wandb.teardown()
 
 
-def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as ``group_key``: W&B cannot filter on keys with dots, nor group by nested.
-
-    Lists become text, so that a drawn frame gap is a value that runs can be grouped by.
-    """
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, dict):
-            flat.update(flatten(value, f"{name}_"))
-        else:
-            flat[name] = str(value) if isinstance(value, list) else value
-    return flat
-
-
 def _has_key() -> bool:
+    """Whether this process may log online: not told otherwise, and with a key."""
+    return os.environ.get("WANDB_MODE") not in ("offline", "dryrun") and has_key()
+
+
+def has_key() -> bool:
     """Whether W&B would find an API key without asking."""
-    if os.environ.get("WANDB_MODE") in ("offline", "dryrun"):
-        return False
     if os.environ.get("WANDB_API_KEY"):
         return True
     try:
@@ -177,4 +228,5 @@ def _has_key() -> bool:
     except (OSError, netrc.NetrcParseError):
         return False
     own = urlparse(os.environ.get("WANDB_BASE_URL", "")).hostname
-    return own in hosts or any("wandb" in host for host in hosts)
+    # The servers that the client talks to unless told otherwise: until 0.30, and since.
+    return any(host == own or host.endswith(("wandb.ai", "coreweave.com")) for host in hosts)

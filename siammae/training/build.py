@@ -4,7 +4,6 @@ import torch
 from omegaconf import DictConfig
 
 from siammae.config.check import TrainConfig
-from siammae.config.errors import ConfigError
 from siammae.config.groups import build_group
 from siammae.model.siammae import SiamMAE
 from siammae.training.loop import Plan
@@ -13,27 +12,21 @@ from siammae.training.loop import Plan
 def build_model(config: DictConfig) -> SiamMAE:
     """The model with initial weights that follow from ``seed``, the encoder's from it alone.
 
-    Runs that differ in decoder or masking therefore start from the same encoder.
+    Runs that differ in encoding, decoder or masking therefore start from the same encoder.
     """
     torch.manual_seed(config.seed)
     encoder = build_group(config, "encoder")
     torch.manual_seed(config.seed)
     decoder = build_group(config, "decoder")
     head = build_group(config, "uncertainty")
-    return SiamMAE(encoder, decoder, head, build_group(config, "masking"))
+    torch.manual_seed(config.seed)
+    encoding = build_group(config, "encoding")
+    return SiamMAE(encoder, decoder, head, build_group(config, "masking"), encoding)
 
 
 def make_plan(settings: TrainConfig, clips: int, precision: str) -> Plan:
     """Lengths in steps, the learning rate by batch size, and the cadences."""
-    schedule = settings.schedule
-
-    def in_steps(steps: int | None, epochs: float | None) -> int:
-        return steps if steps is not None else round((epochs or 0) * clips / settings.batch_size)
-
-    steps = max(1, in_steps(schedule.steps, schedule.epochs))
-    warmup = in_steps(schedule.warmup_steps, schedule.warmup_epochs)
-    if warmup >= steps:
-        raise ConfigError(f"schedule: a warm-up of {warmup} steps leaves nothing of {steps} steps")
+    steps, warmup = settings.schedule.in_steps(clips, settings.batch_size)
     return Plan(
         steps=steps,
         warmup=warmup,
@@ -48,5 +41,5 @@ def make_plan(settings: TrainConfig, clips: int, precision: str) -> Plan:
         log_every=settings.log_every,
         checkpoint_every=settings.checkpoint_every,
         pictures=settings.pictures,
-        evaluations=schedule.evaluations,
+        evaluations=settings.schedule.evaluations,
     )

@@ -10,17 +10,20 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from siammae.config.errors import DataError, TrainingError
+from siammae.config.cadence import LOSSES, spread
+from siammae.config.errors import TrainingError
 from siammae.data.loader import PairBatch
+from siammae.model.draws import WHOLE, Part
 from siammae.model.siammae import Restoration, SiamMAE
 from siammae.training.checkpoint import Checkpoints
 from siammae.training.device import autocast
+from siammae.training.distributed import Team
 from siammae.training.optim import learning_rate, set_learning_rate
 from siammae.training.pictures import restoration_grid
+from siammae.training.shortfall import Shortfall
 from siammae.training.stop import EXIT_CODE, StopSignal
 
 Row = dict[str, float]
-LOSSES = 100  # optimiser steps that a run's final training loss is the mean of
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Plan:
 
     def spread(self, times: int) -> set[int]:
         """Steps that part the run evenly in ``times``, the last being its end."""
-        return {round(self.steps * (i + 1) / times) for i in range(times)} - {0}
+        return spread(self.steps, times)
 
 
 class Listener(Protocol):
@@ -77,12 +80,12 @@ class Progress:
     losses: list[float] = field(default_factory=list)
 
 
-def step_seed(seed: int, step: int) -> int:
+def step_seed(seed: int, step: int, *others: int) -> int:
     """The seed of all randomness on the device in one step.
 
     A function of (seed, step), so that a resumed run needs no stored generator state.
     """
-    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence([seed, step, *others]).generate_state(1, np.uint64)[0] >> 1)
 
 
 class Trainer:
@@ -99,6 +102,10 @@ class Trainer:
         evaluate: measures the model now and returns metrics; called ``plan.evaluations - 1`` times,
             the last evaluation, at the end, being the caller's. Its objective decides what is best.
         sample: a fixed batch for the pictures.
+        watch: called with the step after each of those evaluations, the state being saved; what it
+            raises ends the training. Also where there is nothing to evaluate.
+        team: processes that share every step; ``batches`` gives this one's part. Neither their
+            number nor ``plan.accumulate`` changes the weights, but by rounding and by dropout.
     """
 
     def __init__(
@@ -112,12 +119,17 @@ class Trainer:
         listener: Listener,
         evaluate: Callable[[], tuple[float, Row]] | None = None,
         sample: PairBatch | None = None,
+        watch: Callable[[int], None] | None = None,
+        team: Team | None = None,
     ):
         self.model, self.optimiser, self.plan = model, optimiser, plan
         self.batches, self.prepare, self.checkpoints = batches, prepare, checkpoints
         self.listener, self.evaluate, self.sample = listener, evaluate, sample
+        self.watch = watch
         self.device = next(model.parameters()).device
+        self.team = team or Team()
         self.progress = Progress()
+        self._shortfall = Shortfall()
         self._window: list[Tensor] = []
         self._clock = self._waited = 0.0
 
@@ -126,7 +138,9 @@ class Trainer:
 
         What is best so far is told by ``best.json``: a checkpoint is older than its own evaluation.
         """
-        state = self.checkpoints.load_newest()
+        with self.team.together():
+            state = self.checkpoints.load_newest() if self.team.leads else None
+        state = self.team.share(state)
         if state is not None:
             self.model.load_state_dict(state["model"])
             self.optimiser.load_state_dict(state["optimiser"])
@@ -148,77 +162,74 @@ class Trainer:
             SystemExit: after a request to stop, once the state is saved.
         """
         plan, first = self.plan, self.progress.step
-        evaluations = plan.spread(plan.evaluations) - {plan.steps} if self.evaluate else set()
+        looks = self.evaluate is not None or self.watch is not None
+        evaluations = plan.spread(plan.evaluations) - {plan.steps} if looks else set()
         pictures = plan.spread(plan.pictures) if self.sample is not None else set()
         self.model.train()
         self._look(first, pictures, evaluations.difference(measured))
         if first >= plan.steps:
             return
-        batches = self.batches(first)
+        with self.team.together():
+            batches = self.batches(first)
         self._clock, self._waited = time.perf_counter(), 0.0
-        with StopSignal() as stop:
+        with StopSignal(patient=self.team.size > 1) as stop:
             for step in range(first + 1, plan.steps + 1):
                 self._window.append(self._step(step, batches))
                 self.progress.step = step
                 self.listener.step(step)
-                saves = step % plan.checkpoint_every == 0 or step == plan.steps or stop.requested
+                stops = self._shortfall.settle(self.progress, plan, self.team, stop.requested)
+                saves = step % plan.checkpoint_every == 0 or step == plan.steps or stops
                 saves = saves or step in evaluations
                 pauses = saves or step in pictures
                 if pauses or step % plan.log_every == 0:
                     self._log(step)
                 if saves:
                     self._save(step)
-                if stop.requested:
+                if stops:
                     raise SystemExit(EXIT_CODE)
                 self._look(step, pictures, evaluations)
                 if pauses:  # not part of the speed that is reported
                     self._clock, self._waited = time.perf_counter(), 0.0
 
     def _step(self, step: int, batches: Iterator[PairBatch]) -> Tensor:
-        """One optimiser step; returns its loss without waiting for the device."""
-        plan = self.plan
+        """One optimiser step; returns this process's loss without waiting for the device."""
+        plan, team = self.plan, self.team
         rate = learning_rate(step - 1, plan.peak_lr, plan.warmup, plan.steps)
         set_learning_rate(self.optimiser, rate)
         seed = step_seed(plan.seed, step)
-        torch.manual_seed(seed)  # dropout
-        generator = Generator(self.device).manual_seed(seed)  # masks
+        torch.manual_seed(step_seed(plan.seed, step, team.rank) if team.rank else seed)  # dropout
         total = torch.zeros((), device=self.device)
-        for _ in range(plan.accumulate):
-            before = time.perf_counter()
-            batch = next(batches)
-            self._waited += time.perf_counter() - before
-            self._account(batch)
-            loss = self._forward(batch, generator).loss / plan.accumulate
-            loss.backward()
-            total += loss.detach()
+        with team.together():
+            for i in range(plan.accumulate):
+                before = time.perf_counter()
+                batch = next(batches)
+                self._waited += time.perf_counter() - before
+                self._shortfall.note(batch)
+                masks = Generator(self.device).manual_seed(seed)
+                part = Part(i * team.size + team.rank, plan.accumulate * team.size)
+                loss = self._forward(batch, masks, part).loss / plan.accumulate
+                loss.backward()
+                total += loss.detach()
+        team.average([p.grad for p in self.model.parameters() if p.grad is not None])
         if plan.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), plan.clip)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         return total
 
-    def _forward(self, batch: PairBatch, generator: Generator) -> Restoration:
+    def _forward(self, batch: PairBatch, generator: Generator, part: Part = WHOLE) -> Restoration:
         frames = self.prepare(batch.to(self.device))
         with autocast(self.device, self.plan.precision):
-            return self.model(frames, generator)
-
-    def _account(self, batch: PairBatch) -> None:
-        """Count shortened gaps and broken files; too many of the latter end the run."""
-        self.progress.short_gap_pairs += batch.short
-        new = {path: why for path, why in batch.broken.items() if path not in self.progress.broken}
-        self.progress.broken.update(new)
-        for why in new.values():
-            print(f"warning: skipped a clip: {why}", flush=True)
-        broken, clips = self.progress.broken, self.plan.clips
-        if new and len(broken) > self.plan.max_broken * clips:
-            raise DataError(
-                f"{len(broken)} of {clips} clips cannot be read, more than data.max_broken="
-                f"{self.plan.max_broken} allows: " + "; ".join(list(broken.values())[:5])
-            )
+            return self.model(frames, generator, part)
 
     def _log(self, step: int) -> None:
         """Close the window of losses: one transfer from the device, one row."""
-        losses = torch.stack(self._window).tolist()
+        window = torch.stack(self._window)
+        self.team.average([window])
+        with self.team.together():
+            self._row(step, window.tolist())
+
+    def _row(self, step: int, losses: list[float]) -> None:
         first = step - len(losses) + 1
         for offset, loss in enumerate(losses):
             if not np.isfinite(loss):
@@ -227,6 +238,7 @@ class Trainer:
         elapsed = now - self._clock
         pairs = len(losses) * self.plan.batch_size
         self.progress.seconds += elapsed
+        waited, self._window, self._clock, self._waited = self._waited, [], now, 0.0
         self.progress.losses = [*self.progress.losses, *losses][-LOSSES:]
         self.listener.row(
             {
@@ -236,15 +248,16 @@ class Trainer:
                 "train/loss": sum(losses) / len(losses),
                 "train/lr": self.optimiser.param_groups[0]["lr"],
                 "speed/pairs_per_second": pairs / elapsed,
-                "data/wait_share": self._waited / elapsed,
+                "data/wait_share": waited / elapsed,
             }
         )
-        self._window, self._clock, self._waited = [], now, 0.0
 
     def _save(self, step: int) -> None:
-        if not all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
-            self._not_finite(f"a weight is not finite after step {step}")
-        self.checkpoints.save(step, self._state())
+        with self.team.together():
+            if not all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
+                self._not_finite(f"a weight is not finite after step {step}")
+            if self.team.leads:
+                self.checkpoints.save(step, self._state())
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -254,11 +267,16 @@ class Trainer:
         }
 
     def _look(self, step: int, pictures: set[int], evaluations: set[int]) -> None:
-        """Make what is due at this step, whose weights the model has."""
-        if step in pictures:
-            self._picture(step)
-        if step in evaluations:
-            self._evaluate(step)
+        """Make what is due at this step, whose weights the model has; others than rank 0 wait."""
+        if step not in pictures | evaluations:
+            return
+        with self.team.together():
+            if step in pictures and self.team.leads:
+                self._picture(step)
+            if step in evaluations and self.team.leads:
+                self._evaluate(step)
+                if self.watch is not None:
+                    self.watch(step)
 
     def _picture(self, step: int) -> None:
         if self.sample is None:

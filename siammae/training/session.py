@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
@@ -16,13 +16,16 @@ from siammae.config.groups import build_group
 from siammae.data.datasets import ClipSource
 from siammae.data.loader import PairBatch, PairDataset, first_pairs, make_loader
 from siammae.evaluation.result import BenchmarkResult
+from siammae.studies.intermediate import intermediate_values
+from siammae.studies.trial import Pruned, RunningTrial
 from siammae.tracking.progress import ProgressBar
 from siammae.tracking.provenance import provenance
 from siammae.tracking.record import RunRecord
 from siammae.tracking.wandb import Tracker
 from siammae.training.build import build_model, make_plan
 from siammae.training.checkpoint import Checkpoints
-from siammae.training.device import choose_device, choose_precision, fast_matmul, keep_memory
+from siammae.training.device import choose_precision, fast_matmul, keep_memory
+from siammae.training.distributed import Team
 from siammae.training.export import export_encoder
 from siammae.training.loop import Row, Trainer
 from siammae.training.measure import controls, measure
@@ -38,7 +41,8 @@ class Session:
 
     config: the whole configuration. settings: the same, checked. record: where it is written.
     source: the clips. benchmark: what measures it, or None. tracker: a sink beside the record.
-    facts: preset and fingerprints, for the provenance.
+    facts: preset and fingerprints, for the provenance. trial: of a study, or None.
+    team: the processes that share the work; all but the first only train.
     """
 
     config: DictConfig
@@ -48,40 +52,70 @@ class Session:
     benchmark: Any
     tracker: Tracker
     facts: dict[str, Any]
+    trial: RunningTrial | None = None
+    team: Team = field(default_factory=Team)
 
     def carry_out(self) -> float:
         """Train to the end, measure, export; returns the objective."""
-        begun = time.time()
-        self.device = choose_device(self.settings.device)
-        precision = choose_precision(self.settings.precision, self.device)
+        begun, team = time.time(), self.team
+        with team.together():
+            if team.leads:  # alone, so that built-in sets are written once
+                self._prepare_files()
+        with team.together():
+            trainer = self._build()
+        first = trainer.resume()
+        with team.together():
+            measured = self._begin(first) if team.leads else set()
+        with ExitStack() as stack:
+            if team.leads:
+                self.bar = stack.enter_context(
+                    ProgressBar(self.plan.steps, first, self.settings.progress)
+                )
+                self._heartbeat(first)
+            trainer.fit(team.share(measured))
+        with team.together():
+            objective = self._finish(trainer, begun) if team.leads else 0.0
+        return team.share(objective)
+
+    def _prepare_files(self) -> None:
+        self.source.prepare()
+        if self.benchmark is not None:
+            self.benchmark.prepare()
+
+    def _build(self) -> Trainer:
+        self.device = self.team.device(self.settings.device)
+        self.precision = choose_precision(self.settings.precision, self.device)
         fast_matmul(self.device)
         if self.device.type == "cpu":
             keep_memory()
         model = build_model(self.config).to(self.device)
-        self.source.prepare()
-        if self.benchmark is not None:
-            self.benchmark.prepare()
+        self._prepare_files()
         dataset = self._dataset()
-        self.plan = make_plan(self.settings, len(dataset.videos), precision)
-        trainer = self._trainer(model, dataset)
-        first = trainer.resume()
-        facts, diff = provenance(**self.facts, device=_name(self.device), precision=precision)
-        self.record.write_provenance(facts, diff, first)
+        self.plan = make_plan(self.settings, len(dataset.videos), self.precision)
+        return self._trainer(model, dataset)
+
+    def _begin(self, first: int) -> set[int]:
+        """Write down that training starts after step ``first``; returns the steps measured."""
         self.record.drop_metrics_after(first)
+        self._watch(first)
+        facts, diff = provenance(
+            **self.facts,
+            device=_name(self.device),
+            precision=self.precision,
+            world_size=self.team.size,
+        )
+        self.record.write_provenance(facts, diff, first)
+        self.tracker.note()
         if first:
             print(f"  going on after step {first} of {self.plan.steps}", flush=True)
-        with ExitStack() as stack:
-            self.bar = stack.enter_context(
-                ProgressBar(self.plan.steps, first, self.settings.progress)
-            )
-            self._heartbeat(first)
-            trainer.fit(self._measured())
-        return self._finish(trainer, begun)
+        return self._measured()
 
     # The trainer's listener -----------------------------------------------------------------------
 
     def row(self, row: Row) -> None:
-        """A row of metrics, to everyone."""
+        """A row of metrics, to everyone; of several processes rank 0 tells."""
+        if not self.team.leads:
+            return
         self.record.log_metrics(row)
         self.tracker.row(row)
         if "train/loss" in row:
@@ -95,7 +129,8 @@ class Session:
 
     def step(self, step: int) -> None:
         """An optimiser step is done."""
-        self.bar.advance(step)
+        if self.team.leads:
+            self.bar.advance(step)
 
     # ----------------------------------------------------------------------------------------------
 
@@ -109,7 +144,7 @@ class Session:
         )
 
     def _trainer(self, model: Any, dataset: PairDataset) -> Trainer:
-        settings, plan = self.settings, self.plan
+        settings, plan, team = self.settings, self.plan, self.team
         optimiser = adamw(
             model,
             settings.optim.base_lr,
@@ -120,9 +155,10 @@ class Session:
         visits = settings.batch_size // settings.data.repeated_sampling
 
         def batches(done: int) -> Iterator[PairBatch]:
-            parts = settings.batch_size // settings.accumulate
+            part = settings.batch_size // (settings.accumulate * team.size)
             first, last = done * visits, plan.steps * visits
-            return iter(make_loader(dataset, parts, first, last, self.source.workers))
+            workers = self.source.workers
+            return iter(make_loader(dataset, part, first, last, workers, team.rank, team.size))
 
         def evaluate() -> tuple[float, Row]:
             result = self._measure(model.encoder)
@@ -138,7 +174,30 @@ class Session:
             self,
             evaluate if self.benchmark is not None else None,
             first_pairs(dataset, PICTURED) if plan.pictures else None,
+            self._watch if self.trial is not None else None,
+            team,
         )
+
+    def _watch(self, step: int) -> None:
+        """Report the objective so far to the trial of a study, which may stop the run.
+
+        Raises:
+            Pruned: when it does.
+        """
+        if self.trial is None:
+            return
+        name = (
+            None if self.benchmark is None else f"{self.benchmark.name}/{self.benchmark.objective}"
+        )
+        steps = sorted(self.plan.spread(self.plan.evaluations))
+        values = intermediate_values(self.record.metrics(), steps, name)
+        self.trial.report(values)
+        if values and self.trial.is_hopeless():
+            reached, value = list(values.items())[-1]
+            raise Pruned(
+                f"stopped by the study's pruner at evaluation {reached} of {len(steps)}, "
+                f"after step {step} of {self.plan.steps}: {value:.4f}"
+            )
 
     def _measure(self, encoder: Any) -> BenchmarkResult:
         return measure(self.benchmark, encoder, self.device)

@@ -12,12 +12,13 @@ EXIT_CODE = 128 + signal.SIGTERM
 class StopSignal:
     """In a ``with`` block a signal of `SIGNALS` sets ``requested`` instead of ending the process.
 
-    The same signal once more ends it at once. Outside the main thread, where Python allows no
+    The same signal once more ends it at once, unless it is ``patient``: each of several processes
+    may get one from torchrun and one from Slurm. Outside the main thread, where Python allows no
     handlers, the block changes nothing.
     """
 
-    def __init__(self) -> None:
-        self.requested = False
+    def __init__(self, patient: bool = False) -> None:
+        self.requested, self.patient = False, patient
         self._former: dict[int, Any] = {}
 
     def __enter__(self) -> "StopSignal":
@@ -36,5 +37,5 @@ class StopSignal:
         again = self.requested and number in came
         came.append(number)
         self.requested = True
-        if again:
+        if again and not self.patient:
             raise SystemExit(128 + number)

@@ -7,7 +7,11 @@ from siammae.tracking.record import Invocation, RunRecord
 
 @pytest.fixture
 def make_run(tmp_path):
-    """make_run(name, jf, overrides, ...) writes a run; jf=None leaves it unfinished."""
+    """make_run(name, jf, overrides, ...) writes a run; jf=None leaves it unfinished.
+
+    Facts of interest beside: ``seed``, ``experiment``, ``state``, ``history`` (rows of metrics),
+    ``seconds`` of training, ``device``.
+    """
 
     def make(name, jf, overrides, **facts):
         told = {"experiment": None, "id": "m1", "state": "finished", "seed": 0, "preset": "demo"}
@@ -18,9 +22,10 @@ def make_run(tmp_path):
         provenance = {
             "created": told["created"],
             "preset": told["preset"],
-            "git": {"commit": "f00"},
+            "git": {"commit": "f00", "dirty": told.get("dirty", False)},
         }
         provenance |= {
+            "device": told.get("device"),
             "benchmark": "sprites",
             "data_fingerprint": told["data"],
             "benchmark_fingerprint": told["bench"],
@@ -43,9 +48,10 @@ def make_run(tmp_path):
             metrics = {"J&F-Mean": jf, "J-Mean": jf + 0.02, "F-Mean": jf - 0.02}
             control = dict.fromkeys(metrics, told["control"])
             untrained = dict.fromkeys(metrics, told["control"] + 0.01 * told["seed"])
+            rows = {"per_object": told["per_object"]} if "per_object" in told else {}
             record.write_summary(
                 {
-                    "benchmark": {"name": "sprites", "metrics": metrics},
+                    "benchmark": {"name": "sprites", "metrics": metrics, **rows},
                     "metrics": {
                         "train/loss": 1 - jf,
                         **{f"sprites/{key}": value for key, value in metrics.items()},
@@ -55,8 +61,11 @@ def make_run(tmp_path):
                         "untrained_encoder": {"metrics": untrained},
                     },
                     "objective": {"benchmark": "sprites", "metric": "J&F-Mean", "value": jf},
+                    "seconds": told.get("seconds"),
                 }
             )
+        for row in told.get("history", ()):
+            record.log_metrics(row)
         error = {"error": "DataError: no clips"} if told["state"] == "failed" else {}
         record.set_state(told["state"], **error)
         return record

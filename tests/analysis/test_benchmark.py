@@ -1,6 +1,7 @@
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,25 +28,49 @@ def benchmark(*options):
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
-def test_the_command_prints_and_writes_ratios(tmp_path):
-    file = tmp_path / "figures.json"
-    done = benchmark("--quick", "--rounds", "2", "--frames", "3", "--json", str(file))
-    assert done.returncode == 0, done.stderr
-    assert "min / median / max" in done.stdout
-    figures = json.loads(file.read_text())
+def test_the_command_prints_and_writes_ratios(tmp_path, monkeypatch, capsys):
+    """Of a grid that stands for the large ones."""
+    monkeypatch.setattr(benchmark_propagation, "GRIDS", {"tiny": (6, 10)})
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    file, parser = tmp_path / "figures.json", argparse.ArgumentParser()
+    benchmark_propagation.add_arguments(parser)
+    options = ["--rounds", "2", "--frames", "3", "--json", str(file)]
+    precision = torch.get_float32_matmul_precision()
+    try:
+        assert benchmark_propagation.run(parser.parse_args(options)) == 0
+    finally:
+        torch.set_float32_matmul_precision(precision)
+    told, figures = capsys.readouterr().out, json.loads(file.read_text())
+    assert "min / median / max" in told
+    assert "SMOKE" not in told
     assert figures["machine"]["rounds"] == 2
     assert [row["product"] for row in figures["rows"]] == ["fp32", "oneDNN"]
     for row in figures["rows"]:
         for kind in ("wall", "cpu"):
             low, middle, high = row[f"{kind}_ratio"]
             assert 0 < low <= middle <= high
-            assert f"{low:.2f}x / {middle:.2f}x / {high:.2f}x" in done.stdout
+            assert f"{low:.2f}x / {middle:.2f}x / {high:.2f}x" in told
         assert row["largest_difference"] <= 1e-5
         assert row["argmax_agrees"] == 1
         assert row["ours_mask_s"] > 0
         assert row["rival_mask_s"] > 0
         assert row["ours_mib"] >= 0
         assert row["rival_mib"] >= 0
+
+
+def test_a_quick_run_says_that_it_is_one_and_has_no_ratios(tmp_path):
+    file = tmp_path / "figures.json"
+    done = benchmark("--quick", "--rounds", "2", "--frames", "3", "--json", str(file))
+    assert done.returncode == 0, done.stderr
+    assert "SMOKE RUN, says nothing about speed" in done.stdout
+    assert not re.search(r"faster|memory|MiB|\dx", done.stdout + done.stderr)
+    figures = json.loads(file.read_text())
+    assert figures["machine"]["smoke_run"] is True
+    for row in figures["rows"]:
+        assert not [key for key in row if "ratio" in key or "mib" in key]
+        assert row["largest_difference"] <= 1e-5
+        assert row["argmax_agrees"] == 1
 
 
 @pytest.mark.parametrize("option", ["threads", "rounds", "frames"])

@@ -42,7 +42,11 @@ def test_a_multirun_becomes_one_table_with_controls(make_run, tables):
     two_by_two(make_run)
     out, printed = tables()
     assert sorted(p.name for p in out.iterdir()) == [
-        f"mask_ratio-frame_gap.{ending}" for ending in ("csv", "json", "md", "pdf", "png", "tex")
+        "index.html",
+        *(
+            f"mask_ratio-frame_gap.{ending}"
+            for ending in ("csv", "heatmap.pdf", "heatmap.png", "json", "md", "pdf", "png", "tex")
+        ),
     ]
     table = rows(out / "mask_ratio-frame_gap.csv")
     assert list(table) == [
@@ -85,6 +89,7 @@ def test_unfinished_and_failed_runs_are_counted_and_not_averaged(make_run, table
     overrides = {"mask_ratio": "0.9", "frame_gap": "4", "seed": "1"}
     make_run("broken", 0.99, overrides, state="failed", seed=1)
     make_run("cut", None, {**overrides, "seed": "2"}, state="interrupted", seed=2)
+    make_run("hopeless", 0.99, {**overrides, "seed": "3"}, state="pruned", seed=3)
     out, _ = tables()
     table = rows(out / "mask_ratio-frame_gap.csv")
     assert float(table["mask_ratio=0.9, frame_gap=4"]["J&F-Mean"]) == pytest.approx(0.30)
@@ -92,6 +97,7 @@ def test_unfinished_and_failed_runs_are_counted_and_not_averaged(make_run, table
     assert "1 run(s) failed, not in the figures: broken" in text
     assert "DataError: no clips" in text
     assert "1 run(s) interrupted, not in the figures: cut" in text
+    assert "1 run(s) pruned, not in the figures: hopeless" in text
 
 
 def test_a_declared_experiment_has_its_question_order_labels_and_the_papers_figures(
@@ -102,7 +108,7 @@ def test_a_declared_experiment_has_its_question_order_labels_and_the_papers_figu
     out, _ = tables()
     table = rows(out / "decoder.csv")
     assert list(table) == ["joint", "cross", "cross-self", "copy first mask", "untrained encoder"]
-    assert [table[name]["paper"] for name in ("joint", "cross", "cross-self")] == [
+    assert [table[name]["paper/J&F-Mean"] for name in ("joint", "cross", "cross-self")] == [
         "",
         "52.2",
         "58.1",

@@ -30,6 +30,14 @@ CASES = {
     "decoder.dropout=nan": "decoder.dropout=nan: should be a finite number",
     "benchmark.propagation.temperature=inf": "benchmark.propagation.temperature=inf: should be a",
     "batch_size=63": "batch_size=63 is not a multiple of",
+    "masking=symmetric masking.past_ratio=0.99": "masking.past_ratio=0.99 leaves no patch visible "
+    "of 25 (image_size=40, encoder.patch_size=8); 0.96 leaves one",
+    "+masking.past_ratio=0.5": "masking.past_ratio: no such key",
+    "mask_ratio=0.95 encoder.patch_size=10": "mask_ratio=0.95 leaves no patch visible of 16 "
+    "(image_size=40, encoder.patch_size=10); 0.9375 leaves one",
+    "encoding=joined": "encoding=joined: no such option (did you mean 'joint'?)",
+    "+augment.colour.hues=0.1": "augment.colour.hues: no such key (did you mean 'hue'?)",
+    "schedule.length=0.1": "warmup_steps=70 leaves nothing of length=0.1 times steps=700",
     "schedule.epochs=3": "give steps or epochs",
     "schedule.warmup_steps=700": "warmup_steps=700 leaves nothing of steps=700",
     "data=videos": "data.root must be given",

@@ -51,9 +51,11 @@ def test_what_nobody_thought_of_keeps_its_traceback(command):
 
 def test_a_multirun_sees_the_error_and_goes_on(command):
     done = command("job.py", "-m", "start=1,2")
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert "done 2" in done.stdout
-    assert done.stderr.count("error: start=1 is odd") == 1
+    told, listed = done.stderr.split("error: 1 of 2 runs failed:\n")
+    assert told == "failed: start=1: start=1 is odd\n"
+    assert listed.startswith("  start=1: start=1 is odd\n")
 
 
 @pytest.mark.parametrize(

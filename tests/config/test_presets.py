@@ -42,6 +42,18 @@ def test_none_does_not_crop_and_the_demo_crops_small(composed):
     assert composed("augment.crop_scale=[0.3,0.4]").augment.crop_scale == [0.3, 0.4]
 
 
+@pytest.mark.parametrize("option", options("augment"))
+def test_jitter_is_an_option_or_a_key_of_any_option(composed, option):
+    """So that at demo scale it is compared on the demo's crops."""
+    chosen = composed(f"augment={option}").augment
+    assert chosen.shared_crop == (option != "spatial_jitter")
+    assert chosen.colour.strength == (option == "colour_jitter")
+    keys = ["augment.shared_crop=false", "augment.colour.strength=1"]
+    both = composed(f"augment={option}", *keys).augment
+    assert (both.shared_crop, both.colour.strength) == (False, 1)
+    assert both.crop_scale == chosen.crop_scale
+
+
 @pytest.mark.parametrize("preset", options("preset"))
 def test_every_ratio_of_the_sweep_leaves_a_patch_in_every_preset(composed, preset):
     sweep = OmegaConf.load(ROOT / "sweeps" / "masking.yaml").hydra.sweeper.params.mask_ratio

@@ -113,6 +113,19 @@ def kitti_mots_images(root):
     return kitti_mots(root, "images")
 
 
+def kitti_mots_text(root, images="training/image_02"):
+    for number in range(21):
+        name = f"{number:04d}"
+        write(
+            root, [f"instances_txt/{name}.txt", *(f"{images}/{name}/{t:06d}.png" for t in (0, 1))]
+        )
+    return "instances_txt/0018.txt"
+
+
+def kitti_mots_text_images(root):
+    return kitti_mots_text(root, "images")
+
+
 def kitti_flow(root):
     for pair in range(200):
         write(root, [f"training/image_2/{pair:06d}_{t}.png" for t in (10, 11)])
@@ -128,7 +141,7 @@ WRITERS = {
     "vspw": [vspw],
     "uvo": [uvo],
     "kitti_step": [kitti_step],
-    "kitti_mots": [kitti_mots, kitti_mots_images],
+    "kitti_mots": [kitti_mots, kitti_mots_images, kitti_mots_text, kitti_mots_text_images],
     "kitti_flow": [kitti_flow],
 }
 
@@ -157,10 +170,11 @@ def test_a_whole_set_is_complete_and_what_it_lacks_is_named(tmp_path, name, writ
     text = (tmp_path / lost).read_text()
     (tmp_path / lost).unlink()
     told = "\n".join(inspect(dataset, tmp_path).lacks)
-    assert lost in told or (name == "uvo" and "-yt100" in told)
+    named = {"uvo": "-yt100", "kitti_mots": "no sequence (1): 0018"}.get(name, lost)
+    assert lost in told or named in told
     write(tmp_path, [lost], "")
     told = "\n".join(inspect(dataset, tmp_path).lacks)
-    assert lost in told or (name == "uvo" and "-yt100" in told)  # empty is missing
+    assert lost in told or named in told  # empty is missing
     write(tmp_path, [lost], text)
     assert inspect(dataset, tmp_path).complete
 
@@ -182,6 +196,16 @@ def test_a_missing_sequence_and_a_lost_frame_of_davis(tmp_path):
     assert "JPEGImages/480p/{sequence}/{frame}.jpg: no sequence" not in told
 
 
+def test_whole_folders_that_are_missing_are_told_as_such(tmp_path):
+    davis2017(tmp_path)
+    for number in (4, 11):
+        shutil.rmtree(tmp_path / f"JPEGImages/480p/sequence-{number}")
+    (tmp_path / "JPEGImages/480p/sequence-2/00007.jpg").unlink()
+    told = inspect(load("davis2017"), tmp_path).lacks
+    assert "no files in (2): JPEGImages/480p/sequence-11, JPEGImages/480p/sequence-4" in told
+    assert "missing (1): JPEGImages/480p/sequence-2/00007.jpg" in told
+
+
 def test_a_list_that_is_missing_is_told_with_the_rest(tmp_path):
     (tmp_path / vspw(tmp_path)).unlink()
     (tmp_path / "val.txt").unlink()
@@ -196,7 +220,7 @@ def test_long_lists_of_names_are_cut(tmp_path):
     dataset = DataSet(title="t", root="r", manual="m", layouts={"one": expected})
     (line,) = [line for line in inspect(dataset, tmp_path).lacks if "v00" in line]
     assert line.startswith("{video}.mp4: no video (50): v00, v01")
-    assert line.endswith("v19 and 30 more")
+    assert line.endswith("v08, v09 and 40 more")
 
 
 def test_names_may_hold_what_a_glob_takes_for_itself(tmp_path):

@@ -4,6 +4,9 @@ import fcntl
 import hashlib
 import io
 import random
+import re
+import shutil
+import tarfile
 import zipfile
 
 import pytest
@@ -58,7 +61,44 @@ def test_files_come_to_lie_under_the_root_and_nothing_else_stays(source, tmp_pat
     assert tree(tmp_path / "new" / "root") == WHOLE
     kept = {path.name for path in (tmp_path / "new" / "root" / module.FOLDER).iterdir()}
     assert kept == {"lock", "set.zip.files"}
-    assert list(dict.fromkeys(told)) == ["fetching", "checking", "unpacking", "done"]
+    assert list(dict.fromkeys(told)) == ["fetching", "checking", "measuring", "unpacking", "done"]
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz", "tar"])
+def test_a_disk_without_room_is_told_before_anything_is_unpacked(
+    loopback, tmp_path, monkeypatch, kind
+):
+    files = {f"SET/{t}.txt": "x" * 100_000 for t in range(30)}  # 3 MB in a few kB
+    if kind == "zip":
+        body = packed(files)
+    else:
+        raw = io.BytesIO()
+        with tarfile.open(fileobj=raw, mode="w" if kind == "tar" else "w:gz") as file:
+            for name, text in files.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(text)
+                file.addfile(info, io.BytesIO(text.encode()))
+        body = raw.getvalue()
+    loopback.files[f"set.{kind}"] = body
+    source, right = Source(url=loopback.url(f"set.{kind}"), strip="SET"), shutil.disk_usage
+    fetched = []
+
+    def told(name, what, *sizes):
+        fetched.append(what)
+        if what == "checking":  # the archive itself had room
+            monkeypatch.setattr(shutil, "disk_usage", lambda path: right(path)._replace(free=10**6))
+
+    with pytest.raises(DataError) as error:
+        install([source], tmp_path, told)
+    wanted = "needs 3.1 MB to unpack, .* has 1.0 MB free; the archive is kept"  # blocks of 4096
+    assert re.search(wanted, str(error.value))
+    assert "\n" not in str(error.value)
+    assert "unpacking" not in fetched
+    assert tree(tmp_path) == {}
+    monkeypatch.setattr(shutil, "disk_usage", right)
+    install([source], tmp_path, quiet)
+    assert len(tree(tmp_path)) == 30
+    assert len(loopback.asked) == 1
 
 
 def test_what_is_done_is_not_asked_for_again(source, loopback, tmp_path):

@@ -6,16 +6,17 @@ import pytest
 import torch
 
 from siammae.config.errors import DataError
-from siammae.data.augment import Crop, PairAugment
+from siammae.data.augment import Box, Drawn, PairAugment
+from siammae.data.colour import ColourJitter
 from siammae.data.datasets import Videos
 from siammae.data.loader import PairDataset, first_pairs, make_loader, shrink
 from siammae.data.rotation import NoRotation
 from siammae.data.targets import SingleTarget
 
 
-def dataset(root, seed=0, gap=4, **arguments):
+def dataset(root, seed=0, gap=4, augment=None, **arguments):
     source = Videos(str(root), **{"short_side": None, **arguments})
-    return PairDataset(source, SingleTarget(gap), NoRotation(), PairAugment(32), seed)
+    return PairDataset(source, SingleTarget(gap), NoRotation(), augment or PairAugment(32), seed)
 
 
 def batches(data, first=0, last=24, workers=0):
@@ -25,13 +26,14 @@ def batches(data, first=0, last=24, workers=0):
 def same(one, other):
     return all(
         torch.equal(getattr(one, name), getattr(other, name))
-        for name in ("frames", "size", "flip", "angle", "gap", "clip")
+        for name in ("frames", "size", "flip", "colour", "angle", "gap", "clip")
     )
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_any_number_of_workers_gives_the_same(clips, workers):
-    alone, together = batches(dataset(clips)), batches(dataset(clips), workers=workers)
+    data = dataset(clips, augment=PairAugment(32, shared_crop=False, colour=ColourJitter()))
+    alone, together = batches(data), batches(data, workers=workers)
     assert len(alone) == len(together) == 6
     assert all(same(a, b) for a, b in zip(alone, together, strict=True))
 
@@ -39,6 +41,15 @@ def test_any_number_of_workers_gives_the_same(clips, workers):
 def test_a_later_start_goes_on_as_if_there_had_been_no_stop(clips):
     whole, rest = batches(dataset(clips)), batches(dataset(clips), first=12)
     assert all(same(a, b) for a, b in zip(whole[3:], rest, strict=True))
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_processes_take_the_batches_in_turn(clips, size):
+    whole = batches(dataset(clips), first=3, last=27)
+    for rank in range(size):
+        mine = list(make_loader(dataset(clips), 8, 3, 27, 0, rank, size))
+        assert len(mine) == 6 // size
+        assert all(same(a, b) for a, b in zip(mine, whole[rank::size], strict=True))
 
 
 def test_seeds_differ(clips):
@@ -55,40 +66,64 @@ def test_every_pass_visits_every_clip_once_in_a_new_order(clips):
     assert passes[0] != passes[1] or passes[1] != passes[2]
 
 
-def test_both_frames_come_from_the_clip_at_the_gap(clips, read_number):
-    """The numbers in the frames, read back out of uncropped pixels, differ by the gap."""
+@pytest.mark.parametrize("direction", ["future", "past"])
+def test_both_frames_come_from_the_clip_at_the_gap(clips, read_number, direction):
+    """The numbers in the frames, read back out of uncropped pixels, differ by the gap, which is
+    positive in both directions."""
 
     class Whole(PairAugment):
-        def draw(self, rng, height, width):
-            return Crop(0, 0, height, width, False)
+        def draw(self, rng, frames, height, width):
+            drawn = super().draw(rng, frames, height, width)
+            return Drawn([Box(0, 0, height, width)] * frames, False, drawn.colour)
 
     source, augment = Videos(str(clips), short_side=None), Whole(32)
-    data = PairDataset(source, SingleTarget([3, 9]), NoRotation(), augment, 0)
+    data = PairDataset(source, SingleTarget([3, 9], direction), NoRotation(), augment, 0)
     seen = []
     for visit in range(12):
         for sample in data[visit].samples:
-            past, future = (read_number(frame) for frame in sample.frames)
-            assert [future - past] == sample.gap
-            seen.append(future - past)
+            given, restored = (read_number(frame) for frame in sample.frames)
+            later = restored - given if direction == "future" else given - restored
+            assert [later] == sample.gap
+            seen.append(later)
     assert set(seen) <= set(range(3, 10))
     assert len(set(seen)) > 2
+
+
+def test_jitter_leaves_the_pairs_as_they_are(clips):
+    """Clips, gaps, flips and first crops of all pairs: runs with and without it are comparable."""
+    plain = batches(dataset(clips))
+    jitter = PairAugment(32, shared_crop=False, colour=ColourJitter())
+    jittered = batches(dataset(clips, augment=jitter))
+    for one, other in zip(plain, jittered, strict=True):
+        for name in ("clip", "gap", "flip"):
+            assert torch.equal(getattr(one, name), getattr(other, name))
+        assert torch.equal(one.size[:, 0], other.size[:, 0])
+        assert not torch.equal(one.size[:, 1], other.size[:, 1])
+        assert not torch.equal(one.colour, other.colour)
+        for before, after, (h, w) in zip(
+            one.frames[:, 0], other.frames[:, 0], one.size[:, 0].tolist(), strict=True
+        ):
+            assert torch.equal(before[:h, :w], after[:h, :w])
 
 
 def test_pairs_of_a_visit_share_the_clip_and_differ_in_place(clips):
     samples = dataset(clips, repeated_sampling=4)[0].samples
     assert len(samples) == 4
     assert len({sample.clip for sample in samples}) == 1
-    assert len({sample.frames.tobytes() for sample in samples}) > 1
+    assert len({sample.frames[0].tobytes() for sample in samples}) > 1
 
 
-def test_crops_lie_in_the_corner_of_the_canvas(clips):
-    batch = batches(dataset(clips))[0]
+@pytest.mark.parametrize("shared", [True, False])
+def test_crops_lie_in_the_corner_of_the_canvas(clips, shared):
+    batch = batches(dataset(clips, augment=PairAugment(32, shared_crop=shared)))[0]
     assert batch.frames.shape[:2] == (8, 2)
     assert batch.frames.dtype == torch.uint8
-    for frames, (height, width) in zip(batch.frames, batch.size.tolist(), strict=True):
-        assert not frames[:, height:].any()
-        assert not frames[:, :, width:].any()
-        assert frames[:, :height, :width].any()
+    assert torch.equal(batch.size[:, 0], batch.size[:, 1]) == shared
+    sizes = batch.size.flatten(0, 1).tolist()
+    for frame, (height, width) in zip(batch.frames.flatten(0, 1), sizes, strict=True):
+        assert not frame[height:].any()
+        assert not frame[:, width:].any()
+        assert frame[:height, :width].any()
 
 
 def test_clips_shorter_than_the_gap_are_counted(clips):

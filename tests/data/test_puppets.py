@@ -13,7 +13,7 @@ from siammae.data.labels import JOINTS, PARTS
 from siammae.data.puppet_scene import OUTFITS, PuppetScene, PuppetStyle
 from siammae.data.puppets import Puppets, frame_number, write_joints
 
-QUIET = PuppetStyle(light=0.0, noise=0.0, pan=(0.0, 0.0))
+QUIET = PuppetStyle(size=160, grain=0.8, light=0.0, noise=0.0, pan=(0.0, 0.0), shake=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +168,40 @@ def test_a_limb_outside_the_picture_is_not_drawn():
         piece.draw(picture, parts, points)
     assert not picture.any()
     assert not parts.any()
+
+
+def test_a_shaken_camera_moves_figure_and_ground_alike():
+    """What it sees is the same as without, elsewhere; joints and parts go with it."""
+    still, shaken = scene(11, outfit=1), scene(11, outfit=1)
+    shaken.shake[:] = 6, -4
+    (one, parts, joints), (other, moved, places) = still.frame(5), shaken.frame(5)
+    np.testing.assert_allclose(places - joints, [[6.0] * 15, [-4.0] * 15])
+    inside, there = np.s_[20:140, 20:140], np.s_[16:136, 26:146]
+    assert np.array_equal(moved[there], parts[inside])
+    assert np.abs(other[there].astype(int) - one[inside]).max() <= 1
+
+
+def test_the_camera_shakes_within_its_bounds_and_every_frame():
+    drawn = scene(12, style=PuppetStyle(size=160, shake=5.0), frames=50)
+    assert np.abs(drawn.shake).max() <= 5
+    assert np.abs(drawn.shake).max(axis=0).min() > 3
+    assert np.abs(np.diff(drawn.shake, axis=0)).min() > 0
+
+
+@pytest.mark.parametrize("action", ["walk", "wave"])
+def test_the_figure_stays_in_a_shaken_picture(action):
+    for seed in range(4):
+        joints = [scene(seed, action, style=PuppetStyle()).frame(t)[2] for t in (0, 9, 19)]
+        assert 0 <= np.min(joints) <= np.max(joints) <= PuppetStyle().size - 1
+
+
+def test_colours_tell_little_of_parts_and_ground():
+    """Mean colours of what a figure wears lie near one another, against the textures' contrast."""
+    picture, parts, _ = scene(13, "wave", 1).frame(0)
+    shown = [p for p in np.unique(parts) if (parts == p).sum() > 100]
+    means = np.array([picture[parts == p].mean(axis=0) for p in shown])
+    assert len(shown) > 6
+    assert means.std(axis=0).mean() < picture.std(axis=(0, 1)).mean() / 2
 
 
 def test_scenes_follow_from_the_seed_alone():

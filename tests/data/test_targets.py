@@ -45,6 +45,31 @@ def test_every_start_that_leaves_room_is_drawn():
     assert starts == set(range(6))
 
 
+@given(
+    gap=st.tuples(st.integers(1, 40), st.integers(0, 40)),
+    frames=st.integers(2, 200),
+    seed=st.integers(0, 2**32),
+)
+def test_the_past_from_the_future_is_the_same_pair_turned_round(gap, frames, seed):
+    gap = [gap[0], sum(gap)]
+    rngs = [np.random.default_rng(seed) for _ in range(3)]
+    ahead = SingleTarget(gap, "future").draw(rngs[0], frames)
+    back = SingleTarget(gap, "past").draw(rngs[1], frames)
+    assert back.frames == ahead.frames[::-1]
+    assert back.short == ahead.short
+    # The draws of before there was a direction, written out; no more is taken from the generator.
+    drawn = min(int(rngs[2].integers(gap[0], gap[1] + 1)), frames - 1)
+    start = int(rngs[2].integers(0, frames - drawn))
+    assert ahead.frames == [start, start + drawn]
+    assert len({str(rng.bit_generator.state) for rng in rngs}) == 1
+
+
+@pytest.mark.parametrize("direction", ["backwards", None, True])
+def test_a_direction_is_future_or_past(direction):
+    with pytest.raises(ValueError, match="is neither 'future' nor 'past'"):
+        SingleTarget(4, direction)
+
+
 @pytest.mark.parametrize("gap", [0, -3, [0, 4], [8, 4]])
 def test_senseless_gaps_are_refused(gap):
     with pytest.raises(ValueError, match="must be an int >= 1 or"):

@@ -1,6 +1,7 @@
 """Archives made to do harm, damaged ones, and good ones."""
 
 import io
+import shutil
 import stat
 import tarfile
 import zipfile
@@ -8,7 +9,7 @@ import zipfile
 import pytest
 
 from siammae.config.errors import DataError
-from siammae.data.unpack import BadArchive, unpack
+from siammae.data.unpack import BadArchive, check_room, unpack
 
 GOOD = {"DAVIS/a/1.txt": b"one", "DAVIS/b.txt": b"two" * 5000}
 
@@ -104,6 +105,21 @@ def test_links_that_point_outside_are_refused(tmp_path, name, target, kind):
     with pytest.raises(BadArchive, match=r"link links to .*outside the target; refused"):
         unpack(archive, tmp_path / "out")
     assert b"secret" not in tree(tmp_path / "out").values()
+
+
+def test_links_count_as_what_they_point_to(tmp_path, monkeypatch):
+    links = [
+        ("DAVIS/a/copy", "../b.txt", tarfile.SYMTYPE),
+        ("DAVIS/hard", "DAVIS/b.txt", tarfile.LNKTYPE),
+    ]
+    archive = make(tmp_path / "a.tar.gz", {**GOOD, "DAVIS/._b.txt": b"x" * 9000}, links)
+    needed = 4096 + 3 * 4 * 4096  # of 3 and three times 15,000 bytes
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=needed))
+    check_room(archive, tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=needed - 1))
+    with pytest.raises(DataError, match=r"needs 0\.1 MB to unpack"):
+        check_room(archive, tmp_path)
 
 
 def test_links_inside_become_copies(tmp_path):

@@ -1,5 +1,9 @@
 """KITTI-STEP and KITTI-MOTS, on sequences in their own layouts."""
 
+import importlib.util
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +14,10 @@ from siammae.evaluation.benchmarks.kitti_mots import KittiMots
 from siammae.evaluation.benchmarks.kitti_step import KittiStep
 from siammae.evaluation.files.kitti import read_instances, read_panoptic
 from siammae.evaluation.protocol import Propagation
+
+spec = importlib.util.spec_from_file_location("coco", Path(__file__).parent / "coco.py")
+coco = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(coco)
 
 PROTOCOL = Propagation(top_k=3, queue=2, radius=4, temperature=0.05)
 FRAMES, SHAPE = 8, (32, 56)
@@ -79,6 +87,26 @@ def mots(tmp_path):
     return root
 
 
+def measured(root, protocol=PROTOCOL, **options):
+    """KITTI-STEP's benchmark on the sequences that are there."""
+    return KittiStep(str(root), protocol, allow_missing=True, **options)
+
+
+def write_text(mots, name="instances_txt/0006.txt"):
+    """The same instances as the PNGs', in the official text form, instead of them."""
+    lines = []
+    for path in sorted((mots / "instances/0006").iterdir()):
+        ids = np.asarray(Image.open(path))
+        for number in np.unique(ids[ids > 0]):
+            code = coco.compress(coco.run_lengths(ids == number))
+            words = (int(path.stem), number, number // 1000, *ids.shape, code)
+            lines.append(" ".join(map(str, words)))
+    shutil.rmtree(mots / "instances/0006")
+    (mots / name).parent.mkdir(exist_ok=True)
+    (mots / name).write_text("\n".join(lines) + "\n")
+    return mots / name
+
+
 def expected_tracks(numbers, valid):
     """J of the first frame's masks, in the frames after it."""
     first = scene(0)[1]
@@ -97,7 +125,7 @@ def not_void(t):
 
 
 def test_step_control_by_hand(step):
-    result = KittiStep(str(step), PROTOCOL).copy_first_mask()
+    result = measured(step, PROTOCOL).copy_first_mask()
     sums = {label: [0, 0] for label in (ROAD, SKY, CAR)}
     for t in range(1, FRAMES):
         for label, counted in sums.items():
@@ -133,7 +161,7 @@ def test_mots_control_by_hand(mots):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_features_follow_tracks_with_ids_over_255(step, mots, workers):
     for benchmark in (
-        KittiStep(str(step), PROTOCOL, workers=workers),
+        measured(step, PROTOCOL, workers=workers),
         KittiMots(str(mots), PROTOCOL, sequences=None, workers=workers),
     ):
         result = benchmark.evaluate(Colours())
@@ -150,7 +178,7 @@ def test_cars_without_an_instance_do_not_count_for_tracks(step):
     ids = np.asarray(Image.open(path)).copy()
     ids[16:24, 4:7] = (CAR, 0, 0)  # where the first frame's near car was, and no longer is
     Image.fromarray(ids).save(path)
-    rows = KittiStep(str(step), PROTOCOL).copy_first_mask().per_object
+    rows = measured(step, PROTOCOL).copy_first_mask().per_object
     (near,) = [row for row in rows if row["object"] == f"13/{NEAR}"]
     hand = [(8 - t) / (8 + t) if t != 3 else 5 / 8 for t in range(1, FRAMES)]
     assert near["J-Mean"] == pytest.approx(np.mean(hand))
@@ -193,7 +221,7 @@ def test_wrong_modes_are_refused(step, mots):
     path = step / "panoptic_maps/val/0002/000002.png"
     Image.fromarray(scene(2)[0].astype(np.uint8)).convert("P").save(path)
     with pytest.raises(DataError, match=r"000002\.png has mode P: a KITTI-STEP map is RGB"):
-        KittiStep(str(step), PROTOCOL).copy_first_mask()
+        measured(step, PROTOCOL).copy_first_mask()
     path = mots / "instances/0006/000002.png"
     Image.fromarray(scene(2)[0].astype(np.uint8)).save(path)
     with pytest.raises(DataError, match=r"has mode L: a KITTI-MOTS map is a 16-bit grey PNG"):
@@ -205,25 +233,90 @@ def test_wrong_modes_are_refused(step, mots):
 
 def test_missing_folders_are_named(step, mots, tmp_path):
     with pytest.raises(DataError, match=r"panoptic_maps/train: no such folder.*SEQUENCE"):
-        KittiStep(str(step), PROTOCOL, split="train").prepare()
-    with pytest.raises(DataError, match=r"lacks the sequences 0002, 0007.*sequences=null"):
-        KittiMots(str(mots), PROTOCOL, sequences=[2, "0006", 7]).prepare()
-    with pytest.raises(DataError, match="instances: no such folder"):
+        measured(step, PROTOCOL, split="train").prepare()
+    with pytest.raises(DataError, match="holds no instances; a KITTI-MOTS root holds"):
         KittiMots(str(tmp_path), PROTOCOL).prepare()
     benchmark = KittiMots(str(mots), PROTOCOL, images="image_02", sequences=None)
-    with pytest.raises(DataError, match="image_02/0006: no such folder"):
+    with pytest.raises(DataError, match="lacks instances, or frames in image_02, of 1 of the 1"):
         benchmark.evaluate(Colours())
+
+
+def test_sequences_that_are_missing_are_named_or_left_out(step, mots):
+    with pytest.raises(DataError, match=r"8 of the 9 sequences of val: 0006, .*; allow_missing=tr"):
+        KittiStep(str(step), PROTOCOL).prepare()
+    result = measured(step).copy_first_mask()
+    assert (result.settings["videos"], result.settings["official_videos"]) == (1, 9)
+    (step / "images/val/0002").rename(step / "elsewhere")
+    with pytest.raises(DataError, match=r"9 of the 9 sequences of val.*they should hold SEQUENCE"):
+        measured(step).prepare()
+    with pytest.raises(DataError, match="2 of the 3 sequences: 0002, 0007; allow_missing=true"):
+        KittiMots(str(mots), PROTOCOL, sequences=[2, "0006", 7]).prepare()
+    benchmark = KittiMots(str(mots), PROTOCOL, sequences=[2, "0006", 7], allow_missing=True)
+    assert benchmark.videos() == ["0006"]
+    whole = KittiMots(str(mots), PROTOCOL, sequences=None).copy_first_mask()
+    assert benchmark.copy_first_mask().metrics == whole.metrics
+    with pytest.raises(DataError, match="2 of the 2 sequences: 0002, 0007; a KITTI-MOTS root"):
+        KittiMots(str(mots), PROTOCOL, sequences=[2, 7], allow_missing=True).prepare()
+
+
+def test_a_split_that_is_not_published_takes_what_is_there(step):
+    for kind in ("images", "panoptic_maps"):
+        (step / kind / "val").rename(step / kind / "mine")
+    benchmark = KittiStep(str(step), PROTOCOL, split="mine")
+    assert benchmark.videos() == ["0002"]
+    assert benchmark.settings()["official_videos"] is None
+
+
+@pytest.mark.parametrize("place", ["instances_txt/0006.txt", "instances/0006.txt"])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_text_and_images_of_the_same_masks_are_the_same(mots, place, workers):
+    for path in (mots / "instances/0006").iterdir():
+        if path.stem in ("000003", "000007"):  # without any instance: the text has no line of it
+            Image.fromarray(np.zeros(SHAPE, np.uint16)).save(path)
+    benchmark = KittiMots(str(mots), PROTOCOL, sequences=None, workers=workers)
+    maps = list(benchmark.files.instances("0006"))
+    figures, controls = benchmark.evaluate(Colours()), benchmark.copy_first_mask()
+    text = write_text(mots, place)
+    assert not any(line.startswith(("3 ", "7 ")) for line in text.read_text().splitlines())
+    assert benchmark.videos() == ["0006"]
+    assert all(map(np.array_equal, benchmark.files.instances("0006"), maps))
+    assert len(list(benchmark.files.instances("0006"))) == FRAMES
+    assert benchmark.evaluate(Colours()).as_dict() == figures.as_dict()
+    assert benchmark.copy_first_mask().as_dict() == controls.as_dict()
+    before = benchmark.fingerprint()
+    text.write_text(text.read_text().split("\n", 1)[1])
+    assert benchmark.fingerprint() != before
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("0 1300 1 32", "line 1: '0 1300 1 32' is not FRAME ID CLASS HEIGHT WIDTH RLE"),
+        ("0 1300 1 32 56 a b", "is not FRAME ID CLASS"),
+        ("zero 1300 1 32 56 `1", "is not FRAME ID CLASS"),
+        ("0 1300 2 32 56 P8", "line 1: id 1300 is not of class 2"),
+        ("0 1300 1 32 56 P8", "frame 0, id 1300: run lengths add up to 256"),
+        ("0 1300 1 32 56 !", "frame 0, id 1300: character '!' is not in COCO's"),
+        ("0 1300 1 2 2 4\n0 1301 1 2 3 6", r"masks of \(2, 2\) and \(2, 3\)"),
+        ("0 1300 1 2 2 04\n0 1301 1 2 2 04", "id 1301 overlaps with another"),
+        ("8 1300 1 2 2 04", "has a frame 8, the images have none"),
+    ],
+)
+def test_bad_text_is_named(mots, line, told):
+    write_text(mots).write_text(line + "\n")
+    with pytest.raises(DataError, match=told):
+        KittiMots(str(mots), PROTOCOL, sequences=None).copy_first_mask()
 
 
 def test_a_frame_without_a_map_fails_its_sequence(step):
     (step / "panoptic_maps/val/0002/000005.png").unlink()
     with pytest.raises(DataError, match=r"has a frame 5, .* has none"):
-        KittiStep(str(step), PROTOCOL).copy_first_mask()
+        measured(step, PROTOCOL).copy_first_mask()
 
 
 def test_fingerprints_follow_the_maps(step, mots):
     for benchmark, folder in (
-        (KittiStep(str(step), PROTOCOL), step / "panoptic_maps/val/0002"),
+        (measured(step, PROTOCOL), step / "panoptic_maps/val/0002"),
         (KittiMots(str(mots), PROTOCOL, sequences=None), mots / "instances/0006"),
     ):
         before = benchmark.fingerprint()
@@ -233,8 +326,8 @@ def test_fingerprints_follow_the_maps(step, mots):
 
 def test_scores_at_the_input_s_size(step, mots):
     protocol = Propagation(**{**vars(PROTOCOL), "input_size": [16, 28], "score_at": "input"})
-    rows = KittiStep(str(step), protocol).copy_first_mask().per_object
-    own = KittiStep(str(step), PROTOCOL).copy_first_mask().per_object
+    rows = measured(step, protocol).copy_first_mask().per_object
+    own = measured(step, PROTOCOL).copy_first_mask().per_object
     assert rows[0]["union"] == pytest.approx(own[0]["union"] / 4, rel=0.1)
     half = KittiMots(str(mots), protocol, sequences=None).copy_first_mask()
     own = KittiMots(str(mots), PROTOCOL, sequences=None).copy_first_mask()

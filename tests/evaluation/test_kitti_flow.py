@@ -52,6 +52,11 @@ def write_pair(root, number, right, down, every=3):
     write_flow(root / f"training/flow_occ/{number:06d}_10.png", flow, known)
 
 
+def measured(root, protocol, **options):
+    """The benchmark on the pairs that are there."""
+    return KittiFlow(str(root), protocol, allow_missing=True, **options)
+
+
 @pytest.fixture
 def root(tmp_path):
     write_pair(tmp_path, 0, 2 * PATCH, -3 * PATCH)
@@ -60,7 +65,7 @@ def root(tmp_path):
 
 
 def test_exact_matches_have_no_error(root):
-    result = KittiFlow(str(root), PROTOCOL, close=PATCH).evaluate(Texture())
+    result = measured(root, PROTOCOL, close=PATCH).evaluate(Texture())
     assert result.failed == {}
     assert result.metrics == {"within-4-px": 1, "EPE (px)": pytest.approx(0), "in-window": 1}
     assert [row["patches"] for row in result.per_object] == [7 * 12, 10 * 13]
@@ -69,7 +74,7 @@ def test_exact_matches_have_no_error(root):
 
 
 def test_no_motion_by_hand(root):
-    control = KittiFlow(str(root), PROTOCOL, control_patch=PATCH, close=PATCH).copy_first_mask()
+    control = measured(root, PROTOCOL, control_patch=PATCH, close=PATCH).copy_first_mask()
     first, second = np.hypot(2, 3) * PATCH, PATCH
     expected = (84 * first + 130 * second) / 214
     assert control.metrics["EPE (px)"] == pytest.approx(expected)
@@ -78,14 +83,14 @@ def test_no_motion_by_hand(root):
 
 
 def test_what_leaves_the_frame_counts_only_when_asked(root):
-    result = KittiFlow(str(root), PROTOCOL, occluded=True, close=PATCH).evaluate(Texture())
+    result = measured(root, PROTOCOL, occluded=True, close=PATCH).evaluate(Texture())
     assert [row["patches"] for row in result.per_object] == [140, 140]
     assert result.metrics["within-4-px"] < 0.95
     assert result.settings["flow"] == "flow_occ"
 
 
 def test_a_flow_out_of_the_window_is_told(root):
-    result = KittiFlow(str(root), Propagation(radius=2, temperature=0.05), close=PATCH).evaluate(
+    result = measured(root, Propagation(radius=2, temperature=0.05), close=PATCH).evaluate(
         Texture()
     )
     far, near = result.per_object
@@ -95,7 +100,7 @@ def test_a_flow_out_of_the_window_is_told(root):
 
 
 def test_soft_matches_average_positions(root):
-    benchmark = KittiFlow(str(root), PROTOCOL, match="soft")
+    benchmark = measured(root, PROTOCOL, match="soft")
     found = benchmark.predict("000001", Texture())
     images = [
         np.asarray(Image.open(root / f"training/image_2/000001_{t}.png"), float) / 255
@@ -123,7 +128,7 @@ def test_soft_matches_average_positions(root):
 
 def test_an_unknown_match_is_refused(root):
     with pytest.raises(ValueError, match="match 'best' is none of argmax, soft"):
-        KittiFlow(str(root), PROTOCOL, match="best")
+        measured(root, PROTOCOL, match="best")
 
 
 @settings(max_examples=30)
@@ -160,19 +165,38 @@ def test_bad_files_are_named(root, tmp_path):
         KittiFlow(str(tmp_path / "none"), PROTOCOL).prepare()
     path = root / "training/flow_noc/000000_10.png"
     Image.fromarray(np.zeros((*SHAPE, 3), np.uint8)).save(path)
-    benchmark = KittiFlow(str(root), PROTOCOL, close=PATCH)
+    benchmark = measured(root, PROTOCOL, close=PATCH)
     assert "three 16-bit channels" in benchmark.evaluate(Texture()).failed["000000"]
     write_flow(path, np.zeros((*SHAPE, 2)), np.zeros(SHAPE, bool))
     assert "known nowhere" in benchmark.copy_first_mask().failed["000000"]
     path.write_bytes(b"no image")
     assert "cannot be read" in benchmark.copy_first_mask().failed["000000"]
-    (root / "training/image_2/000001_11.png").unlink()
+    (root / "training/image_2/000001_11.png").write_bytes(b"")
     with pytest.raises(DataError, match="000001_11"):
         benchmark.evaluate(Texture())
 
 
+def test_pairs_that_are_missing_are_named_or_left_out(root):
+    with pytest.raises(
+        DataError, match=r"198 of the 200 pairs: 000002, .* and 193 more; allow_mis"
+    ):
+        KittiFlow(str(root), PROTOCOL).prepare()
+    (root / "training/image_2/000001_11.png").unlink()
+    with pytest.raises(DataError, match="199 of the 200 pairs: 000001, 000002"):
+        KittiFlow(str(root), PROTOCOL).prepare()
+    result = measured(root, PROTOCOL).copy_first_mask()
+    assert {row["pair"] for row in result.per_object} == {"000000"}
+    assert (result.settings["pairs"], result.settings["official_pairs"]) == (1, 200)
+    (root / "training/image_2/000000_10.png").unlink()
+    with pytest.raises(DataError, match=r"200 of the 200 pairs.*KITTI's flow of 2015 has"):
+        measured(root, PROTOCOL).prepare()
+    for number in range(200):
+        write_pair(root, number, 0, 0)
+    assert len(KittiFlow(str(root), PROTOCOL).videos()) == 200
+
+
 def test_fingerprint_follows_the_flow(root):
-    before = KittiFlow(str(root), PROTOCOL, close=PATCH).fingerprint()
-    assert KittiFlow(str(root), PROTOCOL, occluded=True).fingerprint() != before
+    before = measured(root, PROTOCOL, close=PATCH).fingerprint()
+    assert measured(root, PROTOCOL, occluded=True).fingerprint() != before
     write_pair(root, 2, 0, 0)
-    assert KittiFlow(str(root), PROTOCOL, close=PATCH).fingerprint() != before
+    assert measured(root, PROTOCOL, close=PATCH).fingerprint() != before

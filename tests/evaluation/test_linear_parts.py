@@ -10,6 +10,7 @@ from PIL import Image
 from siammae.config.errors import DataError
 from siammae.data.masks import write_ids
 from siammae.evaluation.benchmarks.linear_parts import LinearParts
+from siammae.evaluation.probing import Probes
 
 COLOURS = np.array([(90, 90, 90), (220, 40, 40), (40, 40, 220), (40, 200, 40)], np.uint8)
 
@@ -157,6 +158,27 @@ def test_frames_are_evenly_spaced_and_input_sizes_are_kept_to(vip):
     assert result.value > 0.8  # at the masks' own size
 
 
+def test_a_large_set_trains_on_no_more_patches_than_stated(vip, monkeypatch):
+    fitted = []
+    fit = Probes.fit
+
+    def noted(tokens, classes, *settings):
+        fitted.append((tokens, classes))
+        return fit(tokens, classes, *settings)
+
+    monkeypatch.setattr(Probes, "fit", noted)
+    options = {"classes": 20, "patches_per_frame": 100, "frames_per_video": 3}
+    unbounded = LinearParts(str(vip), **options, max_patches=10**9).evaluate(Colours())
+    fits = LinearParts(str(vip), **options, max_patches=600).evaluate(Colours())
+    bounded = LinearParts(str(vip), **options, max_patches=200).evaluate(Colours())
+    assert [len(tokens) for tokens, _ in fitted] == [600, 600, 200]
+    assert all(torch.equal(*both) for both in zip(fitted[0], fitted[1], strict=True))
+    assert unbounded.per_object == fits.per_object
+    assert bounded.per_object != fits.per_object
+    assert bounded.value > 0.75
+    assert bounded.settings["max_patches"] == 200
+
+
 def test_one_video_that_fails_on_either_side_is_named(vip):
     for video in ("videos7", "videos3"):
         (vip / "Images" / video / f"{26:012d}.jpg").write_bytes(b"")
@@ -206,7 +228,7 @@ def test_vspw_files_are_named(vspw):
     with pytest.raises(DataError, match=r"00000007\.png has no frame"):
         benchmark.evaluate(Colours())
     (vspw / "val.txt").write_text("0_y\nnone\n")
-    with pytest.raises(DataError, match="lacks 1 of 2 listed videos: none"):
+    with pytest.raises(DataError, match="1 of the 2 listed videos: none"):
         benchmark.prepare()
 
 
@@ -216,6 +238,7 @@ def test_vspw_files_are_named(vspw):
         ({"layout": "davis"}, "layout 'davis' is none of vip, vspw"),
         ({"root": None}, "root must name a folder"),
         ({"classes": 1}, "classes must be 2 to 256"),
+        ({"max_patches": 0}, "max_patches and top_k at least 1, not 20, 8, 256, 0, 20"),
         ({"l2": 0}, "l2 0 and temperature"),
     ],
 )

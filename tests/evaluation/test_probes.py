@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from siammae.evaluation.probes import LinearProbe, NearestNeighbours
-from siammae.evaluation.probing import Samples, patch_classes
+from siammae.evaluation.probing import Samples, patch_classes, shares
 
 
 def blobs(rng, per_class, distance, dimensions=6):
@@ -120,9 +122,9 @@ def test_the_class_of_a_patch_is_its_most_frequent_pixel(scale):
 def test_samples_have_a_class_and_are_few_of_each_frame():
     classes = torch.tensor([3, -1] * 20)
     tokens = torch.arange(40.0)[:, None]
-    samples, again = Samples(6), Samples(6)
+    samples, again = Samples(), Samples()
     for taken in (samples, again):
-        taken.add([(tokens, classes), (tokens, classes.roll(1) * 2)])
+        taken.add([(tokens, classes), (tokens, classes.roll(1) * 2)], [6, 6])
     drawn, of = samples.all()
     assert len(drawn) == 12
     assert (drawn[:6] % 2 == 0).all()
@@ -130,3 +132,22 @@ def test_samples_have_a_class_and_are_few_of_each_frame():
     assert of.tolist() == [3] * 6 + [6] * 6
     assert len(drawn.unique()) == 12
     assert torch.equal(drawn, again.all()[0])
+
+
+def test_samples_of_frames_that_may_give_fewer_are_the_first_of_the_others():
+    """A smaller share draws no other patches: sets that fit are sampled as without a bound."""
+    classes, tokens = torch.tensor([3, -1, 4, 5] * 10), torch.arange(40.0)[:, None]
+    large, small = Samples(), Samples()
+    large.add([(tokens, classes)] * 3, [9, 9, 9])
+    small.add([(tokens, classes)] * 3, [9, 2, 0])
+    assert [len(drawn) for drawn in small.tokens] == [9, 2, 0]
+    for some, all_of_it in zip(small.tokens, large.tokens, strict=True):
+        assert torch.equal(some, all_of_it[: len(some)])
+
+
+@given(st.integers(1, 500), st.integers(1, 300), st.integers(1, 5000))
+def test_shares_keep_to_the_bound_and_are_even(frames, per_frame, most):
+    each = shares(frames, per_frame, most)
+    assert len(each) == frames
+    assert sum(each) == min(most, frames * per_frame)
+    assert max(each) - min(each) <= 1

@@ -1,5 +1,8 @@
 """Run-length codes, against strings of the COCO API and an encoder written from its description."""
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,31 +12,10 @@ from hypothesis.extra import numpy as arrays
 from siammae.config.errors import DataError
 from siammae.evaluation.files.rle import decode_mask, decompress
 
-
-def run_lengths(mask):
-    runs, inside, length = [], False, 0
-    for column in range(mask.shape[1]):
-        for row in range(mask.shape[0]):
-            if bool(mask[row, column]) != inside:
-                runs.append(length)
-                inside, length = not inside, 0
-            length += 1
-    return [*runs, length]
-
-
-def compress(runs):
-    """Each length (from the fourth on less the one two before) in groups of five bits."""
-    text = ""
-    for place, length in enumerate(runs):
-        left = length - runs[place - 2] if place > 2 else length
-        while True:
-            group, left = left & 31, left >> 5
-            done = (left == -1 and group & 16) or (left == 0 and not group & 16)
-            text += chr(48 + (group if done else group | 32))
-            if done:
-                break
-    return text
-
+spec = importlib.util.spec_from_file_location("coco", Path(__file__).parent / "coco.py")
+coco = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(coco)
+compress, run_lengths = coco.compress, coco.run_lengths
 
 masks = arrays.arrays(bool, arrays.array_shapes(min_dims=2, max_dims=2, max_side=40))
 

@@ -191,6 +191,25 @@ def test_bad_files_are_named(root, tmp_path):
         Uvo(str(root), PROTOCOL).prepare()
 
 
+def test_a_clip_without_frames_is_named_or_left_out(root):
+    whole = Uvo(str(root), PROTOCOL).copy_first_mask()
+    data = content(root)
+    names = [f"gone/{t}.png" for t in range(FRAMES)]
+    data["videos"].append({**data["videos"][0], "id": 5, "ytid": "gone", "file_names": names})
+    data["annotations"].append({**data["annotations"][0], "video_id": 5})
+    write(root, data)
+    with pytest.raises(DataError, match="1 of the 2 annotated clips: gone; allow_missing=true"):
+        Uvo(str(root), PROTOCOL).prepare()
+    benchmark = Uvo(str(root), PROTOCOL, allow_missing=True)
+    benchmark.prepare()
+    result = benchmark.copy_first_mask()
+    assert (result.metrics, result.failed) == (whole.metrics, {})
+    assert result.settings["videos"] == 1
+    (root / "uvo_videos_dense_frames/-abc_1").rename(root / "elsewhere")
+    with pytest.raises(DataError, match=r"2 of the 2 annotated clips.*it should hold YTID"):
+        benchmark.prepare()
+
+
 def test_a_mask_of_another_size_fails_its_clip(root):
     data = content(root)
     data["annotations"][0]["segmentations"][3] = {"size": [2, 2], "counts": [4]}

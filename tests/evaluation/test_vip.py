@@ -173,7 +173,7 @@ def test_masks_of_two_sizes(root):
 def test_missing_videos_are_named_or_left_out(root):
     path = next((root / "lists").iterdir())
     path.write_text("videos12\nvideos404\n")
-    with pytest.raises(DataError, match="lacks 1 of 2 listed videos: videos404"):
+    with pytest.raises(DataError, match="lacks 1 of the 2 listed videos: videos404"):
         Vip(str(root), PROTOCOL).prepare()
     assert Vip(str(root), PROTOCOL, allow_missing=True).videos() == ["videos12"]
     path.write_text("")

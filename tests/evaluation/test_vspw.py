@@ -124,9 +124,19 @@ def test_scores_at_the_input_s_size(root):
 def test_missing_files_are_named(root, tmp_path):
     with pytest.raises(DataError, match=r"val\.txt: no such list; a VSPW root holds"):
         Vspw(str(tmp_path), PROTOCOL).prepare()
+    whole = Vspw(str(root), PROTOCOL).copy_first_mask()
     (root / "val.txt").write_text("\n".join([*NAMES, "9_gone"]))
-    with pytest.raises(DataError, match=r"lacks 1 of 3 listed videos: 9_gone"):
+    with pytest.raises(DataError, match=r"1 of the 3 listed videos: 9_gone; allow_missing=true"):
         Vspw(str(root), PROTOCOL).prepare()
+    benchmark = Vspw(str(root), PROTOCOL, allow_missing=True)
+    benchmark.prepare()
+    result = benchmark.copy_first_mask()
+    assert result.settings["videos"] == 2
+    assert result.metrics == whole.metrics
+    assert result.failed == {}
+    (root / "val.txt").write_text("9_gone\n8_gone\n")
+    with pytest.raises(DataError, match=r"2 of the 2 listed videos: 9_gone, 8_gone; a VSPW root"):
+        benchmark.prepare()
 
 
 def test_a_damaged_video_fails_alone(root):

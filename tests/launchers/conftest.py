@@ -38,6 +38,8 @@ TINY = [
 class Multirun:
     """Starts ``python -m siammae.train -m hydra/launcher=NAME`` in a folder, on shared clips."""
 
+    RATES = "optim.base_lr=0.001,0.01,1e38"  # the last ends in no number
+
     def __init__(self, data: Path):
         self.data = data
 
@@ -65,7 +67,7 @@ class Multirun:
 
     @staticmethod
     def records(folder: Path) -> list[dict]:
-        """State, summary and invocations of each run, by mask ratio."""
+        """State, summary and invocations of each run, by job."""
         found = []
         for run in sorted(path.parent for path in (folder / "runs").glob("*/state.json")):
             asked = [
@@ -78,10 +80,16 @@ class Multirun:
                     "state": json.loads((run / "state.json").read_text())["state"],
                     "summary": json.loads(summary.read_text()) if summary.is_file() else {},
                     "asked": asked,
-                    "ratio": asked[0]["overrides"]["mask_ratio"],
                 }
             )
-        return sorted(found, key=lambda one: one["ratio"])
+        return sorted(found, key=lambda one: one["asked"][0]["job"])
+
+    @staticmethod
+    def check_failure(done: subprocess.Popen) -> None:
+        """The third of `RATES` is told of, and the multirun ends as one with a failure."""
+        assert done.returncode == 1, done.err
+        assert "not finite" in done.err or "the loss is" in done.err
+        assert "Traceback" not in done.err
 
     @staticmethod
     def check_invocations(runs: list[dict]) -> None:
@@ -90,7 +98,7 @@ class Multirun:
         assert [one["asked"][0]["job"] for one in runs] == list(range(len(runs)))
         for one in runs:
             assert one["asked"][0]["command"][:3] == ["-m", "siammae.train", "-m"]
-            assert one["asked"][0]["axes"] == ["mask_ratio"]
+            assert one["asked"][0]["axes"] == ["optim.base_lr"]
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,14 @@
 """The real client: offline files, a loopback server, and servers that fail."""
 
-import json
 import socket
 import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
 
 import pytest
+
+from siammae.tracking.parcel import contents, unpack
+from siammae.tracking.record import RunRecord
 
 # A process for each: the client keeps state of its own in one.
 LOG = """
@@ -82,76 +81,29 @@ def test_disabled_in_the_environment_writes_nothing(tmp_path, mode):
     ]
 
 
-class Server(BaseHTTPRequestHandler):
-    """As much of W&B's server as the client needs to start, log and finish a run."""
-
-    seen: ClassVar[list] = []
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        text = body.decode("utf8", "replace")
-        type(self).seen.append((self.path, text))
-        if "graphql" not in self.path:
-            self._answer({})
-            return
-        run = {"id": "x", "name": "abc123", "displayName": "a name", "config": "{}"}
-        project = {"id": "p", "name": "p", "entity": {"id": "e", "name": "ent"}}
-        answers = {
-            "viewer": {
-                "id": "v",
-                "entity": "ent",
-                "username": "ent",
-                "flags": "{}",
-                "teams": {"edges": []},
-            },
-            "upsertBucket": {
-                "bucket": {**run, "project": project, "sweepName": None},
-                "inserted": True,
-            },
-            "serverInfo": {"cliVersionInfo": {}, "features": [], "latestLocalVersionInfo": None},
-            "createRunFiles": {"runID": "x", "uploadHeaders": [], "files": []},
-            "model": {"bucket": None},
-            "project": None,
-            "entity": {"organization": None, "id": "e"},
-        }
-        self._answer({"data": answers})
-
-    def do_PUT(self):
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self._answer({})
-
-    do_GET = do_PUT
-
-    def _answer(self, content):
-        data = json.dumps(content).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *arguments):
-        pass
-
-
-@pytest.fixture
-def server():
-    Server.seen = []
-    running = ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    threading.Thread(target=running.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{running.server_port}"
-    running.shutdown()
-
-
-def test_with_a_key_rows_config_and_figures_reach_the_server(tmp_path, server):
-    done = log(tmp_path, "auto", WANDB_API_KEY="k" * 40, WANDB_BASE_URL=server)
+def test_with_a_key_rows_config_and_figures_reach_the_server(tmp_path, wandb_server):
+    done = log(tmp_path, "auto", **wandb_server.environment)
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stderr, done.stderr
-    sent = "".join(text for _, text in Server.seen).replace("\\u0026", "&")
-    stream = "".join(text for path, text in Server.seen if "file_stream" in path)
-    assert '\\"train/loss\\":0.2' in stream
-    assert "decoder_width" in sent
-    assert "final/sprites/J&F-Mean" in sent
+    (stored,) = wandb_server.runs("p").values()
+    assert stored.rows[4]["train/loss"] == 0.2
+    assert stored.rows[4]["pairs_seen"] == 50
+    assert stored.rows[5]["media/restored"]["_type"] == "image-file"
+    assert any("media/restored" in path for path in wandb_server.files)
+    assert stored.config["decoder_width"]["value"] == 64
+    assert stored.summary["final/sprites/J&F-Mean"] == 0.5
+    assert (stored.name, stored.group, stored.tags) == ("a name", "a group", ["demo"])
+    assert stored.state == "failed"  # it never said that it was done
+
+
+def test_a_resumed_run_goes_on_with_its_newest_configuration(tmp_path, wandb_server):
+    for _ in range(2):
+        done = log(tmp_path, "auto", **wandb_server.environment)
+        assert "warning" not in done.stderr, done.stderr
+    (stored,) = wandb_server.runs("p").values()
+    assert [row["_step"] for row in stored.rows] == list(range(12))
+    config = {key: part["value"] for key, part in stored.config.items() if key != "_wandb"}
+    assert unpack(config, "abc123")["files"] == contents(RunRecord(tmp_path / "abc123"))
 
 
 @pytest.mark.parametrize("kind", ["refuses", "hangs"])

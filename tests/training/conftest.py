@@ -46,18 +46,38 @@ class Runner:
         script: str | None = None,
         root: Path | None = None,
         drop: tuple[str, ...] = (),
+        launch: tuple[str, ...] = (),
     ):
-        """``root`` are other clips than the built-in ones, ``drop`` settings to leave out."""
+        """``root`` are other clips than the built-in ones, ``drop`` settings to leave out, and
+        ``launch`` a launcher of processes, such as torchrun."""
         start = ["-m", "siammae.train"] if script is None else ["-c", script]
-        left_out = {override.split("=")[0] for override in overrides} | set(drop)
+        start = [*launch, sys.executable, *start] if launch else start
         if root is not None:
-            left_out |= {"data.clips", "data.frames"}
-        tiny = [line for line in TINY if line.split("=")[0] not in left_out]
-        command = [sys.executable, *start, *tiny, f"data.root={root or self.data}", *overrides]
-        env = {**os.environ, "OMP_NUM_THREADS": "1"}
+            drop += ("data.clips", "data.frames")
+        command = [sys.executable, *start, *self.settings(overrides, root, drop)]
         return subprocess.run(
-            command, cwd=folder, env=env, capture_output=True, text=True, timeout=200
+            command, cwd=folder, env=self.env(), capture_output=True, text=True, timeout=200
         )
+
+    def begin(self, folder: Path, *overrides: str) -> subprocess.Popen[bytes]:
+        """Start it in a process group of its own, and do not wait."""
+        command = [sys.executable, "-m", "siammae.train", *self.settings(overrides)]
+        nowhere = subprocess.DEVNULL
+        return subprocess.Popen(
+            command, cwd=folder, env=self.env(), stdout=nowhere, stderr=nowhere,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def settings(
+        self, overrides: tuple[str, ...], root: Path | None = None, drop: tuple[str, ...] = ()
+    ) -> list[str]:
+        left_out = {override.split("=")[0] for override in overrides} | set(drop)
+        tiny = [line for line in TINY if line.split("=")[0] not in left_out]
+        return [*tiny, f"data.root={root or self.data}", *overrides]
+
+    @staticmethod
+    def env() -> dict[str, str]:
+        return {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="session")

@@ -164,5 +164,6 @@ def _last_words(job: Any) -> str:
         lines = job.paths.stderr.read_text().splitlines()
     except OSError:
         lines = []
-    words = next((line.strip() for line in reversed(lines) if line.strip()), "it left no message")
-    return f"{words}; see {job.paths.stderr}"
+    lines = [line.strip() for line in lines if line.strip()]
+    words = [line for line in lines if "***" in line][-1:] or lines[-1:] or ["it left no message"]
+    return f"{words[0]}; see {job.paths.stderr}"

@@ -10,12 +10,17 @@ from siammae.config.errors import DataError
 from siammae.evaluation.benchmark import Benchmark, Rows
 from siammae.evaluation.files.kitti import read_flow
 from siammae.evaluation.files.labels import fingerprint
+from siammae.evaluation.files.listing import present, visible
 from siammae.evaluation.protocol import Propagation
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor
 
-PAIRS = 200
+PAIRS = [f"{number:06d}" for number in range(200)]
+LAYOUT = (
+    "KITTI's flow of 2015 has training/flow_noc, training/flow_occ and "
+    "training/image_2/000000_{10,11}.png"
+)
 MATCHES = ("argmax", "soft")
 NOTE = (
     "no standard protocol: correspondence of patches, not dense flow; not comparable with EPE or "
@@ -44,6 +49,7 @@ class KittiFlow(Benchmark):
         control_patch: side of the control's patches, which has no encoder to tell it.
         close: an error in pixels of the file that is small enough; the same for every patch size,
             so that encoders compare.
+        allow_missing: measure what is there of the 200 pairs, instead of refusing.
         workers: processes that score.
 
     Raises:
@@ -62,6 +68,7 @@ class KittiFlow(Benchmark):
         occluded: bool = False,
         control_patch: int = 16,
         close: float = 16,
+        allow_missing: bool = False,
         workers: int = 0,
     ):
         if match not in MATCHES:
@@ -72,6 +79,7 @@ class KittiFlow(Benchmark):
             propagation = replace(propagation, top_k=1)
         self.propagation, self.workers = propagation, workers
         self.control_patch, self.close = control_patch, close
+        self.allow_missing = allow_missing
         self.objective = f"within-{close:g}-px"
 
     def label_fingerprint(self) -> str:
@@ -82,15 +90,22 @@ class KittiFlow(Benchmark):
         """The pairs, by their number.
 
         Raises:
-            DataError: when there is no flow.
+            DataError: when there is no flow, or one of the 200 pairs lacks flow or frames.
         """
-        names = sorted(path.name[:6] for path in self.folder.glob("*_10.png"))
-        if not names:
-            raise DataError(
-                f"{self.folder} holds no 000000_10.png; KITTI's flow of 2015 has "
-                "training/flow_noc, training/flow_occ and training/image_2/000000_{10,11}.png"
-            )
-        return names
+        flows = {path.name for path in visible(self.folder, "*_10.png")}
+        if not flows:
+            raise DataError(f"{self.folder} holds no 000000_10.png; {LAYOUT}")
+        images = {path.name for path in visible(self.root / "image_2", "*.png")}
+        return present(
+            PAIRS,
+            lambda name: (
+                f"{name}_10.png" in flows and {path.name for path in self.frames(name)} <= images
+            ),
+            self.allow_missing,
+            f"{self.folder} or {self.root / 'image_2'} lacks",
+            "pairs",
+            LAYOUT,
+        )
 
     def frames(self, video: str) -> list[Path]:
         """Both image files of a pair."""
@@ -147,7 +162,7 @@ class KittiFlow(Benchmark):
             "note": NOTE,
             "match": self.match,
             "flow": self.folder.name,
-            "official_pairs": PAIRS,
+            "official_pairs": len(PAIRS),
             **self.propagation.settings(),
         }
 

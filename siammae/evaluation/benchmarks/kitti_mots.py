@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siammae.config.errors import DataError
 from siammae.evaluation.benchmark import Benchmark, Rows
-from siammae.evaluation.files.kitti import VAL, read_instances
-from siammae.evaluation.files.labels import Pair, fingerprint, first_alone, folders, pairs, scored
+from siammae.evaluation.files.kitti import VAL
+from siammae.evaluation.files.kitti_mots import MotsFiles
+from siammae.evaluation.files.labels import fingerprint, first_alone, scored
 from siammae.evaluation.protocol import Propagation
 from siammae.evaluation.scores.tracks import Scene, track_rows, track_total
 
@@ -33,10 +33,13 @@ class KittiMots(Benchmark):
     early: ``J&F-Visible`` tells of the frames where they are.
 
     Args:
-        root: holds ``instances/SEQUENCE/000000.png``, 16-bit, and the ``images``.
+        root: holds ``instances/SEQUENCE/000000.png``, 16-bit, or ``instances_txt/SEQUENCE.txt``,
+            and the ``images``.
         propagation: the protocol; see `Propagation`.
         images: folder of the tracking benchmark's frames, ``SEQUENCE/000000.png``, under the root.
-        sequences: their numbers; None takes all that are there. The default is the usual val set.
+        sequences: their numbers; None takes all that have instances. The default is the usual val
+            set.
+        allow_missing: measure what is there of the sequences, instead of refusing.
         workers: processes that score.
     """
 
@@ -50,16 +53,17 @@ class KittiMots(Benchmark):
         propagation: Propagation,
         images: str = "training/image_02",
         sequences: Sequence[str | int] | None = VAL,
+        allow_missing: bool = False,
         workers: int = 0,
     ):
-        self.root, self.images = Path(root).expanduser(), images
+        listed = None if sequences is None else [f"{int(name):04d}" for name in sequences]
+        self.files = MotsFiles(Path(root).expanduser(), images, listed, allow_missing)
         self.propagation, self.workers = propagation, workers
-        self.sequences = None if sequences is None else [f"{int(name):04d}" for name in sequences]
 
     def label_fingerprint(self) -> str:
-        """Of the maps' names and sizes."""
-        maps = (self.root / "instances" / video for video in self.videos())
-        return fingerprint(self.root, (path for m in maps for path in sorted(m.glob("*.png"))))
+        """Of the names and sizes of the files that hold the instances."""
+        labels = (path for video in self.videos() for path in self.files.labels(video))
+        return fingerprint(self.files.root, labels)
 
     def videos(self) -> list[str]:
         """The sequences.
@@ -67,28 +71,20 @@ class KittiMots(Benchmark):
         Raises:
             DataError: when one that was asked for is missing.
         """
-        there = folders(self.root / "instances", "SEQUENCE/000000.png of KITTI-MOTS")
-        wanted = there if self.sequences is None else self.sequences
-        if missing := [name for name in wanted if name not in there]:
-            raise DataError(
-                f"{self.root / 'instances'} lacks the sequences {', '.join(missing)}; "
-                "sequences=null measures all that are there"
-            )
-        return list(wanted)
+        return self.files.sequences()
 
     def frames(self, video: str) -> list[Path]:
         """Image files of a video, in order."""
-        return [pair.frame for pair in self._pairs(video)]
+        return self.files.frames(video)
 
     def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
         """Predicted ids (T, H, W), 0 for none."""
         from siammae.evaluation.sequence import propagate_ids
 
-        files = self._pairs(video)
-        first = self._first(files)
+        first, frames = self._first(video), self.frames(video)
         if not first.any():
-            return first_alone(first, len(files))
-        maps = propagate_ids(self.propagation, features, self.frames(video), first)
+            return first_alone(first, len(frames))
+        maps = propagate_ids(self.propagation, features, frames, first)
         return np.stack(list(maps))
 
     def masks(self, predicted: np.ndarray) -> np.ndarray:
@@ -97,8 +93,7 @@ class KittiMots(Benchmark):
 
     def control(self, video: str) -> np.ndarray:
         """The first frame's tracks, in every frame."""
-        files = self._pairs(video)
-        return first_alone(self._first(files), len(files))
+        return first_alone(self._first(video), len(self.frames(video)))
 
     def score(self, video: str, predicted: np.ndarray) -> Rows:
         """A row for each track."""
@@ -110,19 +105,19 @@ class KittiMots(Benchmark):
 
     def settings(self) -> dict[str, Any]:
         """For captions."""
-        return {"note": NOTE, **self.propagation.settings()}
+        return {
+            "note": NOTE,
+            "official_videos": len(VAL) if self.files.listed == list(VAL) else None,
+            **self.propagation.settings(),
+        }
 
-    def _pairs(self, video: str) -> list[Pair]:
-        return pairs(self.root / self.images / video, self.root / "instances" / video)
-
-    def _first(self, files: list[Pair]) -> np.ndarray:
-        first = read_instances(files[0].labels)
+    def _first(self, video: str) -> np.ndarray:
+        first = next(self.files.instances(video))
         return np.where(first == IGNORED, 0, first).astype(np.uint16)
 
     def _scenes(self, video: str, predicted: np.ndarray) -> Iterator[Scene]:
-        for pair, guess in zip(self._pairs(video), predicted, strict=True):
-            truth = scored(self.propagation, read_instances(pair.labels))
-            guess = scored(self.propagation, guess)
+        for ids, guess in zip(self.files.instances(video), predicted, strict=True):
+            truth, guess = scored(self.propagation, ids), scored(self.propagation, guess)
             yield Scene(masks(truth), masks(guess), truth == IGNORED)
 
 

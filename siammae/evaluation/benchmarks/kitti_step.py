@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from siammae.evaluation.benchmark import Benchmark, Rows
-from siammae.evaluation.files.kitti import INSTANCES, read_panoptic
+from siammae.evaluation.files.kitti import INSTANCES, TRAIN, VAL, read_panoptic
 from siammae.evaluation.files.labels import Pair, fingerprint, first_alone, folders, pairs, scored
+from siammae.evaluation.files.listing import present, visible
 from siammae.evaluation.protocol import Propagation
 from siammae.evaluation.scores.classes import class_rows, mean_iou
 from siammae.evaluation.scores.tracks import Scene, track_rows, track_total
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 CLASSES, VOID = 19, 255
 TRACKED = (11, 13)  # persons and cars
-SEQUENCES = {"train": 12, "val": 9}
+SEQUENCES = {"train": TRAIN, "val": VAL}
 NOTE = (
     "no standard protocol: panoptic segments of each sequence's first frame are propagated "
     "together; what enters later cannot be right, coverage tells how many tracks do not"
@@ -46,7 +47,8 @@ class KittiStep(Benchmark):
     Args:
         root: holds ``images/SPLIT/SEQUENCE/000000.png`` and the same under ``panoptic_maps``.
         propagation: the protocol; see `Propagation`.
-        split: train or val.
+        split: train or val, whose sequences are known; of another all that have maps are taken.
+        allow_missing: measure what is there of the split's sequences, instead of refusing.
         workers: processes that score.
     """
 
@@ -54,8 +56,15 @@ class KittiStep(Benchmark):
     objective = "mIoU"
     units = ("video", "object")
 
-    def __init__(self, root: str, propagation: Propagation, split: str = "val", workers: int = 0):
-        self.root, self.split = Path(root).expanduser(), split
+    def __init__(
+        self,
+        root: str,
+        propagation: Propagation,
+        split: str = "val",
+        allow_missing: bool = False,
+        workers: int = 0,
+    ):
+        self.root, self.split, self.allow_missing = Path(root).expanduser(), split, allow_missing
         self.propagation, self.workers = propagation, workers
 
     @property
@@ -66,11 +75,24 @@ class KittiStep(Benchmark):
     def label_fingerprint(self) -> str:
         """Of the maps' names and sizes."""
         maps = (self.maps / video for video in self.videos())
-        return fingerprint(self.root, (path for m in maps for path in sorted(m.glob("*.png"))))
+        return fingerprint(self.root, (path for m in maps for path in visible(m, "*.png")))
 
     def videos(self) -> list[str]:
-        """The split's sequences."""
-        return folders(self.maps, "SEQUENCE/000000.png, KITTI-STEP's panoptic maps")
+        """The split's sequences.
+
+        Raises:
+            DataError: when one lacks maps or frames.
+        """
+        layout = "SEQUENCE/000000.png, KITTI-STEP's panoptic maps"
+        found, images = folders(self.maps, layout), self.root / "images" / self.split
+        return present(
+            SEQUENCES.get(self.split, found),
+            lambda name: name in found and (images / name).is_dir(),
+            self.allow_missing,
+            f"{images} or {self.maps} lacks",
+            f"sequences of {self.split}",
+            f"they should hold {layout}, and its frames",
+        )
 
     def frames(self, video: str) -> list[Path]:
         """Image files of a video, in order."""
@@ -124,7 +146,7 @@ class KittiStep(Benchmark):
         return {
             "note": NOTE,
             "split": self.split,
-            "official_videos": SEQUENCES.get(self.split),
+            "official_videos": len(SEQUENCES[self.split]) if self.split in SEQUENCES else None,
             **self.propagation.settings(),
         }
 

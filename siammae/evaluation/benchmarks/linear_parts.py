@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor
     from siammae.evaluation.probing import Probes
 
-LAYOUTS = {"vip": VipFiles, "vspw": VspwFiles}
+LAYOUTS: dict[str, type[VipFiles] | type[VspwFiles]] = {"vip": VipFiles, "vspw": VspwFiles}
 PROBES = ("linear", "knn")
 NOTHING = {f"{probe}-{kind}": 0 for probe in PROBES for kind in ("intersection", "union")}
 Predicted = dict[str, list[np.ndarray]]  # by probe, ids (H, W) of each frame
@@ -50,6 +50,9 @@ class LinearParts(Benchmark):
         split: of the list.
         frames_per_video: annotated frames that are taken of each, evenly spaced.
         patches_per_frame: that train, drawn from each frame; all are measured.
+        max_patches: that train, of all frames together. Beyond it each frame gives fewer, evenly,
+            so that the memory does not grow with the data set: a patch takes about 32 bytes times
+            the encoder's width, the default with 384 channels 1.6 GB.
         input_size: frames are resized to this short side, or to [height, width]; None keeps them.
         l2: penalty of the linear probe; see `LinearProbe`.
         top_k: neighbours that vote; see `NearestNeighbours`.
@@ -75,6 +78,7 @@ class LinearParts(Benchmark):
         split: str = "val",
         frames_per_video: int = 8,
         patches_per_frame: int = 256,
+        max_patches: int = 2**17,
         input_size: int | Collection[int] | None = None,
         l2: float = 1e-2,
         top_k: int = 20,
@@ -90,10 +94,11 @@ class LinearParts(Benchmark):
             folder = source.vip_root
         else:
             raise ValueError("root must name a folder when there is no source")
-        if not 2 <= classes <= 256 or min(frames_per_video, patches_per_frame, top_k) < 1:
+        counts = frames_per_video, patches_per_frame, max_patches, top_k
+        if not 2 <= classes <= 256 or min(counts) < 1:
             raise ValueError(
-                "classes must be 2 to 256, frames_per_video, patches_per_frame and top_k at least "
-                f"1, not {classes}, {frames_per_video}, {patches_per_frame} and {top_k}"
+                "classes must be 2 to 256, frames_per_video, patches_per_frame, max_patches and "
+                f"top_k at least 1, not {classes}, {', '.join(map(str, counts))}"
             )
         if l2 <= 0 or temperature <= 0:
             raise ValueError(f"l2 {l2} and temperature {temperature} must be above 0")
@@ -101,6 +106,7 @@ class LinearParts(Benchmark):
         self.files: VipFiles | VspwFiles = LAYOUTS[layout](folder, split)
         self.layout, self.classes, self.ignore = layout, classes, sorted(ignore)
         self.frames_per_video, self.patches_per_frame = frames_per_video, patches_per_frame
+        self.max_patches = max_patches
         self.l2, self.top_k, self.temperature = l2, top_k, temperature
         self.workers, self.name = workers, name
         self.sizing = Propagation(input_size=input_size)  # type: ignore[arg-type]
@@ -222,6 +228,7 @@ class LinearParts(Benchmark):
             "ignore": self.ignore,
             "frames_per_video": self.frames_per_video,
             "patches_per_frame": self.patches_per_frame,
+            "max_patches": self.max_patches,
             "input_size": self.sizing.input_size,
             "l2": self.l2,
             "top_k": self.top_k,
@@ -269,15 +276,16 @@ class LinearParts(Benchmark):
     def _fit(
         self, features: "FeatureExtractor", told: Told | None, failed: dict[str, str]
     ) -> "Probes":
-        from siammae.evaluation.probing import Probes, Samples, labelled_tokens
+        from siammae.evaluation.probing import Probes, Samples, labelled_tokens, shares
 
-        training = self.training_videos()
-        everything = len(training) + len(self.videos())
-        samples = Samples(self.patches_per_frame)
+        training, samples = self.training_videos(), Samples()
+        everything, each = len(training) + len(self.videos()), self.frames_per_video
+        most = shares(len(training) * each, self.patches_per_frame, self.max_patches)
         for number, video in enumerate(training):
             try:
                 frames = [(frame, self._read(mask)) for frame, mask in self._chosen(video)]
-                samples.add(list(labelled_tokens(features, frames, self.sizing, self._counted)))
+                tokens = list(labelled_tokens(features, frames, self.sizing, self._counted))
+                samples.add(tokens, most[number * each :][: len(tokens)])
             except DataError as error:
                 failed[video] = str(error)
             if told is not None:

@@ -1,12 +1,13 @@
 """The built-in figures' joints and parts, with JHMDB's and VIP's formulas."""
 
 from siammae.data.puppets import Puppets
+from siammae.evaluation.benchmarks.built_in import BuiltIn
 from siammae.evaluation.benchmarks.jhmdb import Jhmdb
 from siammae.evaluation.benchmarks.vip import Vip
 from siammae.evaluation.protocol import Propagation
 
 
-class SpritesPose(Jhmdb):
+class SpritesPose(BuiltIn, Jhmdb):
     """Written when it is not there; measured like JHMDB.
 
     Args:
@@ -26,6 +27,7 @@ class SpritesPose(Jhmdb):
         workers: int = 0,
     ):
         super().__init__(
+            source,
             root=str(source.jhmdb_root),
             propagation=propagation,
             sigma=sigma,
@@ -33,19 +35,9 @@ class SpritesPose(Jhmdb):
             workers=workers,
             name="sprites_pose",
         )
-        self.source = source
-        self.official = None  # nothing is published on it
-
-    def prepare(self) -> None:
-        """Write the set when it is not there."""
-        self.source.prepare()
-
-    def fingerprint(self) -> str:
-        """The set's own."""
-        return self.source.fingerprint()
 
 
-class SpritesParts(Vip):
+class SpritesParts(BuiltIn, Vip):
     """Written when it is not there; measured like VIP.
 
     Args:
@@ -63,19 +55,10 @@ class SpritesParts(Vip):
         workers: int = 0,
     ):
         super().__init__(
+            source,
             root=str(source.vip_root),
             propagation=propagation,
             count_first=count_first,
             workers=workers,
             name="sprites_parts",
         )
-        self.source = source
-        self.official = None  # nothing is published on it
-
-    def prepare(self) -> None:
-        """Write the set when it is not there."""
-        self.source.prepare()
-
-    def fingerprint(self) -> str:
-        """The set's own."""
-        return self.source.fingerprint()

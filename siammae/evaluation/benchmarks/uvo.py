@@ -10,6 +10,7 @@ import numpy as np
 from siammae.config.errors import DataError
 from siammae.evaluation.benchmark import Benchmark, Rows
 from siammae.evaluation.files.labels import first_alone, scored
+from siammae.evaluation.files.listing import present
 from siammae.evaluation.files.uvo import UvoVideo, read_uvo
 from siammae.evaluation.protocol import Propagation
 from siammae.evaluation.scores.tracks import Scene, track_rows, track_total
@@ -38,6 +39,7 @@ class Uvo(Benchmark):
             ``uvo_videos_dense_frames/YTID/K.png``.
         propagation: the protocol; see `Propagation`.
         split: train or val.
+        allow_missing: measure what is there of the annotated clips, instead of refusing.
         workers: processes that score.
     """
 
@@ -45,8 +47,15 @@ class Uvo(Benchmark):
     objective = "J&F-Mean"
     units = ("video", "object")
 
-    def __init__(self, root: str, propagation: Propagation, split: str = "val", workers: int = 0):
-        self.root, self.split = Path(root).expanduser(), split
+    def __init__(
+        self,
+        root: str,
+        propagation: Propagation,
+        split: str = "val",
+        allow_missing: bool = False,
+        workers: int = 0,
+    ):
+        self.root, self.split, self.allow_missing = Path(root).expanduser(), split, allow_missing
         self.propagation, self.workers = propagation, workers
 
     @property
@@ -58,25 +67,27 @@ class Uvo(Benchmark):
     def _frames(self) -> Path:
         return self.root / "uvo_videos_dense_frames"
 
-    def prepare(self) -> None:
-        """Check that annotations and frames are there.
-
-        Raises:
-            DataError: with what is missing.
-        """
-        self.videos()
-        if not self._frames.is_dir():
-            raise DataError(
-                f"{self._frames}: no such folder; it should hold YTID/0.png, YTID/1.png, ..."
-            )
-
     def label_fingerprint(self) -> str:
         """Of the annotations."""
         return hashlib.sha256(self.annotations.read_bytes()).hexdigest()[:10]
 
     def videos(self) -> list[str]:
-        """YouTube ids, in the annotations' order."""
-        return list(read_uvo(self.annotations))
+        """YouTube ids, in the annotations' order.
+
+        Raises:
+            DataError: when the annotations cannot be read, or a clip has no folder of frames.
+        """
+        clips, layout = read_uvo(self.annotations), "YTID/0.png, YTID/1.png, ..."
+        if not self._frames.is_dir():
+            raise DataError(f"{self._frames}: no such folder; it should hold {layout}")
+        return present(
+            list(clips),
+            lambda clip: all(folder.is_dir() for folder in self._folders(clips[clip])),
+            self.allow_missing,
+            f"{self._frames} lacks frames of",
+            "annotated clips",
+            f"it should hold {layout}",
+        )
 
     def frames(self, video: str) -> list[Path]:
         """Image files of a clip, in order."""
@@ -118,6 +129,9 @@ class Uvo(Benchmark):
             "official_videos": VIDEOS.get(self.split),
             **self.propagation.settings(),
         }
+
+    def _folders(self, clip: UvoVideo) -> set[Path]:
+        return {(self._frames / name).parent for name in clip.frames}
 
     def _video(self, video: str) -> UvoVideo:
         return read_uvo(self.annotations)[video]

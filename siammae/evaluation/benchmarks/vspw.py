@@ -41,6 +41,7 @@ class Vspw(Benchmark):
         root: ``VSPW_480p``, with ``data/VIDEO/{origin,mask}/00000123.{jpg,png}`` and ``SPLIT.txt``.
         propagation: the protocol; see `Propagation`.
         split: name of the list of videos.
+        allow_missing: measure what is there of the listed videos, instead of refusing.
         workers: processes that score.
     """
 
@@ -48,15 +49,21 @@ class Vspw(Benchmark):
     objective = "mIoU"
     units = ("video", "class")
 
-    def __init__(self, root: str, propagation: Propagation, split: str = "val", workers: int = 0):
-        self.files = VspwFiles(Path(root).expanduser(), split)
+    def __init__(
+        self,
+        root: str,
+        propagation: Propagation,
+        split: str = "val",
+        allow_missing: bool = False,
+        workers: int = 0,
+    ):
+        self.files = VspwFiles(Path(root).expanduser(), split, allow_missing)
         self.propagation, self.workers = propagation, workers
 
     def label_fingerprint(self) -> str:
         """Of the masks' names and sizes."""
-        root = self.files.root
-        masks = (root / "data" / video / "mask" for video in self.videos())
-        return fingerprint(root, (path for m in masks for path in sorted(m.glob("*.png"))))
+        masks = (path for video in self.videos() for path in self.files.masks(video))
+        return fingerprint(self.files.root, masks)
 
     def videos(self) -> list[str]:
         """The videos of the split's list."""

@@ -7,8 +7,14 @@ import numpy as np
 
 from siammae.config.check import nearest
 from siammae.config.errors import DataError
+from siammae.evaluation.files.listing import present, visible
 
 VOID = 255
+LAYOUT = (
+    "a DAVIS root holds Annotations/480p/SEQUENCE/00000.png (and JPEGImages/, ImageSets/); "
+    "Full-Resolution is another such folder"
+)
+USE_2016 = "; for DAVIS 2016 use --year 2016 (siammae.evaluate: benchmark=davis2016)"
 SEQUENCES = {(2016, "train"): 30, (2016, "val"): 20, (2017, "train"): 60, (2017, "val"): 30}
 
 
@@ -42,19 +48,21 @@ class DavisFiles:
                 f"{annotations}: no such folder; a DAVIS root holds Annotations/{self.resolution}/"
                 "SEQUENCE/00000.png (and JPEGImages/, ImageSets/)"
             )
-        present = sorted(p.name for p in annotations.iterdir() if any(p.glob("*.png")))
+        found = [path.name for path in visible(annotations, "*") if visible(path, "*.png")]
         listed = self._listed()
-        if not listed and not present:
+        if not listed and not found:
             raise DataError(f"{annotations} holds no sequence of .png masks")
-        missing = sorted(set(listed) - set(present))
-        if missing and (not self.allow_missing or len(missing) == len(listed)):
-            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-            raise DataError(
-                f"{annotations} lacks {len(missing)} of the {len(listed)} sequences of "
-                f"ImageSets/{self.year}/{self.split}.txt: {', '.join(missing[:5])}{more}; "
-                "allow_missing=true (siammae.score: --allow-missing) measures the others"
-            )
-        return [name for name in listed if name not in missing] or present
+        if not listed:
+            return found
+        return present(
+            listed,
+            set(found).__contains__,
+            self.allow_missing,
+            f"{annotations} lacks",
+            f"sequences of ImageSets/{self.year}/{self.split}.txt",
+            LAYOUT,
+            "allow_missing=true (siammae.score: --allow-missing)",
+        )
 
     def _listed(self) -> list[str]:
         sets = self.root / "ImageSets"
@@ -65,13 +73,14 @@ class DavisFiles:
         if path.is_file():
             lines = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
             return list(dict.fromkeys(Path(line).parent.name for line in lines))
-        others = sorted(sets.glob("*/*.txt"))
+        others = visible(sets, "*/*.txt")
         if others:  # the folders may be of all splits, and a typo would measure them
             names = [other.stem for other in others if other.parent.name == str(self.year)]
-            there = ", ".join(f"{other.parent.name}/{other.stem}" for other in others)
+            there = [f"{other.parent.name}/{other.stem}" for other in others]
+            older = self.year == 2017 and f"2016/{self.split}" in there
             raise DataError(
                 f"{sets}/{self.year} has no list {self.split}.txt{nearest(self.split, names)}; "
-                f"there are: {there}"
+                f"there are: {', '.join(there)}{USE_2016 if older else ''}"
             )
         return []
 
@@ -82,14 +91,26 @@ class DavisFiles:
             DataError: when there are fewer than two.
         """
         folder = self.root / "JPEGImages" / self.resolution / sequence
-        frames = sorted(folder.glob("*.jpg"))
+        frames = visible(folder, "*.jpg")
         if len(frames) < 2:
             raise DataError(f"{folder} holds {len(frames)} .jpg frame(s); a sequence needs two")
         return frames
 
     def masks(self, sequence: str) -> list[Path]:
         """Ground-truth masks of a sequence, in order."""
-        return sorted((self.root / "Annotations" / self.resolution / sequence).glob("[!.]*.png"))
+        return visible(self.root / "Annotations" / self.resolution / sequence, "*.png")
+
+    def check_year(self) -> None:
+        """Tell masks of 2016 that were taken for those of 2017, where 255 is void.
+
+        Raises:
+            DataError: when the first mask is grey and has nothing but 0 and 255.
+        """
+        path = next((path for name in self.sequences() for path in self.masks(name)), None)
+        if self.year == 2017 and path is not None:
+            ids, palette = _read(path)
+            if not palette and set(np.unique(ids).tolist()) == {0, VOID}:
+                raise DataError(f"{path} holds 0 and 255 alone, as the masks of 2016{USE_2016}")
 
     def read_mask(self, path: Path) -> np.ndarray:
         """Object ids (H, W) uint8 of a mask; of 2016, 1 where there is any object."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from siammae.config.errors import DataError
 from siammae.data.labels import JOINTS
+from siammae.evaluation.files.listing import present, visible
 
 CLIPS = {1: 268}  # test clips of a split, as published figures count them
 LAYOUT = (
@@ -40,16 +41,8 @@ class JhmdbFiles:
             DataError: when there is no list, or a listed clip lacks frames or joints.
         """
         listed = self._from_file(self.list_file) if self.list_file else self._from_splits()
-        missing = [clip for clip in listed if not self._present(clip)]
-        if missing and (not self.allow_missing or len(missing) == len(listed)):
-            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-            raise DataError(
-                f"{self.root} lacks frames or joint_positions.mat of {len(missing)} of the "
-                f"{len(listed)} listed clips: {', '.join(missing[:3])}{more}; "
-                "allow_missing=true measures the others"
-            )
-        gone = set(missing)
-        return [clip for clip in listed if clip not in gone]
+        lacks = f"{self.root} lacks frames or joint_positions.mat of"
+        return present(listed, self._present, self.allow_missing, lacks, "listed clips", LAYOUT)
 
     def _present(self, clip: str) -> bool:
         return (self.root / "Rename_Images" / clip).is_dir() and self.mat(clip).is_file()
@@ -57,7 +50,7 @@ class JhmdbFiles:
     def _from_splits(self) -> list[str]:
         ending = f"_test_split{self.split}.txt"
         folder = self.root / "splits"
-        lists = sorted(p for p in folder.glob(f"*{ending}") if not p.name.startswith("."))
+        lists = visible(folder, f"*{ending}")
         if not lists:
             raise DataError(f"{folder} holds no ACTION{ending}; {LAYOUT}")
         clips = []
@@ -98,7 +91,7 @@ class JhmdbFiles:
             DataError: when there are fewer than two.
         """
         folder = self.root / "Rename_Images" / clip
-        frames = [path for path in folder.glob("*.png") if path.stem.isdigit()]
+        frames = [path for path in visible(folder, "*.png") if path.stem.isdigit()]
         if len(frames) < 2:
             raise DataError(f"{folder} holds {len(frames)} frame(s) 00001.png; a clip needs two")
         return sorted(frames, key=lambda path: int(path.stem))

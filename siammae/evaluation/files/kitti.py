@@ -1,4 +1,4 @@
-"""The label images of KITTI: panoptic maps (STEP), 16-bit instances (MOTS) and flow (2015)."""
+"""KITTI's label images: panoptic maps (STEP), 16-bit instances (MOTS) and flow (2015)."""
 
 from pathlib import Path
 
@@ -6,7 +6,9 @@ import numpy as np
 
 from siammae.config.errors import DataError
 
-VAL = ("0002", "0006", "0007", "0008", "0010", "0013", "0014", "0016", "0018")  # STEP and MOTS
+SEQUENCES = 21  # of KITTI tracking's training part, which STEP and MOTS annotate
+VAL = ("0002", "0006", "0007", "0008", "0010", "0013", "0014", "0016", "0018")  # of both
+TRAIN = tuple(name for name in (f"{n:04d}" for n in range(SEQUENCES)) if name not in VAL)
 INSTANCES = 1 << 16  # a panoptic id is class * INSTANCES + instance
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from siammae.config.errors import DataError
+from siammae.evaluation.files.listing import visible
 from siammae.evaluation.protocol import Propagation
 
 
@@ -45,11 +46,7 @@ def numbered(folder: Path) -> dict[int, Path]:
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
-    images = [
-        path
-        for path in folder.iterdir()
-        if path.suffix in (".jpg", ".png") and not path.name.startswith(".")
-    ]
+    images = [path for path in visible(folder, "*") if path.suffix in (".jpg", ".png")]
     if strange := sorted(path.name for path in images if not path.stem.isdecimal()):
         raise DataError(f"{folder / strange[0]}: frames are named by numbers, such as 000012.png")
     return {int(path.stem): path for path in sorted(images, key=lambda path: int(path.stem))}
@@ -65,9 +62,7 @@ def folders(parent: Path, layout: str) -> list[str]:
     Raises:
         DataError: when it is missing or holds none.
     """
-    names = (
-        sorted(path.name for path in parent.iterdir() if path.is_dir()) if parent.is_dir() else []
-    )
+    names = [path.name for path in visible(parent, "*") if path.is_dir()]
     if not names:
         problem = "holds no folder" if parent.is_dir() else "no such folder"
         raise DataError(f"{parent}: {problem}; it should hold {layout}")

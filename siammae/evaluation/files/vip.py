@@ -8,6 +8,7 @@ import numpy as np
 from siammae.config.errors import DataError
 from siammae.data.labels import PARTS
 from siammae.evaluation.files.davis import read_ids
+from siammae.evaluation.files.listing import present, visible
 
 CLASSES = len(PARTS)
 VIDEOS = {"val": 50}
@@ -50,15 +51,14 @@ class VipFiles:
                 masks.
         """
         categories, images = self.categories, self.root / "Images"
-        listed = self._listed()
-        missing = [v for v in listed if not ((categories / v).is_dir() and (images / v).is_dir())]
-        if missing and (not self.allow_missing or len(missing) == len(listed)):
-            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-            raise DataError(
-                f"{images} or {categories} lacks {len(missing)} of {len(listed)} listed videos: "
-                f"{', '.join(missing[:5])}{more}; allow_missing=true measures the others"
-            )
-        return [video for video in listed if video not in missing]
+        return present(
+            self._listed(),
+            lambda video: (categories / video).is_dir() and (images / video).is_dir(),
+            self.allow_missing,
+            f"{images} or {categories} lacks",
+            "listed videos",
+            LAYOUT,
+        )
 
     def _listed(self) -> list[str]:
         for name in (f"{self.split}_videos.txt", f"{self.split}_id.txt"):
@@ -79,8 +79,8 @@ class VipFiles:
             DataError: when a mask has no frame, or fewer than two frames have one.
         """
         folder = self.root / "Images" / video
-        frames = {int(p.stem): p for p in folder.glob("*.jpg") if p.stem.isdigit()}
-        masks = [p for p in (self.categories / video).glob("*.png") if p.stem.isdigit()]
+        frames = {int(p.stem): p for p in visible(folder, "*.jpg") if p.stem.isdigit()}
+        masks = [p for p in visible(self.categories / video, "*.png") if p.stem.isdigit()]
         for mask in masks:
             if int(mask.stem) not in frames:
                 raise DataError(f"{mask} has no frame {folder / mask.stem}.jpg")

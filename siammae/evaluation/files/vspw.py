@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from siammae.config.errors import DataError
+from siammae.evaluation.files.listing import present, visible
 
 LAYOUT = (
     "a VSPW root holds data/VIDEO/origin/*.jpg, data/VIDEO/mask/*.png and val.txt with a video a "
@@ -17,16 +18,18 @@ class VspwFiles:
 
     root: holds ``data/`` and ``<split>.txt``.
     split: name of the list.
+    allow_missing: leave out listed videos that are not there, instead of refusing.
     """
 
     root: Path
     split: str = "val"
+    allow_missing: bool = False
 
     def videos(self) -> list[str]:
         """Names in the list's order.
 
         Raises:
-            DataError: when there is no list, or a listed video has no folder of masks.
+            DataError: when there is no list, or a listed video has no folder of frames or masks.
         """
         path = self.root / f"{self.split}.txt"
         if not path.is_file():
@@ -34,14 +37,19 @@ class VspwFiles:
         names = path.read_text().split()
         if not names:
             raise DataError(f"{path} lists no video")
-        missing = [name for name in names if not (self.root / "data" / name / "mask").is_dir()]
-        if missing:
-            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-            raise DataError(
-                f"{self.root / 'data'} lacks {len(missing)} of {len(names)} listed videos: "
-                f"{', '.join(missing[:5])}{more}; {LAYOUT}"
-            )
-        return names
+        data = self.root / "data"
+        return present(
+            names,
+            lambda name: all((data / name / kind).is_dir() for kind in ("origin", "mask")),
+            self.allow_missing,
+            f"{data} lacks frames or masks of",
+            "listed videos",
+            LAYOUT,
+        )
+
+    def masks(self, video: str) -> list[Path]:
+        """Class masks of a video, in the order of their numbers."""
+        return visible(self.root / "data" / video / "mask", "*.png")
 
     def annotated(self, video: str) -> list[tuple[Path, Path]]:
         """Frame and mask of each annotated frame, in the order of their numbers, which have gaps.
@@ -51,7 +59,7 @@ class VspwFiles:
         """
         folder = self.root / "data" / video
         pairs = []
-        for mask in sorted((folder / "mask").glob("*.png")):
+        for mask in self.masks(video):
             frame = folder / "origin" / f"{mask.stem}.jpg"
             if not frame.is_file():
                 raise DataError(f"{mask} has no frame {frame}")

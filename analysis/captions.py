@@ -1,0 +1,132 @@
+"""What stands under a table: what was measured, how it was compared, what was left out."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from agreement import FEWEST, agree
+from comparisons import Compared
+from metric_names import head
+from selection import Selected
+
+MARK = "*"
+
+
+def caption(selected: Selected, done: pd.DataFrame, rows: pd.DataFrame, objective: str) -> str:
+    """Preset, benchmark and data; what the cells are; how differences were found."""
+    run = (done if len(done) else selected.runs).iloc[-1]
+    fixed = "".join(f", {key}={value}" for key, value in selected.fixed.items())
+    benchmark = f"benchmark {run['benchmark']} ({run['benchmark_files']})"
+    benchmark += "" if pd.isna(run["protocol"]) else f", protocol {run['protocol']}"
+    parts = [
+        f"preset {run['preset']}{fixed}",
+        f"{'no benchmark' if pd.isna(run['benchmark']) else benchmark}, training clips "
+        f"{run['data']}",
+        "benchmark figures in percent",
+    ]
+    if (rows["n"] > 1).any():
+        parts.append(f"{head(objective)}: mean ± standard deviation over n seeds [95% t interval]")
+    else:
+        parts.append("one seed each, so no spread over seeds is known")
+    return "; ".join(parts + _differences(rows, objective))
+
+
+def _differences(rows: pd.DataFrame, metric: str) -> list[str]:
+    """Of the deciding metric: over what it is paired, what that speaks of, what the mark means."""
+    of = {
+        pairing: rows.loc[rows[f"{metric}/pairing"] == pairing, "label"].tolist()
+        for pairing in ("seeds", "videos")
+    }
+    tested = sum(map(len, of.values()))
+    if not tested:
+        return []
+    texts = {
+        "seeds": "paired over seeds",
+        "videos": "paired over videos (clusters of their objects): of these videos and these "
+        "trainings alone, other seeds may differ",
+    }
+    used = [pairing for pairing, labels in of.items() if labels]
+    told = [
+        texts[pairing] + (f" ({', '.join(of[pairing])})" if len(used) > 1 else "")
+        for pairing in used
+    ]
+    family = f"Holm's correction for {tested} comparison{'s' if tested > 1 else ''}"
+    return [
+        f"Δ: difference from the default [95% t interval], {'; '.join(told)}",
+        f"{MARK}: p at most 5% after {family}",
+    ]
+
+
+def left_out(runs: pd.DataFrame) -> list[str]:
+    """How many runs are not in the figures, by state, with the errors of failed ones."""
+    notes = []
+    for state, part in runs[runs["state"] != "finished"].groupby("state"):
+        notes.append(
+            f"{len(part)} run(s) {state}, not in the figures: " + ", ".join(part["signature"])
+        )
+        for _, run in part.dropna(subset=["error"]).iterrows():
+            notes.append(f"  {run['signature']}: {str(run['error']).strip().splitlines()[-1]}")
+    return notes
+
+
+def notes_of_declaration(selected: Selected, unknown: list[str], metrics: list[str]) -> list[str]:
+    """Metrics that were asked for in vain, and where the paper's figures come from."""
+    declared = selected.declared
+    if declared is None:
+        return []
+    notes = [
+        f"metric {name} of the experiment was not measured; shown: {', '.join(metrics)}"
+        for name in unknown
+    ]
+    return notes + ([f"paper: {declared.source}"] if declared.source else [])
+
+
+def not_compared(rows: pd.DataFrame, metric: str) -> list[str]:
+    """Why rows that have runs have no difference from the default."""
+    trained = rows[rows["run"] & ~rows["control"]]
+    if len(trained) < 2:
+        return []
+    if not trained["default"].any():
+        named = rows.loc[rows["default"], "label"].tolist()
+        why = (
+            f"of the default ({named[0]}) no run is finished" if named else "no row is the default"
+        )
+        return [f"{why}: no differences"]
+    default = trained.index[trained["default"]][0]
+    rest = trained.drop(default)
+    missing = rest.loc[rest[f"{metric}/diff"].isna(), "label"].tolist()
+    if not missing:
+        return []
+    return [
+        f"no difference of {', '.join(missing)}: it takes two seeds that the default has as well, "
+        "or one and figures by video"
+    ]
+
+
+def ranks(
+    rows: pd.DataFrame,
+    settings: dict[Any, pd.DataFrame],
+    compared: Compared,
+    metrics: list[str],
+) -> list[str]:
+    """Rank agreement with the paper in the first metric that it has a figure of."""
+    metric = next((name for name in metrics if f"paper/{name}" in rows), None)
+    if metric is None:
+        return []
+    both = rows[rows[f"paper/{metric}"].notna() & rows[metric].notna() & ~rows["control"]]
+    told = f"rank agreement with the paper in {head(metric)} (Kendall): "
+    if len(both) < FEWEST:
+        return [f"{told}needs {FEWEST} rows with a figure of both, there are {len(both)}"]
+    runs = [settings[_key(row)] for _, row in both.iterrows()]
+    seeds = [_figures(part, metric) for part in runs]
+    videos = [compared.videos(part.iloc[-1], metric) for part in runs]
+    return [told + str(agree(seeds, list(both[f"paper/{metric}"]), videos))]
+
+
+def _key(row: pd.Series) -> Hashable:
+    return tuple(row["setting"].values())
+
+
+def _figures(runs: pd.DataFrame, metric: str) -> np.ndarray:
+    return runs[f"metric/{metric}"].dropna().to_numpy(dtype=float)

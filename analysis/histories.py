@@ -1,0 +1,49 @@
+"""What runs went through: figures over the pairs seen, and the time training took."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from siammae.tracking.record import RunRecord
+
+SPEED = "speed/pairs_per_second"
+
+
+@dataclass(frozen=True)
+class History:
+    """One run over time.
+
+    rows: rows of metrics, each with ``step`` and ``pairs_seen``, in order.
+    seconds: time of training without measuring; None when it is not known.
+    device: where it was trained; speeds of two devices do not compare.
+    """
+
+    rows: list[dict[str, Any]]
+    seconds: float | None
+    device: str | None
+
+    def curve(self, metric: str) -> tuple[list[float], list[float]]:
+        """Pairs seen and the metric's values, of the rows that have it."""
+        known = [row for row in self.rows if row.get(metric) is not None and "pairs_seen" in row]
+        return [float(row["pairs_seen"]) for row in known], [float(row[metric]) for row in known]
+
+
+def read_histories(runs_dir: Path, signatures: Iterable[str]) -> dict[str, History]:
+    """Histories by signature; a run whose folder is not here has an empty one."""
+    return {name: _history(RunRecord(runs_dir / name)) for name in signatures}
+
+
+def _history(record: RunRecord) -> History:
+    rows, summary = record.metrics(), record.summary()
+    device = record.provenance().get("device")
+    return History(rows, _seconds(summary, rows), None if device is None else str(device))
+
+
+def _seconds(summary: dict[str, Any], rows: list[dict[str, Any]]) -> float | None:
+    """As the run noted it; of a run that did not, from the pairs and the usual speed."""
+    if summary.get("seconds"):
+        return float(summary["seconds"])
+    speeds = [row[SPEED] for row in rows if row.get(SPEED)]
+    return rows[-1]["pairs_seen"] / median(speeds) if speeds else None

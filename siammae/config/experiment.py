@@ -1,0 +1,193 @@
+"""What a file of ``experiments/`` states: a question, the settings that answer it, paper's figures.
+
+Read when runs are started, when they are planned and when their table is made.
+"""
+
+from collections.abc import Iterable
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from siammae.config.errors import ConfigError
+
+Scalar = str | int | float | bool | None
+Value = Scalar | list[Scalar]
+Setting = dict[str, str]  # key or group -> value, in Hydra's spelling
+
+
+class Strict(BaseModel):
+    """Unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
+
+
+class Row(Strict):
+    """A row of the table.
+
+    set: the setting, keys as on the command line; what is not named is left at its default. None: a
+    row of the paper that is not run here.
+    paper: the paper's figures by metric, in the unit of its table; None where it could not be read.
+    """
+
+    set: dict[str, Value] | None
+    label: str
+    paper: dict[str, float | None] = {}
+    default: bool = False
+
+
+class Experiment(Strict):
+    """The ``experiment:`` block.
+
+    design: how settings follow from axes: ``grid``, all combinations; ``one_factor``, the default
+    and each value of each axis with the others left at theirs; ``rows``, the settings of the rows.
+    axes: values of each key or group, in the order of the table. Of ``rows`` they follow.
+    seeds: with which every setting is run; ``seed=`` on the command line replaces them.
+    metrics: columns of the table, the first being the one that decides; empty: the benchmark's.
+    rows: order and labels of the rows, and the paper's figures. Settings without a row follow.
+    source: where the paper's figures come from, with the number of the table.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[\w-]+$")]
+    question: str
+    design: Literal["grid", "one_factor", "rows"] = "grid"
+    axes: dict[str, list[Value]] = {}
+    seeds: Annotated[list[int], Field(min_length=1)] = [0]
+    metrics: list[str] = []
+    rows: list[Row] = []
+    source: str = ""
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Experiment":
+        if self.design == "rows" and self.axes:
+            raise ValueError("design rows takes its settings from rows; leave axes out")
+        if self.design == "rows" and not self.run_rows:
+            raise ValueError("design rows needs at least one row with set")
+        if self.design != "rows" and not self.axes:
+            raise ValueError(f"design {self.design} needs axes")
+        for axis, values in self.axes.items():
+            if not values:
+                raise ValueError(f"axes.{axis} has no value")
+        strange = {key for row in self.run_rows for key in row.set or {}} - set(self.keys)
+        if strange:
+            raise ValueError(f"rows set {', '.join(sorted(strange))}, which is no axis")
+        labels = [row.label for row in self.rows]
+        twice = {label for label in labels if labels.count(label) > 1}
+        if twice:
+            raise ValueError(f"two rows have the label {', '.join(sorted(twice))}")
+        if sum(row.default for row in self.rows) > 1:
+            raise ValueError("only one row can be the default")
+        return self
+
+    @property
+    def run_rows(self) -> list[Row]:
+        """Rows that are run here."""
+        return [row for row in self.rows if row.set is not None]
+
+    @property
+    def keys(self) -> list[str]:
+        """The axes, in order."""
+        named = (key for row in self.run_rows for key in row.set or {})
+        return list(self.axes) or list(dict.fromkeys(named))
+
+    def settings(self, replaced: dict[str, list[str]], default: Setting) -> list[Setting]:
+        """What is to be run, seeds aside.
+
+        Args:
+            replaced: values of axes that the command line gives in place of the declared ones.
+            default: value of each axis that is left alone; ``one_factor`` does not repeat it.
+
+        Raises:
+            ConfigError: when the command line sets what ``rows`` compare.
+        """
+        if self.design == "rows":
+            if replaced:
+                raise ConfigError(
+                    f"{', '.join(replaced)} is what experiment {self.name} compares; "
+                    f"leave it out, or run it without experiments={self.name}"
+                )
+            rows = [{k: spelled(v) for k, v in (row.set or {}).items()} for row in self.run_rows]
+            return list(_unlike(rows))
+        axes = {axis: [spelled(v) for v in values] for axis, values in self.axes.items()}
+        axes |= replaced
+        if self.design == "grid":
+            return list(_unlike(dict(zip(axes, v, strict=True)) for v in product(*axes.values())))
+        fixed = {axis: values[0] for axis, values in replaced.items() if len(values) == 1}
+        varied = [
+            {**fixed, axis: value}
+            for axis, values in axes.items()
+            if axis not in fixed
+            for value in values
+            if value != default.get(axis)
+        ]
+        return list(_unlike([fixed, *varied]))
+
+    def row(self, setting: Setting) -> Row | None:
+        """The row that declares a setting; axes that neither names are at their defaults."""
+        for row in self.run_rows:
+            if {key: spelled(value) for key, value in (row.set or {}).items()} == setting:
+                return row
+        return None
+
+
+def _unlike(settings: Iterable[Setting]) -> Iterable[Setting]:
+    """Each setting once."""
+    seen: list[Setting] = []
+    for setting in settings:
+        if setting not in seen:
+            seen.append(setting)
+            yield setting
+
+
+def spelled(value: object) -> str:
+    """One spelling of each value, also Hydra's: of 0.90 and 0.9, of ``[4, 48]`` and ``[4,48]``."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(spelled, value))}]"
+    text = str(value).replace(" ", "")
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return str(int(number)) if number.is_integer() else str(number)
+
+
+def parse_experiment(block: Any, where: str) -> Experiment:
+    """Check a block.
+
+    Raises:
+        ConfigError: with ``where`` and a line for each wrong key.
+    """
+    try:
+        return Experiment.model_validate(block)
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(str(part) for part in problem['loc'])}: "
+            f"{problem['msg'].removeprefix('Value error, ')}".removeprefix(": ")
+            for problem in error.errors()
+        ]
+        raise ConfigError(f"{where}: " + "; ".join(dict.fromkeys(problems))) from None
+
+
+def read_experiments(folder: Path) -> dict[str, Experiment]:
+    """The experiments of a folder by name.
+
+    Raises:
+        ConfigError: when a file cannot be read, or two state the same name.
+    """
+    found: dict[str, Experiment] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            content = yaml.safe_load(path.read_text())
+        except (OSError, yaml.YAMLError) as error:
+            raise ConfigError(f"{path} cannot be read: {error}") from None
+        if not isinstance(content, dict) or "experiment" not in content:
+            raise ConfigError(f"{path} has no block 'experiment'")
+        experiment = parse_experiment(content["experiment"], str(path))
+        if experiment.name in found:
+            raise ConfigError(f"{path}: another file states the experiment {experiment.name}")
+        found[experiment.name] = experiment
+    return found

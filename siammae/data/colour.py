@@ -1,0 +1,115 @@
+"""Colour jitter: factors are drawn where clips are read, pixels are changed on the device.
+
+The order is fixed, brightness, contrast, saturation, hue, where torchvision's ``ColorJitter`` draws
+it too: a batch whose samples go through the steps in one order is changed in one go.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NEUTRAL = (1.0, 1.0, 1.0, 0.0)  # brightness, contrast, saturation, hue that change nothing
+GREY = (0.2989, 0.587, 0.114)  # what red, green and blue weigh in a grey value, as in torchvision
+
+
+class ColourJitter:
+    """Random brightness, contrast, saturation and hue.
+
+    The paper finds that colour augmentation hurts; its ranges could not be read, and whether the
+    frames of a pair share their factors neither. Shared factors are plain augmentation; factors of
+    its own for each frame are a photometric difference that the decoder has to bridge.
+
+    Args:
+        brightness, contrast, saturation: a factor is uniform in [1 - x, 1 + x], never below 0.
+        hue: a shift is uniform in [-x, x], in turns of the colour circle; at most 0.5.
+        strength: multiplies the four ranges (SimCLR's s); 0 draws nothing and changes nothing.
+        shared: one draw for all frames of a pair; else each frame has its own.
+    """
+
+    def __init__(
+        self,
+        brightness: float = 0.4,
+        contrast: float = 0.4,
+        saturation: float = 0.2,
+        hue: float = 0.1,
+        strength: float = 1.0,
+        shared: bool = False,
+    ):
+        given = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
+        for name, value in {**given, "hue": hue, "strength": strength}.items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+                raise ValueError(f"colour.{name}={value!r} is no number >= 0")
+        if hue * strength > 0.5:
+            raise ValueError(
+                f"colour.hue={hue} times colour.strength={strength} is above 0.5, half a turn"
+            )
+        if not isinstance(shared, bool):
+            raise ValueError(f"colour.shared={shared!r} is neither true nor false")
+        self.ranges = [strength * value for value in (*given.values(), hue)]
+        self.shared = shared
+
+    @property
+    def is_off(self) -> bool:
+        """All ranges are empty."""
+        return not any(self.ranges)
+
+    def draw(self, rng: np.random.Generator, frames: int) -> np.ndarray:
+        """Brightness, contrast, saturation and hue of each frame: (frames, 4) float32."""
+        centre, reach = np.array(NEUTRAL), np.array(self.ranges)
+        low = np.maximum(centre - reach, [0, 0, 0, -0.5])
+        drawn = rng.uniform(low, centre + reach, (1 if self.shared else frames, len(NEUTRAL)))
+        return np.broadcast_to(drawn, (frames, len(NEUTRAL))).astype(np.float32)
+
+
+def jitter(images: "Tensor", factors: "Tensor") -> "Tensor":
+    """Change images as torchvision's ``adjust_brightness``, ``_contrast``, ``_saturation`` and
+    ``_hue`` do, one after the other.
+
+    Args:
+        images: (B, T, 3, H, W) in 0..1.
+        factors: (B, T, 4), as `ColourJitter.draw` gives them for each frame.
+
+    Returns:
+        (B, T, 3, H, W) in 0..1.
+    """
+    brightness, contrast, saturation, hue = factors.view(*factors.shape, 1, 1, 1).unbind(2)
+    images = (images * brightness).clamp(0, 1)
+    images = _blend(images, _grey(images).mean(dim=(-2, -1), keepdim=True), contrast)
+    images = _blend(images, _grey(images), saturation)
+    return _shift_hue(images, hue)
+
+
+def _grey(images: "Tensor") -> "Tensor":
+    """(..., 3, H, W) to (..., 1, H, W)."""
+    red, green, blue = images.split(1, dim=-3)
+    return GREY[0] * red + GREY[1] * green + GREY[2] * blue
+
+
+def _blend(images: "Tensor", other: "Tensor", factor: "Tensor") -> "Tensor":
+    """Away from ``other`` for factors above 1, towards it below."""
+    return (other + factor * (images - other)).clamp(0, 1)
+
+
+def _shift_hue(images: "Tensor", shift: "Tensor") -> "Tensor":
+    """Turn the hue by ``shift`` (..., 1, 1, 1) turns; value and chroma of a pixel stay.
+
+    Hue counts sixths of a turn from red. Red, green and blue of a hue are one function of it, a
+    trapezium that is 1 within a sixth of the channel's own hue and 0 from a third on.
+    """
+    import torch
+
+    red, green, blue = images.split(1, dim=-3)
+    value = images.amax(-3, keepdim=True)
+    chroma = value - images.amin(-3, keepdim=True)
+    safe = torch.where(chroma > 0, chroma, 1.0)
+    hue = torch.where(
+        value == red,
+        (green - blue) / safe,
+        torch.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe),
+    )
+    own = torch.tensor([0.0, 2.0, 4.0], device=images.device).view(3, 1, 1)
+    away = (hue + 6 * shift - own + 3).remainder(6) - 3  # from the channel's own hue, -3..3
+    return value - chroma * (away.abs() - 1).clamp(0, 1)

@@ -1,0 +1,83 @@
+"""How the frames of a pair go through the encoder: each on its own, or in one sequence.
+
+Both options run the same ViT, whose parameters keep timm's names, and give tokens that every
+decoder takes. What joins the frames has parameters of its own, outside of the encoder.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from siammae.model.encoder import Encoder
+from siammae.model.masking import FrameMask
+
+
+class Encoding(nn.Module):
+    """Base of the options; called with a pair's patches, given frame first."""
+
+    def forward(
+        self, encoder: Encoder, patches: Sequence[Tensor], masks: Sequence[FrameMask]
+    ) -> list[Tensor]:
+        """Encode what is visible of each frame.
+
+        Args:
+            encoder: the ViT.
+            patches: (B, N, P) of each frame.
+            masks: the split of each frame; hidden patches never enter the encoder.
+
+        Returns:
+            (B, 1 + V, D) for each frame: its CLS token, then patches in the order of its mask.
+        """
+        raise NotImplementedError
+
+
+class SiameseEncoding(Encoding):
+    """The paper's default: one ViT with shared weights, run on each frame alone."""
+
+    def forward(
+        self, encoder: Encoder, patches: Sequence[Tensor], masks: Sequence[FrameMask]
+    ) -> list[Tensor]:
+        """See `Encoding`."""
+        return [encoder(frame, _visible(mask)) for frame, mask in zip(patches, masks, strict=True)]
+
+
+class JointEncoding(Encoding):
+    """The paper's ablation: visible patches of all frames in one sequence through the ViT.
+
+    Each frame brings its own CLS token and is cut out of the sequence again, so that decoders see
+    what they see of the siamese encoder. With the joint decoder this is the paper's FrameMAE.
+
+    Args:
+        width: channels D of the encoder's tokens.
+        future_embedding: add a learned vector to the tokens of every frame but the first. The paper
+            does not say; without it two tokens at one place, one of each frame, differ by content
+            only. The past frame gets none: features are measured on single frames, whose tokens are
+            then exactly those of a past frame. With a vector for each frame it would be open which
+            of the two a single frame takes, and the exported encoder would be incomplete.
+    """
+
+    def __init__(self, width: int, future_embedding: bool = True):
+        super().__init__()
+        if not isinstance(future_embedding, bool):
+            raise ValueError(f"future_embedding={future_embedding!r} is neither true nor false")
+        self.future_embedding: nn.Parameter | None = None
+        if future_embedding:
+            self.future_embedding = nn.Parameter(torch.randn(1, 1, width) * 0.02)
+
+    def forward(
+        self, encoder: Encoder, patches: Sequence[Tensor], masks: Sequence[FrameMask]
+    ) -> list[Tensor]:
+        """See `Encoding`."""
+        frames = [
+            encoder.embed(frame, _visible(mask)) for frame, mask in zip(patches, masks, strict=True)
+        ]
+        if self.future_embedding is not None:
+            frames[1:] = [frame + self.future_embedding for frame in frames[1:]]
+        encoded = encoder.transform(torch.cat(frames, dim=1))  # (B, T + V of all frames, D)
+        return list(encoded.split([frame.shape[1] for frame in frames], dim=1))
+
+
+def _visible(mask: FrameMask) -> Tensor | None:
+    """A whole frame is not gathered anew."""
+    return None if mask.is_whole else mask.visible

@@ -1,0 +1,189 @@
+"""What a multirun would do: runs, what is finished or shared, time, disk, seeds. Starts nothing.
+
+python -m siammae.plan experiments=decoder                   one experiment
+python -m siammae.plan experiments=all preset=paper          every one, under a preset
+python -m siammae.plan mask_ratio=0.9,0.95 frame_gap=4,10    axes of the command line
+python -m siammae.plan experiments=decoder --difference 2    seeds to tell 2 points of J&F apart
+"""
+
+import argparse
+import sys
+from collections import Counter
+
+from siammae.config.experiment import read_experiments
+from siammae.config.launch import run as start
+from siammae.config.paths import ROOT
+from siammae.planning.coming import OUTSIDE, Coming, chosen, coming
+from siammae.planning.cost import Cost, Sample, estimate, samples
+from siammae.planning.power import Spread, seeds_needed, spread
+from siammae.tracking.progress import Counter as ProgressCounter
+from siammae.tracking.progress import console
+from siammae.tracking.record import RunRecord, read_runs
+
+DONE = ("finished", "running")  # nothing is left to do here
+
+
+def main() -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        epilog="\n".join(__doc__.splitlines()[2:]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("overrides", nargs="*", help="as for siammae.train; experiments=all is all")
+    parser.add_argument(
+        "--difference",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="difference to tell apart, in points of the metric (percent; 1)",
+    )
+    parser.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="train a few steps in a temporary folder where no finished run tells the speed",
+    )
+    return start(lambda: plan(parser.parse_intermixed_args()))
+
+
+def plan(given: argparse.Namespace) -> None:
+    """Look everything up and print it."""
+    known = sorted(read_experiments(ROOT / "experiments"))
+    names, overrides = chosen(given.overrides, known)
+    with ProgressCounter("runs looked up", "auto") as told:
+        plans = coming(overrides, names, told)
+    runs = list({run.signature if run.identity else id(run): run for run in _all(plans)}.values())
+    recorded = _recorded(runs)
+    measures = samples(recorded)
+    if given.calibrate:
+        measures += _calibrated(runs, measures)
+    costs = {id(run): cost(run, measures) for run in runs}
+    for name, found in plans.items():
+        show(name, found, {run.signature: costs[id(run)] for run in runs if run.identity})
+    sum_up(runs, costs, measures)
+    tell_seeds(spread(recorded, {run.signature for run in runs}), given.difference)
+
+
+def _all(plans: dict[str, list[Coming]]) -> list[Coming]:
+    return [run for found in plans.values() for run in found]
+
+
+def _recorded(runs: list[Coming]) -> list[RunRecord]:
+    """All runs of the folders that the plan's runs lie in."""
+    folders = {run.identity.record.folder.parent for run in runs if run.identity is not None}
+    return [record for folder in sorted(folders) for record in read_runs(folder)[0]]
+
+
+def steps_of(run: Coming) -> tuple[int, int]:
+    """Optimiser steps of a run, and how many of them are left."""
+    if run.identity is None:
+        return 0, 0
+    settings, source = run.identity.settings, run.identity.source
+    clips = 1 if settings.schedule.epochs is None else len(source.videos())
+    steps, _ = settings.schedule.in_steps(clips, settings.batch_size)
+    return steps, 0 if run.state in DONE else max(0, steps - run.step)
+
+
+def cost(run: Coming, measures: list[Sample]) -> Cost | None:
+    """Of what is left of a run; None when nothing tells, or nothing is left."""
+    if run.identity is None or run.state in DONE:
+        return None
+    return estimate(run.identity.plain, steps_of(run)[1], measures)
+
+
+def _calibrated(runs: list[Coming], measures: list[Sample]) -> list[Sample]:
+    """A measure for each kind of run that no finished run is like."""
+    from siammae.planning.calibrate import calibrate
+
+    made: list[Sample] = []
+    for run in runs:
+        if run.identity is not None and run.state not in DONE:
+            told = estimate(run.identity.plain, 1, [*measures, *made])
+            if told is None or told.basis.endswith("the same encoder"):
+                print(f"  calibrating: {run.label}", flush=True)
+                made.append(calibrate(run.overrides))
+    return made
+
+
+def show(name: str, runs: list[Coming], costs: dict[str, Cost | None]) -> None:
+    """A table of one experiment's runs."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    experiment = read_experiments(ROOT / "experiments").get(name)
+    question = f": {experiment.question}" if experiment else ""
+    table = Table(title=escape(f"{name}{question}"), title_justify="left")
+    for column in ("setting", "seed", "run", "state", "steps left", "time", "also in"):
+        table.add_column(column, justify="left" if column in ("setting", "also in") else "right")
+    for run in runs:
+        steps, left = steps_of(run)
+        state = run.state
+        if state not in (*DONE, "new") and run.step:
+            state += f", resumes at {run.step:,}"
+        told = costs.get(run.signature)
+        table.add_row(
+            escape(run.label),
+            str(run.seed),
+            run.signature,
+            state,
+            f"{left:,} of {steps:,}" if steps else "",
+            "" if told is None else duration(told.seconds),
+            _others([table for table in run.tables if table not in (name, OUTSIDE)]),
+        )
+    console().print(table)
+    for problem in dict.fromkeys(run.problem for run in runs if run.problem):
+        print(f"  cannot be told: {problem}")
+
+
+def _others(tables: list[str]) -> str:
+    return ", ".join(tables) if len(tables) <= 3 else f"{len(tables)} other tables"
+
+
+def sum_up(runs: list[Coming], costs: dict[int, Cost | None], measures: list[Sample]) -> None:
+    """Counts, time, GPU hours and disk of everything together."""
+    states = Counter(run.state for run in runs)
+    counts = ", ".join(f"{count} {state}" for state, count in states.items())
+    left = [run for run in runs if run.state not in DONE]
+    told = [found for run in left if (found := costs[id(run)]) is not None]
+    print(f"{len(runs)} different runs: {counts}")
+    if told:
+        devices = ", ".join(sorted({each.device for each in told}))
+        print(
+            f"{len(left)} to train: {duration(sum(each.seconds for each in told))} one after the "
+            f"other, {sum(each.gpu_hours for each in told):.1f} GPU hours, "
+            f"{sum(each.bytes for each in told) / 1e9:.2f} GB of disk (measured on {devices})"
+        )
+        for basis, count in Counter(each.basis for each in told).items():
+            print(f"  {count} told from {basis}")
+    untold = len(left) - len(told)
+    if untold:
+        print(f"  time of {untold} unknown: no finished run is like them; --calibrate measures it")
+
+
+def tell_seeds(found: Spread | None, points: float) -> None:
+    """How many seeds the difference takes."""
+    if found is None:
+        print("seeds needed: unknown, no setting of these has two finished seeds yet")
+        return
+    if found.metric.endswith("train/loss"):
+        print("seeds needed: not told for a training loss; choose a benchmark")
+        return
+    n = seeds_needed(points / 100, found.deviation)
+    kind = "of paired differences" if found.paired else "between settings, seeds unpaired"
+    print(
+        f"seeds needed to tell {points:g} points of {found.metric} apart (4 times in 5, at 5%): "
+        f"{n} a setting (standard deviation {kind} {100 * found.deviation:.2f} points, "
+        f"{found.degrees} degrees of freedom)"
+    )
+
+
+def duration(seconds: float) -> str:
+    """For people: 40 s, 12 min, 3.4 h, 2.1 days."""
+    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What a multirun would do, before it does: its runs, their cost, the seeds it takes."""

@@ -1,0 +1,171 @@
+"""The runs that a command would start, found as the trainer finds them; nothing is written."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from siammae.config.errors import ConfigError, DataError
+from siammae.config.experiment import spelled
+from siammae.config.jobs import Job, declared, jobs_of
+from siammae.config.paths import CONFIGS
+from siammae.tracking.identity import Identity, identify
+
+Told = Callable[[int, int, str], None]
+OUTSIDE = "command line"  # stands for an experiment where there is none
+
+
+@dataclass
+class Coming:
+    """A run that would be there at the end.
+
+    label: of its row, or its setting. overrides: of its job. identity: None when ``problem`` says
+    why the run cannot be told. tables: every table that asks for it.
+    """
+
+    label: str
+    seed: int
+    overrides: Job
+    config: DictConfig
+    identity: Identity | None
+    problem: str = ""
+    tables: list[str] = field(default_factory=list)
+
+    @property
+    def signature(self) -> str:
+        """Of the run; ``?`` when it cannot be told."""
+        return "?" if self.identity is None else self.identity.record.signature
+
+    @property
+    def state(self) -> str:
+        """Of its record: ``new`` when there is none."""
+        if self.identity is None:
+            return "unknown"
+        record = self.identity.record
+        if record.is_finished():
+            return "finished"
+        state = record.state()["state"]
+        return "new" if state == "planned" else state
+
+    @property
+    def step(self) -> int:
+        """Optimiser steps that a checkpoint has; training would go on after them."""
+        if self.identity is None:
+            return 0
+        paths = sorted(self.identity.record.checkpoints.glob("step-*.pt"))
+        return int(paths[-1].stem.removeprefix("step-")) if paths else 0
+
+
+def coming(overrides: list[str], names: list[str], told: Told) -> dict[str, list[Coming]]:
+    """The runs of each experiment in the order of their start.
+
+    Args:
+        overrides: as for ``siammae.train``, without ``experiments=``.
+        names: of experiments; empty: those of the overrides alone.
+        told: hears of each run that is looked up.
+
+    Raises:
+        ConfigError: when a setting, or an experiment, is wrong.
+    """
+    with initialize_config_dir(str(CONFIGS)):
+        plans: dict[str, list[Coming]] = {}
+        jobs = {name: _jobs(overrides, name) for name in names or [""]}
+        total = sum(len(found) for found in jobs.values())
+        done = 0
+        for name, found in jobs.items():
+            plans[name or OUTSIDE] = runs = []
+            for run in _identified(found):
+                done += 1
+                told(done, total, name)
+                runs.append(run)
+    _share(plans)
+    return plans
+
+
+def _jobs(overrides: list[str], name: str) -> list[Job]:
+    wanted = [*overrides, *([f"experiments={name}"] if name else [])]
+    loader = GlobalHydra.instance().config_loader()
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(wanted)
+    fixed = [str(each.input_line) for each in parsed if not each.is_sweep_override()]
+    return jobs_of(_compose(fixed), parsed)
+
+
+def _compose(overrides: list[str]) -> DictConfig:
+    return compose("train", overrides, return_hydra_config=True)
+
+
+def _identified(jobs: list[Job]) -> Iterator[Coming]:
+    """Each job's run. Jobs that differ by the seed alone are composed once: that is what takes."""
+    composed: dict[tuple[str, ...], DictConfig] = {}
+    for job in jobs:
+        seeds = [part for part in job if part.startswith("seed=")]
+        rest = tuple(part for part in job if part not in seeds)
+        if rest not in composed:
+            composed[rest] = _compose(list(rest))
+        whole = composed[rest].copy()
+        preset = str(whole.hydra.runtime.choices.preset)
+        config = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
+        if seeds:
+            config.seed = int(seeds[-1].removeprefix("seed="))
+        yield _run(config, job, preset)
+
+
+def _run(config: DictConfig, job: Job, preset: str) -> Coming:
+    try:
+        found, problem = identify(config, preset), ""
+    except DataError as error:
+        found, problem = None, str(error)
+    return Coming(_label(config, job), config.seed, job, config, found, problem)
+
+
+def _label(config: DictConfig, job: Job) -> str:
+    """A declared row's label, else what the job sets."""
+    given: dict[str, Any] = dict(part.lstrip("+~").split("=", 1) for part in job)
+    experiment = declared(config)
+    if experiment is None:
+        told = [f"{key}={value}" for key, value in given.items() if key != "seed"]
+        return " ".join(told) or "default settings"
+    setting = {key: spelled(given[key]) for key in experiment.keys if key in given}
+    row = experiment.row(setting)
+    return row.label if row else " ".join(f"{k}={v}" for k, v in setting.items())
+
+
+def _share(plans: dict[str, list[Coming]]) -> None:
+    """Tell every run which tables ask for it."""
+    tables: dict[str, list[str]] = {}
+    for name, runs in plans.items():
+        for run in runs:
+            if run.identity is not None and name not in tables.setdefault(run.signature, []):
+                tables[run.signature].append(name)
+    for runs in plans.values():
+        for run in runs:
+            run.tables = tables.get(run.signature, [])
+
+
+def chosen(overrides: list[str], known: list[str]) -> tuple[list[str], list[str]]:
+    """``experiments=a,b`` or ``=all`` out of the overrides: the names, and what is left.
+
+    Raises:
+        ConfigError: when there is no such experiment.
+    """
+    from siammae.config.check import nearest
+
+    names: list[str] = []
+    rest = []
+    for override in overrides:
+        key, _, value = override.partition("=")
+        if key != "experiments":
+            rest.append(override)
+        else:
+            names = known if value == "all" else value.split(",")
+    for name in names:
+        if name not in known:
+            raise ConfigError(
+                f"experiments={name}: no such experiment{nearest(name, known)}; "
+                f"there are: all, {', '.join(known)}"
+            )
+    return names, rest

@@ -1,0 +1,96 @@
+"""What runs cost, told from finished ones: seconds, disk, and the device it was measured on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from siammae.tracking.record import RunRecord
+from siammae.tracking.signature import essential
+
+# What decides the speed of a step, in three shares: with fewer equal the estimate is rougher.
+ALIKE = {
+    "the same settings": [
+        "encoder", "decoder", "encoding", "masking", "mask_ratio", "image_size", "batch_size",
+        "accumulate", "augment", "targets", "uncertainty", "data", "benchmark",
+    ],
+    "the same model and batch": ["encoder", "decoder", "encoding", "image_size", "batch_size"],
+    "the same encoder": ["encoder", "image_size"],
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one run.
+
+    seconds: on the device. bytes: on disk. device: where it was measured. basis: what it is from.
+    """
+
+    seconds: float
+    bytes: int
+    device: str
+    basis: str
+
+    @property
+    def gpu_hours(self) -> float:
+        """0 on a CPU."""
+        return 0.0 if self.device == "cpu" else self.seconds / 3600
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A finished run as a measure: its settings, and what it took."""
+
+    config: dict[str, Any]
+    per_pair: float
+    overhead: float
+    bytes: int
+    device: str
+
+
+def samples(runs: list[RunRecord]) -> list[Sample]:
+    """The finished runs that tell their speed."""
+    found = []
+    for run in runs:
+        summary = run.summary()
+        if run.is_finished() and summary.get("pairs_per_second"):
+            overhead = max(0.0, summary.get("wall_seconds", 0.0) - summary["seconds"])
+            device = str(run.provenance().get("device") or "cpu")
+            size = folder_bytes(run.folder)
+            speed = 1 / summary["pairs_per_second"]
+            found.append(Sample(essential(run.config()), speed, overhead, size, device))
+    return found
+
+
+def estimate(config: dict[str, Any], steps: int, known: list[Sample]) -> Cost | None:
+    """Seconds for ``steps`` optimiser steps and the measuring after them; None: nothing tells.
+
+    Args:
+        config: resolved.
+        steps: that are still to be done.
+        known: finished runs.
+    """
+    wanted = essential(config)
+    for basis, keys in ALIKE.items():
+        like = [one for one in known if all(_same(one.config, wanted, key) for key in keys)]
+        if like:
+            device = max((one.device for one in like), key=[one.device for one in like].count)
+            like = [one for one in like if one.device == device]
+            seconds = steps * config["batch_size"] * median(one.per_pair for one in like)
+            seconds += median(one.overhead for one in like)
+            size = int(median(one.bytes for one in like))
+            return Cost(seconds, size, device, f"{len(like)} finished with {basis}")
+    return None
+
+
+def _same(one: dict[str, Any], other: dict[str, Any], key: str) -> bool:
+    """Whether two runs agree in a group; the gap of the frames costs nothing."""
+    left, right = one.get(key), other.get(key)
+    if key == "targets" and isinstance(left, dict) and isinstance(right, dict):
+        left, right = ({k: v for k, v in part.items() if k != "gap"} for part in (left, right))
+    return left == right
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

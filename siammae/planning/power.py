@@ -1,0 +1,87 @@
+"""How many seeds it takes to tell two settings apart, from the spread of finished runs."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import combinations
+from math import ceil, sqrt
+
+import numpy as np
+
+from siammae.tracking.record import RunRecord
+from siammae.tracking.signature import essential, signature
+
+POWER, ALPHA = 0.8, 0.05
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Spread of differences between two settings.
+
+    deviation: standard deviation of a difference of two runs, in the metric's unit.
+    degrees: of freedom that it was estimated with.
+    paired: whether it is of runs with the same seed; else sqrt(2) times that within settings.
+    """
+
+    metric: str
+    deviation: float
+    degrees: int
+    paired: bool
+
+
+def spread(runs: list[RunRecord], wanted: set[str]) -> Spread | None:
+    """Of the finished runs that share a metric and are settings of the same plan.
+
+    Args:
+        runs: all runs.
+        wanted: signatures of the plan's runs.
+
+    Returns:
+        None when no setting has two seeds.
+    """
+    values: dict[str, dict[int, float]] = defaultdict(dict)
+    metrics: dict[str, str] = {}
+    for run in runs:
+        if run.signature in wanted and run.is_finished():
+            objective, config = run.summary()["objective"], run.config()
+            setting = signature({**essential(config), "seed": None}, {})
+            values[setting][config["seed"]] = objective["value"]
+            metrics[setting] = f"{objective['benchmark'] or ''} {objective['metric']}".strip()
+    if not metrics:
+        return None
+    metric = max(set(metrics.values()), key=list(metrics.values()).count)
+    repeated = [v for s, v in values.items() if metrics[s] == metric and len(v) > 1]
+    return _paired(metric, repeated) or _within(metric, repeated)
+
+
+def _paired(metric: str, settings: list[dict[int, float]]) -> Spread | None:
+    """Pooled over all pairs of settings with common seeds."""
+    squares, degrees = 0.0, 0
+    for one, other in combinations(settings, 2):
+        common = sorted(set(one) & set(other))
+        if len(common) > 1:
+            differences = np.array([one[seed] - other[seed] for seed in common])
+            squares += float(((differences - differences.mean()) ** 2).sum())
+            degrees += len(common) - 1
+    return Spread(metric, sqrt(squares / degrees), degrees, True) if degrees else None
+
+
+def _within(metric: str, settings: list[dict[int, float]]) -> Spread | None:
+    squares = sum(float(np.var(list(v.values())) * len(v)) for v in settings)
+    degrees = sum(len(v) - 1 for v in settings)
+    return Spread(metric, sqrt(2 * squares / degrees), degrees, False) if degrees else None
+
+
+def seeds_needed(difference: float, deviation: float) -> int:
+    """Seeds of each setting with which a paired t test finds a difference 4 times in 5.
+
+    At a two-sided level of 5%, by statsmodels. At least 2, which a test needs.
+    """
+    from statsmodels.stats.power import TTestPower
+
+    if deviation == 0:
+        return 2
+    power = TTestPower()
+    effect = difference / deviation
+    if power.power(effect, 2, ALPHA) >= POWER:  # the solver does not go below two
+        return 2
+    return max(2, ceil(power.solve_power(effect_size=effect, alpha=ALPHA, power=POWER) - 1e-9))

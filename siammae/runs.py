@@ -1,0 +1,160 @@
+"""The runs that there are.
+
+python -m siammae.runs                        all, with state, progress, figure and age
+python -m siammae.runs --state failed --watch
+python -m siammae.runs --where decoder.width=128 --experiment decoder
+python -m siammae.runs diff A B               in which settings and figures two runs differ
+python -m siammae.runs command SIGNATURE      what makes the run again, at its commit
+python -m siammae.runs retry [SIGNATURE ...]  the failed ones, once more
+python -m siammae.runs rm SIGNATURE ...       asks first
+
+A signature may be cut short as long as it names one run.
+"""
+
+import argparse
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from siammae.browsing import again, difference
+from siammae.browsing.listing import Filter, find, listed, table
+from siammae.config.errors import ConfigError, DataError, RunsFailed
+from siammae.config.launch import run as start
+from siammae.tracking.progress import console
+
+COMMANDS = ("list", "diff", "command", "retry", "rm")
+
+
+def main() -> int:
+    """Entry point."""
+    words = sys.argv[1:]
+    if not any(word in COMMANDS for word in words) and not {"-h", "--help"} & set(words):
+        words = ["list", *words]
+    given = _parser().parse_args(words)
+    return start(lambda: given.call(given))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs")
+    commands = parser.add_subparsers(required=True)
+
+    def add(name: str, call: Any, about: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, parents=[shared], help=about)
+        made.set_defaults(call=call)
+        return made
+
+    made = add("list", show, "runs with state, progress, figure and age (the default)")
+    made.add_argument("--state", action="append", default=[], help="only such runs; repeatable")
+    made.add_argument("--experiment", help="only runs that it asked for")
+    made.add_argument("--where", action="append", default=[], metavar="KEY=VALUE")
+    made.add_argument("--watch", nargs="?", type=float, const=2.0, metavar="SECONDS")
+    made = add("diff", compare, "in which settings and figures two runs differ")
+    made.add_argument("one")
+    made.add_argument("other")
+    add("command", tell_command, "what makes a run again").add_argument("signature")
+    made = add("retry", retry, "train failed runs once more")
+    made.add_argument("signatures", nargs="*", help="failed runs; none named: all that failed")
+    made = add("rm", remove, "remove runs")
+    made.add_argument("signatures", nargs="+")
+    made.add_argument("--yes", action="store_true", help="do not ask")
+    return parser
+
+
+def show(given: argparse.Namespace) -> None:
+    """List the runs, once or until Ctrl-C."""
+    settings = {}
+    for pair in given.where:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"--where {pair}: write KEY=VALUE, such as mask_ratio=0.9")
+        settings[key] = value
+    wanted = Filter(tuple(given.state), given.experiment, settings)
+    if not given.runs.is_dir():
+        raise DataError(f"{given.runs} is no folder; name the folder of the runs with --runs")
+    if given.watch is None:
+        rows = listed(given.runs, wanted)
+        console().print(table(rows))
+        print(f"{len(rows)} run(s) in {given.runs}")
+        return
+    from rich.live import Live
+
+    with Live(table(listed(given.runs, wanted)), console=console(), auto_refresh=False) as live:
+        while True:
+            time.sleep(given.watch)
+            live.update(table(listed(given.runs, wanted)), refresh=True)
+
+
+def compare(given: argparse.Namespace) -> None:
+    """Settings, origin and figures of two runs, where they differ."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    one, other = find(given.runs, given.one), find(given.runs, given.other)
+    unlike = difference.settings(one, other) | difference.origin(one, other)
+    shown = Table("", one.signature, other.signature, "difference")
+    for key, pair in unlike.items():
+        shown.add_row(escape(key), *(escape(str(value)) for value in pair), "")
+    shown.add_section()
+    for key, (left, right) in difference.figures(one, other).items():
+        told = ["" if value is None else f"{value:.4f}" for value in (left, right)]
+        gap = "" if left is None or right is None else f"{right - left:+.4f}"
+        shown.add_row(escape(key), *told, gap)
+    console().print(shown)
+
+
+def tell_command(given: argparse.Namespace) -> None:
+    """The lines that make a run again."""
+    print("\n".join(again.command(find(given.runs, given.signature))))
+
+
+def retry(given: argparse.Namespace) -> None:
+    """Train failed runs once more; raises `RunsFailed` for those that fail again."""
+    if given.signatures:
+        records = [find(given.runs, name) for name in given.signatures]
+    else:
+        records = [row.record for row in listed(given.runs, Filter(("failed",)))]
+    for record in records:
+        if record.state()["state"] != "failed":
+            raise ConfigError(f"{record.signature} is {record.state()['state']}, not failed")
+    if not records:
+        print(f"no run in {given.runs} has failed")
+        return
+    failed = again.retry(records, lambda text: print(text, flush=True))
+    if failed:
+        raise RunsFailed(failed, len(records), len(records))
+
+
+def remove(given: argparse.Namespace) -> None:
+    """Remove runs after a question."""
+    from siammae.planning.cost import folder_bytes
+
+    records = [find(given.runs, name) for name in given.signatures]
+    for record in records:
+        if record.state()["state"] == "running":
+            raise ConfigError(f"{record.signature} is being trained; stop it first")
+    names = {record.signature for record in records}
+    rows = listed(given.runs, Filter())
+    console().print(table(row for row in rows if row.record.signature in names))
+    if not given.yes:
+        size = sum(folder_bytes(record.folder) for record in records)
+        try:
+            answer = input(f"remove {len(records)} run(s), {size / 1e6:.0f} MB? [y/N] ")
+        except EOFError:
+            raise ConfigError("nobody answers; --yes removes without asking") from None
+        if answer.strip().lower() not in ("y", "yes"):
+            print("nothing removed")
+            return
+    for record in records:
+        with record.claim():
+            shutil.rmtree(record.folder)
+        print(f"removed {record.folder}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""A multirun that is killed again and again ends with the table of one that was not.
+
+make test-kills does it twenty times; the ordinary suite a few.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from siammae.config.paths import ROOT
+
+KILLS = int(os.environ.get("SIAMMAE_KILLS", "3"))
+AXES = ["-m", "experiments=direction", "seed=0,1"]
+LENGTH = ["schedule.steps=60", "checkpoint_every=5", "pictures=1", "schedule.evaluations=2"]
+MEASURED = ["benchmark=sprites", "benchmark.source.sequences=1", "+benchmark.source.clips=1"]
+MEASURED += ["benchmark.source.sequence_frames=4", "+benchmark.source.frames=4"]
+
+
+def tables(folder):
+    command = [sys.executable, str(ROOT / "analysis" / "make_tables.py")]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    paths = [
+        path for kind in ("md", "csv", "tex") for path in (folder / "tables").glob(f"*.{kind}")
+    ]
+    return {path.name: path.read_text() for path in paths}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200 + 120 * KILLS)
+def test_kills_at_random_moments_leave_the_table_as_it_would_have_been(train, tmp_path):
+    overrides = [*AXES, *LENGTH, *MEASURED, f"benchmark.source.root={train.data}"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    began = time.monotonic()
+    done = train(whole, *overrides)
+    assert done.returncode == 0, done.stderr
+    longest = time.monotonic() - began
+    rng = random.Random(KILLS)
+    hits = 0
+    for _ in range(KILLS):
+        process = train.begin(killed, *overrides)
+        try:
+            process.wait(timeout=rng.uniform(0.1, 1.0) * longest)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            hits += 1
+    assert hits, "no kill came before the end"
+    print(f"{hits} of {KILLS} kills hit a running multirun of {longest:.0f} s")
+    done = train(killed, *overrides)
+    assert done.returncode == 0, done.stderr
+    expected = tables(whole)
+    assert any(name.startswith("direction") for name in expected)
+    assert tables(killed) == expected
