@@ -1,13 +1,13 @@
 """Results that were measured before, as JSON files that tables are made of."""
 
 import json
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from siammae.config.command import Command
 from siammae.config.errors import ConfigError
 from siammae.evaluation.result import BenchmarkResult
 from siammae.tracking.provenance import code_version
@@ -84,7 +84,7 @@ class Evaluations:
             "result": result.as_dict(),
             "code_version": code_version(),
             "created": time.time(),
-            "command": sys.orig_argv[1:],
+            "command": Command.instance().line,
             **facts,
         }
         try:

@@ -23,6 +23,7 @@ TINY = [
     "data.clips=3",
     "data.frames=12",
     "frame_gap=4",
+    "mask_ratio=0.75",
     "schedule.steps=6",
     "schedule.warmup_steps=2",
     "benchmark=none",
