@@ -150,7 +150,7 @@ def test_an_interrupted_download_goes_on(declared, loopback, tmp_path, how):
     while not (part.is_file() and part.stat().st_size > 10_000) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(how)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=60)
     if how == signal.SIGINT:
         assert process.returncode == 130
         assert err == "interrupted; the same command goes on where it stopped\n"
