@@ -16,7 +16,8 @@ from siammae.config.paths import ROOT
 
 KILLS = int(os.environ.get("SIAMMAE_KILLS", "3"))
 AXES = ["-m", "experiments=direction", "seed=0,1"]
-LENGTH = ["schedule.steps=60", "checkpoint_every=5", "pictures=1", "schedule.evaluations=2"]
+STEPS = max(60, 30 * KILLS)
+LENGTH = [f"schedule.steps={STEPS}", "checkpoint_every=5", "pictures=1", "schedule.evaluations=2"]
 MEASURED = ["benchmark=sprites", "benchmark.source.sequences=1", "+benchmark.source.clips=1"]
 MEASURED += ["benchmark.source.sequence_frames=4", "+benchmark.source.frames=4"]
 
@@ -41,7 +42,7 @@ def test_kills_at_random_moments_leave_the_table_as_it_would_have_been(train, tm
     done = train(whole, *overrides)
     assert done.returncode == 0, done.stderr
     rng = random.Random(KILLS)
-    per_kill = 2 * rows(whole) // KILLS
+    per_kill = rows(whole) // KILLS
     hits = 0
     for kill in range(KILLS):
         process = train.begin(killed, *overrides)
