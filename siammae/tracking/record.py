@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import yaml
 
 from siammae.config.errors import ConfigError, DataError, TrainingError
+from siammae.tracking.files import append_line, read_lines, write_atomic
 from siammae.tracking.lock import Held, LockLost, exclusive, is_held
 
 # What may be another at a resume; data and settings may not.
@@ -26,17 +27,6 @@ OF_A_RESUME = (
     *("device", "precision", "world_size", "host"),
 )
 STATES = ("planned", "running", "interrupted", "finished", "failed", "pruned")
-
-
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write a file so that readers, and a crash, find the old content or the new one whole."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    data = content.encode() if isinstance(content, str) else content
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 @dataclass
@@ -123,11 +113,11 @@ class RunRecord:
 
     def metrics(self) -> list[dict[str, Any]]:
         """All rows, in order; a line that a crash cut short is left out."""
-        return list(_read_lines(self.folder / "metrics.jsonl"))
+        return list(read_lines(self.folder / "metrics.jsonl"))
 
     def invocations(self) -> list[dict[str, Any]]:
         """The commands that asked for this run, in order."""
-        return list(_read_lines(self.folder / "invocations.jsonl"))
+        return list(read_lines(self.folder / "invocations.jsonl"))
 
     # Writing ------------------------------------------------------------------------------------
 
@@ -267,11 +257,7 @@ class RunRecord:
         return self.folder / ".lock"
 
     def _append(self, name: str, row: dict[str, Any]) -> None:
-        path = self.folder / name
-        with path.open("a") as file:
-            if _ends_torn(path):
-                file.write("\n")
-            file.write(json.dumps(row) + "\n")
+        append_line(self.folder / name, row)
 
     def _read_json(self, name: str, default: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -309,27 +295,3 @@ def read_runs(runs_dir: Path) -> tuple[list[RunRecord], dict[str, str]]:
         else:
             records.append(record)
     return records, skipped
-
-
-def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        lines: TextIO = path.open()
-    except FileNotFoundError:
-        return
-    with lines:
-        for line in lines:
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(row, dict):
-                yield row
-
-
-def _ends_torn(path: Path) -> bool:
-    """Whether the last line lacks its end, as after a crash in the middle of a write."""
-    with path.open("rb") as file:
-        if file.seek(0, os.SEEK_END) == 0:
-            return False
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) != b"\n"
