@@ -10,6 +10,8 @@ import argparse
 import sys
 from collections import Counter
 
+from siammae.browsing.listing import common
+from siammae.config.check import check
 from siammae.config.experiment import read_experiments
 from siammae.config.launch import run as start
 from siammae.config.paths import ROOT
@@ -33,7 +35,7 @@ def main() -> int:
     parser.add_argument("overrides", nargs="*", help="as for siammae.train; experiments=all is all")
     parser.add_argument(
         "--difference",
-        type=float,
+        type=_positive,
         default=1.0,
         metavar="X",
         help="difference to tell apart, in points of the metric (percent; 1)",
@@ -52,7 +54,7 @@ def plan(given: argparse.Namespace) -> None:
     names, overrides = chosen(given.overrides, known)
     with ProgressCounter("runs looked up", "auto") as told:
         plans = coming(overrides, names, told)
-    runs = list({run.signature if run.identity else id(run): run for run in _all(plans)}.values())
+    runs = list({run.key: run for run in _all(plans)}.values())
     recorded = _recorded(runs)
     measures = samples(recorded)
     if given.calibrate:
@@ -68,6 +70,13 @@ def _all(plans: dict[str, list[Coming]]) -> list[Coming]:
     return [run for found in plans.values() for run in found]
 
 
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no difference: a number above 0 is needed")
+    return number
+
+
 def _recorded(runs: list[Coming]) -> list[RunRecord]:
     """All runs of the folders that the plan's runs lie in."""
     folders = {run.identity.record.folder.parent for run in runs if run.identity is not None}
@@ -75,11 +84,12 @@ def _recorded(runs: list[Coming]) -> list[RunRecord]:
 
 
 def steps_of(run: Coming) -> tuple[int, int]:
-    """Optimiser steps of a run, and how many of them are left."""
-    if run.identity is None:
+    """Optimiser steps of a run, and how many of them are left; 0 when they cannot be told."""
+    settings = check(run.config)
+    in_epochs = settings.schedule.epochs is not None
+    if run.identity is None and in_epochs:
         return 0, 0
-    settings, source = run.identity.settings, run.identity.source
-    clips = 1 if settings.schedule.epochs is None else len(source.videos())
+    clips = len(run.identity.source.videos()) if run.identity is not None and in_epochs else 1
     steps, _ = settings.schedule.in_steps(clips, settings.batch_size)
     return steps, 0 if run.state in DONE else max(0, steps - run.step)
 
@@ -115,6 +125,7 @@ def show(name: str, runs: list[Coming], costs: dict[str, Cost | None]) -> None:
     table = Table(title=escape(f"{name}{question}"), title_justify="left")
     for column in ("setting", "seed", "run", "state", "steps left", "time", "also in"):
         table.add_column(column, justify="left" if column in ("setting", "also in") else "right")
+    same = common([run.label for run in runs])
     for run in runs:
         steps, left = steps_of(run)
         state = run.state
@@ -122,7 +133,7 @@ def show(name: str, runs: list[Coming], costs: dict[str, Cost | None]) -> None:
             state += f", resumes at {run.step:,}"
         told = costs.get(run.signature)
         table.add_row(
-            escape(run.label),
+            escape(" ".join(part for part in run.label.split(" ") if part not in same)),
             str(run.seed),
             run.signature,
             state,
@@ -131,6 +142,8 @@ def show(name: str, runs: list[Coming], costs: dict[str, Cost | None]) -> None:
             _others([table for table in run.tables if table not in (name, OUTSIDE)]),
         )
     console().print(table)
+    if same:
+        print(f"  all with {' '.join(same)}")
     for problem in dict.fromkeys(run.problem for run in runs if run.problem):
         print(f"  cannot be told: {problem}")
 
@@ -143,7 +156,7 @@ def sum_up(runs: list[Coming], costs: dict[int, Cost | None], measures: list[Sam
     """Counts, time, GPU hours and disk of everything together."""
     states = Counter(run.state for run in runs)
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
-    left = [run for run in runs if run.state not in DONE]
+    left = [run for run in runs if run.state not in (*DONE, "unknown")]
     told = [found for run in left if (found := costs[id(run)]) is not None]
     print(f"{len(runs)} different runs: {counts}")
     if told:
@@ -155,6 +168,8 @@ def sum_up(runs: list[Coming], costs: dict[int, Cost | None], measures: list[Sam
         )
         for basis, count in Counter(each.basis for each in told).items():
             print(f"  {count} told from {basis}")
+    if states["unknown"]:
+        print(f"  {states['unknown']} cannot be told until their files are there (see above)")
     untold = len(left) - len(told)
     if untold:
         print(f"  time of {untold} unknown: no finished run is like them; --calibrate measures it")

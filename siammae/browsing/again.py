@@ -39,6 +39,9 @@ def command(record: RunRecord) -> list[str]:
     versions = {part["code_version"] for part in told.get("resumes", []) if "code_version" in part}
     if versions - {told.get("code_version")}:
         lines.append(f"# it was resumed with other code: {', '.join(sorted(versions))}")
+    stated = [part for part in overrides(record) if part.startswith("experiments=")]
+    if stated:
+        lines.append(f"# {stated[0]} only states the question; leave it out where it is not there")
     lines.append(shlex.join(["python", "-m", "siammae.train", *overrides(record)]))
     return lines
 

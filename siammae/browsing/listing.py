@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Filter:
     """Which runs are shown.
 
-    states: empty: all. experiment: that asked for them. settings: dotted keys of the configuration
-    and their values.
+    states: empty: all. experiment: that asked for them. settings: groups, or dotted keys of the
+    configuration, and their values.
     """
 
     states: tuple[str, ...] = ()
@@ -53,16 +53,23 @@ def listed(runs_dir: Path, wanted: Filter) -> list[Listed]:
     """The runs of a folder that pass the filter, the latest sign of life last.
 
     Raises:
-        ConfigError: when a filter names a key that no run has.
+        ConfigError: when a filter names a key that no run has, or an experiment of no run.
     """
     records, _ = read_runs(runs_dir)
     for key in wanted.settings:
-        if records and all(_select(record.config(), key) is None for record in records):
+        if records and all(
+            _select(record.config(), key) is None and key not in options(record)
+            for record in records
+        ):
             raise ConfigError(f"--where {key}: no run has such a key")
     rows = [_row(record) for record in records if _settings_fit(record, wanted.settings)]
     rows = [row for row in rows if not wanted.states or row.state in wanted.states]
     if wanted.experiment is not None:
+        known = sorted({name for row in rows for name in row.experiments})
         rows = [row for row in rows if wanted.experiment in row.experiments]
+        if not rows:
+            told = f"those that did: {', '.join(known)}" if known else "none asked for any"
+            raise ConfigError(f"--experiment {wanted.experiment} asked for no such run; {told}")
     return sorted(rows, key=lambda row: row.seen)
 
 
@@ -91,8 +98,17 @@ def _row(record: RunRecord) -> Listed:
 
 
 def _settings_fit(record: RunRecord, settings: dict[str, str]) -> bool:
-    config = record.config()
-    return all(spelled(_select(config, k)) == spelled(v) for k, v in settings.items())
+    config, chosen = record.config(), options(record)
+    return all(
+        spelled(chosen.get(key) or _select(config, key)) == spelled(value)
+        for key, value in settings.items()
+    )
+
+
+def options(record: RunRecord) -> dict[str, str]:
+    """The option of each group, as the run was last asked for."""
+    asked = record.invocations()
+    return {k: str(v) for k, v in (asked[-1].get("choices") or {}).items() if v} if asked else {}
 
 
 def _select(config: dict[str, Any], key: str) -> Any:
@@ -119,6 +135,14 @@ def find(runs_dir: Path, name: str) -> RunRecord:
     return (exact or fitting)[0]
 
 
+def common(settings: list[str]) -> list[str]:
+    """What all of several settings have, in order; it need not stand in every row."""
+    if len(settings) < 2:
+        return []
+    parts = [setting.split(" ") for setting in settings]
+    return [part for part in parts[0] if all(part in other for other in parts) and "=" in part]
+
+
 COLORS = {"finished": "green", "running": "cyan", "failed": "red", "interrupted": "yellow"}
 
 
@@ -127,8 +151,9 @@ def table(rows: Iterable[Listed], now: float | None = None) -> "Table":
     from rich.markup import escape
     from rich.table import Table
 
-    now = time.time() if now is None else now
-    shown = Table()
+    now, rows = time.time() if now is None else now, list(rows)
+    same = common([row.setting for row in rows])
+    shown = Table(caption=escape(f"all with {' '.join(same)}") if same else None)
     for head in ("run", "state", "progress", "figure", "age", "seed", "setting"):
         right = head in ("progress", "figure", "age", "seed")
         shown.add_column(head, justify="right" if right else "left", no_wrap=head != "setting")
@@ -136,7 +161,10 @@ def table(rows: Iterable[Listed], now: float | None = None) -> "Table":
         color = COLORS.get(row.state, "dim")
         share = f"{100 * row.step / row.steps:.0f}%" if row.steps else ""
         figure = "" if row.value is None else f"{row.value:.4f} {row.metric}"
-        setting = escape(row.setting) + (f"\n[red]{escape(row.error)}[/red]" if row.error else "")
+        own = " ".join(part for part in row.setting.split(" ") if part not in same)
+        setting = escape(own or "default settings") + (
+            f"\n[red]{escape(row.error)}[/red]" if row.error else ""
+        )
         shown.add_row(
             row.record.signature,
             f"[{color}]{row.state}[/{color}]",

@@ -172,11 +172,21 @@ def parse_experiment(block: Any, where: str) -> Experiment:
         raise ConfigError(f"{where}: " + "; ".join(dict.fromkeys(problems))) from None
 
 
+def check_name(experiment: Experiment, file: str, where: str) -> None:
+    """An experiment is called by its file, and its table by its name: they are the same.
+
+    Raises:
+        ConfigError: when they are not.
+    """
+    if experiment.name != file:
+        raise ConfigError(f"{where}: name: {experiment.name} must be {file}, as the file")
+
+
 def read_experiments(folder: Path) -> dict[str, Experiment]:
     """The experiments of a folder by name.
 
     Raises:
-        ConfigError: when a file cannot be read, or two state the same name.
+        ConfigError: when a file cannot be read, or its name is not that of the experiment.
     """
     found: dict[str, Experiment] = {}
     for path in sorted(folder.glob("*.yaml")):
@@ -187,7 +197,6 @@ def read_experiments(folder: Path) -> dict[str, Experiment]:
         if not isinstance(content, dict) or "experiment" not in content:
             raise ConfigError(f"{path} has no block 'experiment'")
         experiment = parse_experiment(content["experiment"], str(path))
-        if experiment.name in found:
-            raise ConfigError(f"{path}: another file states the experiment {experiment.name}")
+        check_name(experiment, path.stem, str(path))
         found[experiment.name] = experiment
     return found

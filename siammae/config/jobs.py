@@ -6,7 +6,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from siammae.config.errors import ConfigError
-from siammae.config.experiment import Experiment, Setting, parse_experiment, spelled
+from siammae.config.experiment import Experiment, Setting, check_name, parse_experiment, spelled
 
 Job = list[str]  # overrides of one run
 
@@ -54,7 +54,11 @@ def declared(config: DictConfig) -> Experiment | None:
         return None
     block = OmegaConf.to_container(config.experiment, resolve=True)
     choice = OmegaConf.select(config, "hydra.runtime.choices.experiments")
-    return parse_experiment(block, f"experiments/{choice}.yaml" if choice else "experiment")
+    where = f"experiments/{choice}.yaml" if choice else "experiment"
+    experiment = parse_experiment(block, where)
+    if choice:
+        check_name(experiment, str(choice), where)
+    return experiment
 
 
 def defaults_of(config: DictConfig, experiment: Experiment) -> Setting:

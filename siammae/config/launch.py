@@ -76,6 +76,8 @@ def run(main: Callable[[], object]) -> int:
     except MissingConfigException as error:
         return _fail(_missing_option(error))
     except ConfigCompositionException as error:
+        if "hydra.mode changed" in str(error):
+            return _fail("experiments=NAME and sweeps=NAME are multiruns: add -m")
         return _fail(_first_lines(error, error.__cause__))
     except (HydraException, OmegaConfBaseException) as error:
         return _fail(_first_lines(error))

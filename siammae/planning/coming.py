@@ -14,6 +14,7 @@ from siammae.config.experiment import spelled
 from siammae.config.jobs import Job, declared, jobs_of
 from siammae.config.paths import CONFIGS
 from siammae.tracking.identity import Identity, identify
+from siammae.tracking.signature import signature
 
 Told = Callable[[int, int, str], None]
 OUTSIDE = "command line"  # stands for an experiment where there is none
@@ -24,7 +25,8 @@ class Coming:
     """A run that would be there at the end.
 
     label: of its row, or its setting. overrides: of its job. identity: None when ``problem`` says
-    why the run cannot be told. tables: every table that asks for it.
+    why the run cannot be told. key: equal for equal runs, told or not.
+    tables: every table that asks for it.
     """
 
     label: str
@@ -33,6 +35,7 @@ class Coming:
     config: DictConfig
     identity: Identity | None
     problem: str = ""
+    key: str = ""
     tables: list[str] = field(default_factory=list)
 
     @property
@@ -117,9 +120,12 @@ def _identified(jobs: list[Job]) -> Iterator[Coming]:
 def _run(config: DictConfig, job: Job, preset: str) -> Coming:
     try:
         found, problem = identify(config, preset), ""
+        key = found.record.signature
     except DataError as error:
         found, problem = None, str(error)
-    return Coming(_label(config, job), config.seed, job, config, found, problem)
+        settings: Any = OmegaConf.to_container(config, resolve=True)
+        key = "?" + signature(settings, {})
+    return Coming(_label(config, job), config.seed, job, config, found, problem, key)
 
 
 def _label(config: DictConfig, job: Job) -> str:
@@ -139,11 +145,11 @@ def _share(plans: dict[str, list[Coming]]) -> None:
     tables: dict[str, list[str]] = {}
     for name, runs in plans.items():
         for run in runs:
-            if run.identity is not None and name not in tables.setdefault(run.signature, []):
-                tables[run.signature].append(name)
+            if name not in tables.setdefault(run.key, []):
+                tables[run.key].append(name)
     for runs in plans.values():
         for run in runs:
-            run.tables = tables.get(run.signature, [])
+            run.tables = tables[run.key]
 
 
 def chosen(overrides: list[str], known: list[str]) -> tuple[list[str], list[str]]:
@@ -158,6 +164,11 @@ def chosen(overrides: list[str], known: list[str]) -> tuple[list[str], list[str]
     rest = []
     for override in overrides:
         key, _, value = override.partition("=")
+        if key == "sweeps":
+            raise ConfigError(
+                f"{override}: a study draws its runs as it goes, up to the hydra.sweeper.n_trials "
+                f"of sweeps/{value}.yaml; without sweeps= the plan is of one of its runs"
+            )
         if key != "experiments":
             rest.append(override)
         else:

@@ -18,7 +18,7 @@ class Spread:
     """Spread of differences between two settings.
 
     deviation: standard deviation of a difference of two runs, in the metric's unit.
-    degrees: of freedom that it was estimated with.
+    degrees: of freedom that it was estimated with; differences of k settings hold those of k - 1.
     paired: whether it is of runs with the same seed; else sqrt(2) times that within settings.
     """
 
@@ -62,7 +62,10 @@ def _paired(metric: str, settings: list[dict[int, float]]) -> Spread | None:
             differences = np.array([one[seed] - other[seed] for seed in common])
             squares += float(((differences - differences.mean()) ** 2).sum())
             degrees += len(common) - 1
-    return Spread(metric, sqrt(squares / degrees), degrees, True) if degrees else None
+    if not degrees:
+        return None
+    free = max(1, round(2 * degrees / len(settings)))
+    return Spread(metric, sqrt(squares / degrees), free, True)
 
 
 def _within(metric: str, settings: list[dict[int, float]]) -> Spread | None:

@@ -150,9 +150,10 @@ class RunRecord:
             try:
                 self._held = stack.enter_context(exclusive(self._lock_path()))
             except BlockingIOError:
-                owner = self._read_json("state.json", {}).get("owner")
+                told = self._read_json("state.json", {}).get("owner") or {}
+                owner = f"process {told.get('pid', '?')} on {told.get('host', '?')}"
                 raise ConfigError(
-                    f"run {self.signature} is being trained by another process ({owner}); "
+                    f"run {self.signature} is being trained by another process, {owner}; "
                     f"wait for it, or change a setting; its folder is {self.folder}"
                 ) from None
             try:

@@ -27,7 +27,7 @@ def make(tmp_path):
         overrides = dict(part.split("=", 1) for part in task)
         record.note_invocation(
             Invocation(None, ["-m", "siammae.train"], told.get("experiment"), overrides, [],
-                       "demo", None, {}, task)
+                       "demo", None, told.get("choices", {}), task)
         )  # fmt: skip
         if state == "finished":
             objective = {"benchmark": "sprites", "metric": "J&F-Mean", "value": value}
@@ -71,6 +71,14 @@ def test_the_list_shows_state_progress_figure_and_error(make, command):
     assert "Traceback" not in out
 
 
+def test_what_all_rows_have_is_told_once(make, command):
+    for name, ratio in (("aaaa000000", 0.9), ("bbbb000000", 0.5)):
+        make(name, task=[f"mask_ratio={ratio}", "frame_gap=4"])
+    _, out, _ = command()
+    assert out.count("frame_gap=4") == 1
+    assert "all with frame_gap=4" in out
+
+
 def test_a_run_whose_owner_is_gone_is_interrupted(make, tmp_path):
     make("aaaa000000", state="running")
     (row,) = listed(tmp_path / "runs", Filter())
@@ -81,7 +89,7 @@ def test_filters_by_state_experiment_and_setting(make, tmp_path):
     folder = tmp_path / "runs"
     make("aaaa000000", ratio=0.9, experiment="decoder")
     make("bbbb000000", ratio=0.5)
-    make("cccc000000", ratio=0.5, state="failed")
+    make("cccc000000", ratio=0.5, state="failed", choices={"decoder": "joint"})
 
     def names(*wanted, **more):
         return {row.record.signature for row in listed(folder, Filter(*wanted, **more))}
@@ -90,6 +98,9 @@ def test_filters_by_state_experiment_and_setting(make, tmp_path):
     assert names(experiment="decoder") == {"aaaa000000"}
     assert names(settings={"mask_ratio": "0.50"}) == {"bbbb000000", "cccc000000"}
     assert names(settings={"decoder.width": "64"}) == set()
+    assert names(settings={"decoder": "joint"}) == {"cccc000000"}
+    with pytest.raises(ConfigError, match="asked for no such run; those that did: decoder"):
+        names(experiment="decodr")
     with pytest.raises(ConfigError, match="no run has such a key"):
         names(settings={"decoder.widht": "64"})
     with pytest.raises(ConfigError, match="no such state"):
@@ -125,7 +136,8 @@ def test_the_command_names_commit_changes_and_every_override(make, command):
     assert lines[1].startswith("git apply ")
     assert lines[1].endswith("runs/aaaa000000/git.diff")
     told = "python -m siammae.train +data.clips=3 'frame_gap=[4,48]' experiments=x hydra.mode=RUN"
-    assert lines[2] == told
+    assert lines[2].startswith("# experiments=x only states the question")
+    assert lines[3] == told
 
 
 def test_rm_asks_first_and_spares_a_run_in_training(make, command):

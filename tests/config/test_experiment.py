@@ -93,6 +93,13 @@ def test_a_wrong_file_is_told_by_name_and_key(block, words):
     assert words in str(told.value)
 
 
+def test_an_experiment_is_called_by_its_file(tmp_path):
+    block = {"experiment": {"name": "other", "question": "?", "axes": {"decoder": ["joint"]}}}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(block))
+    with pytest.raises(ConfigError, match="name: other must be mine"):
+        read_experiments(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

@@ -64,6 +64,13 @@ def test_a_failure_stops_the_others_when_asked_to(multirun):
     assert "1 not started (on_failure=stop)" in done.stderr
 
 
+def test_an_experiment_without_m_gets_a_hint(multirun, tmp_path):
+    command = [sys.executable, "job.py", "experiments=decoder"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 2
+    assert done.stderr == "error: experiments=NAME and sweeps=NAME are multiruns: add -m\n"
+
+
 def test_an_experiment_runs_its_settings_seed_by_seed(multirun):
     done = multirun("experiments=mask_ratio", "seed=0,1", "frame_gap=4", "mask_ratio=0.75,0.9")
     assert done.returncode == 0, done.stderr

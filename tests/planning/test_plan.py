@@ -89,9 +89,14 @@ def test_the_trainer_finds_the_run_under_the_planned_signature(overrides, tmp_pa
 
 def test_files_that_are_missing_are_told_and_the_rest_is_planned(overrides, tmp_path):
     axes = [*overrides, "benchmark=davis2017", f"benchmark.root={tmp_path / 'gone'}"]
-    (run,) = coming([part for part in axes if "source" not in part], [], silent)["command line"]
+    axes = [part for part in axes if "source" not in part]
+    (run,) = coming(axes, [], silent)["command line"]
     assert run.state == "unknown"
     assert "gone" in run.problem
+    assert plan.steps_of(run) == (700, 700)
+    plans = coming(axes, ["decoder", "direction"], silent)
+    assert plans["decoder"][2].key == plans["direction"][1].key
+    assert plans["decoder"][2].tables == ["decoder", "direction"]
 
 
 def test_time_is_that_of_runs_alike_else_of_the_same_encoder(overrides):
@@ -149,6 +154,18 @@ def test_the_seeds_have_the_power_that_is_promised_and_one_less_has_not(differen
 
     assert power(n) >= 0.8 - 1e-6
     assert n == 2 or power(n - 1) < 0.8
+
+
+@pytest.mark.parametrize("words", [["sweeps=masking"], ["--difference", "0"]])
+def test_what_cannot_be_planned_is_refused(words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["plan", *words])
+    try:
+        assert plan.main() == 2
+    except SystemExit as end:
+        assert end.code == 2
+    told = capsys.readouterr().err
+    assert "draws its runs as it goes" in told or "a number above 0 is needed" in told
+    assert "Traceback" not in told
 
 
 def test_all_is_every_experiment_and_a_typo_gets_the_nearest():

@@ -68,6 +68,7 @@ class SlurmLauncher(OurLauncher):
         from hydra_plugins.hydra_submitit_launcher.submitit_launcher import (
             SlurmLauncher as Callable,  # what submitit calls in the job, and asks how to requeue it
         )
+        from submitit.core.utils import FailedJobError
 
         call = Callable(**self.params)
         call.setup(
@@ -75,14 +76,18 @@ class SlurmLauncher(OurLauncher):
         )
         Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
         names = titles(job_overrides, initial_job_idx)
-        jobs = self._executor().map_array(
-            call,
+        arguments = (
             [list(one) for one in job_overrides],
             ["hydra.sweep.dir"] * len(names),
             list(names),
             [f"job_id_for_{number}" for number in names],
             [Singleton.get_state()] * len(names),
         )
+        try:
+            jobs = self._executor().map_array(call, *arguments)
+        except FailedJobError as error:  # what sbatch said comes last
+            said = str(error).strip().splitlines()[-1].strip()
+            raise ConfigError(f"hydra/launcher=slurm: sbatch refused the runs: {said}") from None
         print(f"submitted to Slurm: {', '.join(job.job_id for job in jobs)}", flush=True)
         return self._collect(dict(zip(names, jobs, strict=True)), names, job_overrides)
 
