@@ -159,10 +159,8 @@ def test_the_seeds_have_the_power_that_is_promised_and_one_less_has_not(differen
 @pytest.mark.parametrize("words", [["sweeps=masking"], ["--difference", "0"]])
 def test_what_cannot_be_planned_is_refused(words, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["plan", *words])
-    try:
-        assert plan.main() == 2
-    except SystemExit as end:
-        assert end.code == 2
+    with pytest.raises(SystemExit, match="2"):
+        raise SystemExit(plan.main())
     told = capsys.readouterr().err
     assert "draws its runs as it goes" in told or "a number above 0 is needed" in told
     assert "Traceback" not in told
