@@ -178,7 +178,7 @@ def test_keys_left_over_on_either_side_are_listed(write):
     with pytest.raises(DataError, match=r"missing: blocks\.1\.norm2\.bias"):
         FileEncoder(write({"model": state})).load()
     state["blocks.1.norm2.bias"] = torch.ones(7)
-    with pytest.raises(DataError, match=r"norm2\.bias \(7,\) instead of \(128,\)"):
+    with pytest.raises(DataError, match=r"norm2\.bias \(7,\) instead of \(192,\)"):
         FileEncoder(write({"model": state})).load()
     renamed = {"outside.weight": torch.ones(2), **layouts.dino(state)["teacher"]}
     with pytest.raises(DataError, match=r"unmatched: outside\.weight"):
