@@ -71,9 +71,18 @@ class Times:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
+    parser.epilog = (
+        "30x55 takes minutes on one core; 60x110 has four times the patches and about 16 times the "
+        "work. Each grid's table is printed when it is done."
+    )
     parser.add_argument("--threads", type=int, default=1, help="of torch (default: 1)")
     parser.add_argument("--rounds", type=int, default=7, help="frames timed (default: 7)")
     parser.add_argument("--frames", type=int, default=7, help="in the queue (default: 7)")
+    parser.add_argument(
+        "--grid",
+        choices=["x".join(map(str, grid)) for grid in GRIDS.values()],
+        help="one grid of patches instead of all, rows x columns",
+    )
     parser.add_argument(
         "--quick", action="store_true", help="a tiny grid, to see that it works: no ratios"
     )
@@ -87,13 +96,20 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     torch.set_num_threads(arguments.threads)
     rows = []
-    for name, grid in (QUICK if arguments.quick else GRIDS).items():
+    chosen = {
+        name: grid
+        for name, grid in GRIDS.items()
+        if arguments.grid in (None, "x".join(map(str, grid)))
+    }
+    for name, grid in (QUICK if arguments.quick else chosen).items():
         width = 32 if arguments.quick else 384
         setting = Setting(grid, width, arguments.frames, arguments.threads)
         print(f"measuring {name} ...", file=sys.stderr)
-        rows += measure(name, setting, arguments.rounds)
-    if arguments.quick:
-        rows = [without_ratios(row) for row in rows]
+        found = measure(name, setting, arguments.rounds)
+        if arguments.quick:
+            found = [without_ratios(row) for row in found]
+        show(found, arguments.quick)  # at once: the next grid takes many minutes
+        rows += found
     machine = {
         "cpu": _cpu(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
@@ -105,7 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
         "load": round(os.getloadavg()[0], 1),
     }
     machine["smoke_run"] = arguments.quick
-    show(rows, machine)
+    show_machine(machine)
     if arguments.json:
         arguments.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
     return 0
@@ -263,9 +279,12 @@ def figures(row: dict[str, Any]) -> dict[str, str]:
     return shown
 
 
-def show(rows: list[dict[str, Any]], machine: dict[str, Any]) -> None:
-    """Print the table; of a smoke run, whose rows have no ratios, what is left of it."""
-    smoke = machine["smoke_run"]
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 170)
+
+
+def show(rows: list[dict[str, Any]], smoke: bool) -> None:
+    """Print a grid's table; of a smoke run, whose rows have no ratios, what is left of it."""
     title = "Label propagation: DINO's algorithm / ours (preset dino)"
     table = Table(title=f"SMOKE RUN, says nothing about speed. {title}" if smoke else title)
     for heading in figures(rows[0]):
@@ -273,8 +292,13 @@ def show(rows: list[dict[str, Any]], machine: dict[str, Any]) -> None:
         table.add_column(heading, justify="left" if left else "right")
     for row in rows:
         table.add_row(*figures(row).values())
-    console = Console(width=None if sys.stdout.isatty() else 170)
-    console.print(table)
+    _console().print(table)
+    sys.stdout.flush()
+
+
+def show_machine(machine: dict[str, Any]) -> None:
+    """Print where it was measured."""
+    console = _console()
     console.print(", ".join(f"{key} {value}" for key, value in machine.items()), highlight=False)
     console.print(
         "oneDNN: float32_matmul_precision 'medium', where torch calls it on CPUs with AVX-512; on "

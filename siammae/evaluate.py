@@ -6,13 +6,16 @@ python -m siammae.evaluate features=file path=mae_pretrain_vit_base.pth benchmar
 """
 
 import json
+import os
 import sys
+from errno import EACCES
 from pathlib import Path
 from typing import Any
 
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
+from siammae.config.check import check_device, check_progress
 from siammae.config.errors import ConfigError
 from siammae.config.groups import build_group
 from siammae.config.launch import one_line, run
@@ -30,6 +33,7 @@ from siammae.tracking.record import write_atomic
 
 # Modules that import torch are imported where they are used: a known result is told without it.
 
+RESULT_FILES = ("result.json", "per_object.csv")  # of out
 incomplete: list[str] = []  # benchmarks of this process with failed videos, for the exit code
 
 
@@ -44,6 +48,7 @@ def job(config: DictConfig) -> float:
         raise ConfigError("benchmark=none measures nothing; name one, such as benchmark=davis2017")
     source = choose_source(config)
     what = {"encoder": source.identity(), "precision": config.precision}
+    check_writable(config, "out", "save_masks", "overlay")
     benchmark.prepare()
 
     plain: Any = OmegaConf.to_container(config.benchmark, resolve=True)
@@ -55,6 +60,7 @@ def job(config: DictConfig) -> float:
         result, label = as_result(entry), entry["label"]
         print(f"measured before, {evaluations.path(what)}; rerun=true measures again", flush=True)
     else:
+        check_writable(config, "results_dir")
         result, facts = measure(config, benchmark, source)
         label = source.label()
         evaluations.keep(what, label, result, **facts)
@@ -64,7 +70,7 @@ def job(config: DictConfig) -> float:
         control = evaluations.control(lambda: copy_first_mask(config, benchmark))
     show_result(result, f"{label} on {result.name}", control)
     if config.out is not None:
-        write_result(result, Path(config.out))
+        write_result(result, Path(str(config.out)))
     if result.failed:
         incomplete.append(result.name)
         print(f"error: failed videos: {', '.join(result.failed)}", file=sys.stderr)
@@ -79,8 +85,31 @@ def check(config: DictConfig) -> None:
     """
     if config.precision not in ("auto", "fp32", "bf16"):
         raise ConfigError(f"precision={config.precision}: must be auto, fp32 or bf16")
+    check_device(config.device)
+    check_progress(config.progress)
     if not isinstance(config.rerun, bool):
         raise ConfigError(f"rerun={config.rerun}: must be true or false")
+
+
+def check_writable(config: DictConfig, *keys: str) -> None:
+    """Make the folders that keys name, before any work: it may take hours, and would be lost.
+
+    Raises:
+        ConfigError: naming the key whose folder cannot be made or written.
+    """
+    for key in keys:
+        if config[key] is None:
+            continue
+        folder = Path(str(config[key]))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(EACCES, os.strerror(EACCES))
+        except OSError as error:
+            raise ConfigError(f"{key}={folder} cannot be written: {error.strerror}") from None
+        for name in RESULT_FILES if key == "out" else ():
+            if (folder / name).is_dir():
+                raise ConfigError(f"{key}={folder} cannot be written: {folder / name} is a folder")
 
 
 def outputs(config: DictConfig, benchmark: Benchmark) -> Outputs | None:
@@ -143,17 +172,17 @@ def write_result(result: BenchmarkResult, folder: Path) -> None:
     import csv
     from io import StringIO
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"out={folder} cannot be written: {error.strerror}") from None
     text = StringIO()
     writer = csv.DictWriter(text, list(dict.fromkeys(k for row in result.per_object for k in row)))
     writer.writeheader()
     writer.writerows(result.per_object)
-    write_atomic(folder / "per_object.csv", text.getvalue())
-    write_atomic(folder / "result.json", json.dumps(result.as_dict(), indent=1))
-    print(f"written: {folder / 'result.json'}, {folder / 'per_object.csv'}")
+    contents = (json.dumps(result.as_dict(), indent=1), text.getvalue())
+    try:
+        for name, content in zip(RESULT_FILES, contents, strict=True):
+            write_atomic(folder / name, content)
+    except OSError as error:
+        raise ConfigError(f"out={folder} cannot be written: {error.strerror}") from None
+    print("written: " + ", ".join(str(folder / name) for name in RESULT_FILES))
 
 
 def main() -> int:

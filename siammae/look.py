@@ -10,6 +10,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
+from siammae.config.check import check_device
 from siammae.config.errors import ConfigError
 from siammae.config.launch import one_line, run
 from siammae.config.paths import CONFIGS
@@ -48,6 +49,7 @@ def _check(config: DictConfig) -> None:
     """
     if OmegaConf.is_missing(config, "video") or config.video is None:
         raise ConfigError("video=PATH is missing; python -m siammae.look --help")
+    check_device(config.device)
     for key, least in {"start": 0, "frames": 2, "every": 1, "short_side": 1}.items():
         value = config[key]
         if value is None and key == "short_side":

@@ -14,6 +14,7 @@ import numpy as np
 
 from siammae.config.errors import DataError, SiammaeError
 from siammae.evaluation.files.davis import SEQUENCES, USE_2016, DavisFiles
+from siammae.evaluation.files.listing import visible
 from siammae.evaluation.result import BenchmarkResult
 from siammae.evaluation.scores.davis import score_sequence, total
 from siammae.evaluation.show import show_result
@@ -36,6 +37,7 @@ def score(files: DavisFiles, predictions: Path) -> BenchmarkResult:
     rows = []
     for name in names:
         paths = files.masks(name)
+        _check_names(files, name, predictions)
         truth = [files.read_mask(path) for path in paths]
         predicted = [np.zeros_like(mask) for mask in truth]
         for t in range(1, len(paths) - 1):  # first and last are not scored and need not be there
@@ -49,6 +51,23 @@ def score(files: DavisFiles, predictions: Path) -> BenchmarkResult:
         "sequences": len(names),
     }
     return BenchmarkResult(f"davis{files.year}", "J&F-Mean", total(rows), rows, settings)
+
+
+def _check_names(files: DavisFiles, sequence: str, predictions: Path) -> None:
+    """The true masks are those of the frames, where frames lie beside, and of the predictions.
+
+    Raises:
+        DataError: naming a file without a partner.
+    """
+    frames = visible(files.root / "JPEGImages" / files.resolution / sequence, "*.jpg")
+    if frames:
+        files.pairs(sequence)
+    true = {path.name for path in files.masks(sequence)}
+    for path in visible(predictions / sequence, "*.png"):
+        if path.stem.isdecimal() and path.name not in true:
+            raise DataError(
+                f"{path} has no true mask of that name in {files.masks(sequence)[0].parent}"
+            )
 
 
 def _has_those_of_2016(files: DavisFiles, predictions: Path) -> bool:

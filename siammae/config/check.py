@@ -5,7 +5,8 @@ so that a new class brings its own arguments without an entry here.
 """
 
 import difflib
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Any, Literal, get_args
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -17,6 +18,8 @@ from siammae.config.visible import largest_ratio, visible_count
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Progress = Literal["auto", "rich", "plain", "none"]
+DEVICE = r"^(auto|cpu|mps|cuda(:\d+)?)$"
 Gap = Annotated[list[Positive], Field(min_length=2, max_length=2)]
 
 
@@ -143,10 +146,10 @@ class TrainConfig(Section):
     batch_size: Positive
     accumulate: Positive
     precision: Literal["auto", "fp32", "bf16"]
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+    device: Annotated[str, Field(pattern=DEVICE)]
     runs_dir: Annotated[str, Field(min_length=1)]
     rerun: bool
-    progress: Literal["auto", "rich", "plain", "none"]
+    progress: Progress
     log_every: Positive
     checkpoint_every: Positive
     pictures: NotNegative
@@ -221,6 +224,26 @@ def check(config: DictConfig) -> TrainConfig:
     except ValidationError as error:
         lines = dict.fromkeys(_explain(dict(problem)) for problem in error.errors())
         raise ConfigError("\n       ".join(lines)) from None
+
+
+def check_device(device: Any) -> None:
+    """A device's name, for commands that are not trainings.
+
+    Raises:
+        ConfigError: when it is none.
+    """
+    if not isinstance(device, str) or not re.match(DEVICE, device):
+        raise ConfigError(f"device={device}: must be auto, cpu, mps, cuda or cuda:N")
+
+
+def check_progress(progress: Any) -> None:
+    """How a command tells of its progress.
+
+    Raises:
+        ConfigError: when it is no such way.
+    """
+    if progress not in get_args(Progress):
+        raise ConfigError(f"progress={progress}: must be auto, rich, plain or none")
 
 
 def nearest(name: str, valid: list[str]) -> str:

@@ -1,7 +1,8 @@
 """Building what a group names with ``_target_``, with errors that name the key."""
 
 import inspect
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
 
 from hydra.utils import UNSAFE_DISABLE_EXECUTION_CHECKS, get_class, instantiate
 from omegaconf import DictConfig
@@ -30,7 +31,11 @@ def build_group(config: DictConfig, name: str) -> Any:
 
 
 def _check_keys(group: DictConfig, name: str) -> None:
-    """Every key is an argument of the class, and so in parts that are built with it."""
+    """Every key is an argument of the class, of its type, and so in parts that are built with it.
+
+    Raises:
+        ConfigError: naming the key.
+    """
     try:
         accepted = inspect.signature(get_class(group["_target_"])).parameters
     except Exception as error:
@@ -40,3 +45,24 @@ def _check_keys(group: DictConfig, name: str) -> None:
             raise ConfigError(f"{name}.{key}: no such key{nearest(key, list(accepted))}")
         if isinstance(value, DictConfig) and value.get("_target_") is not None:
             _check_keys(value, f"{name}.{key}")
+        elif key in accepted:
+            _check_type(f"{name}.{key}", value, accepted[key].annotation)
+
+
+def _check_type(key: str, value: Any, annotated: Any) -> None:
+    """A truth value or number is what the annotation says; other types are the class's matter.
+
+    ``no`` is text to Hydra, and any text would count as true.
+    """
+    union = get_origin(annotated) in (Union, UnionType)
+    members = set(get_args(annotated)) if union else {annotated}
+    optional, plain = NoneType in members, members - {NoneType}
+    if len(plain) != 1 or (value is None and optional):
+        return
+    wanted = plain.pop()
+    allowed = {bool: (bool,), int: (int,), float: (int, float)}.get(wanted)
+    if allowed is not None and type(value) not in allowed:
+        noun = {bool: "a bool is needed, true or false", int: "an int is needed"}
+        told = noun.get(wanted, "a number is needed") + (", or null" if optional else "")
+        shown = "null" if value is None else value
+        raise ConfigError(f"{key}={shown}: {told}")

@@ -35,9 +35,24 @@ class Benchmark:
     name: str
     objective: str
     units: tuple[str, ...]
-    workers: int = 0
+    _workers = 0
     outputs: Outputs | None = None
     control_name: str = "copy first mask"
+
+    @property
+    def workers(self) -> int:
+        """Processes that score.
+
+        Raises:
+            ValueError: when it is set to something else than an int of at least 0.
+        """
+        return self._workers
+
+    @workers.setter
+    def workers(self, value: int) -> None:
+        if type(value) is not int or value < 0:
+            raise ValueError(f"workers={value}: an int >= 0 is needed")
+        self._workers = value
 
     def prepare(self) -> None:
         """Check that the files are there.

@@ -36,7 +36,7 @@ class Setting:
     @classmethod
     def of(cls, benchmark: Any, config: dict[str, Any]) -> "Setting":
         """Of a built benchmark and its resolved group."""
-        kept = essential({"benchmark": config})["benchmark"]
+        kept = _without_permission(essential({"benchmark": config})["benchmark"])
         return cls(benchmark.name, kept, benchmark.fingerprint())
 
     def key(self, what: dict[str, Any]) -> str:
@@ -114,6 +114,15 @@ class Evaluations:
     def path(self, what: dict[str, Any]) -> Path:
         """Where the entry lies, or would."""
         return self.folder / f"{self.setting.name}-{self.setting.key(what)}.json"
+
+
+def _without_permission(section: dict[str, Any]) -> dict[str, Any]:
+    """Without ``allow_missing``: which files were there shows in the fingerprint and the result."""
+    return {
+        key: _without_permission(value) if isinstance(value, dict) else value
+        for key, value in section.items()
+        if key != "allow_missing"
+    }
 
 
 def read_entry(path: Path) -> dict[str, Any] | None:

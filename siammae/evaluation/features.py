@@ -5,6 +5,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from siammae.config.errors import DataError
+
 
 class FeatureExtractor(Protocol):
     """What a benchmark needs of an encoder."""
@@ -32,8 +34,15 @@ class EncoderFeatures:
         self.patch_size: int = encoder.patch_size  # type: ignore[assignment]
 
     def __call__(self, images: Tensor) -> Tensor:
-        """See `FeatureExtractor`."""
+        """See `FeatureExtractor`.
+
+        Raises:
+            DataError: when features are NaN or infinite: nothing can be ranked by them.
+        """
         autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.low)
         with torch.inference_mode(), autocast:
             features: Tensor = self.encoder.features(images.to(self.device))  # type: ignore[operator]
-        return features.float()
+        features = features.float()
+        if not features.isfinite().all():
+            raise DataError("the encoder's features are NaN or infinite")
+        return features

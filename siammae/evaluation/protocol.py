@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import inf
 from typing import Any
 
 CHOICES = {
@@ -83,28 +84,44 @@ class Propagation:
     task: str | None = None
 
     def __post_init__(self) -> None:
-        if self.top_k < 1 or self.queue < 0 or self.radius <= 0 or self.temperature <= 0:
-            raise ValueError(
-                "propagation needs top_k >= 1, queue >= 0, radius > 0 and temperature > 0, not "
-                f"top_k={self.top_k}, queue={self.queue}, radius={self.radius}, "
-                f"temperature={self.temperature}"
-            )
+        self._check_types()
         if not self.first_always and self.queue < 1:
             raise ValueError("propagation with first_always=false needs queue >= 1")
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} '{getattr(self, name)}' is none of {', '.join(choices)}")
-        if isinstance(self.input_size, Sequence):
+        if isinstance(self.input_size, Sequence) and not isinstance(self.input_size, str):
             object.__setattr__(self, "input_size", list(self.input_size))
-        sides = self.input_size if isinstance(self.input_size, list) else [self.input_size or 1]
-        if (isinstance(self.input_size, list) and len(sides) != 2) or min(sides) < 1:
+        several = isinstance(self.input_size, list)
+        sides: Any = self.input_size if several else [self.input_size]
+        wrong = any(type(side) is not int or side < 1 for side in sides)
+        if self.input_size is not None and (wrong or (several and len(sides) != 2)):
             raise ValueError(
-                f"input_size {self.input_size} must be null, a short side or [height, width]"
+                f"propagation.input_size={self.input_size}: null, a side in pixels (an int >= 1) "
+                "or [height, width] is needed"
             )
         if self.score_at == "input" and not isinstance(self.input_size, list):
             raise ValueError("score_at 'input' needs input_size=[height, width]")
-        if self.multiple is not None and self.multiple < 1:
-            raise ValueError(f"multiple {self.multiple} must be null or at least 1 pixel")
+
+    def _check_types(self) -> None:
+        """Numbers and truth values are what they should be; ``no`` would count as true."""
+        for name, least in {"top_k": 1, "queue": 0, "multiple": 1}.items():
+            value = getattr(self, name)
+            if value is None and name == "multiple":
+                continue
+            if type(value) is not int or value < least:
+                or_null = " or null" if name == "multiple" else ""
+                raise ValueError(
+                    f"propagation.{name}={value}: an int >= {least}{or_null} is needed"
+                )
+        for name in ("radius", "temperature"):
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not 0 < value < inf:
+                raise ValueError(f"propagation.{name}={value}: a number > 0 is needed")
+        for name in ("window_first", "first_always", "rescale"):
+            value = getattr(self, name)
+            if type(value) is not bool:
+                raise ValueError(f"propagation.{name}={value}: a bool is needed, true or false")
 
     def settings(self) -> dict[str, Any]:
         """For the caption of a table."""

@@ -30,12 +30,12 @@ def benchmark(*options):
 
 def test_the_command_prints_and_writes_ratios(tmp_path, monkeypatch, capsys):
     """Of a grid that stands for the large ones."""
-    monkeypatch.setattr(benchmark_propagation, "GRIDS", {"tiny": (6, 10)})
+    monkeypatch.setattr(benchmark_propagation, "GRIDS", {"tiny": (6, 10), "other": (60, 110)})
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     file, parser = tmp_path / "figures.json", argparse.ArgumentParser()
     benchmark_propagation.add_arguments(parser)
-    options = ["--rounds", "2", "--frames", "3", "--json", str(file)]
+    options = ["--grid", "6x10", "--rounds", "2", "--frames", "3", "--json", str(file)]
     precision = torch.get_float32_matmul_precision()
     try:
         assert benchmark_propagation.run(parser.parse_args(options)) == 0

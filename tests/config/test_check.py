@@ -50,7 +50,10 @@ CASES = {
     "protocol=dino": "protocol=dino changes nothing: the chosen benchmark follows 'sprites'",
     "protocol=dino benchmark=none": "the chosen benchmark propagates no labels",
     "protocol=dinos": "protocol=dinos: no such option (did you mean 'dino'?)",
-    "benchmark.propagation.top_k=0": "propagation needs top_k >= 1",
+    "benchmark.propagation.top_k=0": "propagation.top_k=0: an int >= 1 is needed",
+    "benchmark.propagation.top_k=2.5": "benchmark.propagation.top_k=2.5: an int is needed",
+    "benchmark.propagation.window_first=no": "window_first=no: a bool is needed, true or false",
+    "benchmark.workers=-1": "workers=-1: an int >= 0 is needed",
 }
 
 

@@ -5,13 +5,13 @@ from argparse import Namespace
 import torch
 from timm.models.vision_transformer import VisionTransformer
 
-WIDTH, PATCH, SIDE = 128, 8, 32
+WIDTH, PATCH, SIDE = 192, 8, 32
 
 
 def plain_vit(class_token=True, seed=0, **others):
     """A ViT of two blocks with weights that all matter (timm starts biases at zero)."""
     torch.manual_seed(seed)
-    arguments = {"embed_dim": WIDTH, "depth": 2, "num_heads": 2, "patch_size": PATCH, **others}
+    arguments = {"embed_dim": WIDTH, "depth": 2, "num_heads": 3, "patch_size": PATCH, **others}
     model = VisionTransformer(
         img_size=SIDE,
         num_classes=0,

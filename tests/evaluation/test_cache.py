@@ -40,6 +40,8 @@ def test_a_result_comes_back_as_it_was(tmp_path):
     [
         (setting(), True),
         (setting(root="elsewhere", workers=4), True),
+        (setting(allow_missing=True, parts={"a": {"allow_missing": False}}), False),
+        (setting(allow_missing=True), True),
         (setting(top_k=5), False),
         (setting("f2"), False),
     ],

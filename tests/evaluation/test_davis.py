@@ -1,4 +1,6 @@
 import json
+import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -233,7 +235,7 @@ def test_a_sequence_that_does_not_fit_is_named_and_the_rest_measured(davis2017):
     assert {row["sequence"] for row in result.per_object} == {"run"}
     assert result.settings["sequences"] == 1
     (davis2017 / "JPEGImages/480p/run/00004.jpg").unlink()
-    with pytest.raises(DataError, match=r"differ in size.*run has 4 frames but 5 masks"):
+    with pytest.raises(DataError, match=r"differ in size.*00004.png has no frame of that name"):
         Davis(str(davis2017), PROTOCOL).evaluate(Colours())
 
 
@@ -288,3 +290,50 @@ def test_real_davis_masks(real_data):
     assert len(names) == 10
     assert set(np.unique(benchmark.files.read_mask(benchmark.files.masks(names[0])[0]))) == {0, 1}
     assert set(np.unique(read_ids(benchmark.files.masks(names[0])[0]))) == {0, 255}
+
+
+def test_frames_and_masks_are_paired_by_name(davis2017):
+    """As many of both, but one of each is of another time."""
+    frames, masks = (davis2017 / kind / "480p/run" for kind in ("JPEGImages", "Annotations"))
+    (frames / "00001.jpg").unlink()
+    (masks / "00003.png").unlink()
+    result = Davis(str(davis2017), PROTOCOL).evaluate(Colours())
+    assert result.failed == {"run": f"{masks / '00001.png'} has no frame of that name in {frames}"}
+    assert result.settings["sequences"] == 1
+
+
+def test_a_first_mask_of_another_name_is_told(davis2017, tmp_path, capsys):
+    masks = davis2017 / "Annotations/480p/run"
+    shutil.copytree(masks.parent, tmp_path / "pred")
+    (masks / "00000.png").rename(masks / "x.png")
+    with pytest.raises(DataError, match=r"00000\.jpg has no mask of that name in"):
+        DavisFiles(davis2017).pairs("run")
+    base = ["--gt", davis2017, "--pred", tmp_path / "pred"]
+    expect_error(base, capsys, "00000.jpg has no mask of that name")
+    shutil.rmtree(davis2017 / "JPEGImages")  # masks alone, as a scorer may have them
+    expect_error(base, capsys, "pred/run/00000.png has no true mask of that name")
+
+
+def test_numbers_order_frames_whatever_their_zeros(davis2017):
+    for kind in ("JPEGImages", "Annotations"):
+        for path in (davis2017 / kind / "480p/run").iterdir():
+            path.rename(path.with_stem(str(int(path.stem) + 7)))
+    pairs = DavisFiles(davis2017).pairs("run")
+    assert [(f.stem, m.stem) for f, m in pairs] == [(str(n), str(n)) for n in range(7, 12)]
+
+
+def test_the_first_mask_alone_is_told_as_before(davis2017):
+    for path in sorted((davis2017 / "Annotations/480p/run").iterdir())[1:]:
+        path.unlink()
+    with pytest.raises(DataError, match="run has 5 frames but 1 masks"):
+        DavisFiles(davis2017).pairs("run")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("", "lists no sequence"), ("walk\nrun\nwalk\n", "the sequence walk twice")]
+)
+def test_a_list_without_a_name_or_with_one_twice_is_told(davis2017, text, told):
+    path = davis2017 / "ImageSets/2017/val.txt"
+    path.write_text(text)
+    with pytest.raises(DataError, match=re.escape(f"{path} lists ") + f".*{told.split()[-1]}"):
+        DavisFiles(davis2017).sequences()

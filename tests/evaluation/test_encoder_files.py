@@ -166,7 +166,7 @@ def test_heads_follow_from_the_width_with_the_known_exceptions(write):
     model = layouts.plain_vit(num_heads=4)
     encoder, _ = load(write(layouts.mae(model.state_dict())), heads=4)
     torch.testing.assert_close(encoder.features(images()), tokens(model, images()))
-    with pytest.raises(DataError, match="heads=5 does not divide its width of 128"):
+    with pytest.raises(DataError, match="heads=5 does not divide its width of 192"):
         FileEncoder(write(layouts.mae(model.state_dict())), heads=5).load()
 
 
@@ -178,7 +178,7 @@ def test_keys_left_over_on_either_side_are_listed(write):
     with pytest.raises(DataError, match=r"missing: blocks\.1\.norm2\.bias"):
         FileEncoder(write({"model": state})).load()
     state["blocks.1.norm2.bias"] = torch.ones(7)
-    with pytest.raises(DataError, match=r"norm2\.bias \(7,\) instead of \(128,\)"):
+    with pytest.raises(DataError, match=r"norm2\.bias \(7,\) instead of \(192,\)"):
         FileEncoder(write({"model": state})).load()
     renamed = {"outside.weight": torch.ones(2), **layouts.dino(state)["teacher"]}
     with pytest.raises(DataError, match=r"unmatched: outside\.weight"):
@@ -251,3 +251,32 @@ def test_identity_is_the_content_s_not_the_path_s(write):
 
 def test_every_layout_can_be_asked_for():
     assert set(FORMATS) == {*LAYOUTS, "auto"}
+
+
+def test_an_export_of_siammae_tells_its_heads(tmp_path):
+    from siammae.model.encoder import Encoder
+    from siammae.training.export import export_encoder
+
+    told = {"image_size": 32, "patch_size": 8, "width": 64, "depth": 2, "heads": 4}
+    ours = Encoder(**told).eval()
+    export_encoder(ours, told, tmp_path / "encoder.safetensors")
+    source = FileEncoder(str(tmp_path / "encoder.safetensors"))
+    assert source.identity()["heads"] == 4
+    frames = torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(source.load().features(frames), ours.features(frames))
+
+
+def test_an_unusual_width_needs_heads(write):
+    path = write(layouts.mae(layouts.plain_vit(embed_dim=128, num_heads=2).state_dict()))
+    with pytest.raises(DataError, match="width of 128 does not tell the number of heads; give he"):
+        FileEncoder(path).load()
+    assert FileEncoder(path, heads=2).load().model.blocks[0].attn.num_heads == 2
+
+
+def test_weights_that_are_no_numbers_are_named(write):
+    state = layouts.plain_vit().state_dict()
+    state["blocks.0.attn.qkv.weight"][0, 0] = torch.nan
+    path = write(layouts.mae(state))
+    with pytest.raises(DataError, match=r"NaN or infinite weights in model\.blocks\.0\.attn\.qkv"):
+        FileEncoder(path).load()

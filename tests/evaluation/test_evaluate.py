@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -140,3 +141,35 @@ def test_wrong_settings_get_one_line(evaluate, mae, overrides, words):
     assert "Traceback" not in done.stderr
     (told,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert words in told
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    {
+        ("device=foo",): "device=foo: must be auto, cpu, mps, cuda or cuda:N",
+        ("progress=foo",): "progress=foo: must be auto, rich, plain or none",
+        ("out=made",): "out=made cannot be written: made/result.json is a folder",
+        ("save_masks=file/x",): "save_masks=file/x cannot be written: Not a directory",
+        ("overlay=file",): "overlay=file cannot be written: File exists",
+        ("results_dir=file/x",): "results_dir=file/x cannot be written: Not a directory",
+    }.items(),
+)
+def test_what_cannot_be_used_is_told_before_any_work(tmp_path, monkeypatch, overrides, told):
+    from hydra import compose, initialize_config_dir
+
+    from siammae import evaluate as command
+    from siammae.config.errors import ConfigError
+    from siammae.config.paths import CONFIGS
+
+    (tmp_path / "made/result.json").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    with initialize_config_dir(str(CONFIGS)):
+        config = compose("evaluate", ["results_dir=kept", *overrides])
+    monkeypatch.chdir(tmp_path)
+
+    def begin():
+        command.check(config)
+        command.check_writable(config, "out", "save_masks", "overlay", "results_dir")
+
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        begin()

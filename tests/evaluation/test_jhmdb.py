@@ -193,7 +193,7 @@ def test_list_files_that_cannot_be_used(root, tmp_path):
     with pytest.raises(DataError, match=r"'one\.man' names no single clip"):
         benchmark.prepare()
     path.write_text("\n")
-    with pytest.raises(DataError, match="names no clip"):
+    with pytest.raises(DataError, match="lists no clip"):
         benchmark.prepare()
 
 

@@ -71,6 +71,11 @@ def test_exact_matches_have_no_error(root):
     assert [row["patches"] for row in result.per_object] == [7 * 12, 10 * 13]
     assert result.settings["pairs"] == 2
     assert "no standard protocol" in result.settings["note"]
+    idle = {"queue", "start", "window_first", "first_always", "top_k", "temperature", "labels"}
+    assert not idle & set(result.settings)
+    assert result.settings["radius"] == PROTOCOL.radius
+    soft = measured(root, PROTOCOL, match="soft").settings()
+    assert idle & set(soft) == {"top_k", "temperature"}
 
 
 def test_no_motion_by_hand(root):

@@ -71,9 +71,7 @@ class Davis(Benchmark):
         """Predicted ids (T, H, W)."""
         from siammae.evaluation.sequence import propagate_ids
 
-        frames, masks = self.files.frames(video), self.files.masks(video)
-        if len(frames) != len(masks):
-            raise DataError(f"{video} has {len(frames)} frames but {len(masks)} masks")
+        frames = [frame for frame, _ in self.files.pairs(video)]
         first = self._first(video)
         return np.stack(list(propagate_ids(self.propagation, features, frames, first)))
 

@@ -21,6 +21,11 @@ LAYOUT = (
     "KITTI's flow of 2015 has training/flow_noc, training/flow_occ and "
     "training/image_2/000000_{10,11}.png"
 )
+# Of the protocol; with match=soft also top_k and temperature.
+USED = (
+    *("radius", "window", "input_size", "side", "multiple", "rounding", "resize", "precision"),
+    *("preset", "task"),
+)
 MATCHES = ("argmax", "soft")
 NOTE = (
     "no standard protocol: correspondence of patches, not dense flow; not comparable with EPE or "
@@ -157,13 +162,14 @@ class KittiFlow(Benchmark):
         }
 
     def settings(self) -> dict[str, Any]:
-        """For captions."""
+        """For captions, without what the protocol says of queues and labels."""
+        used = {*USED, *(("top_k", "temperature") if self.match == "soft" else ())}
         return {
             "note": NOTE,
             "match": self.match,
             "flow": self.folder.name,
             "official_pairs": len(PAIRS),
-            **self.propagation.settings(),
+            **{key: value for key, value in self.propagation.settings().items() if key in used},
         }
 
     def _flow(self, video: str) -> Path:

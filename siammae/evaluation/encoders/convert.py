@@ -8,6 +8,7 @@ from torch import Tensor
 from siammae.config.errors import DataError
 
 VIDEOMAE_SIDE = 224  # pixels, of the frames that its published models were trained on
+HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 16, 1664: 16}  # by width
 Tensors = dict[str, Tensor]
 
 
@@ -68,8 +69,8 @@ def line_positions(count: int, width: int) -> Tensor:
 def shape_of(tensors: Tensors, heads: int | None, prefix: str) -> dict[str, Any]:
     """The arguments of timm's ``VisionTransformer`` that follow from tensors in its names.
 
-    The number of heads does not show in tensors: 64 channels each, but 16 heads in ViT-H, ViT-g and
-    ViT-G, and 12 in MoCo v3's ViT-S.
+    The number of heads does not show in tensors. It is that of the ViT of this width: 64 channels
+    each, but 16 heads in ViT-H, ViT-g and ViT-G, and 12 in MoCo v3's ViT-S.
 
     Args:
         tensors: of the encoder.
@@ -77,7 +78,7 @@ def shape_of(tensors: Tensors, heads: int | None, prefix: str) -> dict[str, Any]
         prefix: that the encoder's names had in the file.
 
     Raises:
-        DataError: when they are not a ViT's.
+        DataError: when they are not a ViT's, or no usual ViT has its width and ``heads`` is None.
     """
     width, channels, patch, across = tensors["patch_embed.proj.weight"].shape
     depth = len({name.split(".")[1] for name in tensors if name.startswith("blocks.")})
@@ -87,10 +88,15 @@ def shape_of(tensors: Tensors, heads: int | None, prefix: str) -> dict[str, Any]
             f"no plain ViT: patches of {channels} x {patch} x {across}, {depth} blocks"
             + ("" if mlp is not None else " without blocks.0.mlp.fc1")
         )
-    usual = {1280: 16, 1408: 16, 1664: 16}.get(width, max(1, width // 64))
+    usual = HEADS.get(width)
     if prefix == "base_encoder." and width == 384:
         usual = 12
     heads = heads or usual
+    if heads is None:
+        raise DataError(
+            f"its width of {width} does not tell the number of heads; give heads=N "
+            f"(known widths: {', '.join(map(str, HEADS))})"
+        )
     if width % heads:
         raise DataError(f"heads={heads} does not divide its width of {width}")
     return {

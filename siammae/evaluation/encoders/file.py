@@ -1,5 +1,6 @@
 """Published checkpoints of MAE, MAE-ST, VideoMAE, DINO, MoCo v3, SimCLR, CropMAE and RSP."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,8 @@ class FileEncoder(Source):
     Args:
         path: the file, of ``torch.save`` or ``.safetensors``.
         format: see `siammae.evaluation.encoders.layouts`; None or ``auto`` tells by the names.
-        heads: of the attention; None follows from the width (see `convert.shape_of`).
+        heads: of the attention; None: as siammae's export tells, or by the width (see
+            `convert.shape_of`).
         layer: see `Source`.
     """
 
@@ -51,15 +53,19 @@ class FileEncoder(Source):
             "source": "file",
             "content": digest(self.path),
             "format": self.format,
-            "heads": self.heads,
+            "heads": self._heads(),
             "layer": self.layer,
         }
+
+    def _heads(self) -> int | None:
+        """As given, or as siammae's own export tells."""
+        return self.heads or exported_heads(self.path)
 
     def label(self) -> str:
         """See `Source`."""
         return f"{self.path} ({self.found}{self._suffix()})"
 
-    def load(self) -> "PatchTokens":
+    def _load(self) -> "PatchTokens":
         """See `Source`."""
         from siammae.evaluation.encoders.layouts import LAYOUTS, choose
         from siammae.evaluation.encoders.tokens import PatchTokens
@@ -69,11 +75,26 @@ class FileEncoder(Source):
         try:
             self.found = choose(self.format, tensors, holder)
             layout = LAYOUTS[self.found]
-            encoder = PatchTokens(build(tensors, layout, self.heads), layout.mean, layout.std)
+            encoder = PatchTokens(build(tensors, layout, self._heads()), layout.mean, layout.std)
         except (ConfigError, DataError) as error:
             raise type(error)(f"{self.path}: {error}") from None
         keep_blocks(encoder.model, self.layer)
         return encoder
+
+
+def exported_heads(path: Path) -> int | None:
+    """The number of heads in the metadata of siammae's export; None in any other file."""
+    from safetensors import SafetensorError, safe_open
+
+    if path.suffix != ".safetensors":
+        return None
+    try:
+        with safe_open(path, "np") as file:  # without torch: only the header is read
+            told = json.loads((file.metadata() or {}).get("siammae.encoder", "{}"))
+    except (SafetensorError, OSError, ValueError):  # told when its tensors are read
+        return None
+    heads = told.get("heads") if isinstance(told, dict) else None
+    return heads if type(heads) is int and heads > 0 else None
 
 
 def build(tensors: dict[str, Any], layout: Any, heads: int | None = None) -> Any:

@@ -36,7 +36,7 @@ class RunEncoder(Source):
         """See `Source`."""
         return f"{self.checkpoint} (siammae{self._suffix()})"
 
-    def load(self) -> "Encoder":
+    def _load(self) -> "Encoder":
         """See `Source`."""
         from siammae.training.checkpoint import load_checked
         from siammae.training.export import encoder_from_state, import_encoder

@@ -35,9 +35,21 @@ class Source:
         """A module with ``features(images)`` and ``patch_size``, on the CPU, for evaluation.
 
         Raises:
-            DataError: when a file is damaged, unsafe or of another architecture.
+            DataError: when a file is damaged, unsafe or of another architecture, or a weight is NaN
+                or infinite.
             ConfigError: when a setting does not fit the encoder.
         """
+        encoder = self._load()
+        wrong = [name for name, value in encoder.state_dict().items() if not value.isfinite().all()]
+        if wrong:
+            more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+            raise DataError(
+                f"{self.label()} has NaN or infinite weights in {', '.join(wrong[:3])}{more}"
+            )
+        return encoder
+
+    def _load(self) -> "nn.Module":
+        """The same, unchecked."""
         raise NotImplementedError
 
     def _suffix(self) -> str:

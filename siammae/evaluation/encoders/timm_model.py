@@ -64,7 +64,7 @@ class TimmEncoder(Source):
             kind = f", {self.weights}"
         return f"{self.model} (timm{kind}{self._suffix()})"
 
-    def load(self) -> "PatchTokens":
+    def _load(self) -> "PatchTokens":
         """See `Source`."""
         from siammae.evaluation.encoders.tokens import PatchTokens
 

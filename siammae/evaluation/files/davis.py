@@ -7,7 +7,7 @@ import numpy as np
 
 from siammae.config.check import nearest
 from siammae.config.errors import DataError
-from siammae.evaluation.files.listing import present, visible
+from siammae.evaluation.files.listing import in_order, names_in, pair, present, visible
 
 VOID = 255
 LAYOUT = (
@@ -39,8 +39,8 @@ class DavisFiles:
         """Names in the list's order; in a root without any list, all folders that hold masks.
 
         Raises:
-            DataError: when there is no such folder, there are lists but not this one, or a listed
-                sequence has no masks.
+            DataError: when there is no such folder, there are lists but not this one, the list
+                is empty or has a name twice, or a listed sequence has no masks.
         """
         annotations = self.root / "Annotations" / self.resolution
         if not annotations.is_dir():
@@ -68,18 +68,19 @@ class DavisFiles:
         sets = self.root / "ImageSets"
         path = sets / str(self.year) / f"{self.split}.txt"
         if path.is_file():
-            return path.read_text().split()
+            return names_in(path, path.read_text().split(), "sequence")
         path = sets / self.resolution / f"{self.split}.txt"  # 2016's own archive: image mask pairs
         if path.is_file():
             lines = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
-            return list(dict.fromkeys(Path(line).parent.name for line in lines))
+            names = list(dict.fromkeys(Path(line).parent.name for line in lines))
+            return names_in(path, names, "sequence")
         others = visible(sets, "*/*.txt")
         if others:  # the folders may be of all splits, and a typo would measure them
-            names = [other.stem for other in others if other.parent.name == str(self.year)]
+            near = [other.stem for other in others if other.parent.name == str(self.year)]
             there = [f"{other.parent.name}/{other.stem}" for other in others]
             older = self.year == 2017 and f"2016/{self.split}" in there
             raise DataError(
-                f"{sets}/{self.year} has no list {self.split}.txt{nearest(self.split, names)}; "
+                f"{sets}/{self.year} has no list {self.split}.txt{nearest(self.split, near)}; "
                 f"there are: {', '.join(there)}{USE_2016 if older else ''}"
             )
         return []
@@ -91,14 +92,26 @@ class DavisFiles:
             DataError: when there are fewer than two.
         """
         folder = self.root / "JPEGImages" / self.resolution / sequence
-        frames = visible(folder, "*.jpg")
+        frames = in_order(visible(folder, "*.jpg"))
         if len(frames) < 2:
             raise DataError(f"{folder} holds {len(frames)} .jpg frame(s); a sequence needs two")
         return frames
 
     def masks(self, sequence: str) -> list[Path]:
         """Ground-truth masks of a sequence, in order."""
-        return visible(self.root / "Annotations" / self.resolution / sequence, "*.png")
+        return in_order(visible(self.root / "Annotations" / self.resolution / sequence, "*.png"))
+
+    def pairs(self, sequence: str) -> list[tuple[Path, Path]]:
+        """Frame and mask of each time, by name, in order.
+
+        Raises:
+            DataError: when there are fewer than two frames, only the first mask, as in DAVIS's
+                test splits, or a frame or a mask has no partner.
+        """
+        frames, masks = self.frames(sequence), self.masks(sequence)
+        if len(masks) == 1:
+            raise DataError(f"{sequence} has {len(frames)} frames but 1 masks")
+        return pair(frames, masks, (frames[0].parent, masks[0].parent))
 
     def check_year(self) -> None:
         """Tell masks of 2016 that were taken for those of 2017, where 255 is void.

@@ -7,7 +7,7 @@ import numpy as np
 
 from siammae.config.errors import DataError
 from siammae.data.labels import JOINTS
-from siammae.evaluation.files.listing import present, visible
+from siammae.evaluation.files.listing import names_in, present, visible
 
 CLIPS = {1: 268}  # test clips of a split, as published figures count them
 LAYOUT = (
@@ -64,7 +64,7 @@ class JhmdbFiles:
                     clips.append(f"{path.name.removesuffix(ending)}/{clip}")
         if not clips:
             raise DataError(f"{folder}/*{ending} mark no clip with 2, for testing")
-        return clips
+        return names_in(folder, clips, "clip")
 
     def _from_file(self, path: Path) -> list[str]:
         try:
@@ -80,9 +80,7 @@ class JhmdbFiles:
                     "ACTION/CLIP, or its folder in Rename_Images and its joint_positions.mat"
                 )
             clips.append(names.pop())
-        if not clips:
-            raise DataError(f"list_file={path} names no clip")
-        return clips
+        return names_in(path, clips, "clip")
 
     def frames(self, clip: str) -> list[Path]:
         """PNG frames of a clip, in order, without the ``._`` files that macOS leaves in archives.

@@ -1,5 +1,6 @@
 """What is there of a data set: files that are not hidden, and the listed names that have some."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,6 +19,58 @@ def visible(folder: Path, pattern: str) -> list[Path]:
     found = folder.glob(pattern)
     hidden = len(folder.parts)
     return sorted(p for p in found if not any(part[0] == "." for part in p.parts[hidden:]))
+
+
+def names_in(path: Path, words: Sequence[str], noun: str) -> list[str]:
+    """The names that a list file holds.
+
+    Args:
+        path: of the list, for the error.
+        words: its names.
+        noun: what they are of, for the error: ``sequence``.
+
+    Raises:
+        DataError: when there is none, or one stands there twice and would count twice.
+    """
+    if not words:
+        raise DataError(f"{path} lists no {noun}")
+    twice = next((name for name, count in Counter(words).items() if count > 1), None)
+    if twice is not None:
+        raise DataError(f"{path} lists the {noun} {twice} twice")
+    return list(words)
+
+
+def pair(
+    frames: Sequence[Path], masks: Sequence[Path], folders: tuple[Path, Path]
+) -> list[tuple[Path, Path]]:
+    """Frame and mask of the same stem, in the order of `in_order`.
+
+    Args:
+        frames, masks: of one video.
+        folders: of both, for the error.
+
+    Raises:
+        DataError: naming the first file that has no partner.
+    """
+    stems = [{path.stem: path for path in paths} for paths in (frames, masks)]
+    alone = in_order([path for path in (*frames, *masks) if not all(path.stem in s for s in stems)])
+    if alone:
+        is_mask = alone[0].stem in stems[1]
+        raise DataError(
+            f"{alone[0]} has no {'frame' if is_mask else 'mask'} of that name in "
+            f"{folders[0 if is_mask else 1]}"
+        )
+    return [(stems[0][mask.stem], mask) for mask in in_order(masks)]
+
+
+def in_order(paths: Sequence[Path]) -> list[Path]:
+    """By their number, 9 before 10 whatever the zeros; what is no number comes last, by name."""
+
+    def place(path: Path) -> tuple[bool, int, str]:
+        number = path.stem.isdecimal()
+        return not number, int(path.stem) if number else 0, path.name
+
+    return sorted(paths, key=place)
 
 
 def present(

@@ -8,7 +8,7 @@ import numpy as np
 from siammae.config.errors import DataError
 from siammae.data.labels import PARTS
 from siammae.evaluation.files.davis import read_ids
-from siammae.evaluation.files.listing import present, visible
+from siammae.evaluation.files.listing import names_in, present, visible
 
 CLASSES = len(PARTS)
 VIDEOS = {"val": 50}
@@ -64,10 +64,13 @@ class VipFiles:
         for name in (f"{self.split}_videos.txt", f"{self.split}_id.txt"):
             path = self.root / "lists" / name
             if path.is_file():
-                words = path.read_text().split()
-                if not words:
-                    raise DataError(f"{path} lists no video")
-                return list(dict.fromkeys(_video(word) for word in words))
+                lines = path.read_text().splitlines()  # of a name, or of paths to one video's files
+                videos = [
+                    name for line in lines for name in dict.fromkeys(map(_video, line.split()))
+                ]
+                if name.endswith("_id.txt"):  # a line a frame
+                    videos = list(dict.fromkeys(videos))
+                return names_in(path, videos, "video")
         raise DataError(f"{self.root / 'lists'} holds no {self.split}_videos.txt; {LAYOUT}")
 
     def annotated(self, video: str) -> list[tuple[Path, Path]]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from siammae.config.errors import DataError
-from siammae.evaluation.files.listing import present, visible
+from siammae.evaluation.files.listing import in_order, names_in, present, visible
 
 LAYOUT = (
     "a VSPW root holds data/VIDEO/origin/*.jpg, data/VIDEO/mask/*.png and val.txt with a video a "
@@ -34,9 +34,7 @@ class VspwFiles:
         path = self.root / f"{self.split}.txt"
         if not path.is_file():
             raise DataError(f"{path}: no such list; {LAYOUT}")
-        names = path.read_text().split()
-        if not names:
-            raise DataError(f"{path} lists no video")
+        names = names_in(path, path.read_text().split(), "video")
         data = self.root / "data"
         return present(
             names,
@@ -49,7 +47,7 @@ class VspwFiles:
 
     def masks(self, video: str) -> list[Path]:
         """Class masks of a video, in the order of their numbers."""
-        return visible(self.root / "data" / video / "mask", "*.png")
+        return in_order(visible(self.root / "data" / video / "mask", "*.png"))
 
     def annotated(self, video: str) -> list[tuple[Path, Path]]:
         """Frame and mask of each annotated frame, in the order of their numbers, which have gaps.
