@@ -17,7 +17,10 @@ from selection import Selected
 from statistics_table import CONTROLS, Table
 
 PACKAGES = ("numpy", "scipy", "statsmodels", "pandas")
-FACTS = ("seed", "state", "commit", "dirty", "code_version", "device", "precision", "command")
+FACTS = (
+    *("seed", "state", "commit", "dirty", "code_version", "device", "precision", "command"),
+    *("pairs_seen", "short_gap_pairs"),
+)
 Cell = dict[str, Any]
 
 

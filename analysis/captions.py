@@ -82,6 +82,27 @@ def notes_of_declaration(selected: Selected, unknown: list[str], metrics: list[s
     return notes + ([f"paper: {declared.source}"] if declared.source else [])
 
 
+def short_gaps(rows: pd.DataFrame, settings: dict[Any, pd.DataFrame]) -> list[str]:
+    """Rows whose runs could not have the frame gap that they ask for, with the share of pairs."""
+    notes = []
+    for _, row in rows[rows["run"] & ~rows["control"]].iterrows():
+        runs = settings[_key(row)].dropna(subset=["pairs_seen", "short_gap_pairs"])
+        short, seen = runs["short_gap_pairs"].sum(), runs["pairs_seen"].sum()
+        if short > 0 and seen > 0:
+            notes.append(
+                f"{row['label']}: {_percent(short / seen)} of the pairs had a smaller gap than "
+                "drawn, their clips are too short"
+            )
+    return notes
+
+
+def _percent(share: float) -> str:
+    """Neither none nor all when it is only nearly so."""
+    if share < 0.01:
+        return "under 1%"
+    return "over 99%" if 0.99 < share < 1 else f"{share:.0%}"
+
+
 def not_compared(rows: pd.DataFrame, metric: str) -> list[str]:
     """Why rows that have runs have no difference from the default."""
     trained = rows[rows["run"] & ~rows["control"]]

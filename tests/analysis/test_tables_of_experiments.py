@@ -1,6 +1,7 @@
 """Tables of declared experiments: their rows, columns, differences and the paper's figures."""
 
 import csv
+import json
 import re
 import sys
 from pathlib import Path
@@ -190,3 +191,20 @@ def test_the_csv_has_what_the_page_needs(table, make_run, tmp_path):
         assert f"J&F-Mean{part}" in row
     assert {"n", "paper/J&F-Mean", "signatures", "run", "control", "default", "label"} <= row.keys()
     assert row["behind"] == "decoder.json"
+
+
+def test_a_gap_that_clips_cannot_give_is_told_under_the_table_and_beside_it(make_run, tmp_path):
+    runs = (("500", 0, 96), ("500", 1, 96), ("30", 0, 24), ("30", 1, 0), ("4", 0, 0), ("90", 0, 95))
+    for gap, seed, short in runs:
+        overrides = {"frame_gap": gap, "seed": str(seed)}
+        make_run(f"g{gap}s{seed}", 0.3, overrides, seed=seed, short=short)
+    make_run("old", 0.3, {"frame_gap": "8", "seed": "0"})  # its summary does not tell
+    out = tmp_path / "tables"
+    make_tables.make_tables(tmp_path / "runs", out, ROOT / "experiments")
+    content = json.loads((out / "frame_gap.json").read_text())
+    told = [note for note in content["notes"] if "smaller gap" in note]
+    rest = "of the pairs had a smaller gap than drawn, their clips are too short"
+    shares = {"30": "12%", "90": "99%", "500": "100%"}
+    assert told == [f"frame_gap={gap}: {share} {rest}" for gap, share in shares.items()]
+    assert f"- {told[-1]}" in (out / "frame_gap.md").read_text()
+    assert content["rows"]["frame_gap=500"]["g500s1"]["short_gap_pairs"] == 96
