@@ -15,6 +15,7 @@ import pandas as pd
 from behind import sidecar
 from evaluations import load_evaluations, show_evaluated, texts
 from explain import Tables, explain
+from lasting import lasting
 from page import Section, write_page
 from page_sections import section_of_encoders, section_of_runs
 from render import csv, latex, markdown, show
@@ -178,4 +179,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lasting(main))
