@@ -107,7 +107,7 @@ def _difference(table: Table, row: pd.Series, metric: str, compared: Comparison)
     return {
         "from": default,
         **figures,
-        "paired_over": what.get(compared.pairing, "nothing: too few seeds in common"),
+        "paired_over": what.get(compared.pairing, f"nothing: {compared.lacks}"),
         "seeds": list(compared.seeds),
         "pairs": compared.differences,
         "videos_left_out": list(compared.left_out),

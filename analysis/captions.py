@@ -103,7 +103,7 @@ def _percent(share: float) -> str:
     return "over 99%" if 0.99 < share < 1 else f"{share:.0%}"
 
 
-def not_compared(rows: pd.DataFrame, metric: str) -> list[str]:
+def not_compared(rows: pd.DataFrame, compared: Compared, metric: str) -> list[str]:
     """Why rows that have runs have no difference from the default."""
     trained = rows[rows["run"] & ~rows["control"]]
     if len(trained) < 2:
@@ -116,13 +116,10 @@ def not_compared(rows: pd.DataFrame, metric: str) -> list[str]:
         return [f"{why}: no differences"]
     default = trained.index[trained["default"]][0]
     rest = trained.drop(default)
-    missing = rest.loc[rest[f"{metric}/diff"].isna(), "label"].tolist()
-    if not missing:
-        return []
-    return [
-        f"no difference of {', '.join(missing)}: it takes two seeds that the default has as well, "
-        "or one and figures by video"
-    ]
+    missing: dict[str, list[str]] = {}
+    for _, row in rest[rest[f"{metric}/diff"].isna()].iterrows():
+        missing.setdefault(compared.of[_key(row), metric].lacks, []).append(row["label"])
+    return [f"no difference of {', '.join(labels)}: {why}" for why, labels in missing.items()]
 
 
 def ranks(

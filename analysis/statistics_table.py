@@ -89,7 +89,7 @@ def tabulate(selected: Selected, defaults: dict[str, str]) -> Table:
             *left_out(selected.runs),
             *selected.notes,
             *short_gaps(frame, settings),
-            *not_compared(frame, objective),
+            *not_compared(frame, compared, objective),
             *ranks(frame, settings, compared, metrics),
             *told,
         ],

@@ -104,7 +104,11 @@ def test_without_a_run_of_the_default_there_is_no_difference_and_it_is_told(tabl
 def test_of_one_seed_without_videos_no_difference_is_claimed(table):
     made = table(seeds=1)
     assert by_label(made)["J&F-Mean/diff"].isna().all()
-    assert any(note.startswith("no difference of joint, cross") for note in made.notes)
+    told = (
+        "no difference of joint, cross: one seed in common with the default (it takes two), and "
+        "figures by video are not known"
+    )
+    assert told in made.notes
     assert "one seed each" in made.caption
 
 
