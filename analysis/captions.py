@@ -11,6 +11,7 @@ from metric_names import head
 from selection import Selected
 
 MARK = "*"
+STATES = ("pruned", "failed", "interrupted", "running", "planned")
 
 
 def caption(selected: Selected, done: pd.DataFrame, rows: pd.DataFrame, objective: str) -> str:
@@ -68,6 +69,18 @@ def left_out(runs: pd.DataFrame) -> list[str]:
         for _, run in part.dropna(subset=["error"]).iterrows():
             notes.append(f"  {run['signature']}: {str(run['error']).strip().splitlines()[-1]}")
     return notes
+
+
+def unfinished(selected: Selected) -> str:
+    """Of runs of which none is finished: how many are in which state, with their errors."""
+    runs = selected.runs.drop_duplicates("signature")
+    errors = (str(error).strip().splitlines() for error in runs["error"].dropna())
+    told = dict.fromkeys(lines[-1] for lines in errors if lines)
+    parts = []
+    for state, part in sorted(runs.groupby("state"), key=lambda found: -STATES.index(found[0])):
+        why = f" ({'; '.join(told)})" if state == "failed" and told else ""
+        parts.append(f"{len(part)} {state}{why}")
+    return f"{selected.name}: no finished run yet, {', '.join(parts)}"
 
 
 def notes_of_declaration(selected: Selected, unknown: list[str], metrics: list[str]) -> list[str]:

@@ -31,6 +31,7 @@ def explain(tables: Tables, name: str) -> str:
     lines = [f"{table.name} / {row['label']} / {metric}"]
     if table.question:
         lines.append(table.question)
+    lines += _others(tables, selected)
     lines += ["", *_figure(found, metric), "", *_runs(found, row, selected)]
     if "difference" in found:
         lines += ["", *_difference(found["difference"], metric)]
@@ -39,6 +40,16 @@ def explain(tables: Tables, name: str) -> str:
         lines += ["", f"paper: {paper['figure']:g}", f"  {paper['source'] or 'no source is named'}"]
     lines += ["", f"at full precision: {sidecar_name(table.name)}; methods: analysis/intervals.py"]
     return "\n".join(lines)
+
+
+def _others(tables: Tables, selected: Selected) -> list[str]:
+    """Tables of the same question, and in what they differ."""
+    alike = [each for each, _ in tables if each.question == selected.question]
+    lines = [
+        f"{each.name} is unlike {each.question}: {each.unlike}" for each in alike if each.unlike
+    ]
+    names = ", ".join(each.name for each in alike if each is not selected)
+    return ["", f"there is also {names}", *lines] if names else []
 
 
 def _find(tables: Tables, name: str) -> tuple[Selected, Table, pd.Series, str]:

@@ -16,8 +16,8 @@ def load(runs_dir: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     device, precision (both of its start), commit, dirty (whether code was not committed), command,
     asked (its invocations), folder, per_object (rows of figures) and units (which of their columns
     say what they are of), pairs_seen and short_gap_pairs (how many of these had a smaller gap than
-    drawn, their clips being too short; both None while unfinished), a ``metric/<name>`` for each final figure and a
-    ``control/<control>/<name>`` for each figure of a control.
+    drawn, their clips being too short; both None while unfinished), a ``metric/<name>`` for each
+    final figure and a ``control/<control>/<name>`` for each figure of a control.
     """
     records, skipped = read_runs(runs_dir)
     rows = []

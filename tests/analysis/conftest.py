@@ -42,6 +42,7 @@ def make_run(tmp_path):
                 told["preset"],
                 0,
                 told.get("choices", {}),
+                time=told.get("asked", told["created"]),
             )
         )
         if jf is not None:

@@ -175,7 +175,9 @@ def test_every_setting_of_every_experiment_finds_its_row(make_run, tmp_path):
             overrides = {key: spelled(value) for key, value in (row.set or {}).items()}
             name = f"{experiment.name}{number}"
             make_run(name, 0.3, {**overrides, "seed": "0"}, experiment=experiment.name)
-    tables = make_tables.tabulated(make_tables.load_runs(tmp_path / "runs"), ROOT / "experiments")
+    tables, _ = make_tables.tabulated(
+        make_tables.load_runs(tmp_path / "runs"), ROOT / "experiments"
+    )
     assert [table.name for _, table in tables] == sorted(experiments)
     for _, table in tables:
         rows = table.rows[~table.rows["control"]]
