@@ -41,7 +41,7 @@ class Lasting:
 def lasting(main: Callable[[], int]) -> int:
     """Call an entry point whose reader may leave early; returns its exit code."""
     output = Lasting(sys.stdout)
-    with redirect_stdout(output):  # type: ignore[type-var]
+    with redirect_stdout(output):
         try:
             return main()
         finally:

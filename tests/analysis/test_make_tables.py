@@ -301,7 +301,7 @@ def test_what_is_trained_later_takes_no_name(make_run, tables, tmp_path):
         facts = {"composed": composed(seed=seed, lr=lr), "created": float(time), "seed": seed}
         make_run(name, 0.3, {"mask_ratio": "0.9", "seed": str(seed)}, id=name, **facts)
         out, _ = tables()
-        assert rows(out / "mask_ratio.csv")["mask_ratio=0.9"]["signatures"][0] == "a"
+        assert rows(out / "mask_ratio.csv")["mask_ratio=0.9"]["signatures"].split()[0] == "a"
     # Trained anew, its record has another date; who asked for it first is kept.
     (tmp_path / "runs" / "a" / "provenance.json").write_text(
         (tmp_path / "runs" / "a" / "provenance.json").read_text().replace("1.0", "99.0")
