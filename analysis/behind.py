@@ -17,7 +17,10 @@ from selection import Selected
 from statistics_table import CONTROLS, Table
 
 PACKAGES = ("numpy", "scipy", "statsmodels", "pandas")
-FACTS = ("seed", "state", "commit", "dirty", "code_version", "device", "precision", "command")
+FACTS = (
+    *("seed", "state", "commit", "dirty", "code_version", "device", "precision", "command"),
+    *("pairs_seen", "short_gap_pairs"),
+)
 Cell = dict[str, Any]
 
 
@@ -104,7 +107,7 @@ def _difference(table: Table, row: pd.Series, metric: str, compared: Comparison)
     return {
         "from": default,
         **figures,
-        "paired_over": what.get(compared.pairing, "nothing: too few seeds in common"),
+        "paired_over": what.get(compared.pairing, f"nothing: {compared.lacks}"),
         "seeds": list(compared.seeds),
         "pairs": compared.differences,
         "videos_left_out": list(compared.left_out),

@@ -11,6 +11,7 @@ from metric_names import head
 from selection import Selected
 
 MARK = "*"
+STATES = ("pruned", "failed", "interrupted", "running", "planned")
 
 
 def caption(selected: Selected, done: pd.DataFrame, rows: pd.DataFrame, objective: str) -> str:
@@ -70,6 +71,18 @@ def left_out(runs: pd.DataFrame) -> list[str]:
     return notes
 
 
+def unfinished(selected: Selected) -> str:
+    """Of runs of which none is finished: how many are in which state, with their errors."""
+    runs = selected.runs.drop_duplicates("signature")
+    errors = (str(error).strip().splitlines() for error in runs["error"].dropna())
+    told = dict.fromkeys(lines[-1] for lines in errors if lines)
+    parts = []
+    for state, part in sorted(runs.groupby("state"), key=lambda found: -STATES.index(found[0])):
+        why = f" ({'; '.join(told)})" if state == "failed" and told else ""
+        parts.append(f"{len(part)} {state}{why}")
+    return f"{selected.name}: no finished run yet, {', '.join(parts)}"
+
+
 def notes_of_declaration(selected: Selected, unknown: list[str], metrics: list[str]) -> list[str]:
     """Metrics that were asked for in vain, and where the paper's figures come from."""
     declared = selected.declared
@@ -82,7 +95,28 @@ def notes_of_declaration(selected: Selected, unknown: list[str], metrics: list[s
     return notes + ([f"paper: {declared.source}"] if declared.source else [])
 
 
-def not_compared(rows: pd.DataFrame, metric: str) -> list[str]:
+def short_gaps(rows: pd.DataFrame, settings: dict[Any, pd.DataFrame]) -> list[str]:
+    """Rows whose runs could not have the frame gap that they ask for, with the share of pairs."""
+    notes = []
+    for _, row in rows[rows["run"] & ~rows["control"]].iterrows():
+        runs = settings[_key(row)].dropna(subset=["pairs_seen", "short_gap_pairs"])
+        short, seen = runs["short_gap_pairs"].sum(), runs["pairs_seen"].sum()
+        if short > 0 and seen > 0:
+            notes.append(
+                f"{row['label']}: {_percent(short / seen)} of the pairs had a smaller gap than "
+                "drawn, their clips are too short"
+            )
+    return notes
+
+
+def _percent(share: float) -> str:
+    """Neither none nor all when it is only nearly so."""
+    if share < 0.01:
+        return "under 1%"
+    return "over 99%" if 0.99 < share < 1 else f"{share:.0%}"
+
+
+def not_compared(rows: pd.DataFrame, compared: Compared, metric: str) -> list[str]:
     """Why rows that have runs have no difference from the default."""
     trained = rows[rows["run"] & ~rows["control"]]
     if len(trained) < 2:
@@ -95,13 +129,10 @@ def not_compared(rows: pd.DataFrame, metric: str) -> list[str]:
         return [f"{why}: no differences"]
     default = trained.index[trained["default"]][0]
     rest = trained.drop(default)
-    missing = rest.loc[rest[f"{metric}/diff"].isna(), "label"].tolist()
-    if not missing:
-        return []
-    return [
-        f"no difference of {', '.join(missing)}: it takes two seeds that the default has as well, "
-        "or one and figures by video"
-    ]
+    missing: dict[str, list[str]] = {}
+    for _, row in rest[rest[f"{metric}/diff"].isna()].iterrows():
+        missing.setdefault(compared.of[_key(row), metric].lacks, []).append(row["label"])
+    return [f"no difference of {', '.join(labels)}: {why}" for why, labels in missing.items()]
 
 
 def ranks(

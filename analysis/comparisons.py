@@ -15,6 +15,9 @@ from intervals import Estimate, estimate, holm, significant
 
 ENOUGH_SEEDS = 3  # common ones, to pair over them
 ENOUGH_VIDEOS = 5
+NOT_MEASURED = "not measured on both sides"
+NO_SEED = "no seed in common with the default"
+ONE_SEED = "one seed in common with the default (it takes two)"
 NOTHING = Estimate(np.nan, np.nan, np.nan, np.nan)
 # What a comparison adds to a row, in order; of the metric's name.
 COLUMNS = ("diff", "diff_low", "diff_high", "p", "p_holm", "mark", "pairing")
@@ -28,12 +31,14 @@ class Comparison:
     differences: by seed or video; their mean is the difference.
     seeds: that both have.
     left_out: videos that only one of them has.
+    lacks: why there is no difference, when there is none.
     """
 
     pairing: str = ""
     differences: dict[str, float] = field(default_factory=dict)
     seeds: tuple[int, ...] = ()
     left_out: tuple[str, ...] = ()
+    lacks: str = ""
 
     @cached_property
     def estimate(self) -> Estimate:
@@ -94,21 +99,19 @@ class Compared:
     def _compare(self, runs: pd.DataFrame, default: pd.DataFrame, metric: str) -> Comparison:
         column = f"metric/{metric}"
         if column not in runs:
-            return Comparison()
+            return Comparison(lacks=NOT_MEASURED)
         ours, theirs = (
             {int(run["seed"]): run for _, run in part[part[column].notna()].iterrows()}
             for part in (runs, default)
         )
         seeds = tuple(sorted(ours.keys() & theirs.keys()))
         if not seeds:
-            return Comparison()
+            return Comparison(lacks=NO_SEED if ours and theirs else NOT_MEASURED)
         pairs = [(ours[seed], theirs[seed]) for seed in seeds]
         if len(seeds) < ENOUGH_SEEDS:
             found = self._over_videos(pairs, seeds, metric)
-            if found is not None:
+            if found.pairing or len(seeds) < 2:
                 return found
-        if len(seeds) < 2:
-            return Comparison(seeds=seeds)
         differences = {
             str(seed): float(a[column] - b[column])
             for seed, (a, b) in zip(seeds, pairs, strict=True)
@@ -117,16 +120,19 @@ class Compared:
 
     def _over_videos(
         self, pairs: list[tuple[pd.Series, pd.Series]], seeds: tuple[int, ...], metric: str
-    ) -> Comparison | None:
-        """Each video's difference, averaged over the seeds; None when videos are not known."""
+    ) -> Comparison:
+        """Each video's difference, averaged over the seeds; nothing when videos are too few."""
         figures = [[self.videos(run, metric) for run in pair] for pair in pairs]
         known = [figure for pair in figures for figure in pair if figure is not None]
         if len(known) < 2 * len(pairs):
-            return None
+            return Comparison(seeds=seeds, lacks=f"{ONE_SEED}, and figures by video are not known")
         everywhere = set.intersection(*(set(figure.videos) for figure in known))
         common = [video for video in known[0].videos if video in everywhere]
         if len(common) < ENOUGH_VIDEOS:
-            return None
+            few = f"{len(common)} video{'s' * (len(common) != 1)}"
+            return Comparison(
+                seeds=seeds, lacks=f"{ONE_SEED}, and {few} in common (it takes {ENOUGH_VIDEOS})"
+            )
         adds = np.array([figure.only(common).contributions() for figure in known])
         differences = (adds[0::2] - adds[1::2]).mean(axis=0)
         somewhere = {video for figure in known for video in figure.videos}

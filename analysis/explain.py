@@ -21,7 +21,7 @@ def explain(tables: Tables, name: str) -> str:
     """The text for a cell such as ``decoder/joint/jf``.
 
     Case and punctuation do not matter; metrics have short names (jf, j, f, miou, pck1, loss); the
-    row may be ``default``.
+    row may be ``default``, and may have its (default) or (control) behind it.
 
     Raises:
         DataError: when there is no such cell, with the nearest names.
@@ -31,6 +31,7 @@ def explain(tables: Tables, name: str) -> str:
     lines = [f"{table.name} / {row['label']} / {metric}"]
     if table.question:
         lines.append(table.question)
+    lines += _others(tables, selected)
     lines += ["", *_figure(found, metric), "", *_runs(found, row, selected)]
     if "difference" in found:
         lines += ["", *_difference(found["difference"], metric)]
@@ -41,11 +42,22 @@ def explain(tables: Tables, name: str) -> str:
     return "\n".join(lines)
 
 
+def _others(tables: Tables, selected: Selected) -> list[str]:
+    """Tables of the same question, and in what they differ."""
+    alike = [each for each, _ in tables if each.question == selected.question]
+    lines = [
+        f"{each.name} is unlike {each.question}: {each.unlike}" for each in alike if each.unlike
+    ]
+    names = ", ".join(each.name for each in alike if each is not selected)
+    return ["", f"there is also {names}", *lines] if names else []
+
+
 def _find(tables: Tables, name: str) -> tuple[Selected, Table, pd.Series, str]:
     first, _, rest = name.partition("/")
     by_name = {table.name: (selected, table) for selected, table in tables}
     selected, table = by_name[_one(first, by_name, "table")]
     labels = table.rows["label"].tolist()
+    printed = {label + sign: label for label, sign in zip(labels, _signs(table), strict=True)}
     parts = rest.split("/")
     if len(parts) < 2:
         raise DataError(f"{name} is no cell: it takes TABLE/ROW/METRIC, as decoder/joint/jf")
@@ -53,6 +65,7 @@ def _find(tables: Tables, name: str) -> tuple[Selected, Table, pd.Series, str]:
     for cut in range(1, len(parts)):  # rows and metrics may have a / of their own
         metric = find_metric("/".join(parts[cut:]), metrics)
         label = _match("/".join(parts[:cut]), labels)
+        label = label or printed.get(_match("/".join(parts[:cut]), printed) or "")
         if metric and (label or cut == len(parts) - 1):
             wanted = "/".join(parts[:cut])
             default = table.rows.loc[table.rows["default"], "label"].tolist()
@@ -62,6 +75,14 @@ def _find(tables: Tables, name: str) -> tuple[Selected, Table, pd.Series, str]:
             return selected, table, row, metric
     _one(parts[-1], map(head, metrics), "metric")
     raise DataError(f"{name}: metric {parts[-1]} is not clear; there are {', '.join(metrics)}")
+
+
+def _signs(table: Table) -> list[str]:
+    """What stands behind each label in print."""
+    return [
+        " (default)" if row["default"] else " (control)" if row["control"] else ""
+        for _, row in table.rows.iterrows()
+    ]
 
 
 def _match(name: str, names: Iterable[str]) -> str | None:
@@ -128,7 +149,8 @@ def _file(name: str, path: str) -> str:
 
 def _difference(found: dict[str, Any], metric: str) -> list[str]:
     if pd.isna(found["diff"]):
-        return [f"difference from {found['from']}: none, {found['paired_over']}"]
+        why = found["paired_over"].removeprefix("nothing: ")
+        return [f"difference from {found['from']}: none, {why}"]
     low, high = (shown(metric, found[name], True) for name in ("diff_low", "diff_high"))
     seeds = ", ".join(map(str, found["seeds"]))
     mark = "marked" if found["mark"] else "not marked"

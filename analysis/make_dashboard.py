@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from lasting import lasting
+
 from siammae.config.errors import ConfigError, DataError, SiammaeError
 from siammae.tracking.wandb import has_key
 
@@ -222,4 +224,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lasting(main))

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 from behind import sidecar
+from captions import unfinished
 from evaluations import load_evaluations, show_evaluated, texts
 from explain import Tables, explain
+from lasting import lasting
 from page import Section, write_page
 from page_sections import section_of_encoders, section_of_runs
 from render import csv, latex, markdown, show
@@ -53,13 +55,13 @@ def make_tables(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"--out {out} cannot be written: {error.strerror}") from None
-    written, sections = tables_of_runs(runs, runs_dir, out, experiments)
+    written, sections, without = tables_of_runs(runs, runs_dir, out, experiments)
     for evaluated in measured:
         show_evaluated(evaluated)
         files = write_texts(out, evaluated.name, texts(evaluated))
         sections.append(section_of_encoders(evaluated, files))
         written += files
-    return [*written, write_page(out, sections)]
+    return [*written, write_page(out, sections, without)]
 
 
 def load_runs(runs_dir: Path) -> pd.DataFrame:
@@ -70,31 +72,35 @@ def load_runs(runs_dir: Path) -> pd.DataFrame:
     return runs
 
 
-def tabulated(runs: pd.DataFrame, experiments: Path) -> Tables:
-    """The table of each experiment and multirun."""
+def tabulated(runs: pd.DataFrame, experiments: Path) -> tuple[Tables, dict[str, str]]:
+    """The table of each experiment and multirun, and those without a finished run by name."""
     defaults = read_defaults(ROOT / "configs" / "train.yaml")
     selected = select(runs, read_experiments(experiments))
-    return [(each, tabulate(each, defaults)) for each in selected]
+    tables = [(each, tabulate(each, defaults)) for each in selected if each.finished]
+    return tables, {each.name: unfinished(each) for each in selected if not each.finished}
 
 
 def tables_of_runs(
     runs: pd.DataFrame, runs_dir: Path, out: Path, experiments: Path
-) -> tuple[list[Path], list[Section]]:
-    """Tables and pictures of experiments and multiruns: files, and sections of the page."""
+) -> tuple[list[Path], list[Section], list[str]]:
+    """Of experiments and multiruns: files, sections of the page, and what has no table yet."""
     if runs.empty:
-        return [], []
+        return [], [], []
     from figures import draw  # seaborn takes seconds, and tables of encoders have no pictures
 
     written: list[Path] = []
     sections: list[Section] = []
-    for selected, table in tabulated(runs, experiments):
+    tables, without = tabulated(runs, experiments)
+    for selected, table in tables:
         show(table)
         found = {"md": markdown(table), "tex": latex(table), "csv": csv(table)}
         files = write_texts(out, table.name, {**found, "json": sidecar(table, selected)})
         drawn = draw(table, selected.runs, runs_dir, out)
         sections.append(section_of_runs(table, selected.runs, runs_dir, files, drawn))
         written += files + [path for picture in drawn for path in picture.paths]
-    return written, sections
+    for told in without.values():
+        print(told)
+    return written, sections, list(without.values())
 
 
 def explained(runs_dir: Path, experiments: Path, cell: str) -> str:
@@ -106,7 +112,11 @@ def explained(runs_dir: Path, experiments: Path, cell: str) -> str:
     runs = load_runs(runs_dir)
     if runs.empty:
         raise DataError(f"{runs_dir} holds no run; make some with\n  {HINT}")
-    return explain(tabulated(runs, experiments), cell)
+    tables, without = tabulated(runs, experiments)
+    name = cell.partition("/")[0]
+    if name in without:
+        raise DataError(without[name])
+    return explain(tables, cell)
 
 
 def write_texts(out: Path, name: str, found: dict[str, str]) -> list[Path]:
@@ -178,4 +188,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(lasting(main))

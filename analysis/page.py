@@ -86,14 +86,17 @@ class Section:
     runs: Grid | None = None
 
 
-def write_page(out: Path, sections: list[Section]) -> Path:
-    """Write ``index.html`` into a folder that is there; links in it are relative to the folder."""
+def write_page(out: Path, sections: list[Section], notes: list[str]) -> Path:
+    """Write ``index.html`` into a folder that is there; links in it are relative to the folder.
+
+    ``notes`` tell of what has no section.
+    """
     path = out / NAME
-    write_atomic(path, page(out, sections))
+    write_atomic(path, page(out, sections, notes))
     return path
 
 
-def page(out: Path, sections: list[Section]) -> str:
+def page(out: Path, sections: list[Section], notes: list[str]) -> str:
     """The page as text, for a file in the folder ``out``."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -107,6 +110,7 @@ def page(out: Path, sections: list[Section]) -> str:
     facts, _ = provenance()
     return environment.get_template("page.html").render(
         sections=list(zip(_anchors(sections), sections, strict=True)),
+        notes=notes,
         wide=WIDE,
         made=datetime.now().astimezone(),
         code=facts["code_version"],

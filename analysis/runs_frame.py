@@ -15,8 +15,9 @@ def load(runs_dir: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     objective, benchmark_files, code_version (all, joined by +, when it was resumed on another),
     device, precision (both of its start), commit, dirty (whether code was not committed), command,
     asked (its invocations), folder, per_object (rows of figures) and units (which of their columns
-    say what they are of), a ``metric/<name>`` for each final figure and a
-    ``control/<control>/<name>`` for each figure of a control.
+    say what they are of), pairs_seen and short_gap_pairs (how many of these had a smaller gap than
+    drawn, their clips being too short; both None while unfinished), a ``metric/<name>`` for each
+    final figure and a ``control/<control>/<name>`` for each figure of a control.
     """
     records, skipped = read_runs(runs_dir)
     rows = []
@@ -55,6 +56,8 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "asked": asked,
         "folder": str(record.folder),
         "per_object": benchmark.get("per_object") or [],
+        "pairs_seen": summary.get("pairs_seen"),
+        "short_gap_pairs": (summary.get("data") or {}).get("short_gap_pairs"),
         "units": tuple(benchmark.get("units") or ("sequence", "object")),
     }
     for key, value in (summary.get("metrics") or {}).items():

@@ -15,6 +15,10 @@ SAME = [
     "benchmark",
     "benchmark_files",
 ]  # runs that differ in these never share a table
+TOLD = dict(
+    zip(SAME, ("preset", "training clips", "benchmark", "files of the benchmark"), strict=True)
+)
+AGAIN = "hydra.mode=RUN"  # in the command of a run that is made again, as by siammae.runs retry
 DEFAULT = "default"  # of an axis that was left alone
 SILENT = {"runs_dir", "rerun", "device", "progress", "tracking", "data.root", "data.workers"} | {
     "benchmark.root",
@@ -41,6 +45,9 @@ class Selected:
     runs: rows of the runs' frame with a column ``setting`` (tuple of values, one for each axis).
     fixed: what was set on the command line, alike for all runs.
     recipe: hash of everything else that can change a result, alike for all runs.
+    first: when the first of the runs was asked for, which settles the name.
+    question: the name without a number.
+    unlike: of a numbered one, in what it differs from the one with the plain name.
     """
 
     name: str
@@ -50,6 +57,14 @@ class Selected:
     fixed: dict[str, str] = field(default_factory=dict)
     recipe: str = ""
     notes: list[str] = field(default_factory=list)
+    first: float = 0.0
+    question: str = ""
+    unlike: str = ""
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is anything to make a table of."""
+        return bool((self.runs["state"] == "finished").any())
 
 
 def select(runs: pd.DataFrame, declared: dict[str, Experiment]) -> list[Selected]:
@@ -76,7 +91,10 @@ def _asked(runs: pd.DataFrame) -> pd.DataFrame:
     exploded = runs.explode("asked", ignore_index=True).dropna(subset=["asked"])
     for key in ("experiment", "id", "overrides"):
         exploded[key] = [call.get(key) for call in exploded["asked"]]
-    return exploded
+    single = exploded["id"].isna() & exploded["experiment"].isna()
+    again = single & exploded["asked"].map(lambda call: AGAIN in call["command"]).astype(bool)
+    elsewhere = exploded["signature"].isin(exploded.loc[~single, "signature"])
+    return exploded[~(again & elsewhere)]
 
 
 def _by_multirun(asked: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -115,9 +133,21 @@ def _split(
         for composed, given in zip(asked["composed"], fixed, strict=True)
     ]
     parts = []
+    asked = _with_files(asked)
     for key, part in asked.groupby([*SAME, "recipe"], dropna=False, sort=True):
         parts.append(Selected(name, axes, part, declared, part["fixed"].iloc[-1], str(key[-1])))
     return parts
+
+
+def _with_files(asked: pd.DataFrame) -> pd.DataFrame:
+    """Runs that ended before their files were read belong to the newest with the same settings."""
+    blind = asked["data"].isna() & (asked["state"] != "finished")
+    for index, run in asked[blind].iterrows():
+        alike = (asked[["preset", "recipe"]] == run[["preset", "recipe"]]).all(axis=1) & ~blind
+        if alike.any():
+            files = asked[alike].sort_values("created").iloc[-1][SAME]
+            asked.loc[index, SAME] = files.to_numpy()
+    return asked
 
 
 def _set(call: dict[str, Any], axis: str) -> str:
@@ -164,6 +194,8 @@ def _merged(tables: list[Selected]) -> list[Selected]:
         else:
             merged[key] = table
     for table in merged.values():
+        calls = zip(table.runs["asked"], table.runs["created"], strict=True)
+        table.first = min(call.get("time", created) for call, created in calls)
         table.runs = table.runs.drop_duplicates(["signature", "setting"], keep="last")
         _keep_newest(table)
     return list(merged.values())
@@ -187,22 +219,26 @@ def _keep_newest(table: Selected) -> None:
 
 
 def _numbered(tables: list[Selected]) -> list[Selected]:
-    """Names apart, where one question has several tables; the newest runs keep the plain name."""
-    tables = sorted(tables, key=lambda t: (t.name, -t.runs["created"].max()))
+    """Names apart, where one question has several tables: numbered as they began.
+
+    Whatever is trained later takes no name from a table that is there.
+    """
+    tables = sorted(tables, key=lambda t: (t.name, t.first))
     first: dict[str, Selected] = {}
     seen: dict[str, int] = {}
     for table in tables:
-        table.name = name = table.name.replace("/", "_")
+        table.name = table.question = name = table.name.replace("/", "_")
         seen[name] = seen.get(name, 0) + 1
         if seen[name] > 1:
             table.name = f"{name}-{seen[name]}"
-            table.notes += _differences(table, first[name])
+            table.unlike = _differences(table, first[name])
+            table.notes += [f"unlike {name}: {table.unlike}"] if table.unlike else []
         first.setdefault(name, table)
     return tables
 
 
-def _differences(table: Selected, other: Selected) -> list[str]:
-    """In which settings the runs of two tables of one question differ."""
+def _differences(table: Selected, other: Selected) -> str:
+    """In which settings and files the runs of two tables of one question differ."""
     ours, theirs = (_flat(each.runs["composed"].iloc[0]) for each in (table, other))
     axes = {*table.axes, *other.axes, "seed"}
     differing = [
@@ -211,10 +247,13 @@ def _differences(table: Selected, other: Selected) -> list[str]:
         if ours.get(key) != theirs.get(key)
         and not any(key == axis or key.startswith(f"{axis}.") for axis in axes)
     ]
-    if not (ours and theirs and differing):
-        return []
+    if not (ours and theirs):
+        differing = []
+    this, that = (each.runs[SAME].iloc[0].fillna("none") for each in (table, other))
+    files = [f"{TOLD[key]} {that[key]} -> {this[key]}" for key in SAME if that[key] != this[key]]
+    differing = files + differing
     more = f" and {len(differing) - 5} more" if len(differing) > 5 else ""
-    return [f"unlike {other.name}: " + ", ".join(differing[:5]) + more]
+    return ", ".join(differing[:5]) + more
 
 
 def _flat(composed: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from captions import caption, left_out, not_compared, notes_of_declaration, ranks
+from captions import caption, left_out, not_compared, notes_of_declaration, ranks, short_gaps
 from comparisons import COLUMNS, Compared
 from intervals import estimate
 from metric_names import JF, LOSS, find_metric
@@ -88,7 +88,8 @@ def tabulate(selected: Selected, defaults: dict[str, str]) -> Table:
         notes=[
             *left_out(selected.runs),
             *selected.notes,
-            *not_compared(frame, objective),
+            *short_gaps(frame, settings),
+            *not_compared(frame, compared, objective),
             *ranks(frame, settings, compared, metrics),
             *told,
         ],

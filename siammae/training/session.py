@@ -262,6 +262,12 @@ class Session:
                 "fingerprint": self.facts["data_fingerprint"],
             },
         )
+        if short := trainer.progress.short_gap_pairs:
+            print(
+                f"warning: {short} of {plan.steps * plan.batch_size} pairs had a smaller gap than "
+                "drawn: clips are too short for frame_gap",
+                flush=True,
+            )
         self.record.write_summary(summary)
         self.tracker.finish(metrics)
         self.record.set_state("finished", step=plan.steps, steps=plan.steps)

@@ -10,7 +10,7 @@ def make_run(tmp_path):
     """make_run(name, jf, overrides, ...) writes a run; jf=None leaves it unfinished.
 
     Facts of interest beside: ``seed``, ``experiment``, ``state``, ``history`` (rows of metrics),
-    ``seconds`` of training, ``device``.
+    ``seconds`` of training, ``device``, ``short`` (how many of 96 pairs had a smaller gap).
     """
 
     def make(name, jf, overrides, **facts):
@@ -42,6 +42,7 @@ def make_run(tmp_path):
                 told["preset"],
                 0,
                 told.get("choices", {}),
+                time=told.get("asked", told["created"]),
             )
         )
         if jf is not None:
@@ -62,6 +63,11 @@ def make_run(tmp_path):
                     },
                     "objective": {"benchmark": "sprites", "metric": "J&F-Mean", "value": jf},
                     "seconds": told.get("seconds"),
+                    **(
+                        {"pairs_seen": 96, "data": {"short_gap_pairs": told["short"]}}
+                        if "short" in told
+                        else {}
+                    ),
                 }
             )
         for row in told.get("history", ()):

@@ -35,17 +35,22 @@ experiment:
 @pytest.fixture
 def ask(make_run, tmp_path):
     """ask(CELL) after one seed of joint and cross-self, with figures of eight videos."""
+    return asked(make_run, tmp_path, videos=8)
+
+
+def asked(make_run, tmp_path, videos, seeds=(0, 0)):
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "decoder.yaml").write_text(EXPERIMENT)
     draw = np.random.default_rng(0)
-    for name, decoder in (("run0", "joint"), ("run1", "cross_self")):
+    for name, decoder, seed in zip(("run0", "run1"), ("joint", "cross_self"), seeds, strict=True):
         rows = [
             {"sequence": f"v{v}", "object": o, "J&F-Mean": float(draw.uniform())}
-            for v in range(8)
+            for v in range(videos)
             for o in range(1 + v % 3)
         ]
         jf = float(np.mean([row["J&F-Mean"] for row in rows]))
         facts = {"per_object": rows, "experiment": "decoder", "dirty": decoder == "joint"}
+        facts["seed"] = seed
         record = make_run(name, jf, {"decoder": decoder}, **facts)
         record.checkpoints.mkdir()
         (record.checkpoints / "step-00000002.pt").write_bytes(b"weights")
@@ -81,10 +86,41 @@ def test_the_papers_figure_has_its_source(ask):
 
 @pytest.mark.parametrize(
     "cell",
-    ["Decoder/CROSS_SELF/J&F", "decoder/crossself/J&F-Mean", "decoder/default/jf"],
+    [
+        "Decoder/CROSS_SELF/J&F",
+        "decoder/crossself/J&F-Mean",
+        "decoder/default/jf",
+        "decoder/cross-self (default)/jf",
+    ],
 )
 def test_case_and_punctuation_do_not_matter(ask, cell):
     assert "decoder / cross-self / J&F-Mean" in ask(cell)
+
+
+@pytest.mark.parametrize("row", ["untrained encoder", "untrained encoder (control)"])
+def test_a_control_is_found_as_it_is_printed(ask, row):
+    assert "decoder / untrained encoder / J&F-Mean" in ask(f"decoder/{row}/jf")
+
+
+def test_what_is_not_the_default_is_not_found_as_it(ask):
+    with pytest.raises(DataError, match=r"no row 'joint \(default\)'; did you mean joint"):
+        ask("decoder/joint (default)/jf")
+
+
+@pytest.mark.parametrize(
+    ("videos", "seeds", "told"),
+    [
+        (2, (0, 0), "one seed in common with the default (it takes two), and 2 videos in common "
+                    "(it takes 5)"),
+        (8, (0, 1), "no seed in common with the default"),
+    ],
+)  # fmt: skip
+def test_a_missing_difference_says_what_it_lacks(make_run, tmp_path, videos, seeds, told):
+    ask = asked(make_run, tmp_path, videos, seeds)
+    assert f"difference from cross-self: none, {told}" in ask("decoder/joint/jf")
+    make_tables.make_tables(tmp_path / "runs", tmp_path / "out", tmp_path / "experiments")
+    content = json.loads((tmp_path / "out" / "decoder.json").read_text())
+    assert f"no difference of joint: {told}" in content["notes"]
 
 
 def test_names_with_a_slash_are_found(ask):

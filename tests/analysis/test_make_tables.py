@@ -14,6 +14,9 @@ sys.path.insert(0, str(ANALYSIS))  # as `python analysis/make_tables.py` has it
 import make_tables  # noqa: E402
 from render import escape_latex  # noqa: E402
 
+from siammae.config.errors import DataError  # noqa: E402
+from siammae.tracking.record import Invocation  # noqa: E402
+
 
 @pytest.fixture
 def tables(tmp_path, capsys):
@@ -135,7 +138,7 @@ def test_a_run_may_stand_in_two_tables(make_run, tables):
 @pytest.mark.parametrize("difference", [{"data": "d2"}, {"preset": "gpu"}, {"bench": "b2"}])
 def test_what_cannot_be_compared_is_not_mixed(make_run, tables, difference):
     two_by_two(make_run)
-    make_run("other", 0.9, {"mask_ratio": "0.9", "frame_gap": "4"}, created=0.5, **difference)
+    make_run("other", 0.9, {"mask_ratio": "0.9", "frame_gap": "4"}, created=9.0, **difference)
     out, _ = tables()
     assert float(
         rows(out / "mask_ratio-frame_gap.csv")["mask_ratio=0.9, frame_gap=4"]["J&F-Mean"]
@@ -250,13 +253,67 @@ def test_runs_without_a_benchmark_are_compared_by_their_loss(make_run, tables):
     assert "| **decoder=two** | **0.300** | 1 |" in text
 
 
-def test_a_table_without_a_finished_run_says_why(make_run, tables):
+def test_without_a_finished_run_there_is_no_table_and_it_is_told(make_run, tables, tmp_path):
     for name in ("one", "two"):
         make_run(name, None, {"decoder": name}, state="failed")
+    going = make_run("three", None, {"decoder": "three"}, state="running")
     out, printed = tables()
-    text = (out / "decoder.md").read_text()
-    assert "2 run(s) failed, not in the figures: one, two" in text
-    assert "DataError: no clips" in printed.out
+    told = "decoder: no finished run yet, 1 interrupted, 2 failed (DataError: no clips)"
+    assert told in printed.out.splitlines()
+    assert [path.name for path in out.iterdir()] == ["index.html"]
+    assert told in (out / "index.html").read_text()
+    with going.claim(), pytest.raises(DataError) as error:
+        make_tables.explained(tmp_path / "runs", ROOT / "experiments", "decoder/one/jf")
+    assert str(error.value) == told.replace("interrupted", "running")
+
+
+@pytest.mark.parametrize(("experiment", "multirun"), [("decoder", "m1"), (None, "m1")])
+def test_a_run_made_again_stays_in_its_table(make_run, tables, experiment, multirun):
+    """siammae.runs retry adds a call without a multirun to those of the run."""
+    for name in ("joint", "cross_self"):
+        make_run(name, 0.3, {"decoder": name}, experiment=experiment, id=multirun)
+    record = make_run("cross", None, {"decoder": "cross"}, experiment=experiment, state="failed")
+    call = Invocation(None, ["x", "decoder=cross", "hydra.mode=RUN"], experiment,
+                      {"decoder": "cross"}, [], "demo", None)  # fmt: skip
+    record.note_invocation(call)
+    out, printed = tables()
+    assert [path.name for path in out.glob("*.csv")] == ["decoder.csv"]
+    assert "no finished run yet" not in printed.out
+    assert "1 run(s) failed, not in the figures: cross" in (out / "decoder.md").read_text()
+
+
+def test_a_run_that_failed_before_its_files_were_read_is_in_the_table_of_its_settings(
+    make_run, tables
+):
+    two_by_two(make_run)
+    make_run("early", None, {"mask_ratio": "0.9", "frame_gap": "4", "seed": "1"}, seed=1,
+             state="failed", data=None, bench=None)  # fmt: skip
+    out, printed = tables()
+    assert "no finished run yet" not in printed.out
+    text = (out / "mask_ratio-frame_gap.md").read_text()
+    assert "1 run(s) failed, not in the figures: early" in text
+
+
+def test_what_is_trained_later_takes_no_name(make_run, tables, tmp_path):
+    """Another recipe, then the first one once more: the plain name stays with the first."""
+    made = (("a", 0.1, 0), ("b", 5.0, 0), ("c", 0.1, 1), ("d", 5.0, 1))
+    for time, (name, lr, seed) in enumerate(made, 1):
+        facts = {"composed": composed(seed=seed, lr=lr), "created": float(time), "seed": seed}
+        make_run(name, 0.3, {"mask_ratio": "0.9", "seed": str(seed)}, id=name, **facts)
+        out, _ = tables()
+        assert rows(out / "mask_ratio.csv")["mask_ratio=0.9"]["signatures"].split()[0] == "a"
+    # Trained anew, its record has another date; who asked for it first is kept.
+    (tmp_path / "runs" / "a" / "provenance.json").write_text(
+        (tmp_path / "runs" / "a" / "provenance.json").read_text().replace("1.0", "99.0")
+    )
+    out, _ = tables()
+    assert rows(out / "mask_ratio.csv")["mask_ratio=0.9"]["signatures"] == "a c"
+    assert rows(out / "mask_ratio-2.csv")["mask_ratio=0.9"]["signatures"] == "b d"
+    cells = (f"{name}/mask_ratio=0.9/jf" for name in ("mask_ratio", "mask_ratio-2"))
+    plain, second = (make_tables.explained(tmp_path / "runs", tmp_path, cell) for cell in cells)
+    told = "mask_ratio-2 is unlike mask_ratio: optim.base_lr 0.1 -> 5.0"
+    assert f"there is also mask_ratio-2\n{told}" in plain
+    assert f"there is also mask_ratio\n{told}" in second
 
 
 def composed(**settings):
@@ -273,10 +330,10 @@ def test_runs_of_another_recipe_are_another_table_and_the_difference_is_told(mak
         facts = {"composed": composed(seed=seed, lr=lr), "created": float(seed)}
         make_run(f"run{seed}", 0.3 + seed / 10, settings, seed=seed, id=f"m{seed}", **facts)
     out, _ = tables()
-    newest, older = (rows(out / f"mask_ratio{n}.csv")["mask_ratio=0.9"] for n in ("", "-2"))
+    older, newest = (rows(out / f"mask_ratio{n}.csv")["mask_ratio=0.9"] for n in ("", "-2"))
     assert (newest["n"], older["n"]) == ("1", "2")
     assert float(older["J&F-Mean"]) == pytest.approx(0.35)
-    assert "unlike mask_ratio: optim.base_lr 5.0 -> 0.1" in (out / "mask_ratio-2.md").read_text()
+    assert "unlike mask_ratio: optim.base_lr 0.1 -> 5.0" in (out / "mask_ratio-2.md").read_text()
 
 
 def test_what_follows_from_an_axis_is_no_other_recipe(make_run, tables):

@@ -1,6 +1,7 @@
 """Tables of declared experiments: their rows, columns, differences and the paper's figures."""
 
 import csv
+import json
 import re
 import sys
 from pathlib import Path
@@ -103,7 +104,11 @@ def test_without_a_run_of_the_default_there_is_no_difference_and_it_is_told(tabl
 def test_of_one_seed_without_videos_no_difference_is_claimed(table):
     made = table(seeds=1)
     assert by_label(made)["J&F-Mean/diff"].isna().all()
-    assert any(note.startswith("no difference of joint, cross") for note in made.notes)
+    told = (
+        "no difference of joint, cross: one seed in common with the default (it takes two), and "
+        "figures by video are not known"
+    )
+    assert told in made.notes
     assert "one seed each" in made.caption
 
 
@@ -170,7 +175,9 @@ def test_every_setting_of_every_experiment_finds_its_row(make_run, tmp_path):
             overrides = {key: spelled(value) for key, value in (row.set or {}).items()}
             name = f"{experiment.name}{number}"
             make_run(name, 0.3, {**overrides, "seed": "0"}, experiment=experiment.name)
-    tables = make_tables.tabulated(make_tables.load_runs(tmp_path / "runs"), ROOT / "experiments")
+    tables, _ = make_tables.tabulated(
+        make_tables.load_runs(tmp_path / "runs"), ROOT / "experiments"
+    )
     assert [table.name for _, table in tables] == sorted(experiments)
     for _, table in tables:
         rows = table.rows[~table.rows["control"]]
@@ -190,3 +197,20 @@ def test_the_csv_has_what_the_page_needs(table, make_run, tmp_path):
         assert f"J&F-Mean{part}" in row
     assert {"n", "paper/J&F-Mean", "signatures", "run", "control", "default", "label"} <= row.keys()
     assert row["behind"] == "decoder.json"
+
+
+def test_a_gap_that_clips_cannot_give_is_told_under_the_table_and_beside_it(make_run, tmp_path):
+    runs = (("500", 0, 96), ("500", 1, 96), ("30", 0, 24), ("30", 1, 0), ("4", 0, 0), ("90", 0, 95))
+    for gap, seed, short in runs:
+        overrides = {"frame_gap": gap, "seed": str(seed)}
+        make_run(f"g{gap}s{seed}", 0.3, overrides, seed=seed, short=short)
+    make_run("old", 0.3, {"frame_gap": "8", "seed": "0"})  # its summary does not tell
+    out = tmp_path / "tables"
+    make_tables.make_tables(tmp_path / "runs", out, ROOT / "experiments")
+    content = json.loads((out / "frame_gap.json").read_text())
+    told = [note for note in content["notes"] if "smaller gap" in note]
+    rest = "of the pairs had a smaller gap than drawn, their clips are too short"
+    shares = {"30": "12%", "90": "99%", "500": "100%"}
+    assert told == [f"frame_gap={gap}: {share} {rest}" for gap, share in shares.items()]
+    assert f"- {told[-1]}" in (out / "frame_gap.md").read_text()
+    assert content["rows"]["frame_gap=500"]["g500s1"]["short_gap_pairs"] == 96
