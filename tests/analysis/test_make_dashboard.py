@@ -92,7 +92,8 @@ def test_what_hinders_it_is_told_in_one_line(wandb_server, monkeypatch):
     monkeypatch.delenv("WANDB_API_KEY")
     with pytest.raises(ConfigError, match="no W&B API key"):
         make_dashboard.save("ent", "p")
-    hidden = "import sys, runpy; sys.modules['wandb_workspaces'] = None; "
+    hidden = f"import sys, runpy; sys.path.insert(0, {str(SCRIPT.parent)!r}); "
+    hidden += "sys.modules['wandb_workspaces'] = None; "
     hidden += f"sys.argv[0] = {str(SCRIPT)!r}; runpy.run_path(sys.argv[0], run_name='__main__')"
     done = start("ent/p", "--dry-run", code=hidden)
     assert done.returncode == 2
