@@ -22,7 +22,12 @@ COMMAND = [sys.executable, "-m", "siammae.download"]
 def start(*arguments):
     command = [*COMMAND, *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, **pipes)
+    return subprocess.Popen(command, preexec_fn=hear_interrupts, **pipes)
+
+
+def hear_interrupts():
+    """What a shell starts in the background ignores them, and so would its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def run(*arguments):

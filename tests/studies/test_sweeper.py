@@ -179,7 +179,11 @@ def test_a_grid_is_walked_once_over_restarts(studies):
 
 def test_a_batch_runs_side_by_side_and_counts(studies):
     random = ["hydra/sweeper/sampler=random", "hydra/launcher=joblib", "hydra.sweeper.n_jobs=2"]
-    studies(*random, "hydra.sweeper.n_trials=3", "hydra.launcher.prefer=threads")
+
+    def job(config):  # travels to a process that does not know this module
+        return -((config.x - 0.3) ** 2)
+
+    studies(*random, "hydra.sweeper.n_trials=3", job=job)
     assert studies.states() == ["COMPLETE"] * 3
 
 
