@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from siammae.browsing.difference import flat
 from siammae.config.experiment import Experiment, spelled
 from siammae.tracking.signature import essential, signature
 
@@ -239,7 +240,7 @@ def _numbered(tables: list[Selected]) -> list[Selected]:
 
 def _differences(table: Selected, other: Selected) -> str:
     """In which settings and files the runs of two tables of one question differ."""
-    ours, theirs = (_flat(each.runs["composed"].iloc[0]) for each in (table, other))
+    ours, theirs = (flat(essential(each.runs["composed"].iloc[0])) for each in (table, other))
     axes = {*table.axes, *other.axes, "seed"}
     differing = [
         f"{key} {theirs.get(key)} -> {ours.get(key)}"
@@ -254,13 +255,3 @@ def _differences(table: Selected, other: Selected) -> str:
     differing = files + differing
     more = f" and {len(differing) - 5} more" if len(differing) > 5 else ""
     return ", ".join(differing[:5]) + more
-
-
-def _flat(composed: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in (essential(composed) if not prefix else composed).items():
-        if isinstance(value, dict):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

@@ -11,7 +11,6 @@ import sys
 from collections import Counter
 
 from siammae.browsing.listing import common
-from siammae.config.check import check
 from siammae.config.experiment import read_experiments
 from siammae.config.launch import run as start
 from siammae.config.paths import ROOT
@@ -50,8 +49,8 @@ def main() -> int:
 
 def plan(given: argparse.Namespace) -> None:
     """Look everything up and print it."""
-    known = sorted(read_experiments(ROOT / "experiments"))
-    names, overrides = chosen(given.overrides, known)
+    experiments = read_experiments(ROOT / "experiments")
+    names, overrides = chosen(given.overrides, sorted(experiments))
     with ProgressCounter("runs looked up", "auto") as told:
         plans = coming(overrides, names, told)
     runs = list({run.key: run for run in _all(plans)}.values())
@@ -61,7 +60,8 @@ def plan(given: argparse.Namespace) -> None:
         measures += _calibrated(runs, measures)
     costs = {id(run): cost(run, measures) for run in runs}
     for name, found in plans.items():
-        show(name, found, {run.signature: costs[id(run)] for run in runs if run.identity})
+        title = f"{name}: {experiments[name].question}" if name in experiments else name
+        show(name, title, found, {run.signature: costs[id(run)] for run in runs if run.identity})
     sum_up(runs, costs, measures)
     tell_seeds(spread(recorded, {run.signature for run in runs}), given.difference)
 
@@ -85,13 +85,7 @@ def _recorded(runs: list[Coming]) -> list[RunRecord]:
 
 def steps_of(run: Coming) -> tuple[int, int]:
     """Optimiser steps of a run, and how many of them are left; 0 when they cannot be told."""
-    settings = check(run.config)
-    in_epochs = settings.schedule.epochs is not None
-    if run.identity is None and in_epochs:
-        return 0, 0
-    clips = len(run.identity.source.videos()) if run.identity is not None and in_epochs else 1
-    steps, _ = settings.schedule.in_steps(clips, settings.batch_size)
-    return steps, 0 if run.state in DONE else max(0, steps - run.step)
+    return run.steps, 0 if run.state in DONE else max(0, run.steps - run.step)
 
 
 def cost(run: Coming, measures: list[Sample]) -> Cost | None:
@@ -115,14 +109,12 @@ def _calibrated(runs: list[Coming], measures: list[Sample]) -> list[Sample]:
     return made
 
 
-def show(name: str, runs: list[Coming], costs: dict[str, Cost | None]) -> None:
+def show(name: str, title: str, runs: list[Coming], costs: dict[str, Cost | None]) -> None:
     """A table of one experiment's runs."""
     from rich.markup import escape
     from rich.table import Table
 
-    experiment = read_experiments(ROOT / "experiments").get(name)
-    question = f": {experiment.question}" if experiment else ""
-    table = Table(title=escape(f"{name}{question}"), title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     for column in ("setting", "seed", "run", "state", "steps left", "time", "also in"):
         table.add_column(column, justify="left" if column in ("setting", "also in") else "right")
     same = common([run.label for run in runs])

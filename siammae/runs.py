@@ -22,6 +22,7 @@ from siammae.browsing import again, difference
 from siammae.browsing.listing import Filter, find, listed, table
 from siammae.config.errors import ConfigError, DataError, RunsFailed
 from siammae.config.launch import run as start
+from siammae.tracking.files import folder_bytes
 from siammae.tracking.progress import console
 
 COMMANDS = ("list", "diff", "command", "retry", "rm")
@@ -132,8 +133,6 @@ def retry(given: argparse.Namespace) -> None:
 
 def remove(given: argparse.Namespace) -> None:
     """Remove runs after a question."""
-    from siammae.planning.cost import folder_bytes
-
     records = [find(given.runs, name) for name in given.signatures]
     for record in records:
         if record.state()["state"] == "running":

@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 
 from siammae.config.errors import TrainingError
 from siammae.config.jobs import Job
-from siammae.planning.cost import Sample, folder_bytes
+from siammae.planning.cost import Sample
+from siammae.tracking.files import folder_bytes
 from siammae.tracking.record import read_runs
 from siammae.tracking.signature import essential
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -9,11 +10,12 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
+from siammae.config.check import check, nearest
 from siammae.config.errors import ConfigError, DataError
 from siammae.config.experiment import spelled
 from siammae.config.jobs import Job, declared, jobs_of
 from siammae.config.paths import CONFIGS
-from siammae.tracking.identity import Identity, identify
+from siammae.tracking.identity import Identity, Parts, identify
 from siammae.tracking.signature import signature
 
 Told = Callable[[int, int, str], None]
@@ -25,8 +27,8 @@ class Coming:
     """A run that would be there at the end.
 
     label: of its row, or its setting. overrides: of its job. identity: None when ``problem`` says
-    why the run cannot be told. key: equal for equal runs, told or not.
-    tables: every table that asks for it.
+    why the run cannot be told. key: equal for equal runs, told or not. steps: of the whole
+    training, 0 when files that are missing decide. tables: every table that asks for it.
     """
 
     label: str
@@ -36,6 +38,7 @@ class Coming:
     identity: Identity | None
     problem: str = ""
     key: str = ""
+    steps: int = 0
     tables: list[str] = field(default_factory=list)
 
     @property
@@ -43,7 +46,7 @@ class Coming:
         """Of the run; ``?`` when it cannot be told."""
         return "?" if self.identity is None else self.identity.record.signature
 
-    @property
+    @cached_property
     def state(self) -> str:
         """Of its record: ``new`` when there is none."""
         if self.identity is None:
@@ -54,7 +57,7 @@ class Coming:
         state = record.state()["state"]
         return "new" if state == "planned" else state
 
-    @property
+    @cached_property
     def step(self) -> int:
         """Optimiser steps that a checkpoint has; training would go on after them."""
         if self.identity is None:
@@ -78,10 +81,10 @@ def coming(overrides: list[str], names: list[str], told: Told) -> dict[str, list
         plans: dict[str, list[Coming]] = {}
         jobs = {name: _jobs(overrides, name) for name in names or [""]}
         total = sum(len(found) for found in jobs.values())
-        done = 0
+        done, parts = 0, Parts()
         for name, found in jobs.items():
             plans[name or OUTSIDE] = runs = []
-            for run in _identified(found):
+            for run in _identified(found, parts):
                 done += 1
                 told(done, total, name)
                 runs.append(run)
@@ -101,7 +104,7 @@ def _compose(overrides: list[str]) -> DictConfig:
     return compose("train", overrides, return_hydra_config=True)
 
 
-def _identified(jobs: list[Job]) -> Iterator[Coming]:
+def _identified(jobs: list[Job], parts: Parts) -> Iterator[Coming]:
     """Each job's run. Jobs that differ by the seed alone are composed once: that is what takes."""
     composed: dict[tuple[str, ...], DictConfig] = {}
     for job in jobs:
@@ -114,18 +117,30 @@ def _identified(jobs: list[Job]) -> Iterator[Coming]:
         config = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
         if seeds:
             config.seed = int(seeds[-1].removeprefix("seed="))
-        yield _run(config, job, preset)
+        yield _run(config, job, preset, parts)
 
 
-def _run(config: DictConfig, job: Job, preset: str) -> Coming:
+def _run(config: DictConfig, job: Job, preset: str, parts: Parts) -> Coming:
     try:
-        found, problem = identify(config, preset), ""
+        found, problem = identify(config, preset, parts), ""
         key = found.record.signature
     except DataError as error:
         found, problem = None, str(error)
         settings: Any = OmegaConf.to_container(config, resolve=True)
         key = "?" + signature(settings, {})
-    return Coming(_label(config, job), config.seed, job, config, found, problem, key)
+    steps = _steps(config, found, parts)
+    return Coming(_label(config, job), config.seed, job, config, found, problem, key, steps)
+
+
+def _steps(config: DictConfig, found: Identity | None, parts: Parts) -> int:
+    """Clips count for a length in epochs only."""
+    settings = check(config) if found is None else found.settings
+    clips = 1
+    if settings.schedule.epochs is not None:
+        if found is None:
+            return 0
+        clips = parts.clips(found.source)
+    return settings.schedule.in_steps(clips, settings.batch_size)[0]
 
 
 def _label(config: DictConfig, job: Job) -> str:
@@ -158,8 +173,6 @@ def chosen(overrides: list[str], known: list[str]) -> tuple[list[str], list[str]
     Raises:
         ConfigError: when there is no such experiment.
     """
-    from siammae.config.check import nearest
-
     names: list[str] = []
     rest = []
     for override in overrides:

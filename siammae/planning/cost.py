@@ -1,10 +1,10 @@
 """What runs cost, told from finished ones: seconds, disk, and the device it was measured on."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any
 
+from siammae.tracking.files import folder_bytes
 from siammae.tracking.record import RunRecord
 from siammae.tracking.signature import essential
 
@@ -89,8 +89,3 @@ def _same(one: dict[str, Any], other: dict[str, Any], key: str) -> bool:
     if key == "targets" and isinstance(left, dict) and isinstance(right, dict):
         left, right = ({k: v for k, v in part.items() if k != "gap"} for part in (left, right))
     return left == right
-
-
-def folder_bytes(folder: Path) -> int:
-    """Bytes of all files below a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,5 +1,6 @@
 """Which run a configuration asks for: its parts that know files, and the record they lead to."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,36 @@ class Identity:
     record: RunRecord
 
 
-def identify(config: DictConfig, preset: str | None) -> Identity:
+class Parts:
+    """Clips and benchmarks of one or many configurations, each built and looked through once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Any, str | None]] = {}
+        self._clips: dict[int, int] = {}
+
+    def get(self, config: DictConfig, group: str) -> tuple[Any, str | None]:
+        """What ``data`` or ``benchmark`` names, or None, and the fingerprint of its files."""
+        section = OmegaConf.to_container(config[group], resolve=True)
+        key = json.dumps([group, section])
+        if key not in self._known:
+            part = build_group(config, group)
+            self._known[key] = part, None if part is None else part.fingerprint()
+        return self._known[key]
+
+    def clips(self, source: Any) -> int:
+        """How many clips one of these sources has."""
+        if id(source) not in self._clips:
+            self._clips[id(source)] = len(source.videos())
+        return self._clips[id(source)]
+
+
+def identify(config: DictConfig, preset: str | None, parts: Parts | None = None) -> Identity:
     """Check a configuration and find its run; writes nothing.
+
+    Args:
+        config: of the run.
+        preset: its name, for the record.
+        parts: of other configurations, when many are identified.
 
     Raises:
         ConfigError: when a setting is wrong.
@@ -42,12 +71,14 @@ def identify(config: DictConfig, preset: str | None) -> Identity:
     settings = check(config)
     check_protocol(config)
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    source, benchmark = build_group(config, "data"), build_group(config, "benchmark")
+    parts = parts or Parts()
+    source, clips_print = parts.get(config, "data")
+    benchmark, benchmark_print = parts.get(config, "benchmark")
     facts = {
         "preset": preset,
-        "data_fingerprint": source.fingerprint(),
+        "data_fingerprint": clips_print,
         "benchmark": None if benchmark is None else benchmark.name,
-        "benchmark_fingerprint": None if benchmark is None else benchmark.fingerprint(),
+        "benchmark_fingerprint": benchmark_print,
     }
     prints = {key: str(facts[key]) for key in ("data_fingerprint", "benchmark_fingerprint")}
     record = RunRecord(Path(settings.runs_dir) / signature(plain, prints))
