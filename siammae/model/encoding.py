@@ -14,17 +14,30 @@ from siammae.model.masking import FrameMask
 
 
 class Encoding(nn.Module):
-    """Base of the options; called with a pair's patches, given frame first."""
+    """Base of the options; a pair is the frame that is given and one that is restored."""
+
+    def given(self, encoder: Encoder, patches: Tensor, mask: FrameMask) -> Tensor | None:
+        """Encode the given frame (B, N, P) once for all frames that are restored from it.
+
+        Returns:
+            (B, 1 + V, D), or None when it is encoded with each of them.
+        """
+        return None
 
     def forward(
-        self, encoder: Encoder, patches: Sequence[Tensor], masks: Sequence[FrameMask]
+        self,
+        encoder: Encoder,
+        patches: Sequence[Tensor],
+        masks: Sequence[FrameMask],
+        memory: Tensor | None = None,
     ) -> list[Tensor]:
-        """Encode what is visible of each frame.
+        """Encode what is visible of a pair.
 
         Args:
             encoder: the ViT.
             patches: (B, N, P) of each frame.
             masks: the split of each frame; hidden patches never enter the encoder.
+            memory: what `given` made of the first frame.
 
         Returns:
             (B, 1 + V, D) for each frame: its CLS token, then patches in the order of its mask.
@@ -35,11 +48,21 @@ class Encoding(nn.Module):
 class SiameseEncoding(Encoding):
     """The paper's default: one ViT with shared weights, run on each frame alone."""
 
+    def given(self, encoder: Encoder, patches: Tensor, mask: FrameMask) -> Tensor:
+        """See `Encoding`."""
+        return encoder(patches, _visible(mask))
+
     def forward(
-        self, encoder: Encoder, patches: Sequence[Tensor], masks: Sequence[FrameMask]
+        self,
+        encoder: Encoder,
+        patches: Sequence[Tensor],
+        masks: Sequence[FrameMask],
+        memory: Tensor | None = None,
     ) -> list[Tensor]:
         """See `Encoding`."""
-        return [encoder(frame, _visible(mask)) for frame, mask in zip(patches, masks, strict=True)]
+        if memory is None:
+            memory = self.given(encoder, patches[0], masks[0])
+        return [memory, encoder(patches[1], _visible(masks[1]))]
 
 
 class JointEncoding(Encoding):
@@ -66,7 +89,11 @@ class JointEncoding(Encoding):
             self.future_embedding = nn.Parameter(torch.randn(1, 1, width) * 0.02)
 
     def forward(
-        self, encoder: Encoder, patches: Sequence[Tensor], masks: Sequence[FrameMask]
+        self,
+        encoder: Encoder,
+        patches: Sequence[Tensor],
+        masks: Sequence[FrameMask],
+        memory: Tensor | None = None,
     ) -> list[Tensor]:
         """See `Encoding`."""
         frames = [

@@ -1,17 +1,16 @@
 """Which patches of the frames are hidden. A strategy returns indices; a batch needs no loop.
 
-A strategy is called with the frames (B, T, C, H, W), past first, and returns a `FrameMask` for
-each of the T frames. Its randomness comes from `Draws` alone, so that a step's masks are the same
-for any number of processes and of parts that its batch is split into.
+Its randomness comes from `Draws` alone, so that a step's masks are the same for any number of
+processes and of parts that its batch is split into.
 """
 
 from typing import NamedTuple
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor, nn
 
 from siammae.config.visible import visible_count
-from siammae.model.draws import WHOLE, Draws, Part
+from siammae.model.draws import Draws
 
 
 class FrameMask(NamedTuple):
@@ -41,7 +40,22 @@ def random_mask(batch: int, patches: int, ratio: float, draws: Draws) -> FrameMa
     return split_by_rank(draws.rand(batch, patches), visible_count(patches, ratio))
 
 
-class Masking:
+class View(NamedTuple):
+    """What a strategy may look at beside chance.
+
+    past, future: (B, N, P), patches of the given frame and of the one to be hidden.
+    grid: rows and columns of the patches.
+    memory: (B, 1 + V, D), the given frame's encoded tokens, CLS first; None when it is encoded
+        together with what is visible of the future frame.
+    """
+
+    past: Tensor
+    future: Tensor
+    grid: tuple[int, int]
+    memory: Tensor | None = None
+
+
+class Masking(nn.Module):
     """Base of the strategies: a ratio and the size of the patches' grid.
 
     Args:
@@ -49,35 +63,20 @@ class Masking:
     """
 
     def __init__(self, ratio: float):
+        super().__init__()
         if not 0 < ratio < 1:
             raise ValueError(f"mask ratio {ratio} is outside (0, 1)")
         self.ratio = ratio
-
-    def __call__(
-        self,
-        frames: Tensor,
-        patch_size: int,
-        generator: Generator | None = None,
-        part: Part = WHOLE,
-    ) -> list[FrameMask]:
-        """Masks for each of the frames (B, T, C, H, W), past first.
-
-        They may be ``part`` of a batch; the generator is then in the same state for each part.
-        """
-        grid = (frames.shape[-2] // patch_size, frames.shape[-1] // patch_size)
-        draws = Draws(generator, frames.device, part)
-        past = self.past(frames.shape[0], grid, draws)
-        future = [self.future(frames.shape[0], grid, draws) for _ in range(1, frames.shape[1])]
-        return [past, *future]
 
     def past(self, batch: int, grid: tuple[int, int], draws: Draws) -> FrameMask:
         """The past frame stays whole (paper, section 3: asymmetric masking)."""
         patches = torch.arange(grid[0] * grid[1], device=draws.device).expand(batch, -1)
         return FrameMask(patches, patches[:, :0])
 
-    def future(self, batch: int, grid: tuple[int, int], draws: Draws) -> FrameMask:
+    def future(self, view: View, draws: Draws) -> FrameMask:
         """A fresh set in every sample and at every call, uniform over all sets of that size."""
-        return random_mask(batch, grid[0] * grid[1], self.ratio, draws)
+        batch, patches, _ = view.future.shape
+        return random_mask(batch, patches, self.ratio, draws)
 
 
 class AsymmetricRandom(Masking):
@@ -113,8 +112,9 @@ class AsymmetricGrid(Masking):
     (Bayer) matrix, whose first V ranks are an even lattice, shifted at random in every sample.
     """
 
-    def future(self, batch: int, grid: tuple[int, int], draws: Draws) -> FrameMask:
+    def future(self, view: View, draws: Draws) -> FrameMask:
         """The V lowest ranks of a cyclically shifted dither matrix."""
+        batch, grid = view.future.shape[0], view.grid
         bayer = bayer_matrix(max(grid), draws.device)
         side = bayer.shape[0]
         shift = draws.randint(side, 2, batch, 1, batch_dim=1)

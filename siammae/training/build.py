@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 from siammae.config.check import TrainConfig
 from siammae.config.groups import build_group
 from siammae.model.siammae import SiamMAE
-from siammae.training.loop import Plan
+from siammae.training.plan import Plan
 
 
 def build_model(config: DictConfig) -> SiamMAE:

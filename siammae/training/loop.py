@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,7 +9,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from siammae.config.cadence import LOSSES, spread
+from siammae.config.cadence import LOSSES
 from siammae.config.errors import TrainingError
 from siammae.data.loader import PairBatch
 from siammae.model.draws import WHOLE, Part
@@ -20,34 +19,11 @@ from siammae.training.device import autocast
 from siammae.training.distributed import Team
 from siammae.training.optim import learning_rate, set_learning_rate
 from siammae.training.pictures import restoration_grid
+from siammae.training.plan import Plan, Progress, step_seed
 from siammae.training.shortfall import Shortfall
 from siammae.training.stop import EXIT_CODE, StopSignal
 
 Row = dict[str, float]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The numbers of a run. Steps are optimiser steps; ``batch_size`` is pairs in one of them."""
-
-    steps: int
-    warmup: int
-    batch_size: int
-    accumulate: int
-    peak_lr: float
-    clip: float | None
-    seed: int
-    clips: int
-    max_broken: float
-    precision: str
-    log_every: int
-    checkpoint_every: int
-    pictures: int
-    evaluations: int
-
-    def spread(self, times: int) -> set[int]:
-        """Steps that part the run evenly in ``times``, the last being its end."""
-        return spread(self.steps, times)
 
 
 class Listener(Protocol):
@@ -61,31 +37,6 @@ class Listener(Protocol):
 
     def step(self, step: int) -> None:
         """An optimiser step is done."""
-
-
-@dataclass
-class Progress:
-    """What a checkpoint holds beside weights; pairs seen follow from the step.
-
-    ``losses`` are of the last 100 steps, or of as many as there were. Their mean is the training
-    loss that a run reports: it depends on no cadence of logging, checkpoints or pictures, and is
-    the same after a resume. Checkpoints of before it was kept give none.
-    """
-
-    step: int = 0
-    short_gap_pairs: int = 0
-    broken: dict[str, str] = field(default_factory=dict)
-    seconds: float = 0.0
-    best: float | None = None
-    losses: list[float] = field(default_factory=list)
-
-
-def step_seed(seed: int, step: int, *others: int) -> int:
-    """The seed of all randomness on the device in one step.
-
-    A function of (seed, step), so that a resumed run needs no stored generator state.
-    """
-    return int(np.random.SeedSequence([seed, step, *others]).generate_state(1, np.uint64)[0] >> 1)
 
 
 class Trainer:
@@ -131,6 +82,7 @@ class Trainer:
         self.progress = Progress()
         self._shortfall = Shortfall()
         self._window: list[Tensor] = []
+        self._names: list[str] = []
         self._clock = self._waited = 0.0
 
     def resume(self) -> int:
@@ -174,7 +126,7 @@ class Trainer:
         self._clock, self._waited = time.perf_counter(), 0.0
         with StopSignal(patient=self.team.size > 1) as stop:
             for step in range(first + 1, plan.steps + 1):
-                self._window.append(self._step(step, batches))
+                self._note(self._step(step, batches))
                 self.progress.step = step
                 self.listener.step(step)
                 stops = self._shortfall.settle(self.progress, plan, self.team, stop.requested)
@@ -191,14 +143,15 @@ class Trainer:
                 if pauses:  # not part of the speed that is reported
                     self._clock, self._waited = time.perf_counter(), 0.0
 
-    def _step(self, step: int, batches: Iterator[PairBatch]) -> Tensor:
-        """One optimiser step; returns this process's loss without waiting for the device."""
+    def _step(self, step: int, batches: Iterator[PairBatch]) -> dict[str, Tensor]:
+        """One optimiser step; returns this process's loss and what goes with it, without waiting
+        for the device."""
         plan, team = self.plan, self.team
         rate = learning_rate(step - 1, plan.peak_lr, plan.warmup, plan.steps)
         set_learning_rate(self.optimiser, rate)
         seed = step_seed(plan.seed, step)
         torch.manual_seed(step_seed(plan.seed, step, team.rank) if team.rank else seed)  # dropout
-        total = torch.zeros((), device=self.device)
+        total: dict[str, Tensor] = {}
         with team.together():
             for i in range(plan.accumulate):
                 before = time.perf_counter()
@@ -207,9 +160,10 @@ class Trainer:
                 self._shortfall.note(batch)
                 masks = Generator(self.device).manual_seed(seed)
                 part = Part(i * team.size + team.rank, plan.accumulate * team.size)
-                loss = self._forward(batch, masks, part).loss / plan.accumulate
-                loss.backward()
-                total += loss.detach()
+                restored = self._forward(batch, masks, part)
+                (restored.loss / plan.accumulate).backward()
+                for name, value in {"train/loss": restored.loss, **restored.metrics}.items():
+                    total[name] = total.get(name, 0) + value.detach() / plan.accumulate
         team.average([p.grad for p in self.model.parameters() if p.grad is not None])
         if plan.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), plan.clip)
@@ -220,16 +174,21 @@ class Trainer:
     def _forward(self, batch: PairBatch, generator: Generator, part: Part = WHOLE) -> Restoration:
         frames = self.prepare(batch.to(self.device))
         with autocast(self.device, self.plan.precision):
-            return self.model(frames, generator, part)
+            return self.model(frames, generator, part, batch.gap.to(self.device))
+
+    def _note(self, metrics: dict[str, Tensor]) -> None:
+        """Add a step's metrics, the loss first, to the window."""
+        self._names = list(metrics)
+        self._window.append(torch.stack([value.float() for value in metrics.values()]))
 
     def _log(self, step: int) -> None:
-        """Close the window of losses: one transfer from the device, one row."""
-        window = torch.stack(self._window)
+        """Close the window of metrics: one transfer from the device, one row."""
+        window = torch.stack(self._window)  # (steps, metrics)
         self.team.average([window])
         with self.team.together():
-            self._row(step, window.tolist())
+            self._row(step, window[:, 0].tolist(), window.mean(dim=0).tolist())
 
-    def _row(self, step: int, losses: list[float]) -> None:
+    def _row(self, step: int, losses: list[float], means: list[float]) -> None:
         first = step - len(losses) + 1
         for offset, loss in enumerate(losses):
             if not np.isfinite(loss):
@@ -245,6 +204,7 @@ class Trainer:
                 "step": step,
                 "pairs_seen": step * self.plan.batch_size,
                 "epoch": step * self.plan.batch_size / self.plan.clips,
+                **dict(zip(self._names, means, strict=True)),
                 "train/loss": sum(losses) / len(losses),
                 "train/lr": self.optimiser.param_groups[0]["lr"],
                 "speed/pairs_per_second": pairs / elapsed,

@@ -22,17 +22,18 @@ def restoration_grid(frames: Tensor, restored: Restoration, patch_size: int) -> 
     it back to pixels: what is shown is the restored structure, not the restored brightness.
 
     Args:
-        frames: (B, 2, 3, H, W), normalised.
-        restored: the model's output for them.
+        frames: (B, T, 3, H, W), normalised.
+        restored: the model's output for them; of several future frames the first is shown.
         patch_size: side of a patch in pixels.
     """
     frames = frames.float().cpu()
-    past, future = frames.unbind(1)
+    past, future = frames[:, 0], frames[:, 1]
+    shown = restored.targets[0]
     grid = (future.shape[-2] // patch_size, future.shape[-1] // patch_size)
     patches = patchify(future, patch_size)
-    index = restored.future.hidden.cpu().unsqueeze(-1).expand(-1, -1, patches.shape[-1])
+    index = shown.mask.hidden.cpu().unsqueeze(-1).expand(-1, -1, patches.shape[-1])
     mean, deviation = patch_statistics(patches.gather(1, index))
-    prediction = restored.prediction.float().cpu() * deviation + mean
+    prediction = shown.prediction.mean.float().cpu() * deviation + mean
     hidden = patches.scatter(1, index, torch.zeros_like(prediction))  # zero: ImageNet's mean, grey
     filled = patches.scatter(1, index, prediction)
     columns = [

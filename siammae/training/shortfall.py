@@ -1,14 +1,11 @@
 """What the readers could not give: broken clips, and gaps that a clip was too short for."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from siammae.config.errors import DataError
 from siammae.data.loader import PairBatch
 from siammae.training.distributed import Team
-
-if TYPE_CHECKING:
-    from siammae.training.loop import Plan, Progress
+from siammae.training.plan import Plan, Progress
 
 
 @dataclass
@@ -26,7 +23,7 @@ class Shortfall:
         self.short += batch.short
         self.broken.update(batch.broken)
 
-    def settle(self, progress: "Progress", plan: "Plan", team: Team, stops: bool) -> bool:
+    def settle(self, progress: Progress, plan: Plan, team: Team, stops: bool) -> bool:
         """Add the shortfalls of all processes to the run's progress, and start from nothing.
 
         Returns:
@@ -46,7 +43,7 @@ class Shortfall:
         return stopped > 0
 
 
-def _add(new: dict[str, str], broken: dict[str, str], plan: "Plan") -> None:
+def _add(new: dict[str, str], broken: dict[str, str], plan: Plan) -> None:
     broken.update(new)
     for why in new.values():
         print(f"warning: skipped a clip: {why}", flush=True)

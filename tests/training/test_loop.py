@@ -14,7 +14,8 @@ from siammae.model.heads import PixelMean
 from siammae.model.masking import AsymmetricRandom
 from siammae.model.siammae import SiamMAE
 from siammae.training.checkpoint import Checkpoints
-from siammae.training.loop import Plan, Trainer
+from siammae.training.loop import Trainer
+from siammae.training.plan import Plan
 from siammae.training.optim import adamw
 
 PLAN = Plan(
