@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from masks import masks_of
 
 from siammae.model.decoders import CrossDecoder, CrossSelfDecoder, JointDecoder
 from siammae.model.encoder import Encoder
@@ -42,7 +43,7 @@ def frames():
 def parts(model, masking):
     """Patches and masks of both frames."""
     patches = [patchify(frame, 8) for frame in frames().unbind(1)]
-    return patches, masking(0.75)(frames(), 8, torch.Generator().manual_seed(5))
+    return patches, masks_of(masking(0.75), frames(), 8, torch.Generator().manual_seed(5))
 
 
 def token(encoder, patch, place):

@@ -2,6 +2,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from masks import masks_of
 from scipy.stats import chisquare
 
 from siammae.config.visible import visible_count
@@ -21,7 +22,7 @@ STRATEGIES = [AsymmetricRandom, SymmetricRandom, AsymmetricGrid]
 @settings(max_examples=40, deadline=None)
 def test_every_patch_is_visible_or_hidden_and_the_count_is_exact(strategy, rows, columns, ratio):
     frames = torch.zeros(3, 2, 1, rows * 2, columns * 2)
-    masks = strategy(ratio / 100)(frames, 2, torch.Generator().manual_seed(ratio))
+    masks = masks_of(strategy(ratio / 100), frames, 2, torch.Generator().manual_seed(ratio))
     assert len(masks) == 2
     for which, mask in enumerate(masks):
         whole = which == 0 and strategy is not SymmetricRandom
@@ -37,7 +38,7 @@ def test_masks_differ_between_samples_and_steps_and_follow_the_generator(strateg
     frames = torch.zeros(16, 2, 1, 16, 16)
 
     def draw(seed):
-        return strategy(0.9)(frames, 2, torch.Generator().manual_seed(seed))[1].visible
+        return masks_of(strategy(0.9), frames, 2, torch.Generator().manual_seed(seed))[1].visible
 
     assert torch.equal(draw(1), draw(1))
     assert not torch.equal(draw(1), draw(2))
@@ -48,9 +49,9 @@ def test_masks_differ_between_samples_and_steps_and_follow_the_generator(strateg
 @pytest.mark.parametrize("parts", [1, 2, 4])
 def test_the_parts_of_a_batch_have_the_masks_of_the_whole(strategy, parts):
     frames = torch.zeros(8, 3, 1, 16, 16)
-    whole = strategy(0.9)(frames, 2, torch.Generator().manual_seed(1))
+    whole = masks_of(strategy(0.9), frames, 2, torch.Generator().manual_seed(1))
     split = [
-        strategy(0.9)(part, 2, torch.Generator().manual_seed(1), Part(number, parts))
+        masks_of(strategy(0.9), part, 2, torch.Generator().manual_seed(1), Part(number, parts))
         for number, part in enumerate(frames.chunk(parts))
     ]
     for frame, mask in enumerate(whole):
@@ -60,20 +61,22 @@ def test_the_parts_of_a_batch_have_the_masks_of_the_whole(strategy, parts):
 
 def test_random_masking_is_uniform_over_patches():
     frames = torch.zeros(4000, 2, 1, 8, 8)
-    mask = AsymmetricRandom(0.75)(frames, 2, torch.Generator().manual_seed(0))[1]
+    mask = masks_of(AsymmetricRandom(0.75), frames, 2, torch.Generator().manual_seed(0))[1]
     counts = torch.bincount(mask.visible.flatten(), minlength=16)
     assert chisquare(counts.numpy()).pvalue > 1e-3
 
 
 def test_symmetric_frames_are_drawn_apart():
-    past, future = SymmetricRandom(0.5)(torch.zeros(8, 2, 1, 16, 16), 2, torch.Generator())
+    past, future = masks_of(
+        SymmetricRandom(0.5), torch.zeros(8, 2, 1, 16, 16), 2, torch.Generator()
+    )
     assert not torch.equal(past.visible, future.visible)
 
 
 @given(side=st.integers(2, 9), ratio=st.integers(1, 99), past=st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
 def test_each_frame_keeps_what_its_own_ratio_leaves(side, ratio, past):
-    masks = SymmetricRandom(ratio / 100, past / 100)(torch.zeros(3, 2, 1, side, side), 1)
+    masks = masks_of(SymmetricRandom(ratio / 100, past / 100), torch.zeros(3, 2, 1, side, side), 1)
     expected = [visible_count(side**2, share / 100) for share in (past, ratio)]
     assert [mask.visible.shape[1] for mask in masks] == expected
 
@@ -95,12 +98,14 @@ def test_a_past_frame_of_which_nothing_is_hidden_is_asymmetric_masking():
 
 
 def strategy_masks(strategy):
-    return strategy(torch.zeros(4, 2, 1, 8, 8), 1, torch.Generator().manual_seed(0))
+    return masks_of(strategy, torch.zeros(4, 2, 1, 8, 8), 1, torch.Generator().manual_seed(0))
 
 
 def test_grid_keeps_an_even_lattice():
     """At 75% of 8x8 the visible patches are MAE's grid: one in every two-by-two block."""
-    masks = AsymmetricGrid(0.75)(torch.zeros(32, 2, 1, 8, 8), 1, torch.Generator().manual_seed(0))
+    masks = masks_of(
+        AsymmetricGrid(0.75), torch.zeros(32, 2, 1, 8, 8), 1, torch.Generator().manual_seed(0)
+    )
     for visible in masks[1].visible:
         rows, columns = visible // 8, visible % 8
         assert len(set((rows % 2).tolist())) == 1

@@ -47,12 +47,12 @@ def test_loss_is_that_of_a_loop_in_float64():
     output = model(images, generator())
     total, count = 0.0, 0
     for sample in range(2):
-        for place, patch in enumerate(output.future.hidden[sample].tolist()):
+        for place, patch in enumerate(output.targets[0].mask.hidden[sample].tolist()):
             row, column = divmod(patch, 4)
             pixels = images[sample, 1, :, row * 8 : row * 8 + 8, column * 8 : column * 8 + 8]
             pixels = pixels.double().flatten()
             target = (pixels - pixels.mean()) / (pixels.var(unbiased=True) + 1e-6).sqrt()
-            error = output.prediction[sample, place].double() - target
+            error = output.targets[0].prediction.mean[sample, place].double() - target
             total += (error**2).mean().item()
             count += 1
     assert count == 2 * 12
@@ -66,26 +66,26 @@ def test_hidden_pixels_never_reach_the_prediction(decoder):
     before = model(images, generator())
     changed = images.clone()
     for sample in range(2):
-        for patch in before.future.hidden[sample].tolist():
+        for patch in before.targets[0].mask.hidden[sample].tolist():
             row, column = divmod(patch, 4)
             changed[sample, 1, :, row * 8 : row * 8 + 8, column * 8 : column * 8 + 8] += 7.0
     after = model(changed, generator())
-    assert torch.equal(before.prediction, after.prediction)
+    assert torch.equal(before.targets[0].prediction.mean, after.targets[0].prediction.mean)
 
 
 @pytest.mark.parametrize("masking", MASKINGS)
 def test_the_past_frame_is_used(masking):
     model = build(masking=masking).eval()
     images = frames()
-    before = model(images, generator()).prediction
+    before = model(images, generator()).targets[0].prediction.mean
     images[:, 0] += torch.randn(3, 32, 32)
-    assert not torch.allclose(before, model(images, generator()).prediction)
+    assert not torch.allclose(before, model(images, generator()).targets[0].prediction.mean)
 
 
 def test_under_bf16_the_loss_stays_float32():
     with torch.autocast("cpu", torch.bfloat16):
         output = build()(frames(), generator())
-    assert output.prediction.dtype == torch.bfloat16
+    assert output.targets[0].prediction.mean.dtype == torch.bfloat16
     assert output.loss.dtype == torch.float32
     full = build()(frames(), generator())
     assert output.loss.item() == pytest.approx(full.loss.item(), rel=0.02)
@@ -93,7 +93,7 @@ def test_under_bf16_the_loss_stays_float32():
 
 def test_masks_follow_the_generator():
     first, second = build()(frames(), generator()), build()(frames(), generator())
-    assert torch.equal(first.future.visible, second.future.visible)
+    assert torch.equal(first.targets[0].mask.visible, second.targets[0].mask.visible)
     assert first.loss.item() == second.loss.item()
 
 

@@ -72,7 +72,7 @@ def test_patches_of_every_size_train_are_exported_and_track(composed, tmp_path, 
     model = build_model(config)
     output = model(torch.randn(1, 2, 3, image, image), torch.Generator().manual_seed(0))
     patches = (image // patch) ** 2
-    assert output.prediction.shape == (1, patches - int(patches / 10), 3 * patch**2)
+    assert output.targets[0].prediction.mean.shape == (1, patches - int(patches / 10), 3 * patch**2)
     output.loss.backward()
 
     export_encoder(model.encoder, dict(config.encoder), tmp_path / "encoder.safetensors")

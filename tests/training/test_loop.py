@@ -15,8 +15,8 @@ from siammae.model.masking import AsymmetricRandom
 from siammae.model.siammae import SiamMAE
 from siammae.training.checkpoint import Checkpoints
 from siammae.training.loop import Trainer
-from siammae.training.plan import Plan
 from siammae.training.optim import adamw
+from siammae.training.plan import Plan
 
 PLAN = Plan(
     steps=8,
@@ -247,9 +247,9 @@ def step_losses(trainer):
     seen, step = [], trainer._step
 
     def watched(number, batches):
-        loss = step(number, batches)
-        seen.append(float(loss))
-        return loss
+        metrics = step(number, batches)
+        seen.append(float(metrics["train/loss"]))
+        return metrics
 
     trainer._step = watched
     return seen

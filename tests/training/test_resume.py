@@ -179,12 +179,12 @@ def test_a_loss_that_is_no_number_ends_the_run(train, tmp_path, only_run):
     patch = """
 import torch
 from siammae.model.heads import PixelMean
-loss, calls = PixelMean.loss, []
+cost, calls = PixelMean.cost, []
 def broken(self, prediction, target):
     calls.append(1)
-    value = loss(self, prediction, target)
+    value = cost(self, prediction, target)
     return value * float("nan") if len(calls) > 5 + 1 else value
-PixelMean.loss = broken
+PixelMean.cost = broken
 """
     failed = train(tmp_path, "pictures=0", script=START.format(patch=patch))
     assert failed.returncode == 2
