@@ -43,8 +43,8 @@ class Ensemble(Head):
             raise ValueError(f"member={type(member).__name__}: an ensemble has no ensembles in it")
         self.heads: Any = nn.ModuleList([member, *(deepcopy(member) for _ in range(members - 1))])
         self.decoders = members
-        for head in self.heads[1:]:
-            head.reset()
+        for number in range(1, members):
+            self.heads[number].reset()
 
     def assemble(self, decoders: Sequence[nn.Module]) -> nn.Module:
         """See `Head`."""
