@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from siammae.config.cadence import LOSSES
 from siammae.config.errors import TrainingError
 from siammae.data.loader import PairBatch
+from siammae.evaluation.pictures.uncertainty import uncertainty_grid
 from siammae.model.draws import WHOLE, Part
 from siammae.model.siammae import Restoration, SiamMAE
 from siammae.training.checkpoint import Checkpoints
@@ -32,8 +33,8 @@ class Listener(Protocol):
     def row(self, row: Row) -> None:
         """A row of metrics."""
 
-    def picture(self, step: int, jpeg: bytes) -> None:
-        """A grid of restored frames."""
+    def picture(self, step: int, jpeg: bytes, name: str = "restored") -> None:
+        """A grid of restored frames, or of what else the name says of them."""
 
     def step(self, step: int) -> None:
         """An optimiser step is done."""
@@ -249,6 +250,9 @@ class Trainer:
         self.model.train()
         jpeg = restoration_grid(frames, restored, self.model.encoder.patch_size)
         self.listener.picture(step, jpeg)
+        if self.model.head.predicts_spread:
+            jpeg = uncertainty_grid(frames, restored, self.model.encoder.patch_size)
+            self.listener.picture(step, jpeg, "uncertainty")
 
     def _evaluate(self, step: int) -> None:
         if self.evaluate is None:
