@@ -3,8 +3,9 @@
 python analysis/uncertainty_maps.py checkpoint=runs/SIGNATURE video=clip.mp4
 
 Each frame t is restored from frame t - gap, several times with other patches hidden, until each
-patch was hidden at least once. Error and predicted deviation are root mean squares over these
-passes, in standard deviations of the patch. What is seen is the largest square in the middle.
+patch was hidden at least once. Error (of a whole patch) and predicted deviation are root mean
+squares over these passes, in standard deviations of the patch. What is seen is the largest square
+in the middle. The video is grey below the map, whose scale is its own.
 
 checkpoint  a run's folder, or one of its checkpoints/step-*.pt
 video       a video file
@@ -35,7 +36,7 @@ from siammae.config.check import check_device
 from siammae.config.errors import ConfigError, DataError, SiammaeError
 from siammae.data.augment import MEAN, STD
 from siammae.data.video import Clip, open_clip
-from siammae.evaluation.pictures.heat import paint, upper_end, with_bar
+from siammae.evaluation.pictures.heat import Scale, paint, scale_of, with_bar
 from siammae.evaluation.pictures.overlay import even_sides, write_whole
 from siammae.evaluation.pictures.sheet import jpeg
 from siammae.evaluation.pictures.uncertainty import UNIT, Maps, Passes, sheet_of
@@ -140,13 +141,14 @@ def restore(model: SiamMAE, past: Tensor, future: Tensor, gap: int, passes: int)
     return found.maps()
 
 
-def overlaid(frame: np.ndarray, expected: np.ndarray, high: float) -> np.ndarray:
+def overlaid(frame: np.ndarray, expected: np.ndarray, scale: Scale) -> np.ndarray:
     """A frame (H, W, 3) with the map over what the model saw of it, and the bar beside it."""
     shown, seen = frame.copy(), square(frame.shape)
-    side = shown[seen].shape[0]
-    heat = cv2.resize(paint(expected, high), (side, side), interpolation=cv2.INTER_LINEAR)
-    shown[seen] = cv2.addWeighted(np.ascontiguousarray(shown[seen]), 1 - OPACITY, heat, OPACITY, 0)
-    return even_sides(with_bar(shown, high, UNIT))
+    grey = cv2.merge([cv2.cvtColor(np.ascontiguousarray(shown[seen]), cv2.COLOR_RGB2GRAY)] * 3)
+    size = (grey.shape[1], grey.shape[0])
+    heat = cv2.resize(paint(expected, scale), size, interpolation=cv2.INTER_LINEAR)
+    shown[seen] = cv2.addWeighted(grey, 1 - OPACITY, heat, OPACITY, 0)
+    return even_sides(with_bar(shown, scale, UNIT))
 
 
 def draw(settings: Settings) -> list[Path]:
@@ -162,7 +164,7 @@ def draw(settings: Settings) -> list[Path]:
     fast_matmul(device)
     model.to(device)
     clip = open_clip(video)
-    gap, times = times_of(settings, OmegaConf.to_object(config).get("frame_gap"), clip.frames)
+    gap, times = times_of(settings, config.frame_gap, clip.frames)
     columns: dict[str, list[Tensor]] = {"past": [], "frame": []}
     found: list[Maps] = []
     for pair in batches(clip, times, gap):
@@ -171,17 +173,18 @@ def draw(settings: Settings) -> list[Path]:
         columns["frame"].append(future)
         found.append(restore(model, past, future, gap, settings.passes))
     maps = Maps(*(torch.cat(parts) for parts in zip(*found, strict=True)))
-    high = upper_end([maps.error.numpy(), maps.expected.numpy()])
+    expected = maps.expected.numpy()
+    scale = scale_of([expected])
     kept = np.linspace(0, len(times) - 1, min(ROWS, len(times))).round().astype(int).tolist()
     pictures = {name: torch.cat(parts)[kept] for name, parts in columns.items()}
     few = Maps(*(part[kept] for part in maps))
     names = [f"frame {times[i] - gap}, then {times[i]}" for i in kept]
-    sheet = sheet_of({**pictures, "restored": few.restored}, few, high, names)
+    sheet = sheet_of({**pictures, "restored": few.restored}, few, names)
 
     path = _folder(settings) / f"uncertainty-{video.absolute().stem}.jpg"
     write_atomic(path, jpeg(sheet))
     frames = (frame for _, some in batches(clip, times) for frame in some)
-    shown = (overlaid(f, e, high) for f, e in zip(frames, maps.expected.numpy(), strict=True))
+    shown = (overlaid(f, e, scale) for f, e in zip(frames, expected, strict=True))
     write_whole(path.with_suffix(".mp4"), shown, settings.fps)
     print(f"gap={gap}, {len(times)} frames from {times[0]} to {times[-1]}")
     return [path, path.with_suffix(".mp4")]

@@ -1,6 +1,7 @@
 """Heat maps and the bar that tells their scale."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,39 +10,51 @@ BAR, MARGIN = 14, 6  # width of the bar and space around it, in pixels
 TEXT = 12  # height of the numbers beside it
 
 
-def upper_end(maps: Sequence[np.ndarray]) -> float:
-    """Of a scale from 0 for all these maps together: their 99th percentile, NaN left out."""
+class Scale(NamedTuple):
+    """The values that have the darkest and the lightest colour; what is beyond looks the same."""
+
+    low: float
+    high: float
+
+
+def scale_of(maps: Sequence[np.ndarray]) -> Scale:
+    """One for all these maps, from their 1st to their 99th percentile, NaN left out."""
     values = np.concatenate([np.ravel(values) for values in maps])
     values = values[np.isfinite(values)]
-    return max(float(np.percentile(values, 99)), 1e-6) if values.size else 1.0
+    if not values.size:
+        return Scale(0.0, 1.0)
+    low, high = (float(value) for value in np.percentile(values, (1, 99)))
+    return Scale(low, max(high, low + 1e-6))
 
 
-def paint(values: np.ndarray, high: float) -> np.ndarray:
-    """Colours (H, W, 3) uint8 of values (H, W) from 0 to ``high``; NaN is grey.
+def paint(values: np.ndarray, scale: Scale) -> np.ndarray:
+    """Colours (H, W, 3) uint8 of values (H, W); NaN is grey.
 
     By matplotlib's magma, perceptually uniform: equal steps look equal, also without colour.
     """
     import cv2
 
     known = np.isfinite(values)
-    levels = np.where(known, values, 0).clip(0, high) / high * 255
-    colours = cv2.applyColorMap(levels.round().astype(np.uint8), cv2.COLORMAP_MAGMA)[..., ::-1]
+    shares = (np.where(known, values, 0) - scale.low) / (scale.high - scale.low)
+    levels = (shares.clip(0, 1) * 255).round().astype(np.uint8)
+    colours = cv2.applyColorMap(levels, cv2.COLORMAP_MAGMA)[..., ::-1]
     return np.where(known[..., None], colours, np.uint8(NOTHING))
 
 
-def colour_bar(height: int, high: float, unit: str) -> np.ndarray:
-    """Pixels (height, W, 3) uint8: the scale from 0 to ``high``, numbers, and the unit, upwards."""
+def colour_bar(height: int, scale: Scale, unit: str) -> np.ndarray:
+    """Pixels (height, W, 3) uint8: the scale, numbers, and the unit, upwards."""
     from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.load_default(TEXT)
-    numbers = [f"{high * share:.2g}" for share in (0, 0.5, 1)]
+    values = np.linspace(*scale, 3)
+    numbers = [f"{value:.2f}" for value in values]
     beside = max(font.getbbox(number)[2] for number in numbers)
     width = int(BAR + beside + TEXT + 5 * MARGIN)
     image = Image.new("RGB", (width, height), "white")
     long = max(2, height - 2 * MARGIN - TEXT)
     top = (height - long) // 2
-    ramp = np.repeat(np.linspace(high, 0, long)[:, None], BAR, axis=1)
-    image.paste(Image.fromarray(paint(ramp, high)), (MARGIN, top))
+    ramp = np.repeat(np.linspace(scale.high, scale.low, long)[:, None], BAR, axis=1)
+    image.paste(Image.fromarray(paint(ramp, scale)), (MARGIN, top))
     draw = ImageDraw.Draw(image)
     for share, number in zip((0, 0.5, 1), numbers, strict=True):
         place = top + (1 - share) * (long - 1) - TEXT / 2 - 1
@@ -53,6 +66,6 @@ def colour_bar(height: int, high: float, unit: str) -> np.ndarray:
     return np.asarray(image)
 
 
-def with_bar(pixels: np.ndarray, high: float, unit: str) -> np.ndarray:
+def with_bar(pixels: np.ndarray, scale: Scale, unit: str) -> np.ndarray:
     """Pixels (H, W, 3) with the bar on their right."""
-    return np.concatenate([pixels, colour_bar(len(pixels), high, unit)], axis=1)
+    return np.concatenate([pixels, colour_bar(len(pixels), scale, unit)], axis=1)

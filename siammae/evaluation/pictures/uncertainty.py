@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from siammae.data.augment import MEAN, STD
-from siammae.evaluation.pictures.heat import paint, upper_end, with_bar
+from siammae.evaluation.pictures.heat import paint, scale_of, with_bar
 from siammae.evaluation.pictures.sheet import jpeg, tile_grid
 from siammae.model.patches import patch_statistics, patchify, unpatchify
 from siammae.model.siammae import Restoration, Restored
@@ -23,9 +23,10 @@ LEAST = 112  # height of a tile in pixels
 class Maps(NamedTuple):
     """Of frames that were restored.
 
-    restored: (B, 3, H, W), normalised; what was never hidden is the frame's own. error, expected:
-    (B, H, W), root mean square over the passes and the three colours, of the mean's error and of
-    the predicted standard deviation; NaN where nothing was hidden.
+    restored: (B, 3, H, W), normalised; what was never hidden is the frame's own. error: (B, H, W),
+    root mean square of the mean's error over passes, colours, and the pixels of a patch, as one
+    pixel's error says little. expected: (B, H, W), that of the predicted deviation over passes and
+    colours. Both are NaN where nothing was hidden.
     """
 
     restored: Tensor
@@ -75,11 +76,12 @@ class Passes:
         times = self.times.unsqueeze(-1)  # 0 / 0, where nothing was hidden, is NaN
         pixels = self.mean / times * self.unit + self.centre
         restored = torch.where(times > 0, pixels, self.patches)
-        error, expected = (self._colours(x / times) for x in (self.squared_error, self.variance))
-        return Maps(unpatchify(restored, self.patch_size, self.grid), error, expected)
+        error = (self.squared_error / times).mean(dim=-1, keepdim=True).expand_as(restored)
+        error, expected = (self._images(x).mean(dim=1) for x in (error, self.variance / times))
+        return Maps(self._images(restored), error.sqrt(), expected.sqrt())
 
-    def _colours(self, patches: Tensor) -> Tensor:
-        return unpatchify(patches, self.patch_size, self.grid).mean(dim=1).sqrt()
+    def _images(self, patches: Tensor) -> Tensor:
+        return unpatchify(patches, self.patch_size, self.grid)
 
 
 def uncertainty_grid(frames: Tensor, restored: Restoration, patch_size: int) -> bytes:
@@ -97,30 +99,29 @@ def uncertainty_grid(frames: Tensor, restored: Restoration, patch_size: int) -> 
     maps = passes.maps()
     grey = torch.where(maps.error.isnan().unsqueeze(1), future.float().cpu(), 0.0)
     pictures = {"past": past, "hidden": grey, "restored": maps.restored, "future": future}
-    return jpeg(sheet_of(pictures, maps, upper_end([maps.error.numpy(), maps.expected.numpy()])))
+    return jpeg(sheet_of(pictures, maps))
 
 
-def sheet_of(
-    pictures: Mapping[str, Tensor], maps: Maps, high: float, rows: Sequence[str] = ()
-) -> np.ndarray:
+def sheet_of(pictures: Mapping[str, Tensor], maps: Maps, rows: Sequence[str] = ()) -> np.ndarray:
     """Pixels of a table with a row for each sample; error and expectation share the bar.
 
     Args:
         pictures: columns (B, 3, H, W), normalised, in order; the maps come last.
         maps: of the same samples.
-        high: end of the scale.
         rows: a name for each sample, above its first picture.
     """
     columns: dict[str, Sequence[np.ndarray]] = {
         name: [to_pixels(one) for one in images] for name, images in pictures.items()
     }
-    columns["error"] = [paint(one, high) for one in maps.error.numpy()]
-    columns["predicted"] = [paint(one, high) for one in maps.expected.numpy()]
+    error, expected = maps.error.numpy(), maps.expected.numpy()
+    scale = scale_of([error, expected])
+    columns["patch's error"] = [paint(one, scale) for one in error]
+    columns["predicted"] = [paint(one, scale) for one in expected]
     tiles = [tile for row in zip(*columns.values(), strict=True) for tile in row]
     captions = [*columns, *[""] * (len(tiles) - len(columns))]
     captions[:: len(columns)] = rows or captions[:: len(columns)]
     grid = tile_grid(tiles, captions, len(columns), max(LEAST, len(tiles[0])))
-    return with_bar(grid, high, UNIT)
+    return with_bar(grid, scale, UNIT)
 
 
 def to_pixels(image: Tensor) -> np.ndarray:
