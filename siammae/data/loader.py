@@ -21,7 +21,7 @@ from siammae.config.signals import SIGNALS, deaf_children
 from siammae.data.augment import PairAugment
 from siammae.data.datasets import ClipSource
 from siammae.data.rotation import NoRotation
-from siammae.data.targets import SingleTarget
+from siammae.data.targets import Targets
 from siammae.data.video import open_clip
 
 
@@ -34,7 +34,8 @@ class PairBatch:
     flip: (B,) bool, mirror it.
     colour: (B, T, 4) float32, brightness, contrast, saturation and hue of each frame.
     angle: (B, T) float32, degrees to turn each frame.
-    gap: (B, T - 1) int64, frames between the given one and each of the others, at least 1.
+    gap: (B, T - 1) int64, frames from the given one to each of the others, negative for one that is
+        earlier in the clip; never 0.
     clip: (B,) int64, index in the source's list.
     short: how many samples have a smaller gap than was drawn, because the clip is short.
     broken: clips that could not be read, with the reason; others were taken in their place.
@@ -100,7 +101,7 @@ class PairDataset(Dataset[Visit]):
     def __init__(
         self,
         source: ClipSource,
-        targets: SingleTarget,
+        targets: Targets,
         rotation: NoRotation,
         augment: PairAugment,
         seed: int,
@@ -148,7 +149,7 @@ class PairDataset(Dataset[Visit]):
                 for index, box in zip(offsets.frames, drawn.boxes, strict=True)
             ]
             angle = self.rotation.draw(rng, len(crops))
-            gap = [abs(index - offsets.frames[0]) for index in offsets.frames[1:]]
+            gap = [index - offsets.frames[0] for index in offsets.frames[1:]]
             samples.append(Sample(crops, drawn.flip, drawn.colour, angle, gap, clip, offsets.short))
         return samples
 
