@@ -17,7 +17,6 @@ from siammae.model.masking import FrameMask
 from siammae.model.patches import gather_tokens
 from siammae.model.positions import sincos_positions
 
-
 Kept = dict[nn.Module, Tensor]  # what each decoder made of a past frame, for further future ones
 
 

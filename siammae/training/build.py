@@ -13,8 +13,8 @@ from siammae.training.plan import Plan
 def build_model(config: DictConfig) -> SiamMAE:
     """The model with initial weights that follow from ``seed``, the encoder's from it alone.
 
-    Runs that differ in encoding, decoder or masking therefore start from the same encoder, and those
-    that differ in what the decoder is told of gaps from the same decoder and head as well.
+    Runs that differ in encoding, decoder or masking therefore start from the same encoder, and
+    those that differ in what the decoder is told of gaps from the same decoder and head as well.
     """
     torch.manual_seed(config.seed)
     encoder = build_group(config, "encoder")

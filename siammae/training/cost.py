@@ -1,4 +1,4 @@
-"""What a training pair, or a sample of more frames, costs: floating-point operations, counted and not timed.
+"""What a training sample costs: floating-point operations, counted and not timed.
 
 Counted, because seconds differ from machine to machine and from run to run.
 """

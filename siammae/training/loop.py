@@ -247,7 +247,8 @@ class Trainer:
             restored = self._forward(self.sample, generator)
             frames = self.prepare(self.sample.to(self.device))
         self.model.train()
-        jpeg = restoration_grid(frames, restored, self.model.encoder.patch_size)
+        patch = self.model.encoder.patch_size
+        jpeg = restoration_grid(frames, restored, patch, self.sample.gap)
         self.listener.picture(step, jpeg)
 
     def _evaluate(self, step: int) -> None:
