@@ -29,9 +29,11 @@ class Head(nn.Module):
     """Base of the heads; ``decoder`` and ``inputs`` below are a decoder and what it is called with.
 
     decoders: how many decoders it reads, each with initial weights of its own.
+    predicts_spread: whether the spread that it predicts is the model's, or the same everywhere.
     """
 
     decoders: int = 1
+    predicts_spread: bool = False
 
     def forward(self, tokens: Tensor) -> Any:
         """(B, H, D) -> what is predicted of the hidden patches, a `Prediction`."""

@@ -1,6 +1,7 @@
 """Siamese Masked Autoencoder (Gupta et al., NeurIPS 2023): the method on one screen."""
 
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
@@ -27,13 +28,19 @@ class Restoration(NamedTuple):
 
     loss: scalar. past: which patches of the past frame were visible. targets: the future frames.
     metrics: scalars to be logged beside the loss, by the names of their rows, the same in every
-    step of a run.
+    step of a run. aside: scalar that the masking's own parameters minimise; no part of the loss.
     """
 
     loss: Tensor
     past: FrameMask
     targets: list[Restored]
     metrics: dict[str, Tensor]
+    aside: Tensor | None = None
+
+    @property
+    def total(self) -> Tensor:
+        """What is back-propagated."""
+        return self.loss if self.aside is None else self.loss + self.aside
 
 
 class SiamMAE(nn.Module):
@@ -58,6 +65,7 @@ class SiamMAE(nn.Module):
         super().__init__()
         self.encoder, self.decoder, self.head, self.masking = encoder, decoder, head, masking
         self.encoding = SiameseEncoding() if encoding is None else encoding
+        masking.attach(decoder, head)
 
     def forward(
         self,
@@ -83,16 +91,43 @@ class SiamMAE(nn.Module):
         draws, grid = Draws(generator, frames.device, part), self._grid(frames)
         past_mask = self.masking.past(past.shape[0], grid, draws)
         memory = self.encoding.given(self.encoder, past, past_mask)
-        targets = []
+        targets, lessons = [], []
         for future in futures:
-            mask = self.masking.future(View(past, future, grid, memory), draws)
-            tokens = self.encoding(self.encoder, (past, future), (past_mask, mask), memory)
+            inputs = partial(self._inputs, past, past_mask, memory, future)
+            view = View(past, future, grid, memory, inputs)
+            mask = self.masking.future(view, draws)
             restore = self.head.restore if self.training else self.head.predict
-            prediction = restore(self.decoder, *tokens, past_mask, mask)
+            prediction = restore(self.decoder, *inputs(mask))
             target = normalise_patches(gather_tokens(future, mask.hidden))
             targets.append(Restored(mask, prediction, self.head.cost(prediction, target).mean()))
+            if self.training and self.masking.learns:
+                error = (prediction.mean.detach().float() - target).square().mean(dim=-1)
+                lessons.append(self.masking.learn(view, mask, error))
         loss = torch.stack([target.loss for target in targets]).mean()
-        return Restoration(loss, past_mask, targets, {})
+        restored = Restoration(loss, past_mask, targets, {})
+        if not lessons:
+            return restored
+        aside = torch.stack(lessons).mean()
+        return restored._replace(
+            metrics={**restored.metrics, "train/probe_loss": aside.detach()}, aside=aside
+        )
+
+    def restoring(self) -> list[nn.Parameter]:
+        """All parameters but the masking's own, whose gradients have another scale."""
+        own = {id(parameter) for parameter in self.masking.parameters()}
+        return [parameter for parameter in self.parameters() if id(parameter) not in own]
+
+    def _inputs(
+        self,
+        past: Tensor,
+        past_mask: FrameMask,
+        memory: Tensor | None,
+        future: Tensor,
+        mask: FrameMask,
+    ) -> tuple[Any, ...]:
+        """What the decoder is called with when ``mask`` hides the future frame."""
+        tokens = self.encoding(self.encoder, (past, future), (past_mask, mask), memory)
+        return (*tokens, past_mask, mask)
 
     def _grid(self, frames: Tensor) -> tuple[int, int]:
         height, width = (side // self.encoder.patch_size for side in frames.shape[-2:])

@@ -1,0 +1,49 @@
+"""Options of different groups that make no sense together, refused before anything is built.
+
+They are told apart by the keys that they declare, so that an option of one's own with the same keys
+is judged alike.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from siammae.config.check import Group, TrainConfig
+
+PLAIN_HEAD = {"width", "patch_size"}  # keys of a head that predicts no spread of its own
+
+
+def check_smart_masking(config: "TrainConfig") -> None:
+    """An estimate needs the past frame's tokens, and a predicted one a spread from one pass.
+
+    Raises:
+        ValueError: naming both options and what would be right.
+    """
+    estimate = _own(config.masking).get("estimate")
+    if estimate is None:
+        return
+    if "future_embedding" in _own(config.encoding):
+        raise ValueError(
+            "masking=uncertainty reads the encoded past frame before it hides patches, and "
+            "encoding=joint encodes both frames at once; choose encoding=siamese, or masking=motion"
+        )
+    if estimate != "predicted":
+        return
+    head = _own(config.uncertainty)
+    if head.keys() <= PLAIN_HEAD:
+        raise ValueError(
+            "masking.estimate=predicted hides patches by the spread that the head predicts, and "
+            "uncertainty=none predicts the same everywhere; choose uncertainty=gaussian, laplace, "
+            "beta_nll or ensemble, or masking.estimate=error"
+        )
+    member = head.get("member")
+    if "samples" in head or (isinstance(member, dict) and "samples" in member):
+        raise ValueError(
+            "masking.estimate=predicted takes one pass of the decoder in every step, and the "
+            "spread of uncertainty=dropout takes many; choose masking.estimate=error, or another "
+            "head"
+        )
+
+
+def _own(group: "Group") -> dict[str, Any]:
+    """The keys that only the group's class knows."""
+    return group.model_extra or {}
