@@ -91,7 +91,7 @@ class SiamMAE(nn.Module):
         draws, grid = Draws(generator, frames.device, part), self._grid(frames)
         past_mask = self.masking.past(past.shape[0], grid, draws)
         memory = self.encoding.given(self.encoder, past, past_mask)
-        targets, lessons = [], []
+        targets, metrics, lessons = [], [], []
         for future in futures:
             inputs = partial(self._inputs, past, past_mask, memory, future)
             view = View(past, future, grid, memory, inputs)
@@ -100,17 +100,17 @@ class SiamMAE(nn.Module):
             prediction = restore(self.decoder, *inputs(mask))
             target = normalise_patches(gather_tokens(future, mask.hidden))
             targets.append(Restored(mask, prediction, self.head.cost(prediction, target).mean()))
+            metrics.append(self.head.metrics(prediction, target))
             if self.training and self.masking.learns:
                 error = (prediction.mean.detach().float() - target).square().mean(dim=-1)
                 lessons.append(self.masking.learn(view, mask, error))
         loss = torch.stack([target.loss for target in targets]).mean()
-        restored = Restoration(loss, past_mask, targets, {})
+        found = _average(metrics)
         if not lessons:
-            return restored
+            return Restoration(loss, past_mask, targets, found)
         aside = torch.stack(lessons).mean()
-        return restored._replace(
-            metrics={**restored.metrics, "train/probe_loss": aside.detach()}, aside=aside
-        )
+        found["train/probe_loss"] = aside.detach()
+        return Restoration(loss, past_mask, targets, found, aside)
 
     def restoring(self) -> list[nn.Parameter]:
         """All parameters but the masking's own, whose gradients have another scale."""
@@ -132,3 +132,8 @@ class SiamMAE(nn.Module):
     def _grid(self, frames: Tensor) -> tuple[int, int]:
         height, width = (side // self.encoder.patch_size for side in frames.shape[-2:])
         return height, width
+
+
+def _average(metrics: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Over the future frames, all of which have the same names."""
+    return {name: torch.stack([found[name] for found in metrics]).mean() for name in metrics[0]}
