@@ -1,11 +1,17 @@
 """From settings to the model and the numbers of a run."""
 
+from pathlib import Path
+from typing import Any
+
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from siammae.config.check import TrainConfig
+from siammae.config.errors import DataError
 from siammae.config.groups import build_group
+from siammae.evaluation.encoders.names import differences
 from siammae.model.siammae import SiamMAE
+from siammae.training.checkpoint import load_checked
 from siammae.training.plan import Plan
 
 
@@ -22,6 +28,23 @@ def build_model(config: DictConfig) -> SiamMAE:
     torch.manual_seed(config.seed)
     encoding = build_group(config, "encoding")
     return SiamMAE(encoder, decoder, head, build_group(config, "masking"), encoding)
+
+
+def model_from_checkpoint(path: Path, config: dict[str, Any]) -> SiamMAE:
+    """The model that a run of this configuration saved.
+
+    Raises:
+        DataError: when the file is missing or damaged, or is of another model.
+    """
+    state = load_checked(path)["model"]
+    if not config:
+        raise DataError(f"{path}: the config.yaml of its run is missing, which tells its sizes")
+    model = build_model(OmegaConf.create(config))
+    problem = differences(model.state_dict(), state)
+    if problem:
+        raise DataError(f"{path} does not fit the config.yaml of its run; {problem}")
+    model.load_state_dict(state)
+    return model
 
 
 def make_plan(settings: TrainConfig, clips: int, precision: str) -> Plan:

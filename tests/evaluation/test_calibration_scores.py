@@ -39,7 +39,7 @@ def test_a_right_prediction_is_calibrated(family, per):
     known = residuals(*drawn(family, per=per), family)
     assert calibration_error(shares_below(known)) < 0.01
     assert temperature([known]) == pytest.approx(1, abs=0.03)
-    assert squared_z(known) == pytest.approx(1, abs=0.05)
+    assert squared_z(known).mean() == pytest.approx(1, abs=0.05)
 
 
 @pytest.mark.parametrize("family", OF_SCIPY)
@@ -49,7 +49,7 @@ def test_one_factor_is_found_and_taken_back(family):
     assert found == pytest.approx(2, abs=0.05)
     assert calibration_error(shares_below(known)) > 0.08
     assert calibration_error(shares_below(known, found)) < 0.01
-    assert squared_z(known, found) == pytest.approx(1, abs=0.05)
+    assert squared_z(known, found).mean() == pytest.approx(1, abs=0.05)
 
 
 @pytest.mark.parametrize("family", OF_SCIPY)
@@ -62,7 +62,7 @@ def test_densities_and_quantiles_are_those_of_scipy(family):
         expected = [(target <= law.ppf(level)).mean() for level in LEVELS]
         assert shares_below(known, factor) == pytest.approx(np.array(expected), abs=1e-4)
         variance = np.broadcast_to(law.var(), SHAPE)
-        expected_z2 = ((target - mean) ** 2 / variance).mean()
+        expected_z2 = ((target - mean) ** 2 / variance).mean(axis=(1, 2))
         assert squared_z(known, factor) == pytest.approx(expected_z2, rel=1e-5)
     assert known.std == pytest.approx(OF_SCIPY[family](0, scale).std().mean(axis=-1))
     assert known.error == pytest.approx(np.sqrt(((target - mean) ** 2).mean(axis=-1)), rel=1e-5)
@@ -129,9 +129,9 @@ def test_a_spread_that_is_the_same_everywhere_is_as_good_as_chance():
     constant = ranking(error, np.ones(30))
     assert constant.curve == pytest.approx(np.ones(20))
     assert (constant.aurg, constant.correlation) == (pytest.approx(0), 0)
-    random = [ranking(error, rng.permutation(30).astype(float)) for _ in range(4000)]
-    assert np.mean([each.ause for each in random]) == pytest.approx(constant.ause, abs=0.01)
-    assert np.mean([each.correlation for each in random]) == pytest.approx(0, abs=0.02)
+    random = [ranking(error, rng.permutation(30).astype(float)) for _ in range(800)]
+    assert np.mean([each.ause for each in random]) == pytest.approx(constant.ause, abs=0.02)
+    assert np.mean([each.correlation for each in random]) == pytest.approx(0, abs=0.03)
 
 
 def test_patches_that_are_equally_uncertain_are_removed_in_every_order():

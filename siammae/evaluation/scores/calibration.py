@@ -105,10 +105,11 @@ def log_likelihood(known: Residuals, factor: float = 1.0) -> float:
     return float(density.mean()) - known.log_scale - float(np.log(factor))
 
 
-def squared_z(known: Residuals, factor: float = 1.0) -> float:
-    """The mean squared z-score, in predicted standard deviations; 1 when these are right."""
+def squared_z(known: Residuals, factor: float = 1.0) -> np.ndarray:
+    """The mean squared z-score of each frame (F,), in predicted standard deviations; 1 is right."""
     deviation = factor * float(FAMILIES[known.family].std())
-    return float(np.square(known.z, dtype=np.float64).mean()) / deviation**2
+    squares: np.ndarray = np.square(known.z, dtype=np.float64).mean(axis=(1, 2)) / deviation**2
+    return squares
 
 
 def shares_below(known: Residuals, factor: float = 1.0) -> np.ndarray:
