@@ -12,6 +12,7 @@ import seaborn as sns
 from histories import History
 from looks import Look, looks
 from matplotlib.figure import Figure
+from metric_names import merit
 from render import head, scale
 from statistics_table import JF, LOSS, Table
 
@@ -85,7 +86,7 @@ class Subject:
     @property
     def larger_is_better(self) -> bool:
         """Of the objective."""
-        return self.metric != LOSS
+        return merit(self.metric) >= 0
 
     @property
     def unit(self) -> str:

@@ -13,7 +13,8 @@ What each score means, and which of several published definitions it is:
   model's and a random order's, which is 1 at any share. Error is a patch's RMSE, uncertainty the
   mean of its predicted standard deviations, and both curves are divided by the error of the whole
   frame. Curves are of one frame, as those of Poggi et al. (arXiv:2005.06209): what is asked is
-  where in a frame the model errs.
+  where in a frame the model errs. Where all patches err alike any order has a small AUSE: read it
+  beside AURG, which is 0 for an order that knows nothing.
 - **correlation**: Spearman's, of the same two figures over the patches of a frame.
 - **sharpness**: the mean predicted standard deviation. **z2**: the mean squared z-score, 1 when the
   deviations are as large as predicted. **log-likelihood**: the mean log density of a value, in
@@ -170,7 +171,13 @@ def ranking(error: np.ndarray, std: np.ndarray) -> Ranking:
     return Ranking(
         np.interp(REMOVED, removed, curve),
         np.interp(REMOVED, removed, oracle),
-        float(np.trapezoid(curve - oracle, removed)),
-        float(np.trapezoid(1 - curve, removed)),
+        _area(curve - oracle, removed),
+        _area(1 - curve, removed),
         float(stats.spearmanr(std, error).statistic) if told else 0.0,
     )
+
+
+def _area(heights: np.ndarray, places: np.ndarray) -> float:
+    """Below a curve; what is but rounding is 0."""
+    area = float(np.trapezoid(heights, places))
+    return 0.0 if abs(area) < 1e-12 else area
