@@ -27,7 +27,7 @@ def scale(metric: str) -> tuple[int, int]:
     """Factor and decimals of a metric's figures: shares in percent, losses and pixels as are."""
     if metric == LOSS or _of_calibration(metric) in (*LARGER, *SMALLER, *NEITHER):
         return 1, 3
-    return (1, 2) if metric.endswith(PIXELS) else (100, 1)
+    return (1, 2) if metric.endswith(PIXELS) or "EPE" in metric else (100, 1)
 
 
 def merit(metric: str) -> int:
