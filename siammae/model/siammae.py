@@ -83,7 +83,7 @@ class SiamMAE(nn.Module):
         draws, grid = Draws(generator, frames.device, part), self._grid(frames)
         past_mask = self.masking.past(past.shape[0], grid, draws)
         memory = self.encoding.given(self.encoder, past, past_mask)
-        targets = []
+        targets, metrics = [], []
         for future in futures:
             mask = self.masking.future(View(past, future, grid, memory), draws)
             tokens = self.encoding(self.encoder, (past, future), (past_mask, mask), memory)
@@ -91,9 +91,15 @@ class SiamMAE(nn.Module):
             prediction = restore(self.decoder, *tokens, past_mask, mask)
             target = normalise_patches(gather_tokens(future, mask.hidden))
             targets.append(Restored(mask, prediction, self.head.cost(prediction, target).mean()))
+            metrics.append(self.head.metrics(prediction, target))
         loss = torch.stack([target.loss for target in targets]).mean()
-        return Restoration(loss, past_mask, targets, {})
+        return Restoration(loss, past_mask, targets, _average(metrics))
 
     def _grid(self, frames: Tensor) -> tuple[int, int]:
         height, width = (side // self.encoder.patch_size for side in frames.shape[-2:])
         return height, width
+
+
+def _average(metrics: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Over the future frames, all of which have the same names."""
+    return {name: torch.stack([found[name] for found in metrics]).mean() for name in metrics[0]}

@@ -1,17 +1,12 @@
 """From settings to the model and the numbers of a run."""
 
-from pathlib import Path
-from typing import Any
-
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from siammae.config.check import TrainConfig
-from siammae.config.errors import DataError
+from siammae.config.errors import ConfigError
 from siammae.config.groups import build_group
-from siammae.evaluation.encoders.names import differences
 from siammae.model.siammae import SiamMAE
-from siammae.training.checkpoint import load_checked
 from siammae.training.plan import Plan
 
 
@@ -19,32 +14,24 @@ def build_model(config: DictConfig) -> SiamMAE:
     """The model with initial weights that follow from ``seed``, the encoder's from it alone.
 
     Runs that differ in encoding, decoder or masking therefore start from the same encoder.
+
+    Raises:
+        ConfigError: when a class refuses a value, or the head the decoder.
     """
     torch.manual_seed(config.seed)
     encoder = build_group(config, "encoder")
     torch.manual_seed(config.seed)
     decoder = build_group(config, "decoder")
     head = build_group(config, "uncertainty")
+    # After the head, so that neither it nor the first decoder depends on how many there are.
+    others = [build_group(config, "decoder") for _ in range(head.decoders - 1)]
+    try:
+        decoder = head.assemble([decoder, *others])
+    except ValueError as error:
+        raise ConfigError(f"uncertainty: {error}") from None
     torch.manual_seed(config.seed)
     encoding = build_group(config, "encoding")
     return SiamMAE(encoder, decoder, head, build_group(config, "masking"), encoding)
-
-
-def model_from_checkpoint(path: Path, config: dict[str, Any]) -> SiamMAE:
-    """The model that a run of this configuration saved.
-
-    Raises:
-        DataError: when the file is missing or damaged, or is of another model.
-    """
-    state = load_checked(path)["model"]
-    if not config:
-        raise DataError(f"{path}: the config.yaml of its run is missing, which tells its sizes")
-    model = build_model(OmegaConf.create(config))
-    problem = differences(model.state_dict(), state)
-    if problem:
-        raise DataError(f"{path} does not fit the config.yaml of its run; {problem}")
-    model.load_state_dict(state)
-    return model
 
 
 def make_plan(settings: TrainConfig, clips: int, precision: str) -> Plan:

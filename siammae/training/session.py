@@ -214,10 +214,11 @@ class Session:
         """Measure, compare with the controls, export, and write the summary.
 
         ``train/loss`` in the summary is the mean of the last 100 optimiser steps, or of all when
-        there were fewer; in the rows of metrics it is the mean of a logging window.
+        there were fewer; in the rows of metrics it is the mean of a logging window. What else is
+        logged beside the loss has its last window's value in the summary.
         """
         model, plan = trainer.model, self.plan
-        metrics = {"train/loss": self._final_loss(trainer)}
+        metrics = {"train/loss": self._final_loss(trainer), **self._last_beside_loss()}
         summary: dict[str, Any] = {
             "signature": self.record.signature,
             "objective": {
@@ -283,6 +284,13 @@ class Session:
                 "rerun=true trains the run anew"
             )
         return fmean(losses)
+
+    def _last_beside_loss(self) -> dict[str, float]:
+        """What the last row of the training's metrics holds of the model's own beside the loss."""
+        rows = [row for row in self.record.metrics() if "train/loss" in row]
+        told = {} if not rows else rows[-1]
+        known = ("train/loss", "train/lr")
+        return {k: v for k, v in told.items() if k.startswith("train/") and k not in known}
 
     def _show(self, encoder: Any) -> None:
         """Pictures of what the encoder sees; a failure costs the pictures, not the run."""

@@ -51,9 +51,9 @@ class RunEncoder(Source):
 
     def load_model(self) -> "SiamMAE":
         """See `Source`."""
-        from siammae.training.build import model_from_checkpoint
+        from siammae.training.whole_model import load_model
 
-        return model_from_checkpoint(self._checkpoint(), self.trained_as()).eval()
+        return load_model(self._checkpoint())[0]
 
     def _load(self) -> "Encoder":
         """See `Source`."""
