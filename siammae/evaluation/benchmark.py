@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 Told = Callable[[int, int, str], None]  # videos done, all, name
 Rows = list[dict[str, Any]]
+WHOLE_MODEL = (
+    "calibration measures a whole model, decoder and head: checkpoint=RUN, a run of siammae with "
+    "its checkpoints/"
+)
 
 
 class Benchmark:
@@ -30,6 +34,7 @@ class Benchmark:
     workers: processes that score; 0 scores in this one.
     outputs: where predicted masks go, when somebody wants them.
     control_name: what the control does, for tables.
+    needs_model: whether it measures a whole model, decoder and head, not the encoder alone.
     """
 
     name: str
@@ -38,6 +43,7 @@ class Benchmark:
     _workers = 0
     outputs: Outputs | None = None
     control_name: str = "copy first mask"
+    needs_model: bool = False
 
     @property
     def workers(self) -> int:
