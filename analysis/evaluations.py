@@ -38,6 +38,8 @@ def protocol(settings: dict[str, Any]) -> str:
 def _clauses(settings: dict[str, Any]) -> list[str]:
     """The protocol, how many videos, and what makes figures not comparable."""
     parts = [protocol(settings)] if settings.get("preset") else []
+    if degrees := settings.get("rotation"):
+        parts.append(f"frames and true masks turning by {degrees} degrees a frame")
     for key, official in settings.items():
         unit = key.removeprefix("official_")
         if unit != key and settings.get(unit) is not None:

@@ -56,6 +56,12 @@ def shown(metric: str, value: float, sign: bool = False) -> str:
     return f"{value * factor:{'+' if sign else ''}.{digits}f}"
 
 
+def same_elsewhere(metrics: list[str]) -> list[str]:
+    """The first metric, and those of the rest that are the same on another part of a suite."""
+    name = metrics[0].rpartition("/")[2]
+    return [metric for metric in metrics if metric.rpartition("/")[2] == name]
+
+
 def plain(name: str) -> str:
     """Letters and digits alone, in lower case."""
     return re.sub(r"[\W_]", "", name).lower()

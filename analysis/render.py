@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pandas as pd
 from captions import MARK
-from metric_names import PIXELS, head, scale, shown
+from metric_names import PIXELS, head, same_elsewhere, scale, shown
 from parts import parts
 from statistics_table import Table
 
@@ -28,20 +28,21 @@ def cells(
         narrow: with the paper's figures of the deciding metric alone, for a terminal's width.
     """
     metric = table.objective
-    compared = table.rows[f"{metric}/diff"].notna().any()
+    compared = [m for m in same_elsewhere(table.metrics) if table.rows[f"{m}/diff"].notna().any()]
     paper = [name for name in table.paper if not narrow or name == metric]
-    heads = ["setting", *(head(name) for name in table.metrics), "n"]
-    if compared:
-        heads.insert(2, f"Δ {head(metric)}")
-    heads += [f"paper {head(name)}" for name in paper]
+    heads = ["setting"]
+    for name in table.metrics:
+        heads += [head(name), *([f"Δ {head(name)}"] if name in compared else [])]
+    heads += ["n", *(f"paper {head(name)}" for name in paper)]
     lines = []
     for index, row in table.rows.iterrows():
         label = escape(row["label"] + (" (default)" if row["default"] else ""))
         line = [label, _mean(row, metric, True)]
         if index == table.best:
             line = [bold(text) for text in line]
-        line += [_difference(row, metric)] if compared else []
-        line += [_mean(row, name) for name in table.metrics[1:]]
+        line += [_difference(row, metric)] if metric in compared else []
+        for name in table.metrics[1:]:
+            line += [_mean(row, name), *([_difference(row, name)] if name in compared else [])]
         line += [str(row["n"])]
         line += [_paper(row[f"paper/{name}"]) for name in paper]
         lines.append(line)

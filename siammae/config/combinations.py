@@ -90,6 +90,20 @@ def check_smart_masking(config: "TrainConfig") -> None:
         )
 
 
+def check_rotation(config: "TrainConfig") -> None:
+    """Where frames turn apart, all pixels differ: their difference tells nothing of what moves.
+
+    Raises:
+        ValueError: naming both options and what would be right.
+    """
+    where = _own(config.rotation).get("applies_to", "both")
+    if where != "both" and _own(config.masking).get("toward") in ("moving", "still"):
+        raise ValueError(
+            f"rotation.applies_to={where} turns the frames apart, and masking=motion would take "
+            "the turn for motion; choose rotation.applies_to=both, or another masking"
+        )
+
+
 def _own(group: "Group") -> dict[str, Any]:
     """The keys that only the group's class knows."""
     return group.model_extra or {}

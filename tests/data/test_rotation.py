@@ -6,6 +6,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from scipy import stats
 
+from siammae.config.check import check
 from siammae.config.errors import ConfigError
 from siammae.config.groups import build_group
 from siammae.config.paths import CONFIGS
@@ -78,6 +79,18 @@ def test_senseless_values_are_refused_in_one_line(overrides, told):
         group(*overrides)
     assert told in str(raised.value)
     assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("where", ["future", "independent"])
+@pytest.mark.parametrize("rotation", ["small", "right_angles", "any"])
+def test_frames_that_turn_apart_have_no_motion_to_mask_by(rotation, where):
+    register()
+    chosen = [f"rotation={rotation}", f"rotation.applies_to={where}"]
+    with initialize_config_dir(str(CONFIGS)):
+        check(compose("train", chosen))
+        check(compose("train", [f"rotation={rotation}", "masking=motion"]))
+        with pytest.raises(ConfigError, match=f"rotation.applies_to={where} turns .* masking=mot"):
+            check(compose("train", [*chosen, "masking=motion"]))
 
 
 class ThreeTargets(SingleTarget):
