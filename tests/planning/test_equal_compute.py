@@ -38,8 +38,8 @@ def test_all_steps_together_cost_what_those_of_pairs_cost(composed, model, targe
     several = composed(*model, f"targets={targets}", "targets.count=3", LENGTH)
     pairs = composed(*model)
     steps = [check(config).schedule.in_steps(1, 32)[0] for config in (several, pairs)]
-    cost = [n * gflops_per_pair(config) for n, config in zip(steps, (several, pairs), strict=True)]
-    assert cost[0] == pytest.approx(cost[1], rel=1e-3)
+    step = [gflops_per_pair(config) for config in (several, pairs)]
+    assert abs(steps[0] * step[0] - steps[1] * step[1]) < 0.6 * step[0]
     assert steps[0] < 0.8 * steps[1]
 
 
@@ -54,11 +54,11 @@ def test_several_cost_less_than_as_many_pairs(composed):
     pairs, *several = (
         gflops_per_pair(composed(*SMALL, "targets=multi", f"targets.count={count}",
                                  "targets.gap_embedding=none"))
-        for count in (1, 2, 3, 4)
+        for count in (1, 2, 3)
     )  # fmt: skip
     for count, cost in enumerate(several, start=2):
         assert cost < 0.8 * count * pairs
-    assert several[2] - several[1] == pytest.approx(several[1] - several[0], rel=1e-9)
+    assert several[1] - several[0] == pytest.approx(several[0] - pairs, rel=1e-9)
 
 
 def test_the_length_follows_from_no_seed_and_draws_nothing(composed):
@@ -81,7 +81,7 @@ def test_the_experiment_resolves_it_in_each_runs_own_configuration(tmp_path):
     }
     assert [run.problem for run in runs.values()] == [""] * 8
     assert {run.steps for label, run in runs.items() if "fewer" not in label} == {700}
-    for count in (2, 3, 4):
+    for count in (2, 4):
         run = runs[f"{count} targets, fewer steps"]
         pairs, several = runs["1 target"].config, run.config
         expected = 700 * gflops_per_pair(pairs) / gflops_per_pair(several)
