@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import yaml
+from metric_names import merit, shares, shown
 from render import (
     Style,
     escape_latex,
@@ -21,10 +22,6 @@ from render import (
 from siammae.config.paths import CONFIGS
 from siammae.evaluation.cache import CONTROL, read_entry
 from siammae.tracking.progress import console
-
-SMALLER_IS_BETTER = ("Decay", "EPE", "lost")
-NO_MERIT = ("in-window", "coverage")  # of the videos, not of the encoder
-IN_PIXELS = ("EPE",)  # other metrics are shares
 
 
 def protocol(settings: dict[str, Any]) -> str:
@@ -73,7 +70,8 @@ class Evaluated:
             parts += [f"{name}: {', '.join(_clauses(part))}" for name, part in settings.items()]
         else:
             parts += _clauses(settings)
-        return "; ".join([*parts, "shares in percent, in bold the best encoder of each column"])
+        parts.append(f"figures {shares(self.metrics)}")
+        return "; ".join([*parts, "in bold the best encoder of each column"])
 
     @property
     def notes(self) -> list[str]:
@@ -149,21 +147,19 @@ def cells(table: Evaluated, bold: Style, escape: Style = str) -> tuple[list[str]
 
 def _best(table: Evaluated, metric: str) -> float | None:
     """Of two encoders or more."""
-    if any(part in metric for part in NO_MERIT):
+    if merit(metric) == 0:
         return None
     values = [entry["result"]["metrics"].get(metric) for entry in table.entries]
     known = [value for value in values if value is not None and not math.isnan(value)]
     if len(known) < 2:
         return None
-    return min(known) if any(part in metric for part in SMALLER_IS_BETTER) else max(known)
+    return min(known) if merit(metric) < 0 else max(known)
 
 
 def _figure(metric: str, value: float | None) -> str:
     if value is None or math.isnan(value):
         return ""
-    if any(part in metric for part in IN_PIXELS):
-        return f"{value:.2f}"
-    return f"{100 * value:.1f}"
+    return shown(metric, value)
 
 
 def texts(table: Evaluated) -> dict[str, str]:

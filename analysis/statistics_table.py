@@ -10,7 +10,7 @@ import yaml
 from captions import caption, left_out, not_compared, notes_of_declaration, ranks, short_gaps
 from comparisons import COLUMNS, Compared
 from intervals import estimate
-from metric_names import JF, LOSS, find_metric
+from metric_names import JF, LOSS, find_metric, merit
 from selection import DEFAULT, Selected
 
 from siammae.config.experiment import Row, spelled
@@ -26,7 +26,7 @@ __all__ = ["CONTROLS", "JF", "LOSS", "Table", "read_defaults", "tabulate"]
 class Table:
     """A table ready to be printed.
 
-    objective: the metric that decides; larger is better but for a loss.
+    objective: the metric that decides; `merit` tells which figures are better.
     metrics: what is shown, the objective first.
     rows: one a setting, in order. Columns: ``label``, ``setting``, ``default``, ``control``,
     ``run`` (whether finished runs stand behind it), ``n`` (how many), ``signatures``; for each
@@ -57,7 +57,9 @@ class Table:
         trained = self.rows[~self.rows["control"]][self.objective].dropna()
         if len(trained) < 2:
             return None
-        best = trained.argmin() if self.objective == LOSS else trained.argmax()
+        if merit(self.objective) == 0:
+            return None
+        best = trained.argmin() if merit(self.objective) < 0 else trained.argmax()
         return int(trained.index[int(best)])
 
     @property
@@ -90,7 +92,7 @@ def tabulate(selected: Selected, defaults: dict[str, str]) -> Table:
         objective=objective,
         metrics=metrics,
         rows=frame,
-        caption=caption(selected, done, frame, objective),
+        caption=caption(selected, done, frame, metrics),
         notes=[
             *left_out(selected.runs),
             *selected.notes,

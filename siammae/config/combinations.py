@@ -1,13 +1,15 @@
 """Combinations of groups that make no sense, told before anything is built.
 
 By the keys that a group declares, not by the names of classes: a new class with the same keys is
-checked alike.
+checked alike. Each function raises ValueError with the keys, their values and what would be right.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from siammae.config.check import TrainConfig
+    from siammae.config.check import Group, TrainConfig
+
+PLAIN_HEAD = {"width", "patch_size"}  # keys of a head that predicts no spread of its own
 
 
 def check_targets(config: "TrainConfig") -> None:
@@ -41,3 +43,53 @@ def check_targets(config: "TrainConfig") -> None:
                 f"frame_gap={gap}, which has {values}; widen it as frame_gap=[4,48], or take "
                 "targets.spacing=even or doubling"
             )
+
+
+def check_uncertainty(config: "TrainConfig") -> None:
+    """Monte Carlo dropout sets the rate of the decoder's dropout itself."""
+    own = config.uncertainty.model_extra or {}
+    member: Any = own.get("member") or {}
+    rate = own.get("rate", member.get("rate"))
+    dropout: Any = (config.decoder.model_extra or {}).get("dropout")
+    if rate is not None and dropout:
+        raise ValueError(
+            f"decoder.dropout={dropout} and uncertainty=dropout both set the decoder's dropout; "
+            f"write decoder.dropout=0 uncertainty.rate={dropout}"
+        )
+
+
+def check_smart_masking(config: "TrainConfig") -> None:
+    """An estimate needs the past frame's tokens, and a predicted one a spread from one pass.
+
+    Raises:
+        ValueError: naming both options and what would be right.
+    """
+    estimate = _own(config.masking).get("estimate")
+    if estimate is None:
+        return
+    if "future_embedding" in _own(config.encoding):
+        raise ValueError(
+            "masking=uncertainty reads the encoded past frame before it hides patches, and "
+            "encoding=joint encodes both frames at once; choose encoding=siamese, or masking=motion"
+        )
+    if estimate != "predicted":
+        return
+    head = _own(config.uncertainty)
+    if head.keys() <= PLAIN_HEAD:
+        raise ValueError(
+            "masking.estimate=predicted hides patches by the spread that the head predicts, and "
+            "uncertainty=none predicts the same everywhere; choose uncertainty=gaussian, laplace, "
+            "beta_nll or ensemble, or masking.estimate=error"
+        )
+    member = head.get("member")
+    if "samples" in head or (isinstance(member, dict) and "samples" in member):
+        raise ValueError(
+            "masking.estimate=predicted takes one pass of the decoder in every step, and the "
+            "spread of uncertainty=dropout takes many; choose masking.estimate=error, or another "
+            "head"
+        )
+
+
+def _own(group: "Group") -> dict[str, Any]:
+    """The keys that only the group's class knows."""
+    return group.model_extra or {}

@@ -4,6 +4,7 @@ A head is an option of the ``uncertainty`` group: one that predicts a spread as 
 own cost.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -18,23 +19,39 @@ class Prediction(NamedTuple):
     """What is predicted of one frame's H hidden patches, in their normalised pixels.
 
     mean: (B, H, P). spread: how the pixels are distributed around it, of batch shape (B, H, P) or
-    (B, H, 1); None where nobody asked.
+    (B, H, 1); None where nobody asked. members: what it is the average of, if of several.
     """
 
     mean: Tensor
     spread: Distribution | None = None
+    members: "tuple[Prediction, ...]" = ()
 
 
 class Head(nn.Module):
     """Base of the heads; ``decoder`` and ``inputs`` below are a decoder and what it is called with.
 
     decoders: how many decoders it reads, each with initial weights of its own.
+    predicts_spread: whether the spread that it predicts is the model's, or the same everywhere.
     """
 
     decoders: int = 1
+    predicts_spread: bool = False
 
-    def forward(self, tokens: Tensor) -> Any:
-        """(B, H, D) -> what is predicted of the hidden patches, a `Prediction`."""
+    def assemble(self, decoders: Sequence[nn.Module]) -> nn.Module:
+        """Make one module of the decoders, as many as it reads: ``decoder`` of what follows.
+
+        Raises:
+            ValueError: when the head cannot read them.
+        """
+        (decoder,) = decoders
+        return decoder
+
+    def reset(self) -> None:
+        """Draw the initial weights."""
+        raise NotImplementedError
+
+    def forward(self, tokens: Any) -> Any:
+        """Tokens (B, H, D), of several decoders a list -> what is hidden, a `Prediction`."""
         raise NotImplementedError
 
     def restore(self, decoder: nn.Module, *inputs: Any) -> Any:
@@ -49,6 +66,10 @@ class Head(nn.Module):
         """What each value of the target (B, H, P) costs, in float32; their mean is the loss."""
         raise NotImplementedError
 
+    def metrics(self, prediction: Any, target: Tensor) -> dict[str, Tensor]:
+        """Scalars that are logged beside the loss, the same names at every step."""
+        return {}
+
 
 class PixelMean(Head):
     """The paper's head: one linear layer to normalised pixels, squared error.
@@ -61,6 +82,10 @@ class PixelMean(Head):
     def __init__(self, width: int, patch_size: int):
         super().__init__()
         self.pixels = nn.Linear(width, 3 * patch_size**2)
+        self.reset()
+
+    def reset(self) -> None:
+        """MAE's initial weights."""
         initialise(self)
 
     def forward(self, tokens: Tensor) -> Prediction:
@@ -75,3 +100,15 @@ class PixelMean(Head):
     def cost(self, prediction: Prediction, target: Tensor) -> Tensor:
         """The squared error of each value; its mean is the paper's loss."""
         return F.mse_loss(prediction.mean.float(), target.float(), reduction="none")
+
+
+def error_and_spread(prediction: Prediction, target: Tensor) -> dict[str, Tensor]:
+    """The mean's squared error, and the mean predicted standard deviation where there is one.
+
+    For heads whose loss is not that error: the losses of different heads cannot be compared.
+    """
+    with torch.no_grad():
+        found = {"train/mse": F.mse_loss(prediction.mean.float(), target.float())}
+        if prediction.spread is not None:
+            found["train/sigma"] = prediction.spread.stddev.mean()
+    return found

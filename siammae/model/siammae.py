@@ -1,7 +1,7 @@
 """Siamese Masked Autoencoder (Gupta et al., NeurIPS 2023): the method on one screen."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
@@ -11,35 +11,20 @@ from siammae.model.draws import WHOLE, Draws, Part
 from siammae.model.encoder import Encoder
 from siammae.model.encoding import Encoding, SiameseEncoding
 from siammae.model.gaps import gap_weights
-from siammae.model.heads import Head, Prediction
-from siammae.model.masking import FrameMask, Masking, View
+from siammae.model.heads import Head
+from siammae.model.masking import FrameMask, Masking, View, all_hidden
 from siammae.model.patches import gather_tokens, normalise_patches, patchify
+from siammae.model.restoration import Restoration, Restored, told
 
 
-class Restored(NamedTuple):
-    """One future frame.
+class Given(NamedTuple):
+    """The past frame: patches (B, N, P), their split, tokens (B, 1 + V, D) or None when they are
+    encoded with each future frame, and what the decoder makes of it once for all of those."""
 
-    mask: which patches were hidden. prediction: of them. loss: scalar, whatever the frame counts
-    beside others.
-    """
-
+    patches: Tensor
     mask: FrameMask
-    prediction: Prediction
-    loss: Tensor
-
-
-class Restoration(NamedTuple):
-    """What one forward pass gives.
-
-    loss: scalar. past: which patches of the past frame were visible. targets: the future frames.
-    metrics: scalars to be logged beside the loss, by the names of their rows, the same in every
-    step of a run.
-    """
-
-    loss: Tensor
-    past: FrameMask
-    targets: list[Restored]
-    metrics: dict[str, Tensor]
+    memory: Tensor | None
+    kept: Kept | None
 
 
 class SiamMAE(nn.Module):
@@ -72,6 +57,7 @@ class SiamMAE(nn.Module):
         self.encoding = SiameseEncoding() if encoding is None else encoding
         self.gap_embedding, self.loss_gap_power = gap_embedding, loss_gap_power
         self.predict = predict
+        masking.attach(decoder, head)
 
     def forward(
         self,
@@ -101,60 +87,58 @@ class SiamMAE(nn.Module):
         draws, grid = Draws(generator, frames.device, part), self._grid(frames)
         past_mask = self.masking.past(past.shape[0], grid, draws)
         memory = self.encoding.given(self.encoder, past, past_mask)
-        kept: Kept | None = None if memory is None else {}
-        whens, weights = self._told(gap, len(futures))
-        targets, losses = [], []
+        given = Given(past, past_mask, memory, None if memory is None else {})
+        whens, weights = self._of_gaps(gap, len(futures))
+
+        targets, losses, lessons = [], [], []
         for number, future in enumerate(futures):
-            last = number == len(futures) - 1
-            mask = self._mask(View(past, future, grid, memory), draws, last)
-            tokens = self.encoding(self.encoder, (past, future), (past_mask, mask), memory)
+            inputs = partial(self._inputs, given, future, whens[number])
+            view = View(past, future, grid, memory, inputs)
+            blind = self.predict and number == len(futures) - 1
+            mask = all_hidden(view) if blind else self.masking.future(view, draws)
             restore = self.head.restore if self.training else self.head.predict
-            prediction = restore(self.decoder, *tokens, past_mask, mask, whens[number], kept)
+            prediction = restore(self.decoder, *inputs(mask))
+
             target = normalise_patches(gather_tokens(future, mask.hidden))
             cost = self.head.cost(prediction, target)
-            targets.append(Restored(mask, prediction, cost.mean()))
-            losses.append(targets[-1].loss if weights is None else _weighted(cost, weights[number]))
+            metrics = self.head.metrics(prediction, target)
+            targets.append(Restored(mask, prediction, cost.mean(), metrics))
+            losses.append(targets[-1].loss if weights is None else _mean(cost, weights[:, number]))
+            if self.training and self.masking.learns:
+                error = (prediction.mean.detach().float() - target).square().mean(dim=-1)
+                lessons.append(self.masking.learn(view, mask, error))
+        aside = torch.stack(lessons).mean() if lessons else None
         loss = torch.stack(losses).mean()
-        return Restoration(loss, past_mask, targets, _by_target(targets, gap))
+        return Restoration(loss, past_mask, targets, told(targets, gap, aside), aside)
+
+    def restoring(self) -> list[nn.Parameter]:
+        """All parameters but the masking's own, whose gradients have another scale."""
+        own = {id(parameter) for parameter in self.masking.parameters()}
+        return [parameter for parameter in self.parameters() if id(parameter) not in own]
+
+    def _inputs(
+        self, given: Given, future: Tensor, when: Tensor | None, mask: FrameMask
+    ) -> tuple[Any, ...]:
+        """What the decoder is called with when ``mask`` hides the future frame."""
+        pair, masks = (given.patches, future), (given.mask, mask)
+        tokens = self.encoding(self.encoder, pair, masks, given.memory)
+        return (*tokens, *masks, when, given.kept)
+
+    def _of_gaps(self, gap: Tensor | None, count: int) -> tuple[list[Tensor | None], Tensor | None]:
+        """What the decoder is told of each future frame's gap, and what each counts, (B, T - 1)."""
+        embed, weighted = self.gap_embedding, self.loss_gap_power != 0
+        if gap is None:
+            if embed is not None or weighted:
+                raise ValueError("the gap embedding and the weights of the loss need a gap")
+            return [None] * count, None
+        whens = [None if embed is None else embed(one) for one in gap.unbind(1)]
+        return whens, gap_weights(gap, self.loss_gap_power) if weighted else None
 
     def _grid(self, frames: Tensor) -> tuple[int, int]:
         height, width = (side // self.encoder.patch_size for side in frames.shape[-2:])
         return height, width
 
-    def _mask(self, view: View, draws: Draws, last: bool) -> FrameMask:
-        """By the strategy, unless the frame is to be predicted from the past alone."""
-        if not (last and self.predict):
-            return self.masking.future(view, draws)
-        batch, count, _ = view.future.shape
-        patches = torch.arange(count, device=view.future.device).expand(batch, -1)
-        return FrameMask(patches[:, :0], patches)
 
-    def _told(
-        self, gap: Tensor | None, count: int
-    ) -> tuple[Sequence[Tensor | None], Sequence[Tensor] | None]:
-        """What the decoder is told of each frame's gap, and how much each frame counts, (B,)."""
-        weighted = self.loss_gap_power != 0
-        if gap is None:
-            if self.gap_embedding is not None or weighted:
-                raise ValueError("the gap embedding and the weights of the loss need a gap")
-            return [None] * count, None
-        embed = self.gap_embedding
-        whens = [None if embed is None else embed(one) for one in gap.unbind(1)]
-        weights = gap_weights(gap, self.loss_gap_power).unbind(1) if weighted else None
-        return whens, weights
-
-
-def _weighted(cost: Tensor, weights: Tensor) -> Tensor:
+def _mean(cost: Tensor, weights: Tensor) -> Tensor:
     """The mean of costs (B, H, P), each sample counting as its weight (B,)."""
     return (cost.flatten(1).mean(dim=1) * weights).mean()
-
-
-def _by_target(targets: list[Restored], gap: Tensor | None) -> dict[str, Tensor]:
-    """Rows of metrics for each of several future frames: its loss and its mean gap in frames."""
-    if len(targets) == 1:
-        return {}
-    found = {f"train/loss_target_{i}": t.loss for i, t in enumerate(targets, start=1)}
-    if gap is not None:
-        means = gap.float().mean(dim=0)
-        found |= {f"train/gap_target_{i}": mean for i, mean in enumerate(means, start=1)}
-    return found

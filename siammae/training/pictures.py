@@ -12,7 +12,7 @@ from siammae.evaluation.pictures.clip import few_frames
 from siammae.evaluation.pictures.encoder import encoder_pictures
 from siammae.evaluation.pictures.sheet import jpeg
 from siammae.model.patches import patch_statistics, patchify, unpatchify
-from siammae.model.siammae import Restoration, Restored
+from siammae.model.restoration import Restoration, Restored
 
 BORDER = 2  # white pixels around a tile
 

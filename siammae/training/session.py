@@ -161,7 +161,7 @@ class Session:
             return iter(make_loader(dataset, part, first, last, workers, team.rank, team.size))
 
         def evaluate() -> tuple[float, Row]:
-            result = self._measure(model.encoder)
+            result = self._measure(model)
             return result.value, _flat(result)
 
         return Trainer(
@@ -199,8 +199,8 @@ class Session:
                 f"after step {step} of {self.plan.steps}: {value:.4f}"
             )
 
-    def _measure(self, encoder: Any) -> BenchmarkResult:
-        return measure(self.benchmark, encoder, self.device)
+    def _measure(self, model: Any) -> BenchmarkResult:
+        return measure(self.benchmark, model, self.device)
 
     def _measured(self) -> set[int]:
         """Steps whose figures on the benchmark are in the record."""
@@ -214,10 +214,11 @@ class Session:
         """Measure, compare with the controls, export, and write the summary.
 
         ``train/loss`` in the summary is the mean of the last 100 optimiser steps, or of all when
-        there were fewer; in the rows of metrics it is the mean of a logging window.
+        there were fewer; in the rows of metrics it is the mean of a logging window. What else is
+        logged beside the loss has its last window's value in the summary.
         """
         model, plan = trainer.model, self.plan
-        metrics = {"train/loss": self._final_loss(trainer)}
+        metrics = {"train/loss": self._final_loss(trainer), **self._last_beside_loss()}
         summary: dict[str, Any] = {
             "signature": self.record.signature,
             "objective": {
@@ -229,7 +230,7 @@ class Session:
         }
         if self.benchmark is not None:
             print(f"  measuring on {self.benchmark.name}", flush=True)
-            result = self._measure(model.encoder)
+            result = self._measure(model)
             metrics.update(_flat(result))
             summary["objective"] = {
                 "benchmark": result.name,
@@ -284,6 +285,13 @@ class Session:
             )
         return fmean(losses)
 
+    def _last_beside_loss(self) -> dict[str, float]:
+        """What the last row of the training's metrics holds of the model's own beside the loss."""
+        rows = [row for row in self.record.metrics() if "train/loss" in row]
+        told = {} if not rows else rows[-1]
+        known = ("train/loss", "train/lr")
+        return {k: v for k, v in told.items() if k.startswith("train/") and k not in known}
+
     def _show(self, encoder: Any) -> None:
         """Pictures of what the encoder sees; a failure costs the pictures, not the run."""
         try:
@@ -298,7 +306,7 @@ class Session:
     def _controls(self) -> dict[str, Any]:
         return controls(
             self.benchmark,
-            lambda: build_model(self.config).encoder,
+            lambda: build_model(self.config),
             self.device,
             self.record.folder.parent / ".controls",
             self.config,

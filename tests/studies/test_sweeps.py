@@ -26,6 +26,7 @@ def test_what_a_sweep_draws_can_be_trained(studies, name):
     def job(config):
         settings = check(config)
         build_group(config, "augment")
+        build_group(config, "rotation")
         model, size = build_model(config), settings.image_size
         count = build_group(config, "targets").count
         frames, gap = torch.rand(1, 1 + count, 3, size, size), torch.arange(1, 1 + count)

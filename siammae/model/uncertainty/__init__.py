@@ -1,0 +1,1 @@
+"""Heads that tell how far off the restored pixels may be."""

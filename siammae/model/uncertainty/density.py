@@ -1,0 +1,136 @@
+"""Heads that predict a density for each pixel: its mean and, from one pass, its scale.
+
+The loss is the negative log-likelihood, with its constant, of the target's values, in nats: the
+mean predicted density of `Gaussian` and of `Laplace` can be compared. Kendall and Gal,
+arXiv:1703.04977.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution, Laplace, Normal
+
+from siammae.model.attention import initialise
+from siammae.model.heads import Head, Prediction, error_and_spread
+
+
+class DensityHead(Head):
+    """A linear layer to the mean, the same as `PixelMean`'s, and one to the logarithm of the scale.
+
+    The scale starts at 1 everywhere, the deviation of the target itself, so that the first steps
+    are those of an error without uncertainty. Its logarithm approaches the limits smoothly: at a
+    hard limit it would have no gradient. The scale is computed in float32, autocast or not.
+
+    Args:
+        width: channels of the decoder's tokens.
+        patch_size: side of a patch in pixels.
+        scale_per: ``pixel``, a scale for each value, or ``patch``, one for all its values.
+        min_log_scale: below 0. -3 is 0.05 of a patch's deviation, what 8 bits resolve in a patch
+            of little contrast; less would weigh single pixels by 1 / scale^2 and more.
+        max_log_scale: above 0. The target's values have variance 1, so that 3, a scale of 20, is
+            more than any of them needs.
+    """
+
+    predicts_spread = True
+
+    def __init__(
+        self,
+        width: int,
+        patch_size: int,
+        scale_per: str = "pixel",
+        min_log_scale: float = -3.0,
+        max_log_scale: float = 3.0,
+    ):
+        super().__init__()
+        values = 3 * patch_size**2
+        scales = {"pixel": values, "patch": 1}
+        if scale_per not in scales:
+            raise ValueError(f"scale_per={scale_per}: must be pixel or patch")
+        if not min_log_scale < 0 < max_log_scale:
+            raise ValueError(
+                f"min_log_scale={min_log_scale} must be below 0, where the logarithm of the scale "
+                f"starts, and max_log_scale={max_log_scale} above it"
+            )
+        self.limits = (min_log_scale, max_log_scale)
+        self.pixels = nn.Linear(width, values)
+        # Draws no numbers: the layer of the mean starts as it does without uncertainty.
+        self.log_scale = nn.utils.skip_init(nn.Linear, width, scales[scale_per])
+        self.reset()
+
+    def reset(self) -> None:
+        """MAE's initial weights for the mean; a scale of 1."""
+        initialise(self.pixels)
+        nn.init.zeros_(self.log_scale.weight)
+        nn.init.zeros_(self.log_scale.bias)
+
+    def forward(self, tokens: Tensor) -> Prediction:
+        """(B, H, D) -> mean (B, H, P) and spread, both in float32."""
+        mean = self.pixels(tokens).float()
+        with torch.autocast(tokens.device.type, enabled=False):
+            log_scale = self.log_scale(tokens.float())
+        return Prediction(mean, self.density(mean, within(log_scale, *self.limits).exp()))
+
+    def density(self, mean: Tensor, scale: Tensor) -> Distribution:
+        """The distribution of that mean and scale."""
+        raise NotImplementedError
+
+    def cost(self, prediction: Prediction, target: Tensor) -> Tensor:
+        """The negative log-likelihood of each value."""
+        assert prediction.spread is not None
+        return -prediction.spread.log_prob(target.float())
+
+    def metrics(self, prediction: Prediction, target: Tensor) -> dict[str, Tensor]:
+        """The mean's squared error and the mean predicted standard deviation."""
+        return error_and_spread(prediction, target)
+
+
+class Gaussian(DensityHead):
+    """Normal; the scale is the standard deviation. At a scale of 1 half the squared error."""
+
+    def density(self, mean: Tensor, scale: Tensor) -> Distribution:
+        """See `DensityHead`."""
+        return Normal(mean, scale, validate_args=False)
+
+
+class LaplaceHead(DensityHead):
+    """Laplace: an absolute error, heavier tails; the standard deviation is sqrt(2) scales."""
+
+    def density(self, mean: Tensor, scale: Tensor) -> Distribution:
+        """See `DensityHead`."""
+        return Laplace(mean, scale, validate_args=False)
+
+
+class BetaNLL(Gaussian):
+    """`Gaussian` whose values weigh variance^beta, not differentiated (arXiv:2203.09168, eq. 9).
+
+    The likelihood's gradient for the mean is the error over the variance, so that what is hard,
+    in time, is no longer learned; the weight takes a part of the division back.
+
+    Args:
+        width, patch_size, scale_per, min_log_scale, max_log_scale: see `DensityHead`.
+        beta: in [0, 1]; 0 is `Gaussian`, with 1 the mean has the gradient of the squared error.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        patch_size: int,
+        scale_per: str = "pixel",
+        min_log_scale: float = -3.0,
+        max_log_scale: float = 3.0,
+        beta: float = 0.5,
+    ):
+        super().__init__(width, patch_size, scale_per, min_log_scale, max_log_scale)
+        if not 0 <= beta <= 1:
+            raise ValueError(f"beta={beta}: must be in [0, 1]")
+        self.beta = beta
+
+    def cost(self, prediction: Prediction, target: Tensor) -> Tensor:
+        """The weighted negative log-likelihood of each value."""
+        assert prediction.spread is not None
+        weight = prediction.spread.variance.detach() ** self.beta
+        return weight * super().cost(prediction, target)
+
+
+def within(values: Tensor, low: float, high: float) -> Tensor:
+    """``values`` as they are near 0, and smoothly never beyond ``low`` < 0 and ``high`` > 0."""
+    return torch.where(values < 0, low * (values / low).tanh(), high * (values / high).tanh())
