@@ -27,7 +27,7 @@ def made(futures, hidden=12):
         order = torch.arange(16).roll(3 * number).expand(2, -1)
         mask = FrameMask(order[:, hidden:].sort().values, order[:, :hidden].sort().values)
         zeros = torch.zeros(2, hidden, 3 * PATCH**2)
-        targets.append(Restored(mask, Prediction(zeros), torch.tensor(0.0)))
+        targets.append(Restored(mask, Prediction(zeros), torch.tensor(0.0), {}))
     past = FrameMask(torch.arange(16).expand(2, -1), torch.arange(0).expand(2, -1))
     return frames, (frames - mean) / std, Restoration(torch.tensor(0.0), past, targets, {})
 
