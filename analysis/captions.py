@@ -7,15 +7,16 @@ import numpy as np
 import pandas as pd
 from agreement import FEWEST, agree
 from comparisons import Compared
-from metric_names import head
+from metric_names import head, same_elsewhere, shares
 from selection import Selected
 
 MARK = "*"
 STATES = ("pruned", "failed", "interrupted", "running", "planned")
 
 
-def caption(selected: Selected, done: pd.DataFrame, rows: pd.DataFrame, objective: str) -> str:
+def caption(selected: Selected, done: pd.DataFrame, rows: pd.DataFrame, metrics: list[str]) -> str:
     """Preset, benchmark and data; what the cells are; how differences were found."""
+    objective = metrics[0]
     run = (done if len(done) else selected.runs).iloc[-1]
     fixed = "".join(f", {key}={value}" for key, value in selected.fixed.items())
     benchmark = f"benchmark {run['benchmark']} ({run['benchmark_files']})"
@@ -24,17 +25,18 @@ def caption(selected: Selected, done: pd.DataFrame, rows: pd.DataFrame, objectiv
         f"preset {run['preset']}{fixed}",
         f"{'no benchmark' if pd.isna(run['benchmark']) else benchmark}, training clips "
         f"{run['data']}",
-        "benchmark figures in percent",
+        f"benchmark figures {shares(metrics)}",
     ]
     if (rows["n"] > 1).any():
         parts.append(f"{head(objective)}: mean ± standard deviation over n seeds [95% t interval]")
     else:
         parts.append("one seed each, so no spread over seeds is known")
-    return "; ".join(parts + _differences(rows, objective))
+    return "; ".join(parts + _differences(rows, metrics))
 
 
-def _differences(rows: pd.DataFrame, metric: str) -> list[str]:
+def _differences(rows: pd.DataFrame, metrics: list[str]) -> list[str]:
     """Of the deciding metric: over what it is paired, what that speaks of, what the mark means."""
+    metric = metrics[0]
     of = {
         pairing: rows.loc[rows[f"{metric}/pairing"] == pairing, "label"].tolist()
         for pairing in ("seeds", "videos")
@@ -53,6 +55,8 @@ def _differences(rows: pd.DataFrame, metric: str) -> list[str]:
         for pairing in used
     ]
     family = f"Holm's correction for {tested} comparison{'s' if tested > 1 else ''}"
+    shown = [m for m in same_elsewhere(metrics) if rows[f"{m}/diff"].notna().any()]
+    family += " of each metric" if len(shown) > 1 else ""
     return [
         f"Δ: difference from the default [95% t interval], {'; '.join(told)}",
         f"{MARK}: p at most 5% after {family}",

@@ -8,15 +8,20 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from render import Style, escape_latex, latex_page, markdown_page, sidecar_name
+from metric_names import merit, shares, shown
+from render import (
+    Style,
+    escape_latex,
+    latex_grid,
+    latex_page,
+    markdown_grid,
+    markdown_page,
+    sidecar_name,
+)
 
 from siammae.config.paths import CONFIGS
 from siammae.evaluation.cache import CONTROL, read_entry
 from siammae.tracking.progress import console
-
-SMALLER_IS_BETTER = ("Decay", "EPE", "lost")
-NO_MERIT = ("in-window", "coverage")  # of the videos, not of the encoder
-IN_PIXELS = ("EPE",)  # other metrics are shares
 
 
 def protocol(settings: dict[str, Any]) -> str:
@@ -33,6 +38,8 @@ def protocol(settings: dict[str, Any]) -> str:
 def _clauses(settings: dict[str, Any]) -> list[str]:
     """The protocol, how many videos, and what makes figures not comparable."""
     parts = [protocol(settings)] if settings.get("preset") else []
+    if degrees := settings.get("rotation"):
+        parts.append(f"frames and true masks turning by {degrees} degrees a frame")
     for key, official in settings.items():
         unit = key.removeprefix("official_")
         if unit != key and settings.get(unit) is not None:
@@ -65,7 +72,8 @@ class Evaluated:
             parts += [f"{name}: {', '.join(_clauses(part))}" for name, part in settings.items()]
         else:
             parts += _clauses(settings)
-        return "; ".join([*parts, "shares in percent, in bold the best encoder of each column"])
+        parts.append(f"figures {shares(self.metrics)}")
+        return "; ".join([*parts, "in bold the best encoder of each column"])
 
     @property
     def notes(self) -> list[str]:
@@ -141,21 +149,19 @@ def cells(table: Evaluated, bold: Style, escape: Style = str) -> tuple[list[str]
 
 def _best(table: Evaluated, metric: str) -> float | None:
     """Of two encoders or more."""
-    if any(part in metric for part in NO_MERIT):
+    if merit(metric) == 0:
         return None
     values = [entry["result"]["metrics"].get(metric) for entry in table.entries]
     known = [value for value in values if value is not None and not math.isnan(value)]
     if len(known) < 2:
         return None
-    return min(known) if any(part in metric for part in SMALLER_IS_BETTER) else max(known)
+    return min(known) if merit(metric) < 0 else max(known)
 
 
 def _figure(metric: str, value: float | None) -> str:
     if value is None or math.isnan(value):
         return ""
-    if any(part in metric for part in IN_PIXELS):
-        return f"{value:.2f}"
-    return f"{100 * value:.1f}"
+    return shown(metric, value)
 
 
 def texts(table: Evaluated) -> dict[str, str]:
@@ -187,8 +193,12 @@ def texts(table: Evaluated) -> dict[str, str]:
     content["benchmark"] = table.entries[0]["benchmark"]
     content["settings"] = table.entries[0]["result"]["settings"]
     return {
-        "md": markdown_page(table.name, "", heads, lines, table.caption, table.notes),
-        "tex": latex_page(table.name, tex_heads, tex_lines, middle, table.caption, table.notes),
+        "md": markdown_page(
+            table.name, "", markdown_grid(heads, lines), table.caption, table.notes
+        ),
+        "tex": latex_page(
+            table.name, latex_grid(tex_heads, tex_lines, middle), table.caption, table.notes
+        ),
         "csv": pd.DataFrame(rows).assign(behind=sidecar_name(table.name)).to_csv(index=False),
         "json": json.dumps(content, indent=1, default=str),
     }

@@ -64,11 +64,13 @@ def test_a_row_an_encoder_the_best_in_bold_the_control_last(keep, tables):
 
 def test_the_caption_says_what_is_not_comparable(keep, tables):
     keep("one", settings={"note": "no standard protocol"}, J=0.5)
-    keep("two", name="davis2016", settings={"sequences": 20}, J=0.5)
+    keep("two", name="davis2016", settings={"sequences": 20, "rotation": 0.0}, J=0.5)
+    keep("three", name="turning", settings={"sequences": 20, "rotation": 2.5}, J=0.5)
     found = tables()
     partial, whole = found["evaluation-kitti.md"], found["evaluation-davis2016.md"]
     assert "10 sequences, not the official 20: not comparable; no standard protocol" in partial
     assert "protocol paper; 20 sequences; " in whole
+    assert "true masks turning by 2.5 degrees a frame; 20" in found["evaluation-turning.md"]
     assert "not the official" not in whole
     assert "**" not in whole  # nothing is best among one
 

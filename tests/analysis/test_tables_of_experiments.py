@@ -214,3 +214,28 @@ def test_a_gap_that_clips_cannot_give_is_told_under_the_table_and_beside_it(make
     assert told == [f"frame_gap={gap}: {share} {rest}" for gap, share in shares.items()]
     assert f"- {told[-1]}" in (out / "frame_gap.md").read_text()
     assert content["rows"]["frame_gap=500"]["g500s1"]["short_gap_pairs"] == 96
+
+
+def test_the_same_metric_on_another_part_of_a_suite_is_compared_too(make_run, tmp_path):
+    """The experiment of rotation asks both what turns and what does not."""
+    for decoder, figures in FIGURES.items():
+        for seed, figure in enumerate(figures):
+            overrides = {"decoder": decoder, "seed": str(seed)}
+            run = make_run(f"{decoder}{seed}", figure, overrides, experiment="decoder", seed=seed)
+            summary = json.loads((run.folder / "summary.json").read_text())
+            parts = {"upright/J&F-Mean": figure, "upright/J-Mean": 0.5}
+            parts["turning/J&F-Mean"] = figure / 2
+            summary["metrics"] = {f"sprites/{name}": value for name, value in parts.items()}
+            (run.folder / "summary.json").write_text(json.dumps(summary))
+    asked = declared(metrics=["upright/J&F-Mean", "upright/J-Mean", "turning/J&F-Mean"])
+    runs = make_tables.load_runs(tmp_path / "runs")
+    (selected,) = make_tables.select(runs, {"decoder": asked})
+    made = tabulate(selected, read_defaults(ROOT / "configs" / "train.yaml"))
+    heads, lines = cells(made, str)
+    assert heads[:7] == [
+        "setting", "upright/J&F", "Δ upright/J&F", "upright/J", "turning/J&F", "Δ turning/J&F", "n",
+    ]  # fmt: skip
+    assert lines[0][2].startswith("-11.3*")
+    assert lines[0][4:6][0] == "15.5"
+    assert lines[0][5].startswith("-5.7*")
+    assert "Holm's correction for 2 comparisons of each metric" in made.caption

@@ -12,7 +12,7 @@ from siammae.evaluation.pictures.heat import NOTHING, Scale, colour_bar, paint, 
 from siammae.evaluation.pictures.uncertainty import Passes, to_pixels, uncertainty_grid
 from siammae.model.heads import Prediction
 from siammae.model.masking import FrameMask
-from siammae.model.siammae import Restoration, Restored
+from siammae.model.restoration import Restoration, Restored
 
 
 def restored(hidden, seed=0):
@@ -22,7 +22,7 @@ def restored(hidden, seed=0):
     visible = torch.tensor([[i for i in range(16) if i not in row] for row in hidden.tolist()])
     mean = torch.randn(*hidden.shape, 192, generator=draws)
     spread = Normal(mean, torch.rand(*hidden.shape, 192, generator=draws) + 0.1)
-    return Restored(FrameMask(visible, hidden), Prediction(mean, spread), torch.tensor(0.0))
+    return Restored(FrameMask(visible, hidden), Prediction(mean, spread), torch.tensor(0.0), {})
 
 
 def frames():

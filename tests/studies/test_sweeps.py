@@ -26,8 +26,11 @@ def test_what_a_sweep_draws_can_be_trained(studies, name):
     def job(config):
         settings = check(config)
         build_group(config, "augment")
+        build_group(config, "rotation")
         model, size = build_model(config), settings.image_size
-        drawn.append(float(model(torch.rand(1, 2, 3, size, size)).loss.detach()))
+        count = build_group(config, "targets").count
+        frames, gap = torch.rand(1, 1 + count, 3, size, size), torch.arange(1, 1 + count)
+        drawn.append(float(model(frames, gap=gap.unsqueeze(0)).loss.detach()))
         return (1.0, 2.0) if name == "everything" else 1.0
 
     studies(f"sweeps={name}", f"hydra.sweeper.n_trials={TRIALS}", "image_size=40", job=job)

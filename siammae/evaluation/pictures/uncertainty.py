@@ -14,7 +14,7 @@ from siammae.data.augment import MEAN, STD
 from siammae.evaluation.pictures.heat import paint, scale_of, with_bar
 from siammae.evaluation.pictures.sheet import jpeg, tile_grid
 from siammae.model.patches import patch_statistics, patchify, unpatchify
-from siammae.model.siammae import Restoration, Restored
+from siammae.model.restoration import Restoration, Restored
 
 UNIT = "patch deviations"
 LEAST = 112  # height of a tile in pixels
