@@ -254,7 +254,7 @@ class Trainer:
         jpeg = restoration_grid(frames, restored, patch, self.sample.gap)
         self.listener.picture(step, jpeg)
         if self.model.head.predicts_spread:
-            jpeg = uncertainty_grid(frames, restored, self.model.encoder.patch_size)
+            jpeg = uncertainty_grid(frames, restored, patch)
             self.listener.picture(step, jpeg, "uncertainty")
 
     def _evaluate(self, step: int) -> None:
