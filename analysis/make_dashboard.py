@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 GROUP = "variant"
 OBJECTIVE = "final/objective"
 FACTORS = ("mask_ratio", "decoder", "masking", "augment", "encoder", "targets", "seed")
-MEDIA = ("media/restored", "media/attention", "media/pca", "media/arrows")
+MEDIA = (
+    "media/restored",
+    "media/uncertainty",
+    "media/attention",
+    "media/pca",
+    "media/arrows",
+)
 NAME = "siammae ablations"
 INSTALL = "the dashboard needs wandb-workspaces: pip install 'siammae[dashboard]'"
 

@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from siammae.config.cadence import LOSSES
 from siammae.config.errors import TrainingError
 from siammae.data.loader import PairBatch
+from siammae.evaluation.pictures.uncertainty import uncertainty_grid
 from siammae.model.draws import WHOLE, Part
 from siammae.model.restoration import Restoration
 from siammae.model.siammae import SiamMAE
@@ -33,8 +34,8 @@ class Listener(Protocol):
     def row(self, row: Row) -> None:
         """A row of metrics."""
 
-    def picture(self, step: int, jpeg: bytes) -> None:
-        """A grid of restored frames."""
+    def picture(self, step: int, jpeg: bytes, name: str = "restored") -> None:
+        """A grid of restored frames, or of what else the name says of them."""
 
     def step(self, step: int) -> None:
         """An optimiser step is done."""
@@ -252,6 +253,9 @@ class Trainer:
         patch = self.model.encoder.patch_size
         jpeg = restoration_grid(frames, restored, patch, self.sample.gap)
         self.listener.picture(step, jpeg)
+        if self.model.head.predicts_spread:
+            jpeg = uncertainty_grid(frames, restored, self.model.encoder.patch_size)
+            self.listener.picture(step, jpeg, "uncertainty")
 
     def _evaluate(self, step: int) -> None:
         if self.evaluate is None:

@@ -122,10 +122,10 @@ class Session:
             self.bar.measured(row["train/loss"], row["speed/pairs_per_second"])
         self._heartbeat(int(row["step"]))
 
-    def picture(self, step: int, jpeg: bytes) -> None:
-        """A grid of restored frames."""
-        path = self.record.write_picture(f"restored-{step:08d}.jpg", jpeg)
-        self.tracker.picture("media/restored", path, step * self.plan.batch_size)
+    def picture(self, step: int, jpeg: bytes, name: str = "restored") -> None:
+        """A grid of restored frames, or of what else the name says of them."""
+        path = self.record.write_picture(f"{name}-{step:08d}.jpg", jpeg)
+        self.tracker.picture(f"media/{name}", path, step * self.plan.batch_size)
 
     def step(self, step: int) -> None:
         """An optimiser step is done."""

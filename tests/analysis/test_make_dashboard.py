@@ -64,7 +64,8 @@ def test_what_it_plots_is_what_runs_log(make_run):
     assert figures(record)[make_dashboard.OBJECTIVE] == 0.5
     known = read_defaults(ROOT / "configs" / "train.yaml")
     assert set(make_dashboard.FACTORS) <= set(known)
-    logged = (ROOT / "siammae" / "evaluation" / "pictures" / "encoder.py").read_text()
+    places = ("evaluation/pictures/encoder.py", "training/loop.py")
+    logged = "".join((ROOT / "siammae" / place).read_text() for place in places)
     for key in make_dashboard.MEDIA:
         name = key.removeprefix("media/")
         assert name == "restored" or f'"{name}"' in logged

@@ -55,11 +55,11 @@ def write_overlay(
             shown = draw_masks(_read(frame, ids, read), ids)
             if number in wanted:
                 tiles[frame.stem] = shown
-            yield _even(shown)
+            yield even_sides(shown)
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_whole(path, drawn(), fps)
+        write_whole(path, drawn(), fps)
         sheet = contact_sheet(list(tiles.values()), list(tiles), COLUMNS, TILE)
         write_atomic(path.with_suffix(".jpg"), sheet)
     except OSError as error:
@@ -83,7 +83,8 @@ def draw_masks(pixels: np.ndarray, ids: np.ndarray) -> np.ndarray:
     return shown
 
 
-def _write_whole(path: Path, pictures: Iterator[np.ndarray], fps: int) -> None:
+def write_whole(path: Path, pictures: Iterator[np.ndarray], fps: int) -> None:
+    """Write frames (H, W, 3) uint8 of even sides as H.264, the file whole or not at all."""
     from siammae.data.sprites import write_video
 
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial.mp4")
@@ -106,7 +107,7 @@ def _read(frame: Path, ids: np.ndarray, read: "Reader | None") -> np.ndarray:
     return pixels
 
 
-def _even(pixels: np.ndarray) -> np.ndarray:
+def even_sides(pixels: np.ndarray) -> np.ndarray:
     """Sides even, as H.264 wants them, by one more row or column of the border's pixels."""
     height, width = pixels.shape[:2]
     return np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")

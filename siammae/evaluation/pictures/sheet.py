@@ -20,6 +20,13 @@ def contact_sheet(
         columns: tiles in a row.
         height: of a tile in the sheet, in pixels; the width follows.
     """
+    return jpeg(tile_grid(tiles, captions, columns, height))
+
+
+def tile_grid(
+    tiles: Sequence[np.ndarray], captions: Sequence[str], columns: int, height: int
+) -> np.ndarray:
+    """The pixels (H, W, 3) uint8 of `contact_sheet`, whose arguments these are."""
     from PIL import Image, ImageDraw, ImageFont
 
     columns = min(columns, len(tiles))
@@ -33,7 +40,7 @@ def contact_sheet(
         top = GAP + number // columns * step[1]
         draw.text((left, top), caption, "black", font)
         sheet.paste(Image.fromarray(enlarge(tile, height, width)), (left, top + CAPTION))
-    return jpeg(np.asarray(sheet))
+    return np.asarray(sheet)
 
 
 def enlarge(pixels: np.ndarray, height: int, width: int) -> np.ndarray:

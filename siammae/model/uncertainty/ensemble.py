@@ -41,10 +41,11 @@ class Ensemble(Head):
             raise ValueError(f"members={members}: an ensemble has at least 2")
         if member.decoders != 1:
             raise ValueError(f"member={type(member).__name__}: an ensemble has no ensembles in it")
-        self.heads: Any = nn.ModuleList([member, *(deepcopy(member) for _ in range(members - 1))])
+        others = [deepcopy(member) for _ in range(members - 1)]
+        for other in others:
+            other.reset()
+        self.heads: Any = nn.ModuleList([member, *others])
         self.decoders = members
-        for number in range(1, members):
-            self.heads[number].reset()
 
     def assemble(self, decoders: Sequence[nn.Module]) -> nn.Module:
         """See `Head`."""
