@@ -9,7 +9,15 @@ from typing import Any
 import pandas as pd
 import yaml
 from metric_names import merit, shares, shown
-from render import Style, escape_latex, latex_page, markdown_page, sidecar_name
+from render import (
+    Style,
+    escape_latex,
+    latex_grid,
+    latex_page,
+    markdown_grid,
+    markdown_page,
+    sidecar_name,
+)
 
 from siammae.config.paths import CONFIGS
 from siammae.evaluation.cache import CONTROL, read_entry
@@ -183,8 +191,12 @@ def texts(table: Evaluated) -> dict[str, str]:
     content["benchmark"] = table.entries[0]["benchmark"]
     content["settings"] = table.entries[0]["result"]["settings"]
     return {
-        "md": markdown_page(table.name, "", heads, lines, table.caption, table.notes),
-        "tex": latex_page(table.name, tex_heads, tex_lines, middle, table.caption, table.notes),
+        "md": markdown_page(
+            table.name, "", markdown_grid(heads, lines), table.caption, table.notes
+        ),
+        "tex": latex_page(
+            table.name, latex_grid(tex_heads, tex_lines, middle), table.caption, table.notes
+        ),
         "csv": pd.DataFrame(rows).assign(behind=sidecar_name(table.name)).to_csv(index=False),
         "json": json.dumps(content, indent=1, default=str),
     }

@@ -14,6 +14,7 @@ from siammae.evaluation.result import BenchmarkResult
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor
+    from siammae.evaluation.sequence import Reader
 
 Told = Callable[[int, int, str], None]  # videos done, all, name
 Rows = list[dict[str, Any]]
@@ -97,6 +98,10 @@ class Benchmark:
         """Image files of a video, in order, for pictures; empty when there are none to show."""
         return []
 
+    def reader(self, video: str) -> "Reader | None":
+        """How a frame of `frames` is shown, to the encoder and in pictures; None: as it is."""
+        return None
+
     def predict(self, video: str, features: "FeatureExtractor") -> Any:
         """What the encoder's features make of a video; whatever `score` takes."""
         raise NotImplementedError
@@ -132,7 +137,8 @@ class Benchmark:
         def predict(video: str) -> Any:
             predicted = self.predict(video, features)
             if self.outputs is not None:
-                self.outputs.write(video, self.frames(video), self.masks(predicted))
+                frames, masks = self.frames(video), self.masks(predicted)
+                self.outputs.write(video, frames, masks, self.reader(video))
             return predicted
 
         return self._measure(predict, told)

@@ -4,13 +4,17 @@ Its randomness comes from `Draws` alone, so that a step's masks are the same for
 processes and of parts that its batch is split into.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from siammae.config.visible import visible_count
 from siammae.model.draws import Draws
+
+if TYPE_CHECKING:
+    from siammae.model.heads import Head
 
 
 class FrameMask(NamedTuple):
@@ -47,20 +51,33 @@ class View(NamedTuple):
     grid: rows and columns of the patches.
     memory: (B, 1 + V, D), the given frame's encoded tokens, CLS first; None when it is encoded
         together with what is visible of the future frame.
+    inputs: with what the decoder would be called if that mask hid the future frame.
     """
 
     past: Tensor
     future: Tensor
     grid: tuple[int, int]
     memory: Tensor | None = None
+    inputs: Callable[[FrameMask], tuple[Any, ...]] | None = None
+
+
+def all_hidden(view: View) -> FrameMask:
+    """Nothing of the future frame is visible: it is predicted from the past alone."""
+    batch, count, _ = view.future.shape
+    patches = torch.arange(count, device=view.future.device).expand(batch, -1)
+    return FrameMask(patches[:, :0], patches)
 
 
 class Masking(nn.Module):
     """Base of the strategies: a ratio and the size of the patches' grid.
 
+    learns: whether `learn` wants to be told how wrong the model was.
+
     Args:
         ratio: share of the future frame's patches that is hidden, in (0, 1).
     """
+
+    learns: bool = False
 
     def __init__(self, ratio: float):
         super().__init__()
@@ -77,6 +94,27 @@ class Masking(nn.Module):
         """A fresh set in every sample and at every call, uniform over all sets of that size."""
         batch, patches, _ = view.future.shape
         return random_mask(batch, patches, self.ratio, draws)
+
+    def attach(self, decoder: nn.Module, head: "Head") -> None:
+        """Called once, with what restores the frames.
+
+        Raises:
+            ValueError: when the strategy cannot work with them.
+        """
+
+    def begin(self, step: int, steps: int) -> None:
+        """Called before each optimiser step, from 1 to ``steps``; what is drawn outside of steps
+        is drawn as in the last one."""
+
+    def learn(self, view: View, mask: FrameMask, error: Tensor) -> Tensor:
+        """What the strategy's own parameters minimise, a scalar; called while `learns`.
+
+        Args:
+            view: what `future` was given.
+            mask: what it returned.
+            error: (B, H), detached, the mean squared error of each hidden patch.
+        """
+        raise NotImplementedError
 
 
 class AsymmetricRandom(Masking):

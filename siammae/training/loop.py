@@ -13,7 +13,8 @@ from siammae.config.cadence import LOSSES
 from siammae.config.errors import TrainingError
 from siammae.data.loader import PairBatch
 from siammae.model.draws import WHOLE, Part
-from siammae.model.siammae import Restoration, SiamMAE
+from siammae.model.restoration import Restoration
+from siammae.model.siammae import SiamMAE
 from siammae.training.checkpoint import Checkpoints
 from siammae.training.device import autocast
 from siammae.training.distributed import Team
@@ -149,6 +150,7 @@ class Trainer:
         plan, team = self.plan, self.team
         rate = learning_rate(step - 1, plan.peak_lr, plan.warmup, plan.steps)
         set_learning_rate(self.optimiser, rate)
+        self.model.masking.begin(step, plan.steps)
         seed = step_seed(plan.seed, step)
         torch.manual_seed(step_seed(plan.seed, step, team.rank) if team.rank else seed)  # dropout
         total: dict[str, Tensor] = {}
@@ -161,12 +163,12 @@ class Trainer:
                 masks = Generator(self.device).manual_seed(seed)
                 part = Part(i * team.size + team.rank, plan.accumulate * team.size)
                 restored = self._forward(batch, masks, part)
-                (restored.loss / plan.accumulate).backward()
+                (restored.total / plan.accumulate).backward()
                 for name, value in {"train/loss": restored.loss, **restored.metrics}.items():
                     total[name] = total.get(name, 0) + value.detach() / plan.accumulate
         team.average([p.grad for p in self.model.parameters() if p.grad is not None])
         if plan.clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), plan.clip)
+            torch.nn.utils.clip_grad_norm_(self.model.restoring(), plan.clip)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         return total
@@ -247,7 +249,8 @@ class Trainer:
             restored = self._forward(self.sample, generator)
             frames = self.prepare(self.sample.to(self.device))
         self.model.train()
-        jpeg = restoration_grid(frames, restored, self.model.encoder.patch_size)
+        patch = self.model.encoder.patch_size
+        jpeg = restoration_grid(frames, restored, patch, self.sample.gap)
         self.listener.picture(step, jpeg)
 
     def _evaluate(self, step: int) -> None:
