@@ -14,6 +14,7 @@ from siammae.evaluation.scores.calibration import LEVELS, residuals
 sys.path.insert(0, str(ROOT / "analysis"))
 mpl.use("Agg")
 import calibration_curves
+import make_tables
 from by_video import by_video
 from calibration_figure import Curves
 from metric_names import find_metric, head, merit, shares, shown
@@ -127,3 +128,28 @@ def test_a_run_s_folder_is_drawn_from_its_summary(result, make_run, tmp_path):
         calibration_curves.read(str(record.folder))
     record.write_summary({**record.summary(), "benchmark": result.as_dict()})
     assert calibration_curves.read(str(record.folder))[0] == "aaa uncertainty=laplace seed=0"
+
+
+def test_untrained_encoders_of_several_heads_count_once(make_run, tmp_path):
+    """They track alike, whatever their heads know of their errors."""
+    for number, (head_name, seed) in enumerate(
+        (name, seed) for name in ("none", "laplace") for seed in (0, 1)
+    ):
+        setting = {"uncertainty": head_name, "seed": str(seed)}
+        record = make_run(f"r{number}", 0.4, setting, seed=seed)
+        figures = {"sprites/J&F-Mean": 0.2 + 0.1 * seed, "calibration/ECE": 0.01 * number}
+        record.write_summary(
+            {
+                "benchmark": {"name": "both", "metrics": figures},
+                "metrics": {f"both/{key}": value for key, value in figures.items()},
+                "controls": {"untrained_encoder": {"metrics": figures}},
+                "objective": {"benchmark": "both", "metric": "sprites/J&F-Mean", "value": 0.3},
+            }
+        )
+    make_tables.make_tables(tmp_path / "runs", tmp_path / "out", tmp_path / "none")
+    text = (tmp_path / "out" / "uncertainty.md").read_text()
+    (line,) = [line for line in text.splitlines() if line.startswith("| untrained encoder")]
+    cells = [cell.strip() for cell in line.split("|")]
+    assert cells[2].startswith("25.0 ± 7.1")  # of the two seeds
+    assert "0.015" in cells  # of all four models
+    assert cells[-2] == "2"
