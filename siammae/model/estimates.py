@@ -103,8 +103,8 @@ class PredictedSpread(Estimate):
                 "estimate=error works with every head"
             )
         self._live = (decoder, head)  # in a tuple: no modules of this one
-        self.decoder = deepcopy(decoder).requires_grad_(False)
-        self.head = deepcopy(head).requires_grad_(False)
+        self.decoder = deepcopy(decoder).requires_grad_(False).eval()
+        self.head = deepcopy(head).requires_grad_(False).eval()
 
     def refresh(self) -> None:
         """See `Estimate`."""
