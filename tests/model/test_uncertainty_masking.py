@@ -1,4 +1,4 @@
-"""Masking by what the model is uncertain about: what it chooses, learns, copies and leaves alone."""
+"""Masking by what the model is uncertain about: what is chosen, learned, copied, left alone."""
 
 import pytest
 import torch

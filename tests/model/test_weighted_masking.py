@@ -8,7 +8,7 @@ from masks import masks_of
 from scipy.stats import chisquare
 
 from siammae.config.visible import visible_count
-from siammae.model.draws import Part
+from siammae.model.draws import WHOLE, Part
 from siammae.model.masking import AsymmetricRandom
 from siammae.model.motion_masking import MotionMasking
 from siammae.model.weighted_masking import WeightedMasking, choice_keys
@@ -31,7 +31,7 @@ def frames_of(weights, batch):
     return torch.stack([torch.zeros_like(future), future], dim=1).expand(batch, -1, -1, -1, -1)
 
 
-def hidden(strategy, frames, seed=0, part=Part(0, 1)):
+def hidden(strategy, frames, seed=0, part=WHOLE):
     return masks_of(strategy, frames, 1, torch.Generator().manual_seed(seed), part)[1].hidden
 
 

@@ -1,16 +1,18 @@
 """Masking by uncertainty in the trainer: an interruption changes nothing, clipping spares the rest,
 and combinations that make no sense are refused."""
 
+from dataclasses import dataclass, field, replace
+
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
-from test_loop import PLAN, Killed, Told, batch, killed
 
 from siammae.config.check import check
 from siammae.config.errors import ConfigError
 from siammae.config.launch import tell_hydra
 from siammae.config.paths import CONFIGS
+from siammae.data.loader import PairBatch
 from siammae.model.decoders import CrossSelfDecoder
 from siammae.model.encoder import Encoder
 from siammae.model.heads import PixelMean
@@ -23,6 +25,62 @@ from siammae.training.checkpoint import Checkpoints
 from siammae.training.loop import Trainer
 from siammae.training.optim import adamw
 from siammae.training.plan import Plan
+
+
+PLAN = Plan(
+    steps=12,
+    warmup=2,
+    batch_size=2,
+    accumulate=1,
+    peak_lr=1e-2,
+    clip=None,
+    seed=0,
+    clips=4,
+    max_broken=0.0,
+    precision="fp32",
+    log_every=1,
+    checkpoint_every=1,
+    pictures=4,
+    evaluations=1,
+)
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@dataclass
+class Told:
+    """What the trainer told: rows, pictures by step; ``last`` is the step at whose end it dies."""
+
+    rows: list = field(default_factory=list)
+    pictures: dict = field(default_factory=dict)
+    last: int = 0
+
+    def row(self, row):
+        self.rows.append(row)
+
+    def picture(self, step, jpeg):
+        self.pictures[step] = jpeg
+
+    def step(self, step):
+        if step == self.last:
+            raise Killed
+
+
+def batch(step):
+    drawn = torch.Generator().manual_seed(step)
+    return PairBatch(
+        frames=torch.randn(2, 2, 3, 16, 16, generator=drawn),
+        size=torch.full((2, 2, 2), 16),
+        flip=torch.zeros(2, dtype=torch.bool),
+        colour=torch.ones(2, 2, 4),
+        angle=torch.zeros(2, 2),
+        gap=torch.full((2, 1), 4),
+        clip=torch.tensor([0, 1]),
+        short=0,
+        broken={},
+    )
 
 
 def model_of(masking, head):
@@ -38,8 +96,7 @@ def start(tmp_path):
     """start(name, masking, head, ...) is a trainer of the run ``name``."""
 
     def make(name, masking, head=PixelMean, **changes):
-        plan = Plan(**{**vars(PLAN), "steps": 12, "pictures": 4, "log_every": 1, **changes})
-        model = model_of(masking, head)
+        plan, model = replace(PLAN, **changes), model_of(masking, head)
         return Trainer(
             model,
             adamw(model, 1.0, (0.9, 0.95), 0.05, 2),
@@ -66,13 +123,12 @@ def test_a_run_that_is_resumed_in_the_middle_of_anything_is_the_same_bit_for_bit
 
     def trainer(name):
         masking = UncertaintyMasking(0.75, 16, estimate, warmup=0.3, refresh=4, random_share=0.25)
-        made = start(name, masking, head, checkpoint_every=1)
-        return made
+        return start(name, masking, head)
 
     whole = trainer("whole")
     whole.fit()
     first = trainer("run")
-    first.listener.step = lambda step: killed() if step == at + 1 else None
+    first.listener.last = at + 1
     with pytest.raises(Killed):
         first.fit()
     second = trainer("run")
@@ -98,14 +154,13 @@ def test_what_is_logged_beside_the_loss(start):
 
 @pytest.mark.parametrize("clip", [None, 0.01])
 def test_with_masks_that_are_uniform_the_rest_trains_as_without(start, clip):
-    """To the bit, the probe learning beside it, clipped or not: also a warm-up that does not end."""
+    """To the bit, the probe learning beside it, clipped or not; one is a warm-up without end."""
     uniform = start("uniform", AsymmetricRandom(0.75), clip=clip)
     uniform.fit()
     expected = uniform.model.state_dict()
     for name, settings in {"warm": {"warmup": 0.999}, "shared": {"random_share": 1.0}}.items():
         trainer = start(name, UncertaintyMasking(0.75, 16, **settings), clip=clip)
         if name == "warm":
-            trainer.plan = Plan(**{**vars(trainer.plan), "steps": 12})
             begin = trainer.model.masking.begin
             trainer.model.masking.begin = lambda step, steps, begin=begin: begin(step, 100 * steps)
         trainer.fit()
@@ -124,9 +179,7 @@ def configured():
         yield lambda *overrides: compose("train", [*overrides])
 
 
-TINY = ["encoder.width=16", "encoder.depth=1", "encoder.heads=2", "decoder.width=16"] + [
-    "decoder.heads=2"
-]
+TINY = [f"{part}.{key}" for part in ("encoder", "decoder") for key in ("width=16", "heads=2")]
 
 
 @pytest.mark.parametrize(
