@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from siammae.config.check import check
 from siammae.config.errors import ConfigError
@@ -25,7 +24,6 @@ from siammae.training.checkpoint import Checkpoints
 from siammae.training.loop import Trainer
 from siammae.training.optim import adamw
 from siammae.training.plan import Plan
-
 
 PLAN = Plan(
     steps=12,
@@ -174,7 +172,6 @@ def test_with_masks_that_are_uniform_the_rest_trains_as_without(start, clip):
 @pytest.fixture(scope="module")
 def configured():
     tell_hydra()
-    OmegaConf.register_resolver("writable", str, replace=True)
     with initialize_config_dir(str(CONFIGS)):
         yield lambda *overrides: compose("train", [*overrides])
 
