@@ -2,16 +2,16 @@
 
 import pytest
 import torch
-from torch import nn
 
 from siammae.model.decoders import CrossSelfDecoder
 from siammae.model.draws import WHOLE, Part
 from siammae.model.encoder import Encoder
-from siammae.model.estimates import PredictedSpread
 from siammae.model.heads import PixelMean
 from siammae.model.masking import AsymmetricRandom, FrameMask, Masking
+from siammae.model.patches import patchify
 from siammae.model.siammae import SiamMAE
 from siammae.model.uncertainty.density import Gaussian
+from siammae.model.uncertainty.ensemble import Ensemble
 from siammae.model.uncertainty_masking import UncertaintyMasking
 
 ESTIMATES = ["error", "predicted"]
@@ -231,8 +231,6 @@ def test_the_spread_is_predicted_with_nothing_of_the_future_visible():
     frames[:, 1] = torch.randn(frames[:, 1].shape)
     model(frames, generator())
     assert torch.equal(first, seen["estimate"])
-    from siammae.model.patches import patchify
-
     past, future = (patchify(frame, 4) for frame in frames.unbind(1))
     places = torch.arange(16).expand(4, -1)
     cls = model.encoder(future, places[:, :0])
@@ -300,18 +298,24 @@ def test_values_out_of_range_are_refused(settings, told):
         UncertaintyMasking(0.75, 16, **settings)
 
 
-def test_an_ensemble_is_asked_for_the_spread_between_its_members():
-    from siammae.model.uncertainty.ensemble import Ensemble
-
-    masking = UncertaintyMasking(0.5, 16, "predicted", temperature=1e-6, random_share=0.0)
+def test_of_an_ensemble_two_members_are_asked_where_they_differ():
+    masking = UncertaintyMasking(0.5, 16, "predicted", refresh=1)
     torch.manual_seed(0)
     size = {"image_size": 16, "patch_size": 4, "depth": 1, "heads": 2}
-    head = Ensemble(PixelMean(16, 4), members=2)
-    decoders = [CrossSelfDecoder(encoder_width=16, width=16, **size) for _ in range(2)]
+    head = Ensemble(PixelMean(16, 4), members=3)
+    decoders = [CrossSelfDecoder(encoder_width=16, width=16, **size) for _ in range(3)]
     model = SiamMAE(Encoder(width=16, **size), head.assemble(decoders), head, masking)
-    seen = {}
+    with torch.no_grad():
+        for parameter in model.decoder.parameters():
+            parameter.mul_(1.1)
+    masking.begin(1, 1)  # the copies follow
+    seen, frames = {}, images()
     keep(masking.estimate, seen)
-    model(images(), generator()).total.backward()
-    assert isinstance(masking.estimate, PredictedSpread)
-    assert seen["estimate"].std() > 0
-    assert isinstance(masking.estimate.decoder, nn.ModuleList)
+    model(frames, generator()).total.backward()
+    past, future = (patchify(frame, 4) for frame in frames.unbind(1))
+    places = torch.arange(16).expand(4, -1)
+    whole, nothing = FrameMask(places, places[:, :0]), FrameMask(places[:, :0], places)
+    inputs = (model.encoder(past), model.encoder(future, places[:, :0]), whole, nothing)
+    first, second = (head.heads[i](decoders[i](*inputs)).mean for i in (0, 1))
+    expected = ((first - second).abs() / 2).mean(-1).log()
+    torch.testing.assert_close(seen["estimate"], expected.detach())
