@@ -2,7 +2,7 @@
 
 Every metric of ours is a mean over groups of a ratio of sums over videos: J and F have one group,
 a value and a count for each object; mIoU has a group for each class, intersection and union; PCK
-one for each joint, hits and frames.
+one for each joint, hits and frames; the calibration error has one for each level of its quantiles.
 """
 
 import math
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from siammae.evaluation.scores.calibration import LEVELS
 
 Row = dict[str, Any]
 Part = tuple[Any, float, float]  # group, what is summed, what it is divided by
@@ -76,7 +78,7 @@ def by_video(
         part, _, metric = metric.partition("/")
         rows = [row for row in rows if row.get("benchmark") == part]
         units = units[1:]
-    for way in (_by_group, _weighted, _plain):
+    for way in (_by_group, _by_level, _weighted, _plain):
         taken = list(way(rows, metric))
         if not taken:
             continue
@@ -105,6 +107,18 @@ def _by_group(rows: list[Row], metric: str) -> Iterator[tuple[Row, Part]]:
     for row in rows:
         if row.get(group) is not None and part in row and whole in row:
             yield row, (row[group], row[part], row[whole])
+
+
+def _by_level(rows: list[Row], metric: str) -> Iterator[tuple[Row, Part]]:
+    """Absolute differences of shares and levels, their signs being those over all videos."""
+    column = f"below{metric.removeprefix('ECE')}"
+    if not metric.startswith("ECE") or any(column not in row for row in rows):
+        return
+    off = np.array([row[column] for row in rows]) - LEVELS  # (videos, levels)
+    signs = np.sign(off.mean(axis=0))
+    for row, parts in zip(rows, off * signs, strict=True):
+        for level, part in zip(LEVELS, parts, strict=True):
+            yield row, (float(level), float(part), 1)
 
 
 def _weighted(rows: list[Row], metric: str) -> Iterator[tuple[Row, Part]]:

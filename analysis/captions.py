@@ -7,15 +7,16 @@ import numpy as np
 import pandas as pd
 from agreement import FEWEST, agree
 from comparisons import Compared
-from metric_names import head
+from metric_names import head, shares
 from selection import Selected
 
 MARK = "*"
 STATES = ("pruned", "failed", "interrupted", "running", "planned")
 
 
-def caption(selected: Selected, done: pd.DataFrame, rows: pd.DataFrame, objective: str) -> str:
+def caption(selected: Selected, done: pd.DataFrame, rows: pd.DataFrame, metrics: list[str]) -> str:
     """Preset, benchmark and data; what the cells are; how differences were found."""
+    objective = metrics[0]
     run = (done if len(done) else selected.runs).iloc[-1]
     fixed = "".join(f", {key}={value}" for key, value in selected.fixed.items())
     benchmark = f"benchmark {run['benchmark']} ({run['benchmark_files']})"
@@ -24,7 +25,7 @@ def caption(selected: Selected, done: pd.DataFrame, rows: pd.DataFrame, objectiv
         f"preset {run['preset']}{fixed}",
         f"{'no benchmark' if pd.isna(run['benchmark']) else benchmark}, training clips "
         f"{run['data']}",
-        "benchmark figures in percent",
+        f"benchmark figures {shares(metrics)}",
     ]
     if (rows["n"] > 1).any():
         parts.append(f"{head(objective)}: mean ± standard deviation over n seeds [95% t interval]")

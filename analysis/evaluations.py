@@ -8,15 +8,20 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from render import Style, escape_latex, latex_page, markdown_page, sidecar_name
+from metric_names import merit, shares, shown
+from render import (
+    Style,
+    escape_latex,
+    latex_grid,
+    latex_page,
+    markdown_grid,
+    markdown_page,
+    sidecar_name,
+)
 
 from siammae.config.paths import CONFIGS
 from siammae.evaluation.cache import CONTROL, read_entry
 from siammae.tracking.progress import console
-
-SMALLER_IS_BETTER = ("Decay", "EPE", "lost")
-NO_MERIT = ("in-window", "coverage")  # of the videos, not of the encoder
-IN_PIXELS = ("EPE",)  # other metrics are shares
 
 
 def protocol(settings: dict[str, Any]) -> str:
@@ -65,7 +70,8 @@ class Evaluated:
             parts += [f"{name}: {', '.join(_clauses(part))}" for name, part in settings.items()]
         else:
             parts += _clauses(settings)
-        return "; ".join([*parts, "shares in percent, in bold the best encoder of each column"])
+        parts.append(f"figures {shares(self.metrics)}")
+        return "; ".join([*parts, "in bold the best encoder of each column"])
 
     @property
     def notes(self) -> list[str]:
@@ -141,21 +147,19 @@ def cells(table: Evaluated, bold: Style, escape: Style = str) -> tuple[list[str]
 
 def _best(table: Evaluated, metric: str) -> float | None:
     """Of two encoders or more."""
-    if any(part in metric for part in NO_MERIT):
+    if merit(metric) == 0:
         return None
     values = [entry["result"]["metrics"].get(metric) for entry in table.entries]
     known = [value for value in values if value is not None and not math.isnan(value)]
     if len(known) < 2:
         return None
-    return min(known) if any(part in metric for part in SMALLER_IS_BETTER) else max(known)
+    return min(known) if merit(metric) < 0 else max(known)
 
 
 def _figure(metric: str, value: float | None) -> str:
     if value is None or math.isnan(value):
         return ""
-    if any(part in metric for part in IN_PIXELS):
-        return f"{value:.2f}"
-    return f"{100 * value:.1f}"
+    return shown(metric, value)
 
 
 def texts(table: Evaluated) -> dict[str, str]:
@@ -187,8 +191,12 @@ def texts(table: Evaluated) -> dict[str, str]:
     content["benchmark"] = table.entries[0]["benchmark"]
     content["settings"] = table.entries[0]["result"]["settings"]
     return {
-        "md": markdown_page(table.name, "", heads, lines, table.caption, table.notes),
-        "tex": latex_page(table.name, tex_heads, tex_lines, middle, table.caption, table.notes),
+        "md": markdown_page(
+            table.name, "", markdown_grid(heads, lines), table.caption, table.notes
+        ),
+        "tex": latex_page(
+            table.name, latex_grid(tex_heads, tex_lines, middle), table.caption, table.notes
+        ),
         "csv": pd.DataFrame(rows).assign(behind=sidecar_name(table.name)).to_csv(index=False),
         "json": json.dumps(content, indent=1, default=str),
     }

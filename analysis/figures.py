@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 from bars import bars
+from calibration_figure import calibration
 from curves import curve
 from drawn import Drawn
 from heatmap import heatmap
@@ -20,6 +21,7 @@ KINDS: dict[str, Callable[[Subject], Picture | None]] = {
     ".heatmap": heatmap,
     ".training": training_curves,
     ".speed": quality_speed,
+    ".calibration": calibration,
 }
 ENDINGS = ("png", "pdf")
 
@@ -36,7 +38,8 @@ def draw(table: Table, runs: pd.DataFrame, runs_dir: Path, folder: Path) -> list
     told = runs["benchmark"].dropna()
     used = sorted({name for names in table.rows["signatures"] for name in names})
     histories = read_histories(runs_dir, used)
-    subject = Subject(table, str(told.iloc[-1]) if len(told) else None, histories)
+    rows = dict(zip(runs["signature"], runs["per_object"], strict=True))
+    subject = Subject(table, str(told.iloc[-1]) if len(told) else None, histories, rows)
     found = []
     for kind, picture_of in KINDS.items():
         picture = picture_of(subject)

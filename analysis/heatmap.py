@@ -5,7 +5,6 @@ import math
 import pandas as pd
 import seaborn as sns
 from looks import number
-from statistics_table import LOSS
 from subject import Picture, Subject, style, wrapped
 
 
@@ -27,7 +26,7 @@ def heatmap(subject: Subject) -> Picture | None:
             annot=_texts(subject),
             fmt="",
             annot_kws={"fontsize": 9},
-            cmap="viridis_r" if subject.metric == LOSS else "viridis",
+            cmap="viridis" if subject.larger_is_better else "viridis_r",
             linewidths=1,
             cbar_kws={"label": subject.unit},
         )

@@ -33,7 +33,7 @@ def looks(table: Table) -> dict[Hashable, Look]:
     elif len(table.axes) == 2:
         chosen = _shades([tuple(setting.get(axis) for axis in table.axes) for setting in settings])
     else:
-        chosen = _palette(len(settings))
+        chosen = palette(len(settings))
     return dict(zip(rows.index, chosen, strict=True))
 
 
@@ -45,7 +45,7 @@ def number(value: str | None) -> float | None:
         return None
 
 
-def _palette(count: int) -> list[Look]:
+def palette(count: int) -> list[Look]:
     """Colours in turn; each time round with another line and marker."""
     rounds = [divmod(i, len(PALETTE)) for i in range(count)]
     return [_look(PALETTE[i], turn) for turn, i in rounds]
@@ -55,9 +55,9 @@ def _scale(values: list[float | None]) -> list[Look]:
     """Numbers from dark to light in their order; what is no number from the palette."""
     known = sorted({value for value in values if value is not None})
     if len(known) < 3:
-        return _palette(len(values))
+        return palette(len(values))
     colors = dict(zip(known, sns.color_palette("viridis", len(known) + 1), strict=False))
-    others = iter(_palette(len(values) + 3)[3:])  # red first, which the scale has not
+    others = iter(palette(len(values) + 3)[3:])  # red first, which the scale has not
     return [
         next(others) if value is None else _look(colors[value], known.index(value) % len(DASHES))
         for value in values
@@ -68,7 +68,7 @@ def _shades(pairs: list[tuple[Any, ...]]) -> list[Look]:
     """The first axis gives the colour, the second the shade and the line."""
     first, second = (list(dict.fromkeys(pair[i] for pair in pairs)) for i in (0, 1))
     if len(first) > len(PALETTE) or len(second) > len(DASHES):
-        return _palette(len(pairs))
+        return palette(len(pairs))
     found = []
     for one, other in pairs:
         turn = second.index(other)

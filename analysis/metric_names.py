@@ -6,18 +6,48 @@ from collections.abc import Iterable
 LOSS = "train/loss"
 JF = "J&F-Mean"
 PIXELS = "(px)"  # how names of metrics end that are no shares
+CALIBRATION = "calibration/"  # in front of its metrics, as a part of a suite
+# Of benchmark=calibration, no percentages, also with -scaled behind; what to wish of them.
+LARGER = ("log-likelihood", "AURG", "correlation")
+SMALLER = ("ECE", "AUSE", "MSE")
+NEITHER = ("sharpness", "z2", "temperature")
+# Anywhere in the names of other metrics.
+SMALLER_IS_BETTER = ("Decay", "EPE", "lost")
+NO_MERIT = ("in-window", "coverage")  # of the videos, not of the encoder
 
 
 def head(metric: str) -> str:
-    """A metric's name in a table: J&F for J&F-Mean, loss for train/loss."""
-    return "loss" if metric == LOSS else metric.removesuffix("-Mean")
+    """A metric's name in a table: J&F for J&F-Mean, loss for train/loss, ECE of a suite's."""
+    if metric == LOSS:
+        return "loss"
+    return metric.removesuffix("-Mean").removeprefix(CALIBRATION)
 
 
 def scale(metric: str) -> tuple[int, int]:
     """Factor and decimals of a metric's figures: shares in percent, losses and pixels as are."""
-    if metric == LOSS:
+    if metric == LOSS or _of_calibration(metric) in (*LARGER, *SMALLER, *NEITHER):
         return 1, 3
-    return (1, 2) if metric.endswith(PIXELS) else (100, 1)
+    return (1, 2) if metric.endswith(PIXELS) or "EPE" in metric else (100, 1)
+
+
+def merit(metric: str) -> int:
+    """1 when a larger figure is better, -1 when a smaller is, 0 when neither."""
+    name = _of_calibration(metric)
+    if name in NEITHER or any(part in metric for part in NO_MERIT):
+        return 0
+    smaller = metric == LOSS or name in SMALLER or any(p in metric for p in SMALLER_IS_BETTER)
+    return -1 if smaller else 1
+
+
+def shares(metrics: Iterable[str]) -> str:
+    """In which unit the figures of these metrics stand, for captions."""
+    others = [head(metric) for metric in metrics if metric != LOSS and scale(metric)[0] == 1]
+    return "in percent" + (f", but for {', '.join(others)}" if others else "")
+
+
+def _of_calibration(metric: str) -> str:
+    """The plain name that a metric of calibration would have."""
+    return metric.rpartition("/")[2].removesuffix("-scaled")
 
 
 def shown(metric: str, value: float, sign: bool = False) -> str:

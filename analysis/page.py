@@ -60,25 +60,26 @@ class Cell:
 class Grid:
     """A table of cells; ``numeric`` says by column whether values are numbers.
 
-    rows: to be sorted; last: those that stay below them.
+    rows: to be sorted; last: those that stay below them. heading: of one of several.
     """
 
     heads: list[str]
     numeric: list[bool]
     rows: list[list[Cell]]
     last: list[list[Cell]] = field(default_factory=list)
+    heading: str = ""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A table with all that belongs to it.
+    """A table, in one grid or several, with all that belongs to it.
 
     files: its other forms. runs: all its runs, also those that are in no figure.
     """
 
     name: str
     question: str
-    grid: Grid
+    grids: list[Grid]
     caption: str
     notes: list[str]
     files: list[Path]

@@ -9,6 +9,7 @@ from cell_facts import facts_of
 from drawn import Drawn
 from evaluations import Evaluated, labelled
 from page import Cell, Grid, Link, Section
+from parts import parts
 from render import cells, head, scale
 from statistics_table import Table
 
@@ -31,13 +32,14 @@ def section_of_runs(
         )
         for _, run in runs.iterrows()
     }
-    grid = _grid(table, links, dict(zip(runs["signature"], runs["seed"], strict=True)))
+    seeds = dict(zip(runs["signature"], runs["seed"], strict=True))
+    grids = [_grid(part, links, seeds, group) for group, part in parts(table)]
     listed = _runs(table, runs, links)
     question = table.question or ""
-    return Section(table.name, question, grid, table.caption, table.notes, files, drawn, listed)
+    return Section(table.name, question, grids, table.caption, table.notes, files, drawn, listed)
 
 
-def _grid(table: Table, links: dict[str, Link], seeds: dict[str, int]) -> Grid:
+def _grid(table: Table, links: dict[str, Link], seeds: dict[str, int], heading: str) -> Grid:
     """The cells of the table as other forms of it have them, with the runs behind each figure."""
     heads, lines = cells(table, str)
     columns = {heads.index(head(metric)): metric for metric in table.metrics}
@@ -61,6 +63,7 @@ def _grid(table: Table, links: dict[str, Link], seeds: dict[str, int]) -> Grid:
         [False] + [True] * (len(heads) - 1),
         [row for row, last in zip(rows, control, strict=True) if not last],
         [row for row, last in zip(rows, control, strict=True) if last],
+        heading,
     )
 
 
@@ -83,7 +86,7 @@ def section_of_encoders(table: Evaluated, files: list[Path]) -> Section:
     return Section(
         table.name,
         "",
-        Grid(heads, numeric, rows[:count], rows[count:]),
+        [Grid(heads, numeric, rows[:count], rows[count:])],
         table.caption,
         table.notes,
         files,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pandas as pd
 from captions import MARK
 from metric_names import PIXELS, head, scale, shown
+from parts import parts
 from statistics_table import Table
 
 from siammae.tracking.progress import console
@@ -82,27 +83,27 @@ def sidecar_name(name: str) -> str:
 
 def markdown(table: Table) -> str:
     """GitHub's tables."""
-    heads, lines = cells(table, lambda text: f"**{text}**", _escape_markdown)
-    return markdown_page(
-        table.name, table.question, heads, lines, table.caption, [n.strip() for n in table.notes]
-    )
+    bodies = []
+    for group, part in parts(table):
+        heads, lines = cells(part, lambda text: f"**{text}**", _escape_markdown)
+        title = f"### {_escape_markdown(group)}\n\n" if group else ""
+        bodies.append(title + markdown_grid(heads, lines))
+    notes = [note.strip() for note in table.notes]
+    return markdown_page(table.name, table.question, "\n\n".join(bodies), table.caption, notes)
 
 
 def _escape_markdown(text: str) -> str:
     return text.replace("|", "\\|").replace(MARK, f"\\{MARK}")
 
 
-def markdown_page(
-    name: str,
-    question: str,
-    heads: list[str],
-    lines: list[list[str]],
-    caption: str,
-    notes: list[str],
-) -> str:
-    """A table of text with its title, caption and notes."""
+def markdown_grid(heads: list[str], lines: list[list[str]]) -> str:
+    """Rows of text as GitHub writes a table."""
     rows = [heads, ["---", *["---:"] * (len(heads) - 1)], *lines]
-    body = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def markdown_page(name: str, question: str, body: str, caption: str, notes: list[str]) -> str:
+    """A table, or several, as text with title, caption and notes."""
     listed = "".join(f"\n- {note}" for note in notes)
     title = f"## {name}\n\n" + (f"{question}\n\n" if question else "")
     behind = sidecar_name(name)
@@ -112,13 +113,15 @@ def markdown_page(
 
 def latex(table: Table) -> str:
     """A table for booktabs; needs no package beside it."""
-    heads, lines = cells(table, lambda text: f"\\textbf{{{text}}}", escape_latex)
-    lines = [[line[0], *map(_latex_figures, line[1:])] for line in lines]
-    control = [i for i, row in enumerate(table.rows["control"]) if row]
+    bodies = []
+    for group, part in parts(table):
+        heads, lines = cells(part, lambda text: f"\\textbf{{{text}}}", escape_latex)
+        lines = [[line[0], *map(_latex_figures, line[1:])] for line in lines]
+        control = [i for i, row in enumerate(part.rows["control"]) if row]
+        grid = latex_grid(heads, lines, control[0] if control else None)
+        bodies.append(f"\\textbf{{{escape_latex(group)}}}\\\\[2pt]\n{grid}" if group else grid)
     caption = " ".join([table.question, table.caption]).strip()
-    return latex_page(
-        table.name, heads, lines, control[0] if control else None, caption, table.notes
-    )
+    return latex_page(table.name, "\n\\\\[6pt]\n".join(bodies), caption, table.notes)
 
 
 def _latex_figures(cell: str) -> str:
@@ -127,15 +130,8 @@ def _latex_figures(cell: str) -> str:
     return signed.replace(MARK, f"$^{{{MARK}}}$")
 
 
-def latex_page(
-    name: str,
-    heads: list[str],
-    lines: list[list[str]],
-    control: int | None,
-    caption: str,
-    notes: list[str],
-) -> str:
-    """A table of text for booktabs; a rule before the row ``control``."""
+def latex_grid(heads: list[str], lines: list[list[str]], control: int | None) -> str:
+    """Rows of text as a tabular of booktabs; a rule before the row ``control``."""
     body = []
     for number, line in enumerate(lines):
         if number == control and number:
@@ -143,12 +139,19 @@ def latex_page(
         # After \\\\ LaTeX takes a [ or * for an argument of it.
         guard = "{}" if line[0].startswith(("[", "*")) else ""
         body.append(guard + " & ".join(line) + " \\\\")
-    told = "".join(f"% {note}\n" for note in notes)
     return (
-        f"{told}\\begin{{table}}\n\\centering\n\\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}\n"
+        f"\\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}\n"
         f"\\toprule\n{' & '.join(heads)} \\\\\n\\midrule\n"
         + "\n".join(body)
-        + f"\n\\bottomrule\n\\end{{tabular}}\n\\caption{{{escape_latex(caption)}}}\n"
+        + "\n\\bottomrule\n\\end{tabular}"
+    )
+
+
+def latex_page(name: str, body: str, caption: str, notes: list[str]) -> str:
+    """A float with its tabulars, caption and notes."""
+    told = "".join(f"% {note}\n" for note in notes)
+    return (
+        f"{told}\\begin{{table}}\n\\centering\n{body}\n\\caption{{{escape_latex(caption)}}}\n"
         f"\\label{{tab:{name}}}\n\\end{{table}}\n"
         f"% runs, seeds, commits and files behind each figure: {sidecar_name(name)}\n"
     )
@@ -167,9 +170,11 @@ def escape_latex(text: str) -> str:
 
 
 def csv(table: Table) -> str:
-    """Full figures, one row a setting; its runs and the sidecar in the last columns."""
-    frame = table.rows.copy()
-    frame.insert(1, "best", [index == table.best for index in frame.index])
+    """Full figures, one row a setting; its runs and the sidecar in the last columns.
+
+    Of a table in parts the first column names the part; what stands in all of them is repeated.
+    """
+    frame = pd.concat([_full(group, part) for group, part in parts(table)])
     for axis in table.axes:
         frame[axis] = [setting.get(axis) for setting in frame["setting"]]
     frame["signatures"] = frame["signatures"].map(" ".join)
@@ -177,20 +182,36 @@ def csv(table: Table) -> str:
     return frame.drop(columns="setting").to_csv(index=False)
 
 
+def _full(group: str, part: Table) -> pd.DataFrame:
+    frame = part.rows.copy()
+    place = int(frame.columns.get_loc("label")) + 1  # type: ignore[arg-type]
+    frame.insert(place, "best", [index == part.best for index in frame.index])
+    return frame.assign(group=group) if group else frame
+
+
 def show(table: Table) -> None:
     """Print with rich, whole, whatever the width of the terminal."""
+    from rich.markup import escape
+
+    out = console()
+    if table.question:
+        out.print(escape(table.question))
+    cut = parts(table)
+    for number, (group, part) in enumerate(cut, start=1):
+        title = f"{table.name}: {group}" if group else table.name
+        _print_part(part, title, table.caption if number == len(cut) else "")
+    for note in table.notes:
+        out.print(f"[dim]{escape(note)}[/dim]")
+
+
+def _print_part(table: Table, title: str, caption: str) -> None:
     from rich.markup import escape
     from rich.table import Table as RichTable
 
     heads, lines = cells(table, lambda text: f"[bold]{text}[/bold]", escape, narrow=True)
-    printed = RichTable(title=table.name, caption=escape(table.caption), title_justify="left")
-    for i, title in enumerate(heads):
-        printed.add_column(title, justify="left" if i == 0 else "right", no_wrap=i > 0)
+    printed = RichTable(title=title, caption=escape(caption), title_justify="left")
+    for i, name in enumerate(heads):
+        printed.add_column(name, justify="left" if i == 0 else "right", no_wrap=i > 0)
     for line, control in zip(lines, table.rows["control"], strict=True):
         printed.add_row(*line, style="dim" if control else None)
-    out = console()
-    if table.question:
-        out.print(escape(table.question))
-    out.print(printed)
-    for note in table.notes:
-        out.print(f"[dim]{escape(note)}[/dim]")
+    console().print(printed)

@@ -10,7 +10,7 @@ import yaml
 from captions import caption, left_out, not_compared, notes_of_declaration, ranks, short_gaps
 from comparisons import COLUMNS, Compared
 from intervals import estimate
-from metric_names import JF, LOSS, find_metric
+from metric_names import JF, LOSS, find_metric, merit
 from selection import DEFAULT, Selected
 
 from siammae.config.experiment import Row, spelled
@@ -26,7 +26,7 @@ __all__ = ["CONTROLS", "JF", "LOSS", "Table", "read_defaults", "tabulate"]
 class Table:
     """A table ready to be printed.
 
-    objective: the metric that decides; larger is better but for a loss.
+    objective: the metric that decides; `merit` tells which figures are better.
     metrics: what is shown, the objective first.
     rows: one a setting, in order. Columns: ``label``, ``setting``, ``default``, ``control``,
     ``run`` (whether finished runs stand behind it), ``n`` (how many), ``signatures``; for each
@@ -36,6 +36,8 @@ class Table:
     significant after Holm's correction), ``/pairing`` (``seeds``, ``videos`` or nothing); and
     ``paper/<metric>`` for each metric of which the paper has a figure, in the unit of its table.
     compared: the comparisons behind ``diff`` and what follows.
+    groups: headings of the parts that `parts` cuts the table into; rows have then a column
+    ``group``, empty for those of every part.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Table:
     caption: str
     notes: list[str] = field(default_factory=list)
     compared: Compared = field(default_factory=lambda: Compared({}, None, []))
+    groups: list[str] = field(default_factory=list)
 
     @property
     def best(self) -> int | None:
@@ -54,7 +57,9 @@ class Table:
         trained = self.rows[~self.rows["control"]][self.objective].dropna()
         if len(trained) < 2:
             return None
-        best = trained.argmin() if self.objective == LOSS else trained.argmax()
+        if merit(self.objective) == 0:
+            return None
+        best = trained.argmin() if merit(self.objective) < 0 else trained.argmax()
         return int(trained.index[int(best)])
 
     @property
@@ -76,6 +81,9 @@ def tabulate(selected: Selected, defaults: dict[str, str]) -> Table:
     rows = _in_order(selected, rows + _without_runs(selected, rows))
     compared = _compare(rows, settings, metrics)
     frame = _frame(rows + _controls(done, metrics), metrics)
+    groups = selected.declared.groups if selected.declared else []
+    if groups:
+        frame.insert(0, "group", _groups(selected, frame))
     told = notes_of_declaration(selected, unknown, metrics)
     return Table(
         name=selected.name,
@@ -84,7 +92,7 @@ def tabulate(selected: Selected, defaults: dict[str, str]) -> Table:
         objective=objective,
         metrics=metrics,
         rows=frame,
-        caption=caption(selected, done, frame, objective),
+        caption=caption(selected, done, frame, metrics),
         notes=[
             *left_out(selected.runs),
             *selected.notes,
@@ -94,6 +102,7 @@ def tabulate(selected: Selected, defaults: dict[str, str]) -> Table:
             *told,
         ],
         compared=compared,
+        groups=groups,
     )
 
 
@@ -160,6 +169,13 @@ def _columns(metrics: list[str], rows: list[dict[str, Any]]) -> list[str]:
     paper = dict.fromkeys(name for row in rows for name in row if name.startswith("paper/"))
     head = ["label", "setting", "default", "control", "run", "n"]
     return [*head, *figures, *compared, *paper, "signatures"]
+
+
+def _groups(selected: Selected, frame: pd.DataFrame) -> list[str]:
+    """The declared group of each row; empty for one without."""
+    rows = selected.declared.rows if selected.declared else []
+    of = {row.label: row.group or "" for row in rows}
+    return [of.get(label, "") for label in frame["label"]]
 
 
 def _key(row: dict[str, Any]) -> Hashable:

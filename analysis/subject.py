@@ -1,10 +1,11 @@
 """What a figure is drawn from: a table, its runs' histories, and how each setting looks."""
 
 import textwrap
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -12,6 +13,7 @@ import seaborn as sns
 from histories import History
 from looks import Look, looks
 from matplotlib.figure import Figure
+from metric_names import merit
 from render import head, scale
 from statistics_table import JF, LOSS, Table
 
@@ -33,11 +35,13 @@ class Subject:
     table: the table.
     benchmark: name of its benchmark; None when runs were not measured.
     histories: of its runs, by signature.
+    rows: the benchmark's rows of its runs, by signature.
     """
 
     table: Table
     benchmark: str | None
     histories: dict[str, History]
+    rows: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @property
     def metric(self) -> str:
@@ -85,7 +89,7 @@ class Subject:
     @property
     def larger_is_better(self) -> bool:
         """Of the objective."""
-        return self.metric != LOSS
+        return merit(self.metric) >= 0
 
     @property
     def unit(self) -> str:

@@ -47,7 +47,12 @@ def job(config: DictConfig) -> float:
     if benchmark is None:
         raise ConfigError("benchmark=none measures nothing; name one, such as benchmark=davis2017")
     source = choose_source(config)
-    what = {"encoder": source.identity(), "precision": config.precision}
+    encoder = source.identity()
+    if benchmark.needs_model:
+        encoder |= source.model_identity()
+        config = with_run(config, source)
+        benchmark = build_group(config, "benchmark")
+    what = {"encoder": encoder, "precision": config.precision}
     check_writable(config, "out", "save_masks", "overlay")
     benchmark.prepare()
 
@@ -89,6 +94,15 @@ def check(config: DictConfig) -> None:
     check_progress(config.progress)
     if not isinstance(config.rerun, bool):
         raise ConfigError(f"rerun={config.rerun}: must be true or false")
+
+
+def with_run(config: DictConfig, source: Source) -> DictConfig:
+    """The configuration with the settings of the run that is measured, where it has none.
+
+    Benchmarks may refer to them, as ``${oc.select:frame_gap,null}`` does.
+    """
+    settings: Any = OmegaConf.to_container(config, resolve=False)
+    return OmegaConf.create({**source.trained_as(), **settings})
 
 
 def check_writable(config: DictConfig, *keys: str) -> None:
@@ -136,7 +150,8 @@ def measure(
     precision = config.precision
     if precision == "auto":
         precision = choose_precision("auto", device) if device.type == "cuda" else "fp32"
-    features = EncoderFeatures(source.load().to(device), device, precision)
+    model = source.load_model().to(device) if benchmark.needs_model else None
+    features = EncoderFeatures(source.load().to(device), device, precision, model)
     check_patch(benchmark, features.patch_size)
     with Counter("videos", config.progress) as told:
         result = benchmark.evaluate(features, told=told)

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
-from siammae.config.combinations import check_smart_masking, check_uncertainty
+from siammae.config.combinations import check_smart_masking, check_targets, check_uncertainty
 from siammae.config.errors import ConfigError
 from siammae.config.visible import largest_ratio, visible_count
 
@@ -191,6 +191,7 @@ class TrainConfig(Section):
                 f"times data.repeated_sampling={repeated}"
             )
         self._check_visible((self.image_size // patch) ** 2)
+        check_targets(self)
         check_uncertainty(self)
         check_smart_masking(self)
         return self

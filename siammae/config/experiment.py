@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from siammae.config.errors import ConfigError
 
@@ -28,14 +28,29 @@ class Row(Strict):
     """A row of the table.
 
     set: the setting, keys as on the command line; what is not named is left at its default. None: a
-    row of the paper that is not run here.
+    row of the paper that is not run here. ``\\${...}`` is a reference that the configuration of the
+    row's own run resolves.
     paper: the paper's figures by metric, in the unit of its table; None where it could not be read.
+    group: heading of the part of the table that the row stands in; a row without one, as the
+    default, stands in every part.
     """
 
     set: dict[str, Value] | None
     label: str
     paper: dict[str, float | None] = {}
     default: bool = False
+    group: str | None = None
+
+    @field_validator("set")
+    @classmethod
+    def _references(cls, given: dict[str, Value] | None) -> dict[str, Value] | None:
+        """Read as YAML a reference has the backslash that keeps OmegaConf from resolving it."""
+        if given is None:
+            return None
+        return {
+            key: value.replace(r"\${", "${") if isinstance(value, str) else value
+            for key, value in given.items()
+        }
 
 
 class Experiment(Strict):
@@ -79,7 +94,14 @@ class Experiment(Strict):
             raise ValueError(f"two rows have the label {', '.join(sorted(twice))}")
         if sum(row.default for row in self.rows) > 1:
             raise ValueError("only one row can be the default")
+        if any(row.default and row.group is not None for row in self.rows):
+            raise ValueError("the default opens every group; leave its group out")
         return self
+
+    @property
+    def groups(self) -> list[str]:
+        """Headings of the parts of the table, in order; empty for a table in one."""
+        return list(dict.fromkeys(row.group for row in self.rows if row.group is not None))
 
     @property
     def run_rows(self) -> list[Row]:

@@ -23,6 +23,7 @@ from siammae.config.errors import ConfigError, RunsFailed, SiammaeError
 from siammae.config.paths import CONFIGS
 from siammae.config.processes import leads
 from siammae.config.study import recipe
+from siammae.planning.equal_compute import equal_compute
 from siammae.studies.trial import Pruned
 
 Returned = TypeVar("Returned")
@@ -96,6 +97,7 @@ def tell_hydra() -> None:
     OmegaConf.register_resolver("writable", writable_folder, replace=True)
     OmegaConf.register_resolver("recipe", recipe, replace=True)
     OmegaConf.register_resolver("groups", groups_of, replace=True)
+    OmegaConf.register_resolver("equal_compute", equal_compute, replace=True)
     OmegaConf.register_resolver("half", lambda number: int(number) // 2, replace=True)
 
 

@@ -1,7 +1,8 @@
-"""Crop, resize, flip, colour: numbers are drawn where clips are read, pixels moved on the device.
+"""Crop, resize, flip, turn, colour: drawn where clips are read, done to pixels on the device.
 
-The host only cuts the crop out. Resizing a whole batch is two batched matrix products with a matrix
-for each sample, exact antialiased bicubic interpolation, so crops of any size go together.
+The host only cuts the crop out, and what is around it where frames are turned. Resizing a whole
+batch is two batched matrix products with a matrix for each sample, exact antialiased bicubic
+interpolation, so crops of any size go together.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from siammae.data.colour import NEUTRAL, ColourJitter, jitter
+from siammae.data.resizing import resize_matrices
+from siammae.data.turning import quarter_turns, resample
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -112,7 +115,24 @@ class PairAugment:
         return Box((height - side) // 2, (width - side) // 2, side, side)
 
     def apply(self, batch: "PairBatch") -> "Tensor":
-        """Crops of a batch to normalised frames (B, T, 3, size, size), float32, on its device."""
+        """Crops of a batch to normalised frames (B, T, 3, size, size), float32, on its device.
+
+        Each is mirrored, then turned; see `turning`.
+        """
+        import torch
+
+        resized = self._resize(batch) if batch.crop is None else self._resample(batch, batch.crop)
+        resized = resized.clamp_(0, 255) / 255
+        if not batch.upright and batch.crop is None:
+            resized = quarter_turns(resized, batch.angle)
+        if self.colour is not None:
+            resized = jitter(resized, batch.colour)
+        mean = torch.tensor(MEAN, device=resized.device).view(3, 1, 1)
+        std = torch.tensor(STD, device=resized.device).view(3, 1, 1)
+        return (resized - mean) / std
+
+    def _resize(self, batch: "PairBatch") -> "Tensor":
+        """All that was cut out, as (B, T, 3, size, size) in 0..255, but for overshoot."""
         import torch
 
         b, t, height, width, _ = batch.frames.shape
@@ -124,28 +144,17 @@ class PairAugment:
         flip = batch.flip.repeat_interleave(t // alike).view(-1, 1, 1)
         columns = torch.where(flip, columns.flip(1), columns)
         resized = rows.unsqueeze(1) @ (pixels @ columns.transpose(1, 2).unsqueeze(1))
-        resized = resized.clamp_(0, 255).view(b, t, 3, self.size, self.size) / 255
-        if self.colour is not None:
-            resized = jitter(resized, batch.colour)
-        mean = torch.tensor(MEAN, device=resized.device).view(3, 1, 1)
-        std = torch.tensor(STD, device=resized.device).view(3, 1, 1)
-        return (resized - mean) / std
+        return resized.view(b, t, 3, self.size, self.size)
 
-
-def resize_matrices(lengths: "Tensor", padded: int, size: int) -> "Tensor":
-    """Matrices (B, size, padded) that resample the first ``lengths`` (B,) of ``padded`` pixels.
-
-    Antialiased bicubic interpolation with a = -0.5, as PIL and torchvision: the kernel is widened
-    by the factor of shrinking; what lies beyond the length has weight zero.
-    """
-    import torch
-
-    scale = (lengths.float() / size).view(-1, 1, 1)
-    centre = (torch.arange(size, device=lengths.device).view(1, -1, 1) + 0.5) * scale
-    pixel = torch.arange(padded, device=lengths.device).view(1, 1, -1)
-    distance = ((pixel + 0.5 - centre) / scale.clamp(min=1)).abs()
-    near = (1.5 * distance - 2.5) * distance**2 + 1
-    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
-    weights = torch.where(distance < 1, near, torch.where(distance < 2, far, 0.0))
-    weights = weights * (pixel < lengths.view(-1, 1, 1))
-    return weights / weights.sum(dim=-1, keepdim=True)
+    def _resample(self, batch: "PairBatch", crop: "Tensor") -> "Tensor":
+        """Crops (B, T, 2) in the middle of what was cut out, turned; as `_resize` gives them."""
+        b, t = batch.angle.shape
+        turned = resample(
+            batch.frames.permute(0, 1, 4, 2, 3).flatten(0, 1),
+            batch.size.flatten(0, 1),
+            crop.flatten(0, 1),
+            batch.flip.repeat_interleave(t),
+            batch.angle.flatten(),
+            self.size,
+        )
+        return turned.view(b, t, 3, self.size, self.size)

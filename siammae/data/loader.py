@@ -20,8 +20,9 @@ from siammae.config.errors import DataError
 from siammae.config.signals import SIGNALS, deaf_children
 from siammae.data.augment import PairAugment
 from siammae.data.datasets import ClipSource
-from siammae.data.rotation import NoRotation
-from siammae.data.targets import SingleTarget
+from siammae.data.rotation import NoRotation, Rotation
+from siammae.data.targets import Targets
+from siammae.data.turning import cut_out
 from siammae.data.video import open_clip
 
 
@@ -29,15 +30,20 @@ from siammae.data.video import open_clip
 class PairBatch:
     """B samples of T frames, the given one first, as they come from the readers.
 
-    frames: (B, T, H, W, 3) uint8, each frame's crop in the upper left corner, zero beyond it.
-    size: (B, T, 2) int64, height and width of each frame's crop in pixels.
+    frames: (B, T, H, W, 3) uint8, what was cut out of each frame in the upper left corner, zero
+        beyond it.
+    size: (B, T, 2) int64, height and width of what was cut out in pixels.
     flip: (B,) bool, mirror it.
     colour: (B, T, 4) float32, brightness, contrast, saturation and hue of each frame.
-    angle: (B, T) float32, degrees to turn each frame.
-    gap: (B, T - 1) int64, frames between the given one and each of the others, at least 1.
+    angle: (B, T) float32, degrees counter-clockwise to turn each frame's content, after mirroring.
+    gap: (B, T - 1) int64, frames from the given one to each of the others, negative for one that is
+        earlier in the clip; never 0.
     clip: (B,) int64, index in the source's list.
     short: how many samples have a smaller gap than was drawn, because the clip is short.
     broken: clips that could not be read, with the reason; others were taken in their place.
+    crop: (B, T, 2) int64, height and width of the crops in the middle of what was cut out, which
+        are to be resampled; None: all of it is the crop, and angles are quarter turns.
+    upright: every angle is 0.
     """
 
     frames: Tensor
@@ -49,6 +55,8 @@ class PairBatch:
     clip: Tensor
     short: int
     broken: dict[str, str]
+    crop: Tensor | None = None
+    upright: bool = False
 
     def to(self, device: torch.device) -> "PairBatch":
         """On another device."""
@@ -65,7 +73,10 @@ class PairBatch:
 
 
 class Sample(NamedTuple):
-    """One pair as it is read: T crops (h, w, 3) and the numbers that go with them."""
+    """One pair as it is read: T parts of frames (h, w, 3) and the numbers that go with them.
+
+    crop: (T, 2), height and width of each crop in the middle of its part; None: it is the part.
+    """
 
     frames: list[np.ndarray]
     flip: bool
@@ -74,6 +85,7 @@ class Sample(NamedTuple):
     gap: list[int]
     clip: int
     short: bool
+    crop: np.ndarray | None = None
 
 
 class Visit(NamedTuple):
@@ -100,8 +112,8 @@ class PairDataset(Dataset[Visit]):
     def __init__(
         self,
         source: ClipSource,
-        targets: SingleTarget,
-        rotation: NoRotation,
+        targets: Targets,
+        rotation: NoRotation | Rotation,
         augment: PairAugment,
         seed: int,
     ):
@@ -118,7 +130,9 @@ class PairDataset(Dataset[Visit]):
         for attempt, clip in enumerate(self._candidates(visit)):
             rng = np.random.default_rng([self.seed, visit, attempt])
             try:
-                return Visit(self._read(clip, rng), broken)
+                # Not spawned from the other, which would change what is drawn for jitter.
+                turns = np.random.default_rng([self.seed, visit, attempt, 1 << 34])
+                return Visit(self._read(clip, rng, turns), broken)
             except DataError as error:
                 self.known_broken[clip] = str(error)
                 broken[str(self.videos[clip])] = str(error)
@@ -132,7 +146,9 @@ class PairDataset(Dataset[Visit]):
         others = np.random.default_rng([self.seed, visit, 1 << 32]).permutation(n)
         yield from (int(clip) for clip in others[: self.attempts] if clip != first)
 
-    def _read(self, clip: int, rng: np.random.Generator) -> list[Sample]:
+    def _read(
+        self, clip: int, rng: np.random.Generator, turns: np.random.Generator
+    ) -> list[Sample]:
         if clip in self.known_broken:
             raise DataError(self.known_broken[clip])
         reader = open_clip(self.videos[clip])
@@ -143,13 +159,13 @@ class PairDataset(Dataset[Visit]):
         samples = []
         for offsets in pairs:
             drawn = self.augment.draw(rng, len(offsets.frames), *frames.shape[1:3])
-            crops = [
-                box.cut(frames[place[index]])
-                for index, box in zip(offsets.frames, drawn.boxes, strict=True)
-            ]
-            angle = self.rotation.draw(rng, len(crops))
-            gap = [abs(index - offsets.frames[0]) for index in offsets.frames[1:]]
-            samples.append(Sample(crops, drawn.flip, drawn.colour, angle, gap, clip, offsets.short))
+            angle = self.rotation.draw(turns, len(offsets.frames))
+            chosen = [frames[place[index]] for index in offsets.frames]
+            parts, crop = cut_out(chosen, drawn.boxes, angle, self.rotation.interpolates)
+            gap = [index - offsets.frames[0] for index in offsets.frames[1:]]
+            samples.append(
+                Sample(parts, drawn.flip, drawn.colour, angle, gap, clip, offsets.short, crop)
+            )
         return samples
 
 
@@ -172,7 +188,7 @@ def shrink(frames: np.ndarray, short_side: int | None) -> np.ndarray:
 
 
 def collate(visits: list[Visit]) -> PairBatch:
-    """Visits to a batch: crops of different sizes on a canvas of the largest."""
+    """Visits to a batch: parts of frames of different sizes on a canvas of the largest."""
     samples = [sample for visit in visits for sample in visit.samples]
     broken = {path: why for visit in visits for path, why in visit.broken.items()}
     if not samples:
@@ -183,16 +199,20 @@ def collate(visits: list[Visit]) -> PairBatch:
     for i, sample in enumerate(samples):
         for frame, crop in zip(canvas[i], sample.frames, strict=True):
             frame[: crop.shape[0], : crop.shape[1]] = crop
+    angle = np.stack([sample.angle for sample in samples])
+    inner = [sample.crop for sample in samples if sample.crop is not None]
     return PairBatch(
         frames=torch.from_numpy(canvas),
         size=torch.from_numpy(size),
         flip=torch.tensor([sample.flip for sample in samples]),
         colour=torch.from_numpy(np.stack([sample.colour for sample in samples])),
-        angle=torch.from_numpy(np.stack([sample.angle for sample in samples])),
+        angle=torch.from_numpy(angle),
         gap=torch.tensor([sample.gap for sample in samples]),
         clip=torch.tensor([sample.clip for sample in samples]),
         short=sum(sample.short for sample in samples),
         broken=broken,
+        crop=torch.from_numpy(np.stack(inner)) if inner else None,
+        upright=not angle.any(),
     )
 
 

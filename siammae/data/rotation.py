@@ -1,11 +1,88 @@
-"""Turning the frames of a sample."""
+"""Turning the frames of a sample: by how many degrees; `turning` moves the pixels."""
 
 import numpy as np
+
+WHERE = ("both", "future", "independent")
 
 
 class NoRotation:
     """Frames stay upright."""
 
+    interpolates = False
+
     def draw(self, rng: np.random.Generator, frames: int) -> np.ndarray:
         """Degrees, counter-clockwise, for each of ``frames`` frames: (frames,) float32."""
         return np.zeros(frames, np.float32)
+
+
+class Rotation:
+    """What all rotations share; a subclass gives `degrees`.
+
+    A pair that is turned as a whole is plain augmentation. Frames that are turned apart are related
+    by the difference of their angles, which the decoder has to find (as CropMAE's crops, whose
+    difference is the whole task).
+
+    interpolates: angles are no quarter turns. All frames are then resampled in one way, also those
+        that stay upright: blur must not tell which frame was turned.
+
+    Args:
+        applies_to: ``both``: all frames by one angle; ``future``: the frames that are restored by
+            one angle, the given one stays upright; ``independent``: each frame by its own.
+    """
+
+    interpolates = True
+
+    def __init__(self, applies_to: str = "both"):
+        if applies_to not in WHERE:
+            raise ValueError(f"rotation.applies_to={applies_to}: must be {', '.join(WHERE)}")
+        self.applies_to = applies_to
+
+    def degrees(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """``count`` angles, drawn."""
+        raise NotImplementedError
+
+    def draw(self, rng: np.random.Generator, frames: int) -> np.ndarray:
+        """Degrees, counter-clockwise, for each of ``frames`` frames: (frames,) float32."""
+        drawn = self.degrees(rng, frames if self.applies_to == "independent" else 1)
+        angles = np.broadcast_to(drawn, frames).astype(np.float32)
+        if self.applies_to == "future":
+            angles[0] = 0
+        return angles
+
+
+class RightAngles(Rotation):
+    """0, 90, 180 or 270 degrees, each as often: nothing is interpolated, nothing is made up."""
+
+    interpolates = False
+
+    def degrees(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """See `Rotation`."""
+        return 90 * rng.integers(0, 4, count)
+
+
+class SmallAngles(Rotation):
+    """Uniform within ``-max_degrees`` to ``max_degrees``.
+
+    Args:
+        max_degrees: in [0, 180]; 0 turns nothing and interpolates as any other value does, which is
+            the control for what interpolation alone changes.
+        applies_to: see `Rotation`.
+    """
+
+    def __init__(self, max_degrees: float = 15, applies_to: str = "both"):
+        super().__init__(applies_to)
+        if not 0 <= max_degrees <= 180:
+            raise ValueError(f"rotation.max_degrees={max_degrees}: must be in [0, 180]")
+        self.max_degrees = max_degrees
+
+    def degrees(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """See `Rotation`."""
+        return rng.uniform(-self.max_degrees, self.max_degrees, count)
+
+
+class AnyAngle(Rotation):
+    """Uniform over the whole circle."""
+
+    def degrees(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """See `Rotation`."""
+        return rng.uniform(-180, 180, count)

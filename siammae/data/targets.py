@@ -13,7 +13,26 @@ class Offsets(NamedTuple):
     short: bool
 
 
-class SingleTarget:
+class Targets:
+    """Base of the options: draws frames, and says what the model is to know of them.
+
+    count: frames that are restored from the given one.
+    predict: the last of them has all its patches hidden.
+    gap_embedding: how the decoder is told the gap of a frame: ``none``, ``sincos`` or ``learned``.
+    loss_gap_power: x, where a frame at gap g counts in the loss as g^-x; 0: all alike.
+    """
+
+    count = 1
+    predict = False
+    gap_embedding = "none"
+    loss_gap_power = 0.0
+
+    def draw(self, rng: np.random.Generator, frames: int) -> Offsets:
+        """Indices into a clip of ``frames`` frames: the given one, then the others."""
+        raise NotImplementedError
+
+
+class SingleTarget(Targets):
     """A past frame and one future frame (paper, section 3), or the other way round.
 
     Args:
@@ -24,15 +43,11 @@ class SingleTarget:
             ``past`` the earlier from the later. The same frames are drawn for both.
     """
 
-    count = 1
-
     def __init__(self, gap: int | Sequence[int], direction: str = "future"):
-        low, high = (gap, gap) if isinstance(gap, int) else gap
-        if not 1 <= low <= high:
-            raise ValueError(f"gap {gap} must be an int >= 1 or [lo, hi] with 1 <= lo <= hi")
         if direction not in ("future", "past"):
             raise ValueError(f"direction '{direction}' is neither 'future' nor 'past'")
-        self.low, self.high, self.direction = low, high, direction
+        self.low, self.high = gap_range(gap)
+        self.direction = direction
 
     def draw(self, rng: np.random.Generator, frames: int) -> Offsets:
         """Indices into a clip of ``frames`` frames, at least two.
@@ -47,3 +62,15 @@ class SingleTarget:
         earlier = int(rng.integers(0, frames - gap))
         pair = [earlier, earlier + gap]
         return Offsets(pair if self.direction == "future" else pair[::-1], gap < wanted)
+
+
+def gap_range(gap: int | Sequence[int]) -> tuple[int, int]:
+    """The smallest and the largest gap that is drawn, in frames.
+
+    Raises:
+        ValueError: when they are not 1 <= lo <= hi.
+    """
+    low, high = (gap, gap) if isinstance(gap, int) else gap
+    if not 1 <= low <= high:
+        raise ValueError(f"gap {gap} must be an int >= 1 or [lo, hi] with 1 <= lo <= hi")
+    return low, high

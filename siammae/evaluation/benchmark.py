@@ -14,9 +14,14 @@ from siammae.evaluation.result import BenchmarkResult
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor
+    from siammae.evaluation.sequence import Reader
 
 Told = Callable[[int, int, str], None]  # videos done, all, name
 Rows = list[dict[str, Any]]
+WHOLE_MODEL = (
+    "calibration measures a whole model, decoder and head: checkpoint=RUN, a run of siammae with "
+    "its checkpoints/"
+)
 
 
 class Benchmark:
@@ -30,6 +35,7 @@ class Benchmark:
     workers: processes that score; 0 scores in this one.
     outputs: where predicted masks go, when somebody wants them.
     control_name: what the control does, for tables.
+    needs_model: whether it measures a whole model, decoder and head, not the encoder alone.
     """
 
     name: str
@@ -38,6 +44,7 @@ class Benchmark:
     _workers = 0
     outputs: Outputs | None = None
     control_name: str = "copy first mask"
+    needs_model: bool = False
 
     @property
     def workers(self) -> int:
@@ -91,6 +98,10 @@ class Benchmark:
         """Image files of a video, in order, for pictures; empty when there are none to show."""
         return []
 
+    def reader(self, video: str) -> "Reader | None":
+        """How a frame of `frames` is shown, to the encoder and in pictures; None: as it is."""
+        return None
+
     def predict(self, video: str, features: "FeatureExtractor") -> Any:
         """What the encoder's features make of a video; whatever `score` takes."""
         raise NotImplementedError
@@ -126,7 +137,8 @@ class Benchmark:
         def predict(video: str) -> Any:
             predicted = self.predict(video, features)
             if self.outputs is not None:
-                self.outputs.write(video, self.frames(video), self.masks(predicted))
+                frames, masks = self.frames(video), self.masks(predicted)
+                self.outputs.write(video, frames, masks, self.reader(video))
             return predicted
 
         return self._measure(predict, told)

@@ -25,12 +25,20 @@ class EncoderFeatures:
         encoder: the module; put into evaluation mode by the caller.
         device: where it stands.
         precision: ``fp32``, or ``bf16`` for autocast.
+        model: the whole model that the encoder is of, for benchmarks that need it; like it.
     """
 
-    def __init__(self, encoder: nn.Module, device: torch.device, precision: str = "fp32"):
+    def __init__(
+        self,
+        encoder: nn.Module,
+        device: torch.device,
+        precision: str = "fp32",
+        model: nn.Module | None = None,
+    ):
         if precision not in ("fp32", "bf16"):
             raise ValueError(f"precision '{precision}' is neither 'fp32' nor 'bf16'")
         self.encoder, self.device, self.low = encoder, device, precision == "bf16"
+        self.model = model
         self.patch_size: int = encoder.patch_size  # type: ignore[assignment]
 
     def __call__(self, images: Tensor) -> Tensor:

@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from siammae.config.errors import DataError
 from siammae.data.masks import write_ids
+
+if TYPE_CHECKING:
+    from siammae.evaluation.sequence import Reader
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,20 @@ class Outputs:
         folders = {"save_masks": self.save_masks, "overlay": self.overlay}
         return replace(self, **{k: folder and folder / name for k, folder in folders.items()})
 
-    def write(self, video: str, frames: Sequence[Path], predicted: np.ndarray) -> None:
+    def write(
+        self,
+        video: str,
+        frames: Sequence[Path],
+        predicted: np.ndarray,
+        read: "Reader | None" = None,
+    ) -> None:
         """Write the predictions of a video.
 
         Args:
             video: its name; ``a/b`` lies in a folder ``a``.
             frames: T image files; a mask is named as its frame.
             predicted: ids (T, H, W); the type says how large ids may be, see `write_mask`.
+            read: a frame's pixels, to be drawn on; None: as they are in the file.
 
         Raises:
             DataError: when a folder cannot be written.
@@ -49,7 +60,7 @@ class Outputs:
         if self.overlay is not None:
             from siammae.evaluation.pictures.overlay import write_overlay
 
-            write_overlay(self.overlay, video, frames, predicted)
+            write_overlay(self.overlay, video, frames, predicted, read=read)
 
 
 def _as_frames(frames: Sequence[Path], predicted: np.ndarray) -> np.ndarray:

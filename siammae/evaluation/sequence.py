@@ -1,6 +1,6 @@
 """The frames of a video to predicted labels: read, extract features, propagate, enlarge."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,15 @@ from siammae.evaluation.protocol import Propagation
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor
 
+Reader = Callable[[Path], np.ndarray]  # to pixels (3, H, W) uint8
+
 
 def propagate_ids(
-    protocol: Propagation, features: "FeatureExtractor", frames: Sequence[Path], first: np.ndarray
+    protocol: Propagation,
+    features: "FeatureExtractor",
+    frames: Sequence[Path],
+    first: np.ndarray,
+    read: Reader | None = None,
 ) -> Iterator[np.ndarray]:
     """Predicted ids (H, W) of every frame, of the type of the first frame's and as large; when the
     protocol scores at the input's size, as large as the encoder's input.
@@ -29,13 +35,14 @@ def propagate_ids(
         features: of the encoder.
         frames: image files, in order.
         first: ids (H, W) of the first frame, any integers; given back as they are.
+        read: a frame's pixels; None: `read_frame`.
 
     Raises:
         DataError: when a frame cannot be read or differs in size.
     """
     ids, numbered = np.unique(first, return_inverse=True)  # 16-bit ids become few channels
     hot = F.one_hot(torch.from_numpy(numbered.reshape(first.shape)), len(ids))
-    maps = propagate_maps(protocol, features, frames, hot.permute(2, 0, 1).float())
+    maps = propagate_maps(protocol, features, frames, hot.permute(2, 0, 1).float(), read=read)
     wanted: Sequence[int] = first.shape
     if protocol.score_at == "input":
         wanted = protocol.input_shape(first.shape, features.patch_size)
@@ -52,6 +59,7 @@ def propagate_maps(
     frames: Sequence[Path],
     first: Tensor,
     shape: Sequence[int] | None = None,
+    read: Reader | None = None,
 ) -> Iterator[Tensor]:
     """Soft labels (C, rows, columns) on the grid of patches, for every frame, the first included.
 
@@ -62,6 +70,7 @@ def propagate_maps(
         first: labels (C, H, W) of the first frame, as large as it is; or already on the grid of
             patches, with ``shape``.
         shape: height and width of the frames; None: the labels'.
+        read: a frame's pixels; None: `read_frame`.
 
     Raises:
         DataError: when a frame cannot be read or differs in size from the labels.
@@ -70,7 +79,7 @@ def propagate_maps(
     height, width = protocol.input_shape(shape, features.patch_size)
     grid = (height // features.patch_size, width // features.patch_size)
     start = to_grid(protocol, first, grid).flatten(1).T  # (N, C)
-    extracted = frame_features(protocol, features, frames, shape)
+    extracted = frame_features(protocol, features, frames, shape, read)
     for labels in propagate(protocol, extracted, grid, start):
         yield labels.T.unflatten(1, grid)
 
@@ -88,6 +97,7 @@ def frame_features(
     features: "FeatureExtractor",
     frames: Sequence[Path],
     shape: tuple[int, ...],
+    read: Reader | None = None,
 ) -> Iterator[Tensor]:
     """Features (N, D) of each frame at the protocol's input size; frames are of ``shape`` (H, W).
 
@@ -96,7 +106,7 @@ def frame_features(
     """
     size = protocol.input_shape(shape, features.patch_size)
     for path in frames:
-        pixels = read_frame(path)
+        pixels = (read or read_frame)(path)
         if pixels.shape[1:] != tuple(shape):
             raise DataError(
                 f"{path} and the first frame's labels differ in size: {pixels.shape[1:]} and "

@@ -26,6 +26,7 @@ class SharedFeatures:
         self.features, self.capacity = features, capacity
         self.patch_size: int = features.patch_size
         self.device: torch.device = features.device
+        self.model, self.low = getattr(features, "model", None), getattr(features, "low", False)
         self._kept: OrderedDict[bytes, Tensor] = OrderedDict()
         self._size = 0
 

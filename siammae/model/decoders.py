@@ -1,7 +1,8 @@
 """The three decoders of the paper (section 3, Table 2): cross-self, cross and joint.
 
 All see the encoder's tokens of both frames and return decoded tokens of the future frame's hidden
-patches, in the order of its mask. What the paper leaves open is an argument here.
+patches, in the order of its mask. What the paper leaves open is an argument here. They are called
+once for each future frame; what they make of the past frame alone is made once.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from siammae.model.attention import attend, initialise, run_blocks
 from siammae.model.masking import FrameMask
 from siammae.model.patches import gather_tokens
 from siammae.model.positions import sincos_positions
+
+Kept = dict[nn.Module, Tensor]  # what each decoder made of a past frame, for further future ones
 
 
 class Decoder(nn.Module):
@@ -49,15 +52,51 @@ class Decoder(nn.Module):
         positions = torch.cat([table[:, :1], gather_tokens(table[:, 1:], visible)], dim=1)
         return tokens + positions
 
-    def full_set(self, encoded: Tensor, mask: FrameMask) -> Tensor:
+    def forward(
+        self,
+        past: Tensor,
+        future: Tensor,
+        past_mask: FrameMask,
+        future_mask: FrameMask,
+        when: Tensor | None = None,
+        kept: Kept | None = None,
+    ) -> Tensor:
+        """Decode one future frame.
+
+        Args:
+            past, future: encoded frames (B, 1 + V, encoder_width).
+            past_mask, future_mask: the split of each.
+            when: (B, 1, D), added to the future frame's tokens; None adds nothing.
+            kept: of this past frame, taken up and filled; None: it has one future frame.
+
+        Returns:
+            (B, hidden, D).
+        """
+        kept = {} if kept is None else kept
+        if self not in kept:
+            kept[self] = self.prepare(past, past_mask)
+        decoded = self.decode(kept[self], self.full_set(future, future_mask, when))
+        return self.norm(decoded[:, -future_mask.hidden.shape[1] :])
+
+    def prepare(self, past: Tensor, mask: FrameMask) -> Tensor:
+        """What follows from the past frame alone, for all future frames."""
+        raise NotImplementedError
+
+    def decode(self, prepared: Tensor, tokens: Tensor) -> Tensor:
+        """A future frame's full set (B, 1 + N, D) with what `prepare` gave; hidden patches last."""
+        raise NotImplementedError
+
+    def full_set(self, encoded: Tensor, mask: FrameMask, when: Tensor | None = None) -> Tensor:
         """CLS, visible and mask tokens of a frame with positions: (B, 1 + N, D), hidden ones last.
 
-        Order does not matter to attention, so nothing is shuffled back.
+        Order does not matter to attention, so nothing is shuffled back. ``when`` (B, 1, D) is added
+        to all of them.
         """
         seen = self.place(self.embed(encoded), mask.visible)
         table = self.pos_embed[:, 1:].expand(encoded.shape[0], -1, -1)
         hidden = self.mask_token + gather_tokens(table, mask.hidden)
-        return torch.cat([seen, hidden.to(seen.dtype)], dim=1)
+        tokens = torch.cat([seen, hidden.to(seen.dtype)], dim=1)
+        return tokens if when is None else tokens + when
 
 
 class JointDecoder(Decoder):
@@ -88,17 +127,18 @@ class JointDecoder(Decoder):
         if frame_embedding:
             self.frame_embedding = nn.Parameter(torch.randn(2, 1, 1, width) * 0.02)
 
-    def forward(
-        self, past: Tensor, future: Tensor, past_mask: FrameMask, future_mask: FrameMask
-    ) -> Tensor:
-        """Decode encoded frames (B, 1 + V, encoder_width) to (B, hidden, D)."""
-        frames = [self.full_set(past, past_mask), self.full_set(future, future_mask)]
+    def prepare(self, past: Tensor, mask: FrameMask) -> Tensor:
+        """The past frame's full set (B, 1 + N, D)."""
+        return self.full_set(past, mask)
+
+    def decode(self, prepared: Tensor, tokens: Tensor) -> Tensor:
+        """Both frames' tokens in one sequence, (B, 2 (1 + N), D)."""
+        frames = [prepared, tokens]
         if self.frame_embedding is not None:
             frames = [
                 frame + which for frame, which in zip(frames, self.frame_embedding, strict=True)
             ]
-        decoded = run_blocks(self.blocks, torch.cat(frames, dim=1))
-        return self.norm(decoded[:, -future_mask.hidden.shape[1] :])
+        return run_blocks(self.blocks, torch.cat(frames, dim=1))
 
 
 class CrossDecoder(Decoder):
@@ -148,23 +188,23 @@ class CrossDecoder(Decoder):
         for weight in self.memory_to_kv.weight.data.chunk(2 * depth):
             nn.init.xavier_uniform_(weight)
 
-    def forward(
-        self, past: Tensor, future: Tensor, past_mask: FrameMask, future_mask: FrameMask
-    ) -> Tensor:
-        """Decode encoded frames (B, 1 + V, encoder_width) to (B, hidden, D)."""
+    def prepare(self, past: Tensor, mask: FrameMask) -> Tensor:
+        """Keys and values of all layers: (layers, 2, B, heads, M, d)."""
         memory = self.embed(past)
         if self.memory_positions:
-            memory = self.place(memory, past_mask.visible)
+            memory = self.place(memory, mask.visible)
         if not self.memory_cls:
             memory = memory[:, 1:]
         keys_values = self.memory_to_kv(self.memory_norm(memory))
         b, m, _ = keys_values.shape
         keys_values = keys_values.view(b, m, len(self.layers), 2, self.heads, -1)
-        keys_values = keys_values.permute(2, 3, 0, 4, 1, 5)  # (layers, 2, B, heads, M, d)
-        tokens = self.full_set(future, future_mask)
-        for layer, (key, value) in zip(self.layers, keys_values, strict=True):
+        return keys_values.permute(2, 3, 0, 4, 1, 5)
+
+    def decode(self, prepared: Tensor, tokens: Tensor) -> Tensor:
+        """The future frame's tokens (B, 1 + N, D) through the layers."""
+        for layer, (key, value) in zip(self.layers, prepared, strict=True):
             tokens = layer(tokens, key, value)
-        return self.norm(tokens[:, -future_mask.hidden.shape[1] :])
+        return tokens
 
 
 class CrossSelfDecoder(CrossDecoder):

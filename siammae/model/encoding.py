@@ -69,7 +69,9 @@ class JointEncoding(Encoding):
     """The paper's ablation: visible patches of all frames in one sequence through the ViT.
 
     Each frame brings its own CLS token and is cut out of the sequence again, so that decoders see
-    what they see of the siamese encoder. With the joint decoder this is the paper's FrameMAE.
+    what they see of the siamese encoder. With the joint decoder this is the paper's FrameMAE. With
+    several future frames each is encoded together with the given one, so each costs a whole pass of
+    the encoder, where the siamese encoding adds only what is visible of it.
 
     Args:
         width: channels D of the encoder's tokens.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from siammae.model.heads import Head
-from siammae.model.masking import FrameMask, View
+from siammae.model.masking import FrameMask, View, all_hidden
 from siammae.model.patches import gather_tokens
 
 LEAST_ERROR = 1e-6  # of normalised pixels, whose variance is 1
@@ -115,11 +115,9 @@ class PredictedSpread(Estimate):
     def forward(self, view: View) -> Tensor:
         """See `Estimate`."""
         assert view.inputs is not None
-        batch, patches, _ = view.future.shape
-        places = torch.arange(patches, device=view.future.device).expand(batch, -1)
         # Not under no_grad: autocast would keep casts without gradients for the encoder's next
         # pass. What is detached here and frozen there makes no graph either.
-        inputs = (_detached(value) for value in view.inputs(FrameMask(places[:, :0], places)))
+        inputs = (_detached(value) for value in view.inputs(all_hidden(view)))
         spread = self.head.predict(self.decoder, *inputs).spread
         assert spread is not None
         return spread.stddev.float().mean(dim=-1).clamp(min=LEAST_ERROR).log()

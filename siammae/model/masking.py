@@ -61,6 +61,13 @@ class View(NamedTuple):
     inputs: Callable[[FrameMask], tuple[Any, ...]] | None = None
 
 
+def all_hidden(view: View) -> FrameMask:
+    """Nothing of the future frame is visible: it is predicted from the past alone."""
+    batch, count, _ = view.future.shape
+    patches = torch.arange(count, device=view.future.device).expand(batch, -1)
+    return FrameMask(patches[:, :0], patches)
+
+
 class Masking(nn.Module):
     """Base of the strategies: a ratio and the size of the patches' grid.
 

@@ -14,9 +14,12 @@ ALIKE = {
         "encoder", "decoder", "encoding", "masking", "mask_ratio", "image_size", "batch_size",
         "accumulate", "augment", "targets", "uncertainty", "data", "benchmark",
     ],
-    "the same model and batch": ["encoder", "decoder", "encoding", "image_size", "batch_size"],
+    "the same model and batch": [
+        "encoder", "decoder", "encoding", "image_size", "batch_size", "targets",
+    ],
     "the same encoder": ["encoder", "image_size"],
 }  # fmt: skip
+FREE_OF_TARGETS = ("gap", "direction", "spacing", "loss_gap_power")
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,10 @@ def estimate(config: dict[str, Any], steps: int, known: list[Sample]) -> Cost | 
 
 
 def _same(one: dict[str, Any], other: dict[str, Any], key: str) -> bool:
-    """Whether two runs agree in a group; the gap of the frames costs nothing."""
+    """Whether two runs agree in a group; which frames are taken costs nothing."""
     left, right = one.get(key), other.get(key)
     if key == "targets" and isinstance(left, dict) and isinstance(right, dict):
-        left, right = ({k: v for k, v in part.items() if k != "gap"} for part in (left, right))
+        left, right = (
+            {k: v for k, v in part.items() if k not in FREE_OF_TARGETS} for part in (left, right)
+        )
     return left == right

@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 from siammae.config.check import TrainConfig
 from siammae.config.errors import ConfigError
 from siammae.config.groups import build_group
+from siammae.model.gaps import gap_embedding
 from siammae.model.siammae import SiamMAE
 from siammae.training.plan import Plan
 
@@ -13,7 +14,8 @@ from siammae.training.plan import Plan
 def build_model(config: DictConfig) -> SiamMAE:
     """The model with initial weights that follow from ``seed``, the encoder's from it alone.
 
-    Runs that differ in encoding, decoder or masking therefore start from the same encoder.
+    Runs that differ in encoding, decoder or masking therefore start from the same encoder, and
+    those that differ in what the decoder is told of gaps from the same decoder and head as well.
 
     Raises:
         ConfigError: when a class refuses a value, or the head the decoder.
@@ -31,7 +33,12 @@ def build_model(config: DictConfig) -> SiamMAE:
         raise ConfigError(f"uncertainty: {error}") from None
     torch.manual_seed(config.seed)
     encoding = build_group(config, "encoding")
-    return SiamMAE(encoder, decoder, head, build_group(config, "masking"), encoding)
+    masking = build_group(config, "masking")
+    targets = build_group(config, "targets")
+    torch.manual_seed(config.seed)
+    gaps = gap_embedding(targets.gap_embedding, config.decoder.width)
+    weights, predict = targets.loss_gap_power, targets.predict
+    return SiamMAE(encoder, decoder, head, masking, encoding, gaps, weights, predict)
 
 
 def make_plan(settings: TrainConfig, clips: int, precision: str) -> Plan:

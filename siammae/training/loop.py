@@ -13,7 +13,8 @@ from siammae.config.cadence import LOSSES
 from siammae.config.errors import TrainingError
 from siammae.data.loader import PairBatch
 from siammae.model.draws import WHOLE, Part
-from siammae.model.siammae import Restoration, SiamMAE
+from siammae.model.restoration import Restoration
+from siammae.model.siammae import SiamMAE
 from siammae.training.checkpoint import Checkpoints
 from siammae.training.device import autocast
 from siammae.training.distributed import Team
@@ -248,7 +249,8 @@ class Trainer:
             restored = self._forward(self.sample, generator)
             frames = self.prepare(self.sample.to(self.device))
         self.model.train()
-        jpeg = restoration_grid(frames, restored, self.model.encoder.patch_size)
+        patch = self.model.encoder.patch_size
+        jpeg = restoration_grid(frames, restored, patch, self.sample.gap)
         self.listener.picture(step, jpeg)
 
     def _evaluate(self, step: int) -> None:

@@ -7,25 +7,27 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from torch import nn
 
 from siammae.evaluation.features import EncoderFeatures
 from siammae.evaluation.result import BenchmarkResult
+from siammae.model.siammae import SiamMAE
 from siammae.tracking.provenance import code_version
 from siammae.tracking.record import write_atomic
 from siammae.tracking.signature import essential, signature
 
+MODEL = ("encoder", "encoding", "decoder", "uncertainty")  # what a model predicts with
+
 
 def measure(
-    benchmark: Any, encoder: nn.Module, device: torch.device, **options: Any
+    benchmark: Any, model: SiamMAE, device: torch.device, **options: Any
 ) -> BenchmarkResult:
-    """Score the encoder's features on the benchmark; tells of videos that had to be left out."""
-    training = encoder.training
-    encoder.eval()
+    """Score the model on the benchmark; tells of videos that had to be left out."""
+    training = model.training
+    model.eval()
     try:
-        result = benchmark.evaluate(EncoderFeatures(encoder, device), **options)
+        result = benchmark.evaluate(EncoderFeatures(model.encoder, device, model=model), **options)
     finally:
-        encoder.train(training)
+        model.train(training)
     for video, why in result.failed.items():
         print(f"warning: {video} was not measured: {why}", flush=True)
     return result
@@ -33,7 +35,7 @@ def measure(
 
 def controls(
     benchmark: Any,
-    untrained: Callable[[], nn.Module],
+    untrained: Callable[[], SiamMAE],
     device: torch.device,
     cache: Path,
     config: DictConfig,
@@ -42,12 +44,12 @@ def controls(
     """What a table compares trained encoders with.
 
     ``copy_first_mask`` repeats the first mask in every frame; ``untrained_encoder`` is the run's
-    own encoder with its initial weights. Both are kept in ``cache``, because the runs of a table
+    own model with its initial weights. Both are kept in ``cache``, because the runs of a table
     share them, for as long as the code is the same.
 
     Args:
         benchmark: measures both.
-        untrained: builds the encoder with its initial weights.
+        untrained: builds the model with its initial weights.
         device: where it runs.
         cache: folder.
         config: of the run; what the controls depend on of it names their files.
@@ -55,7 +57,8 @@ def controls(
     """
     plain: Any = OmegaConf.to_container(config, resolve=True)
     protocol = essential({"benchmark": plain["benchmark"]})
-    initial = {"encoder": plain["encoder"], "seed": plain["seed"]}
+    parts = MODEL if benchmark.needs_model else ("encoder",)
+    initial = {name: plain[name] for name in (*parts, "seed")}
     prints = {"benchmark": fingerprint, "code": code_version()}
     keys = {
         "copy_first_mask": signature(protocol, prints),

@@ -161,7 +161,7 @@ class Session:
             return iter(make_loader(dataset, part, first, last, workers, team.rank, team.size))
 
         def evaluate() -> tuple[float, Row]:
-            result = self._measure(model.encoder)
+            result = self._measure(model)
             return result.value, _flat(result)
 
         return Trainer(
@@ -199,8 +199,8 @@ class Session:
                 f"after step {step} of {self.plan.steps}: {value:.4f}"
             )
 
-    def _measure(self, encoder: Any) -> BenchmarkResult:
-        return measure(self.benchmark, encoder, self.device)
+    def _measure(self, model: Any) -> BenchmarkResult:
+        return measure(self.benchmark, model, self.device)
 
     def _measured(self) -> set[int]:
         """Steps whose figures on the benchmark are in the record."""
@@ -230,7 +230,7 @@ class Session:
         }
         if self.benchmark is not None:
             print(f"  measuring on {self.benchmark.name}", flush=True)
-            result = self._measure(model.encoder)
+            result = self._measure(model)
             metrics.update(_flat(result))
             summary["objective"] = {
                 "benchmark": result.name,
@@ -306,7 +306,7 @@ class Session:
     def _controls(self) -> dict[str, Any]:
         return controls(
             self.benchmark,
-            lambda: build_model(self.config).encoder,
+            lambda: build_model(self.config),
             self.device,
             self.record.folder.parent / ".controls",
             self.config,

@@ -26,6 +26,7 @@ def test_what_a_sweep_draws_can_be_trained(studies, name):
     def job(config):
         settings = check(config)
         build_group(config, "augment")
+        build_group(config, "rotation")
         model, size = build_model(config), settings.image_size
         drawn.append(float(model(torch.rand(1, 2, 3, size, size)).loss.detach()))
         return (1.0, 2.0) if name == "everything" else 1.0

@@ -6,10 +6,28 @@ from omegaconf import OmegaConf
 
 from siammae.evaluation.benchmark import Benchmark
 from siammae.evaluation.result import BenchmarkResult
-from siammae.model.encoder import Encoder
 from siammae.training import measure
+from siammae.training.build import build_model
 
-CONFIG = OmegaConf.create({"benchmark": {"_target_": "x"}, "encoder": {"width": 16}, "seed": 0})
+MODEL = "siammae.model."
+CONFIG = OmegaConf.create(
+    {
+        "benchmark": {"_target_": "x"},
+        "encoder": {
+            "_target_": f"{MODEL}encoder.Encoder",
+            **{"image_size": 16, "patch_size": 8, "width": 16, "depth": 1, "heads": 2},
+        },
+        "encoding": {"_target_": f"{MODEL}encoding.SiameseEncoding"},
+        "decoder": {
+            "_target_": f"{MODEL}decoders.CrossSelfDecoder",
+            **{"encoder_width": 16, "width": 16, "depth": 1, "heads": 2},
+            **{"image_size": 16, "patch_size": 8},
+        },
+        "uncertainty": {"_target_": f"{MODEL}heads.PixelMean", "width": 16, "patch_size": 8},
+        "masking": {"_target_": f"{MODEL}masking.AsymmetricRandom", "ratio": 0.5},
+        "seed": 0,
+    }
+)
 
 
 class Counting(Benchmark):
@@ -36,7 +54,7 @@ def controls(tmp_path):
     def make(config=CONFIG, fingerprint="1"):
         return measure.controls(
             benchmark,
-            lambda: Encoder(image_size=16, patch_size=8, width=16, depth=1, heads=2),
+            lambda: build_model(CONFIG),
             torch.device("cpu"),
             tmp_path / ".controls",
             config,
@@ -61,3 +79,26 @@ def test_controls_follow_what_they_depend_on(controls):
     assert figures(controls()) == [1, 2]
     assert figures(controls(OmegaConf.merge(CONFIG, {"seed": 1}))) == [1, 3]
     assert figures(controls(fingerprint="2")) == [4, 5]
+
+
+def test_the_decoder_counts_where_the_whole_model_is_measured(controls, monkeypatch):
+    other = OmegaConf.merge(CONFIG, {"decoder": {"width": 32}, "uncertainty": {"width": 32}})
+    assert figures(controls()) == figures(controls(other)) == [1, 2]
+    monkeypatch.setattr(Counting, "needs_model", True)
+    assert figures(controls()) == [1, 3]
+    assert figures(controls(other)) == [1, 4]
+
+
+def test_what_is_measured_is_the_whole_model_in_evaluation_mode():
+    model = build_model(CONFIG)
+    model.train()
+    seen = []
+
+    class Looking(Counting):
+        def evaluate(self, features, **options):
+            seen.append((features.model, features.encoder, features.model.training))
+            return self._result()
+
+    measure.measure(Looking(), model, torch.device("cpu"))
+    assert seen == [(model, model.encoder, False)]
+    assert all(part.training for part in model.modules())

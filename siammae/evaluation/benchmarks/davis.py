@@ -11,9 +11,11 @@ from siammae.evaluation.benchmark import Benchmark, Rows
 from siammae.evaluation.files.davis import SEQUENCES, VOID, DavisFiles
 from siammae.evaluation.files.labels import first_alone, scored
 from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.turning import check_rotation, turn_frame, turn_ids
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor
+    from siammae.evaluation.sequence import Reader
 
 
 class Davis(Benchmark):
@@ -28,6 +30,8 @@ class Davis(Benchmark):
         allow_missing: measure what is there of the listed sequences, instead of refusing.
         workers: processes that score.
         name: in tables.
+        rotation: degrees a frame by which frames and true masks turn, counter-clockwise; see
+            `turning`. Predicted masks that are kept or drawn are those of the turning frames.
     """
 
     objective = "J&F-Mean"
@@ -43,11 +47,13 @@ class Davis(Benchmark):
         allow_missing: bool = False,
         workers: int = 0,
         name: str | None = None,
+        rotation: float = 0.0,
     ):
         if year not in (2016, 2017):
             raise ValueError(f"year {year} is neither 2016 nor 2017")
         self.files = DavisFiles(Path(root).expanduser(), year, split, resolution, allow_missing)
         self.propagation, self.workers = propagation, workers
+        self.rotation = check_rotation(rotation)
         self.name = name or f"davis{year}"
         self.official = SEQUENCES.get((year, split))  # how many sequences published figures are of
 
@@ -67,13 +73,22 @@ class Davis(Benchmark):
         """Of a sequence."""
         return self.files.frames(video)
 
+    def reader(self, video: str) -> "Reader | None":
+        """A frame's pixels, turned as far as it is from the first."""
+        if not self.rotation:
+            return None
+        from siammae.evaluation.sequence import read_frame
+
+        degrees = {path: t * self.rotation for t, path in enumerate(self.frames(video))}
+        return lambda path: turn_frame(read_frame(path), degrees[path])
+
     def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
         """Predicted ids (T, H, W)."""
         from siammae.evaluation.sequence import propagate_ids
 
         frames = [frame for frame, _ in self.files.pairs(video)]
-        first = self._first(video)
-        return np.stack(list(propagate_ids(self.propagation, features, frames, first)))
+        first, read = self._first(video), self.reader(video)
+        return np.stack(list(propagate_ids(self.propagation, features, frames, first, read)))
 
     def masks(self, predicted: np.ndarray) -> np.ndarray:
         """The prediction itself."""
@@ -106,6 +121,7 @@ class Davis(Benchmark):
             "split": self.files.split,
             "resolution": self.files.resolution,
             "official_sequences": self.official,
+            "rotation": self.rotation,
             **self.propagation.settings(),
         }
 
@@ -117,4 +133,4 @@ class Davis(Benchmark):
         masks = [self.files.read_mask(path) for path in self.files.masks(video)]
         if len({mask.shape for mask in masks}) != 1:
             raise DataError(f"{video}: its true masks differ in size")
-        return np.stack(masks)
+        return np.stack([turn_ids(mask, t * self.rotation) for t, mask in enumerate(masks)])

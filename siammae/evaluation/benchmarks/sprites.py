@@ -13,6 +13,7 @@ class SpritesBenchmark(BuiltIn, Davis):
         source: the built-in set.
         propagation: the protocol.
         workers: see `Davis`.
+        rotation: see `Davis`.
     """
 
     def __init__(
@@ -20,6 +21,7 @@ class SpritesBenchmark(BuiltIn, Davis):
         source: Sprites,
         propagation: Propagation,
         workers: int = 0,
+        rotation: float = 0.0,
     ):
         super().__init__(
             source,
@@ -27,4 +29,5 @@ class SpritesBenchmark(BuiltIn, Davis):
             propagation=propagation,
             workers=workers,
             name="sprites",
+            rotation=rotation,
         )

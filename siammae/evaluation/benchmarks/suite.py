@@ -66,6 +66,11 @@ class Suite(Benchmark):
         """Whether any part has."""
         return any(part.has_masks for part in self.parts.values())
 
+    @property
+    def needs_model(self) -> bool:  # type: ignore[override]
+        """Whether any part does."""
+        return any(part.needs_model for part in self.parts.values())
+
     def videos(self) -> list[str]:
         """Of all parts, as ``PART/VIDEO``."""
         return [f"{name}/{video}" for name, part in self.parts.items() for video in part.videos()]

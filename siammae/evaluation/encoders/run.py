@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siammae.config.errors import ConfigError, DataError
+from siammae.evaluation.benchmark import WHOLE_MODEL
 from siammae.evaluation.encoders.source import Source, digest, keep_blocks, whole_number
 from siammae.tracking.record import RunRecord
 
 if TYPE_CHECKING:
     from siammae.model.encoder import Encoder
+    from siammae.model.siammae import SiamMAE
 
 
 class RunEncoder(Source):
@@ -36,6 +38,23 @@ class RunEncoder(Source):
         """See `Source`."""
         return f"{self.checkpoint} (siammae{self._suffix()})"
 
+    def model_identity(self) -> dict[str, Any]:
+        """See `Source`; two runs may share an encoder's weights, but not a checkpoint."""
+        return {"model": digest(self._checkpoint())}
+
+    def trained_as(self) -> dict[str, Any]:
+        """See `Source`."""
+        folder = self.checkpoint.absolute()
+        if not folder.is_dir():
+            folder = folder.parent.parent if folder.suffix == ".pt" else folder.parent
+        return RunRecord(folder).config() if (folder / "config.yaml").is_file() else {}
+
+    def load_model(self) -> "SiamMAE":
+        """See `Source`."""
+        from siammae.training.whole_model import load_model
+
+        return load_model(self._checkpoint())[0]
+
     def _load(self) -> "Encoder":
         """See `Source`."""
         from siammae.training.checkpoint import load_checked
@@ -57,6 +76,22 @@ class RunEncoder(Source):
             ) from None
         keep_blocks(encoder, self.layer)
         return encoder.eval()
+
+    def _checkpoint(self) -> Path:
+        """The file that holds the whole model.
+
+        Raises:
+            ConfigError: when the encoder alone is there.
+        """
+        path = self.checkpoint
+        if path.is_dir():
+            saved = sorted(RunRecord(path).checkpoints.glob("step-*.pt"))
+            if saved:
+                return saved[-1]
+            raise ConfigError(f"{path} holds no checkpoints/step-*.pt; {WHOLE_MODEL}")
+        if path.suffix != ".pt":
+            raise ConfigError(f"{self.label()} is an encoder alone; {WHOLE_MODEL}")
+        return path
 
     def _file(self) -> Path:
         path = self.checkpoint

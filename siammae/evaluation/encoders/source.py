@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from siammae.config.errors import ConfigError, DataError
+from siammae.evaluation.benchmark import WHOLE_MODEL
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,8 +49,30 @@ class Source:
             )
         return encoder
 
+    def model_identity(self) -> dict[str, Any]:
+        """What decides what a whole model predicts, beside `identity`; see there.
+
+        Raises:
+            ConfigError: when there is an encoder alone.
+            DataError: when a file is missing.
+        """
+        raise ConfigError(f"{self.label()} is an encoder alone; {WHOLE_MODEL}")
+
+    def load_model(self) -> "nn.Module":
+        """The whole model, with its decoder and head, on the CPU, for evaluation.
+
+        Raises:
+            ConfigError: when there is an encoder alone.
+            DataError: when a file is missing, damaged or of another architecture.
+        """
+        raise ConfigError(f"{self.label()} is an encoder alone; {WHOLE_MODEL}")
+
+    def trained_as(self) -> dict[str, Any]:
+        """The configuration of the run that it is of; empty when there is none."""
+        return {}
+
     def _load(self) -> "nn.Module":
-        """The same, unchecked."""
+        """The same as `load`, unchecked."""
         raise NotImplementedError
 
     def _suffix(self) -> str:

@@ -3,12 +3,16 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from siammae.config.errors import DataError
 from siammae.data.masks import voc_palette
 from siammae.evaluation.pictures.sheet import contact_sheet
+
+if TYPE_CHECKING:
+    from siammae.evaluation.sequence import Reader
 
 OPACITY = 0.45  # of a mask; its contour is opaque
 SHOWN = 12  # frames of the sheet
@@ -17,7 +21,12 @@ TILE = 180  # height of a frame in the sheet, in pixels
 
 
 def write_overlay(
-    folder: Path, video: str, frames: Sequence[Path], predicted: np.ndarray, fps: int = 10
+    folder: Path,
+    video: str,
+    frames: Sequence[Path],
+    predicted: np.ndarray,
+    fps: int = 10,
+    read: "Reader | None" = None,
 ) -> None:
     """Write ``VIDEO.mp4`` (H.264) and ``VIDEO.jpg``, the contact sheet, each whole or not at all.
 
@@ -27,6 +36,7 @@ def write_overlay(
         frames: T image files, in order.
         predicted: ids (T, H, W) as large as the frames; 0 is not drawn.
         fps: of the video.
+        read: a frame's pixels; None: as they are in the file.
 
     Raises:
         DataError: when a frame cannot be read or is not as large as its mask, when their numbers
@@ -42,7 +52,7 @@ def write_overlay(
 
     def drawn() -> Iterator[np.ndarray]:
         for number, (frame, ids) in enumerate(zip(frames, predicted, strict=True)):
-            shown = draw_masks(_read(frame, ids), ids)
+            shown = draw_masks(_read(frame, ids, read), ids)
             if number in wanted:
                 tiles[frame.stem] = shown
             yield _even(shown)
@@ -84,10 +94,10 @@ def _write_whole(path: Path, pictures: Iterator[np.ndarray], fps: int) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _read(frame: Path, ids: np.ndarray) -> np.ndarray:
+def _read(frame: Path, ids: np.ndarray, read: "Reader | None") -> np.ndarray:
     from siammae.evaluation.sequence import read_frame
 
-    pixels = read_frame(frame).transpose(1, 2, 0)
+    pixels = (read or read_frame)(frame).transpose(1, 2, 0)
     if pixels.shape[:2] != ids.shape:
         raise DataError(
             f"{frame} and its predicted mask differ in size: {pixels.shape[:2]} and {ids.shape} "

@@ -1,0 +1,342 @@
+"""Does the model know how far off its restored pixels are? Its predicted distribution, measured."""
+
+import os
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from siammae.config.errors import ConfigError, DataError
+from siammae.config.visible import visible_count
+from siammae.data.augment import PairAugment
+from siammae.data.datasets import ClipSource, Videos
+from siammae.evaluation.benchmark import WHOLE_MODEL, Benchmark, Rows, Told
+from siammae.evaluation.result import BenchmarkResult
+
+if TYPE_CHECKING:
+    from siammae.evaluation.features import FeatureExtractor
+    from siammae.evaluation.restoring import Pairs
+    from siammae.evaluation.scores.calibration import Residuals
+
+DIGITS = 6  # of what rows keep for figures
+MEANS = (
+    *("log-likelihood-scaled", "log-likelihood", "MSE", "AUSE", "AURG", "correlation"),
+    *("sharpness", "sharpness-scaled", "z2", "z2-scaled", "temperature"),
+)
+NOTE = (
+    "hidden patches in normalised pixels, comparable at one patch size, mask ratio, gap and crop; "
+    "log-likelihood in nats a value; -scaled: after one temperature, fitted to the other half of "
+    "the clips"
+)
+Predicted = tuple["Residuals", "Pairs"]
+
+
+class Calibration(Benchmark):
+    """Predicted distributions of hidden patches against what came true, on clips held out.
+
+    Every clip gives ``pairs`` pairs, whose gaps are spread evenly over ``gap``, both ends included,
+    and whose first frames are random. Patches are hidden uniformly at random, never by the model's
+    own masking, so that models of all maskings are asked the same. Clips, frames, crops and masks
+    follow from ``seed`` alone. Frames are cropped at the scale of the training: a share of the area
+    drawn from ``crop_scale``, square, without flip and colours. All values are of normalised
+    pixels, as in the loss; see `siammae.evaluation.scores.calibration` for the scores. ``MSE`` is
+    the mean squared error of the mean. Names with ``-scaled`` are after one ``temperature``, a
+    factor of all scales, fitted by maximum likelihood: every other clip fits it for the others, so
+    that each counts once and none is in its own fit.
+
+    Rows are of clips, their patches and pixels being correlated; all metrics but ECE are means of
+    clips, and so is what ECE compares with its levels.
+
+    The control knows nothing: a normal of mean 0 and deviation 1 for every normalised pixel.
+
+    Settings that are None are those of the run that is measured; the configuration fills them in.
+
+    Args:
+        source: the built-in clips, with another seed than the training's; used without ``root``.
+        root: a folder of videos, or a list, that were not trained on.
+        clips: so many of ``root``, evenly spaced; None: all.
+        short_side: of the frames of ``root`` in pixels when they are larger; None: as they are.
+        pairs: of a clip.
+        gap: frames from the given one to the other, an int or [lo, hi].
+        direction: ``future`` or ``past``, which of both frames is restored.
+        mask_ratio: share of patches that is hidden, in (0, 1).
+        image_size: side of the model's input in pixels.
+        patch_size: side of the control's patches; the model has its own.
+        crop_scale: [lo, hi], share of a frame's area; None takes the largest centred square.
+        seed: of frames, crops and masks.
+
+    Raises:
+        ValueError: when a number is out of range.
+    """
+
+    name = "calibration"
+    objective = "log-likelihood-scaled"
+    units = ("clip",)
+    control_name = "knows nothing"
+    needs_model = True
+
+    def __init__(
+        self,
+        source: ClipSource,
+        root: str | None = None,
+        clips: int | None = None,
+        short_side: int | None = 256,
+        pairs: int = 8,
+        gap: int | Sequence[int] | None = None,
+        direction: str = "future",
+        mask_ratio: float | None = None,
+        image_size: int | None = None,
+        patch_size: int | None = None,
+        crop_scale: Sequence[float] | None = None,
+        seed: int = 0,
+    ):
+        for key, value in {"pairs": pairs, "clips": clips}.items():
+            if value is not None and value < 1:
+                raise ValueError(f"{key}={value}: must be at least 1")
+        if seed < 0:
+            raise ValueError(f"seed={seed}: must not be negative")
+        if direction not in ("future", "past"):
+            raise ValueError(f"direction={direction}: must be future or past")
+        if mask_ratio is not None and not 0 < mask_ratio < 1:
+            raise ValueError(f"mask_ratio={mask_ratio}: must be in (0, 1)")
+        self.source = source if root is None else Videos(root, short_side=short_side)
+        self.root, self.clips, self.pairs, self.seed = root, clips, pairs, seed
+        self.gap, self.direction, self.mask_ratio = _ends(gap), direction, mask_ratio
+        self.image_size, self.patch_size, self.crop_scale = image_size, patch_size, crop_scale
+        if image_size is not None:
+            self._augment()  # checks the crop
+
+    def prepare(self) -> None:
+        """Write the built-in clips when they are not there.
+
+        Raises:
+            DataError: when there is no clip, or but one: the temperature is fitted to others.
+        """
+        self.source.prepare()
+        if len(self.videos()) < 2:
+            raise DataError(f"benchmark.root={self.root} holds one clip; calibration takes two")
+
+    def fingerprint(self) -> str:
+        """Of the clips."""
+        self.videos()
+        return self.source.fingerprint()
+
+    def videos(self) -> list[str]:
+        """The clips, by their path below the folder that all are in."""
+        return list(self._paths)
+
+    @cached_property
+    def _paths(self) -> dict[str, Path]:
+        try:
+            found = self.source.videos()
+        except DataError as error:
+            raise DataError(str(error).replace("data.root", "benchmark.root")) from None
+        if self.root is not None and self.clips is not None and len(found) > self.clips:
+            found = [
+                found[i] for i in np.linspace(0, len(found) - 1, self.clips).round().astype(int)
+            ]
+        base = os.path.commonpath([str(path.parent) for path in found])
+        return {path.relative_to(base).as_posix(): path for path in found}
+
+    def evaluate(self, features: "FeatureExtractor", told: Told | None = None) -> BenchmarkResult:
+        """Score the model of the features.
+
+        Raises:
+            ConfigError: when they come without a whole model, or it does not fit the settings.
+            DataError: when no clip can be read, or none of one half.
+        """
+        self._check(getattr(features, "model", None))
+        return self._scored(lambda video: self.predict(video, features), told)
+
+    def copy_first_mask(self, told: Told | None = None) -> BenchmarkResult:
+        """Score the control.
+
+        Raises:
+            NotImplementedError: when no run tells the settings that it takes.
+        """
+        if None in (self.gap, self.image_size, self.patch_size, self.mask_ratio):
+            raise NotImplementedError
+        return self._scored(self.control, told)
+
+    def predict(self, video: str, features: "FeatureExtractor") -> Predicted:
+        """What the model predicts of a clip's pairs, compared with what came true."""
+        from siammae.evaluation.restoring import restored
+
+        pairs = self._pairs(video)
+        return restored(features, pairs, self._hidden(pairs, features.patch_size)), pairs
+
+    def control(self, video: str) -> Predicted:
+        """The same of the control."""
+        from siammae.evaluation.restoring import not_restored
+
+        pairs, patch = self._pairs(video), self.patch_size or 0
+        return not_restored(pairs, self._hidden(pairs, patch), patch), pairs
+
+    def score(self, video: str, predicted: tuple[Predicted, float]) -> Rows:
+        """One row: the clip's figures, and what curves are drawn from.
+
+        ``below`` are the shares of values below the quantiles of `LEVELS`; ``left`` and ``oracle``
+        the sparsification curves; ``gap``, ``MSE-of-gap`` and ``z2-scaled-of-gap`` are of pairs.
+        """
+        from siammae.evaluation.scores.calibration import log_likelihood, shares_below, squared_z
+
+        (known, pairs), factor = predicted
+        ranks = self._ranks(known)
+        return [
+            {
+                "clip": video,
+                "log-likelihood-scaled": log_likelihood(known, factor),
+                "log-likelihood": log_likelihood(known),
+                "MSE": float(np.square(known.error).mean()),
+                **{name: float(ranks[name]) for name in ("AUSE", "AURG", "correlation")},
+                "sharpness": float(known.std.mean()),
+                "sharpness-scaled": factor * float(known.std.mean()),
+                "z2": float(squared_z(known).mean()),
+                "z2-scaled": float(squared_z(known, factor).mean()),
+                "temperature": factor,
+                "below": _kept(shares_below(known)),
+                "below-scaled": _kept(shares_below(known, factor)),
+                "left": _kept(ranks["left"]),
+                "oracle": _kept(ranks["oracle"]),
+                "gap": pairs.gaps.tolist(),
+                "MSE-of-gap": _kept(np.square(known.error).mean(axis=1)),
+                "z2-scaled-of-gap": _kept(squared_z(known, factor)),
+            }
+        ]
+
+    def total(self, rows: Rows) -> dict[str, float]:
+        """Means over clips; ECE of the shares over all clips."""
+        from siammae.evaluation.scores.calibration import calibration_error
+
+        found = {name: float(np.mean([row[name] for row in rows])) for name in MEANS}
+        for kind in ("", "-scaled"):
+            shares = np.mean([row[f"below{kind}"] for row in rows], axis=0)
+            found[f"ECE{kind}"] = calibration_error(shares)
+        return found
+
+    def settings(self) -> dict[str, Any]:
+        """For captions."""
+        return {
+            "note": NOTE,
+            "gap": self.gap,
+            "pairs": self.pairs,
+            "mask_ratio": self.mask_ratio,
+            "image_size": self.image_size,
+            "patch_size": self.patch_size,
+            "crop_scale": None if self.crop_scale is None else list(self.crop_scale),
+            "direction": self.direction,
+        }
+
+    # ---------------------------------------------------------------------------------------------
+
+    def _scored(self, predict: Callable[[str], Predicted], told: Told | None) -> BenchmarkResult:
+        """Predict all clips, fit a temperature to each half, and score with the other's."""
+        videos, known, failed = self.videos(), dict[str, Predicted](), dict[str, DataError]()
+        for done, video in enumerate(videos, start=1):
+            try:
+                known[video] = predict(video)
+            except DataError as error:
+                failed[video] = error
+            if told is not None:
+                told(done, len(videos), video)
+        factors = self._temperatures(known) if known else {}
+
+        def scaled(video: str) -> tuple[Predicted, float]:
+            if video in failed:
+                raise failed[video]
+            return known.pop(video), factors[video]
+
+        return self._measure(scaled, None)
+
+    def _temperatures(self, known: dict[str, Predicted]) -> dict[str, float]:
+        """Each clip's, fitted to the half that it is not in: every other clip is in the other."""
+        from siammae.evaluation.scores.calibration import temperature
+
+        found: dict[str, float] = {}
+        halves = [self.videos()[half::2] for half in (0, 1)]
+        for half, other in (halves, halves[::-1]):
+            fitted = [known[video][0] for video in other if video in known]
+            if not fitted:
+                raise DataError("no clip of one half can be read: no temperature can be fitted")
+            factor = temperature(fitted)
+            found |= dict.fromkeys(half, factor)
+        return found
+
+    def _ranks(self, known: "Residuals") -> dict[str, Any]:
+        """Means over the frames of how well their patches are ranked."""
+        from siammae.evaluation.scores.calibration import ranking
+
+        frames = [ranking(error, std) for error, std in zip(known.error, known.std, strict=True)]
+        names = {"AUSE": "ause", "AURG": "aurg", "correlation": "correlation"}
+        names |= {"left": "curve", "oracle": "oracle"}
+        return {
+            name: np.mean([getattr(frame, attribute) for frame in frames], axis=0)
+            for name, attribute in names.items()
+        }
+
+    def _check(self, model: Any) -> None:
+        """There is a model, it is of the size that the settings tell, and something is hidden.
+
+        Raises:
+            ConfigError: when that is not so.
+        """
+        if model is None:
+            raise ConfigError(WHOLE_MODEL)
+        for key in ("gap", "mask_ratio", "image_size"):
+            if getattr(self, key) is None:
+                raise ConfigError(f"benchmark.{key}=null: no run tells it; it must be given")
+        patch, grid = model.encoder.patch_size, model.encoder.grid
+        if self.image_size != grid[0] * patch:
+            raise ConfigError(
+                f"benchmark.image_size={self.image_size}: the model takes {grid[0] * patch} pixels"
+            )
+        visible = visible_count(grid[0] * grid[1], self.mask_ratio or 0)
+        if visible in (0, grid[0] * grid[1]):
+            raise ConfigError(
+                f"benchmark.mask_ratio={self.mask_ratio} leaves {visible} of {grid[0] * grid[1]} "
+                "patches visible; at least one must be seen and one hidden"
+            )
+
+    def _pairs(self, video: str) -> "Pairs":
+        """The pairs of a clip.
+
+        Raises:
+            DataError: when it cannot be read.
+        """
+        from siammae.evaluation.restoring import Pairs
+
+        rng = np.random.default_rng([self.seed, self.videos().index(video)])
+        low, high = self.gap or (1, 1)
+        gaps = np.linspace(low, high, self.pairs).round().astype(int)
+        short_side = self.source.short_side
+        path = self._paths[video]
+        return Pairs.read(path, gaps, self.direction == "past", short_side, self._augment(), rng)
+
+    def _augment(self) -> PairAugment:
+        return PairAugment(self.image_size or 0, self.crop_scale, (1.0, 1.0), flip=0.0)
+
+    def _hidden(self, pairs: "Pairs", patch_size: int) -> np.ndarray:
+        """Indices of hidden patches (pairs, H), ascending."""
+        patches = ((self.image_size or 0) // patch_size) ** 2
+        visible = visible_count(patches, self.mask_ratio or 0)
+        return np.sort(pairs.order(patches)[:, visible:], axis=1)
+
+
+def _ends(gap: int | Sequence[int] | None) -> list[int] | None:
+    """Smallest and largest gap.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    if gap is None:
+        return None
+    low, high = (gap, gap) if isinstance(gap, int) else gap
+    if not 1 <= low <= high:
+        raise ValueError(f"gap={gap}: an int >= 1 or [lo, hi] with 1 <= lo <= hi is needed")
+    return [low, high]
+
+
+def _kept(values: np.ndarray) -> list[float]:
+    return [round(float(value), DIGITS) for value in values]
