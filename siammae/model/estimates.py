@@ -103,9 +103,9 @@ class PredictedSpread(Estimate):
                 "estimate=error works with every head"
             )
         self._live = head.sparing(decoder)  # in a tuple: no modules of this one
-        self.head, self.decoder = (
-            deepcopy(live).requires_grad_(False).eval() for live in self._live
-        )
+        spared_head, spared_decoder = self._live
+        self.head = deepcopy(spared_head).requires_grad_(False).eval()
+        self.decoder = deepcopy(spared_decoder).requires_grad_(False).eval()
 
     def refresh(self) -> None:
         """See `Estimate`."""
