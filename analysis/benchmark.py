@@ -3,9 +3,10 @@
 import argparse
 import sys
 
+import benchmark_extensions
 import benchmark_propagation
 
-COMMANDS = {"propagation": benchmark_propagation}
+COMMANDS = {"extensions": benchmark_extensions, "propagation": benchmark_propagation}
 
 
 def main() -> int:

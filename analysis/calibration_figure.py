@@ -100,7 +100,7 @@ def draw_curves(
         _sparsification(sparse)
         gaps.axhline(1, color="0.5", lw=1, zorder=1)
         gaps.set(xlabel="gap in frames", ylabel="mean squared z-score")
-        gaps.set_title("errors as large as predicted = 1", fontsize=10)
+        gaps.set_title("after one temperature; 1: errors as large as predicted", fontsize=10)
         _legend(figure, [looks[key] for key in curves], [names[key] for key in curves])
     return figure
 

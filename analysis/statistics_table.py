@@ -246,15 +246,21 @@ def _moments(runs: pd.DataFrame, columns: dict[str, str]) -> dict[str, Any]:
 
 
 def _controls(done: pd.DataFrame, metrics: list[str]) -> list[dict[str, Any]]:
-    """A row for each control; figures that several runs share count once."""
+    """A row for each control; figures that several runs share count once, each metric by itself.
+
+    Untrained models of unlike decoders or heads have one encoder's figures in common.
+    """
     rows = []
     for control, label in CONTROLS.items():
         columns = {metric: f"control/{control}/{metric}" for metric in metrics}
         there = [column for column in columns.values() if column in done]
-        measured = done.dropna(subset=there).drop_duplicates(there) if there else done.iloc[:0]
+        measured = done.dropna(subset=there) if there else done.iloc[:0]
         if len(measured):
             row = {**NO_ROW, "label": label, "control": True, "run": True}
-            rows.append({**row, **_moments(measured, columns)})
+            for metric, column in reversed(columns.items()):  # n is the first's
+                distinct = measured.drop_duplicates(column if column in measured else there)
+                row |= _moments(distinct, {metric: column})
+            rows.append(row)
     return rows
 
 

@@ -89,7 +89,7 @@ class PredictedSpread(Estimate):
     """The mean standard deviation that a copy of decoder and head predicts for a patch.
 
     They are asked for all patches of the future frame at once, from the past frame's tokens with
-    nothing of the future visible: one pass of the decoder and no gradients.
+    nothing of the future visible: one pass of the decoder, of an ensemble two, and no gradients.
     """
 
     decoder: nn.Module
@@ -102,13 +102,14 @@ class PredictedSpread(Estimate):
                 f"estimate=predicted: {type(head).__name__} predicts the same spread everywhere; "
                 "estimate=error works with every head"
             )
-        self._live = (decoder, head)  # in a tuple: no modules of this one
-        self.decoder = deepcopy(decoder).requires_grad_(False)
-        self.head = deepcopy(head).requires_grad_(False)
+        self._live = head.sparing(decoder)  # in a tuple: no modules of this one
+        spared_head, spared_decoder = self._live
+        self.head = deepcopy(spared_head).requires_grad_(False).eval()
+        self.decoder = deepcopy(spared_decoder).requires_grad_(False).eval()
 
     def refresh(self) -> None:
         """See `Estimate`."""
-        for copy, live in zip((self.decoder, self.head), self._live, strict=True):
+        for copy, live in zip((self.head, self.decoder), self._live, strict=True):
             follow(copy, live)
 
     def forward(self, view: View) -> Tensor:

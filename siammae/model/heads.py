@@ -62,6 +62,11 @@ class Head(nn.Module):
         """What evaluation and pictures see: always with a spread."""
         return self.restore(decoder, *inputs)
 
+    def sparing(self, decoder: nn.Module) -> "tuple[Head, nn.Module]":
+        """Head and decoder of the same weights, or of a part of them, that predict a spread at less
+        cost, for whoever asks in every step."""
+        return self, decoder
+
     def cost(self, prediction: Any, target: Tensor) -> Tensor:
         """What each value of the target (B, H, P) costs, in float32; their mean is the loss."""
         raise NotImplementedError

@@ -232,7 +232,7 @@ def test_what_does_not_fit_is_refused_by_name(source, benchmark):
 
 
 WRONG = {"pairs": 0, "gap": [4, 2], "mask_ratio": 1.0, "direction": "up", "seed": -1, "clips": 0}
-WRONG |= {"crop_scale": [0.5, 2.0]}
+WRONG |= {"crop_scale": [0.5, 2.0], "patch_size": 7}
 
 
 @pytest.mark.parametrize("key", WRONG)

@@ -20,11 +20,6 @@ if TYPE_CHECKING:
     from siammae.evaluation.restoring import Pairs
     from siammae.evaluation.scores.calibration import Residuals
 
-DIGITS = 6  # of what rows keep for figures
-MEANS = (
-    *("log-likelihood-scaled", "log-likelihood", "MSE", "AUSE", "AURG", "correlation"),
-    *("sharpness", "sharpness-scaled", "z2", "z2-scaled", "temperature"),
-)
 NOTE = (
     "hidden patches in normalised pixels, comparable at one patch size, mask ratio, gap and crop; "
     "log-likelihood in nats a value; -scaled: after one temperature, fitted to the other half of "
@@ -95,6 +90,8 @@ class Calibration(Benchmark):
         for key, value in {"pairs": pairs, "clips": clips}.items():
             if value is not None and value < 1:
                 raise ValueError(f"{key}={value}: must be at least 1")
+        if patch_size is not None and (patch_size < 1 or (image_size or 0) % patch_size):
+            raise ValueError(f"patch_size={patch_size} does not divide image_size={image_size}")
         if seed < 0:
             raise ValueError(f"seed={seed}: must not be negative")
         if direction not in ("future", "past"):
@@ -175,46 +172,17 @@ class Calibration(Benchmark):
         return not_restored(pairs, self._hidden(pairs, patch), patch), pairs
 
     def score(self, video: str, predicted: tuple[Predicted, float]) -> Rows:
-        """One row: the clip's figures, and what curves are drawn from.
-
-        ``below`` are the shares of values below the quantiles of `LEVELS`; ``left`` and ``oracle``
-        the sparsification curves; ``gap``, ``MSE-of-gap`` and ``z2-scaled-of-gap`` are of pairs.
-        """
-        from siammae.evaluation.scores.calibration import log_likelihood, shares_below, squared_z
+        """One row: the clip's figures, and what curves are drawn from; see `row_of`."""
+        from siammae.evaluation.scores.calibration_rows import row_of
 
         (known, pairs), factor = predicted
-        ranks = self._ranks(known)
-        return [
-            {
-                "clip": video,
-                "log-likelihood-scaled": log_likelihood(known, factor),
-                "log-likelihood": log_likelihood(known),
-                "MSE": float(np.square(known.error).mean()),
-                **{name: float(ranks[name]) for name in ("AUSE", "AURG", "correlation")},
-                "sharpness": float(known.std.mean()),
-                "sharpness-scaled": factor * float(known.std.mean()),
-                "z2": float(squared_z(known).mean()),
-                "z2-scaled": float(squared_z(known, factor).mean()),
-                "temperature": factor,
-                "below": _kept(shares_below(known)),
-                "below-scaled": _kept(shares_below(known, factor)),
-                "left": _kept(ranks["left"]),
-                "oracle": _kept(ranks["oracle"]),
-                "gap": pairs.gaps.tolist(),
-                "MSE-of-gap": _kept(np.square(known.error).mean(axis=1)),
-                "z2-scaled-of-gap": _kept(squared_z(known, factor)),
-            }
-        ]
+        return [{"clip": video, **row_of(known, pairs.gaps, factor)}]
 
     def total(self, rows: Rows) -> dict[str, float]:
         """Means over clips; ECE of the shares over all clips."""
-        from siammae.evaluation.scores.calibration import calibration_error
+        from siammae.evaluation.scores.calibration_rows import total
 
-        found = {name: float(np.mean([row[name] for row in rows])) for name in MEANS}
-        for kind in ("", "-scaled"):
-            shares = np.mean([row[f"below{kind}"] for row in rows], axis=0)
-            found[f"ECE{kind}"] = calibration_error(shares)
-        return found
+        return total(rows)
 
     def settings(self) -> dict[str, Any]:
         """For captions."""
@@ -263,18 +231,6 @@ class Calibration(Benchmark):
             factor = temperature(fitted)
             found |= dict.fromkeys(half, factor)
         return found
-
-    def _ranks(self, known: "Residuals") -> dict[str, Any]:
-        """Means over the frames of how well their patches are ranked."""
-        from siammae.evaluation.scores.calibration import ranking
-
-        frames = [ranking(error, std) for error, std in zip(known.error, known.std, strict=True)]
-        names = {"AUSE": "ause", "AURG": "aurg", "correlation": "correlation"}
-        names |= {"left": "curve", "oracle": "oracle"}
-        return {
-            name: np.mean([getattr(frame, attribute) for frame in frames], axis=0)
-            for name, attribute in names.items()
-        }
 
     def _check(self, model: Any) -> None:
         """There is a model, it is of the size that the settings tell, and something is hidden.
@@ -336,7 +292,3 @@ def _ends(gap: int | Sequence[int] | None) -> list[int] | None:
     if not 1 <= low <= high:
         raise ValueError(f"gap={gap}: an int >= 1 or [lo, hi] with 1 <= lo <= hi is needed")
     return [low, high]
-
-
-def _kept(values: np.ndarray) -> list[float]:
-    return [round(float(value), DIGITS) for value in values]

@@ -66,6 +66,12 @@ class Ensemble(Head):
         pairs = zip(self.heads, decoder, strict=True)
         return self._mixture([head.predict(own, *inputs) for head, own in pairs])
 
+    def sparing(self, decoder: nn.Module) -> tuple[Head, nn.Module]:
+        """The first two members: what two differ in already tells where the model does not know."""
+        pair = Ensemble(self.heads[0], members=2)
+        pair.heads = nn.ModuleList(list(self.heads)[:2])
+        return pair, Decoders(list(decoder)[:2])  # type: ignore[call-overload]
+
     def _mixture(self, members: list[Prediction]) -> Prediction:
         """A normal of the mixture's mean and variance.
 
