@@ -35,7 +35,6 @@ def measured(tmp_path, capsys, monkeypatch):
     GlobalHydra.instance().clear()
 
 
-@pytest.mark.slow
 def test_ratios_of_each_case_are_printed_and_written(measured):
     alone = "masking=uncertainty masking.estimate=predicted uncertainty=gaussian"
     code, told, figures = measured("masking=motion", f"{alone} / uncertainty=gaussian")
@@ -55,7 +54,6 @@ def test_ratios_of_each_case_are_printed_and_written(measured):
     assert 1 < predicted["gflops_ratio"] < 4 / 3
 
 
-@pytest.mark.slow
 def test_what_takes_longer_is_told_to(measured):
     """A decoder of 8 layers instead of 1; and against itself nothing is gained."""
     _, _, figures = measured("decoder.depth=8", "decoder.depth=1", rounds="5")
