@@ -47,6 +47,7 @@ def test_ratios_of_each_case_are_printed_and_written(measured):
         low, middle, high = row["ratio"]
         assert 0 < low <= middle <= high
         assert f"{low:.2f}x / {middle:.2f}x / {high:.2f}x" in told.out
+        assert f"{row['fastest_ratio']:.2f}x" in told.out
         assert row["frames"] == 1
         assert "ratio_to_single_steps" not in row
     # Motion multiplies no matrices; the estimate is a pass of the decoder, which takes no gradient.
