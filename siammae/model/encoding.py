@@ -62,7 +62,11 @@ class SiameseEncoding(Encoding):
         """See `Encoding`."""
         if memory is None:
             memory = self.given(encoder, patches[0], masks[0])
-        return [memory, encoder(patches[1], _visible(masks[1]))]
+        future, visible = patches[1], _visible(masks[1])
+        if visible is not None and visible.shape[1] == 0:  # CLS alone, the same in every sample
+            token = encoder(future[:1], visible[:1])
+            return [memory, token.expand(future.shape[0], -1, -1)]
+        return [memory, encoder(future, visible)]
 
 
 class JointEncoding(Encoding):

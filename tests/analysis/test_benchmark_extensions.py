@@ -35,7 +35,6 @@ def measured(tmp_path, capsys, monkeypatch):
     GlobalHydra.instance().clear()
 
 
-@pytest.mark.slow
 def test_ratios_of_each_case_are_printed_and_written(measured):
     alone = "masking=uncertainty masking.estimate=predicted uncertainty=gaussian"
     code, told, figures = measured("masking=motion", f"{alone} / uncertainty=gaussian")
@@ -48,6 +47,7 @@ def test_ratios_of_each_case_are_printed_and_written(measured):
         low, middle, high = row["ratio"]
         assert 0 < low <= middle <= high
         assert f"{low:.2f}x / {middle:.2f}x / {high:.2f}x" in told.out
+        assert f"{row['fastest_ratio']:.2f}x" in told.out
         assert row["frames"] == 1
         assert "ratio_to_single_steps" not in row
     # Motion multiplies no matrices; the estimate is a pass of the decoder, which takes no gradient.
@@ -55,7 +55,6 @@ def test_ratios_of_each_case_are_printed_and_written(measured):
     assert 1 < predicted["gflops_ratio"] < 4 / 3
 
 
-@pytest.mark.slow
 def test_what_takes_longer_is_told_to(measured):
     """A decoder of 8 layers instead of 1; and against itself nothing is gained."""
     _, _, figures = measured("decoder.depth=8", "decoder.depth=1", rounds="5")
