@@ -32,7 +32,8 @@ from siammae.config.errors import SiammaeError
 from siammae.config.groups import build_group
 from siammae.config.launch import tell_hydra
 from siammae.config.paths import CONFIGS
-from siammae.data.loader import PairBatch, PairDataset, make_loader
+from siammae.data.batch import PairBatch
+from siammae.data.loader import PairDataset, make_loader
 from siammae.training.build import build_model, make_plan
 from siammae.training.checkpoint import Checkpoints
 from siammae.training.cost import gflops_per_pair

@@ -17,7 +17,7 @@ from siammae.data.turning import quarter_turns, resample
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from siammae.data.loader import PairBatch
+    from siammae.data.batch import PairBatch
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet, as in MAE and in every evaluation of the field
 STD = (0.229, 0.224, 0.225)

@@ -13,7 +13,8 @@ from torch.distributions import Distribution, Laplace, Normal
 
 from siammae.config.errors import ConfigError, DataError
 from siammae.data.augment import PairAugment
-from siammae.data.loader import Sample, Visit, collate, shrink
+from siammae.data.batch import Sample, Visit, collate
+from siammae.data.loader import shrink
 from siammae.data.video import open_clip
 from siammae.evaluation.scores.calibration import Residuals, residuals
 from siammae.model.draws import Draws
@@ -29,12 +30,18 @@ class Pairs:
     """Pairs of frames of one clip.
 
     frames: (F, 2, 3, S, S), normalised, the given one first. gaps: (F,), frames between them.
-    rng: of what else is drawn for them.
+    is_past: the given one is the later of both. rng: of what else is drawn for them.
     """
 
     frames: Tensor
     gaps: np.ndarray
+    is_past: bool
     rng: np.random.Generator
+
+    @property
+    def signed(self) -> np.ndarray:
+        """Frames (F,) from the given one to the other, as a model is told them."""
+        return -self.gaps if self.is_past else self.gaps
 
     @classmethod
     def read(
@@ -74,7 +81,7 @@ class Pairs:
             crops = [box.cut(frames[place[i]]) for i, box in zip(chosen, drawn.boxes, strict=True)]
             upright = np.zeros(2, np.float32)
             samples.append(Sample(crops, drawn.flip, drawn.colour, upright, [int(gap)], 0, False))
-        return cls(augment.apply(collate([Visit(samples, {})])), gaps, rng)
+        return cls(augment.apply(collate([Visit(samples, {})])), gaps, is_past, rng)
 
     def order(self, patches: int) -> np.ndarray:
         """A random order (F, patches) of the patches of each pair."""
@@ -108,7 +115,7 @@ def restored(features: "FeatureExtractor", pairs: Pairs, hidden: np.ndarray) -> 
     model: Any = features.model  # type: ignore[attr-defined]
     low, device = getattr(features, "low", False), features.device
     frames = pairs.frames.to(device)
-    gap = torch.from_numpy(pairs.gaps).to(device).unsqueeze(1)  # (F, 1)
+    gap = torch.from_numpy(pairs.signed).to(device).unsqueeze(1)  # (F, 1)
     mask = _mask(hidden, frames.shape[-1] // features.patch_size, device)
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=low)
     with torch.inference_mode(), autocast, _masked(model, Given(mask)):
@@ -143,13 +150,13 @@ def _mask(hidden: np.ndarray, side: int, device: torch.device) -> FrameMask:
 
 @contextmanager
 def _masked(model: Any, masking: Masking) -> Iterator[None]:
-    """The model with another masking, for as long as the context lasts."""
-    own = model.masking
-    model.masking = masking
+    """The model with another masking for every frame, for as long as the context lasts."""
+    own = model.masking, model.predict
+    model.masking, model.predict = masking, False
     try:
         yield
     finally:
-        model.masking = own
+        model.masking, model.predict = own
 
 
 def _family(spread: Distribution | None) -> tuple[str, Tensor]:

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from siammae.config.cadence import LOSSES
 from siammae.config.errors import TrainingError
-from siammae.data.loader import PairBatch
+from siammae.data.batch import PairBatch
 from siammae.evaluation.pictures.uncertainty import uncertainty_grid
 from siammae.model.draws import WHOLE, Part
 from siammae.model.restoration import Restoration

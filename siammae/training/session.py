@@ -4,17 +4,16 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from statistics import fmean
 from typing import Any
 
 import torch
 from omegaconf import DictConfig
 
 from siammae.config.check import TrainConfig
-from siammae.config.errors import DataError
 from siammae.config.groups import build_group
+from siammae.data.batch import PairBatch
 from siammae.data.datasets import ClipSource
-from siammae.data.loader import PairBatch, PairDataset, first_pairs, make_loader
+from siammae.data.loader import PairDataset, first_pairs, make_loader
 from siammae.evaluation.result import BenchmarkResult
 from siammae.studies.intermediate import intermediate_values
 from siammae.studies.trial import Pruned, RunningTrial
@@ -31,6 +30,7 @@ from siammae.training.loop import Row, Trainer
 from siammae.training.measure import controls, measure
 from siammae.training.optim import adamw
 from siammae.training.pictures import run_pictures
+from siammae.training.summary import spent, trained
 
 PICTURED = 6  # samples in a picture
 
@@ -211,14 +211,9 @@ class Session:
         return {row["step"] for row in rows if any(key.startswith(prefix) for key in row)}
 
     def _finish(self, trainer: Trainer, begun: float) -> float:
-        """Measure, compare with the controls, export, and write the summary.
-
-        ``train/loss`` in the summary is the mean of the last 100 optimiser steps, or of all when
-        there were fewer; in the rows of metrics it is the mean of a logging window. What else is
-        logged beside the loss has its last window's value in the summary.
-        """
+        """Measure, compare with the controls, export, and write the summary."""
         model, plan = trainer.model, self.plan
-        metrics = {"train/loss": self._final_loss(trainer), **self._last_beside_loss()}
+        metrics = trained(self.record, trainer.progress)
         summary: dict[str, Any] = {
             "signature": self.record.signature,
             "objective": {
@@ -251,46 +246,13 @@ class Session:
         best = trainer.checkpoints.best()
         summary.update(
             best=None if best is None else {"file": best.name, "value": trainer.progress.best},
-            steps=plan.steps,
-            pairs_seen=plan.steps * plan.batch_size,
-            seconds=trainer.progress.seconds,
-            pairs_per_second=plan.steps * plan.batch_size / max(trainer.progress.seconds, 1e-9),
+            **spent(plan, trainer.progress, self.facts["data_fingerprint"]),
             wall_seconds=time.time() - begun,
-            data={
-                "clips": plan.clips,
-                "broken": trainer.progress.broken,
-                "short_gap_pairs": trainer.progress.short_gap_pairs,
-                "fingerprint": self.facts["data_fingerprint"],
-            },
         )
-        if short := trainer.progress.short_gap_pairs:
-            print(
-                f"warning: {short} of {plan.steps * plan.batch_size} pairs had a smaller gap than "
-                "drawn: clips are too short for frame_gap",
-                flush=True,
-            )
         self.record.write_summary(summary)
         self.tracker.finish(metrics)
         self.record.set_state("finished", step=plan.steps, steps=plan.steps)
         return summary["objective"]["value"]
-
-    def _final_loss(self, trainer: Trainer) -> float:
-        """Of an old checkpoint that keeps no losses, the last row of metrics."""
-        rows = [row["train/loss"] for row in self.record.metrics() if "train/loss" in row]
-        losses = trainer.progress.losses or rows[-1:]
-        if not losses:
-            raise DataError(
-                f"{self.record.folder}: neither metrics.jsonl nor the checkpoint holds a loss; "
-                "rerun=true trains the run anew"
-            )
-        return fmean(losses)
-
-    def _last_beside_loss(self) -> dict[str, float]:
-        """What the last row of the training's metrics holds of the model's own beside the loss."""
-        rows = [row for row in self.record.metrics() if "train/loss" in row]
-        told = {} if not rows else rows[-1]
-        known = ("train/loss", "train/lr")
-        return {k: v for k, v in told.items() if k.startswith("train/") and k not in known}
 
     def _show(self, encoder: Any) -> None:
         """Pictures of what the encoder sees; a failure costs the pictures, not the run."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from siammae.config.errors import DataError
-from siammae.data.loader import PairBatch
+from siammae.data.batch import PairBatch
 from siammae.training.distributed import Team
 from siammae.training.plan import Plan, Progress
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from torchvision.transforms import v2
 
 from siammae.data.augment import MEAN, STD, Box, PairAugment, resize_matrices
+from siammae.data.batch import Sample, Visit, collate
 from siammae.data.colour import NEUTRAL, ColourJitter
-from siammae.data.loader import Sample, Visit, collate
 
 
 def batch_of(pairs, flips, colour=NEUTRAL):

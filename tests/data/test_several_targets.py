@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from siammae.config.errors import DataError
 from siammae.data.augment import PairAugment
+from siammae.data.batch import collate
 from siammae.data.datasets import Videos
-from siammae.data.loader import PairDataset, collate
+from siammae.data.loader import PairDataset
 from siammae.data.rotation import NoRotation
 from siammae.data.several_targets import DIRECTIONS, SPACINGS, SeveralTargets
 from siammae.data.targets import SingleTarget

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from siammae.data.augment import MEAN, STD, Box, PairAugment
+from siammae.data.batch import Sample, Visit, collate
 from siammae.data.colour import NEUTRAL, ColourJitter
-from siammae.data.loader import Sample, Visit, collate
 from siammae.data.turning import cut_out, quarter_turns
 
 SIDE = 48

@@ -165,6 +165,31 @@ def test_the_past_is_restored_from_the_future_when_asked(source):
     assert torch.equal(there.flip(1), again)
 
 
+@pytest.mark.parametrize(("direction", "sign"), [("future", 1), ("past", -1), ("both", 1)])
+def test_a_model_is_told_the_gap_s_sign(source, direction, sign):
+    told = []
+
+    class Noting(torch.nn.Module):
+        def forward(self, gap):
+            told.extend(gap.tolist())
+            return torch.zeros(len(gap), 1, 16)
+
+    noting = model()
+    noting.gap_embedding = Noting()
+    asked = Calibration(source, pairs=2, **{**SETTINGS, "gap": 4}, direction=direction)
+    asked.evaluate(features(noting))
+    assert told == [4 * sign] * len(told) != []
+
+
+def test_a_model_that_was_trained_to_predict_is_asked_like_the_others(benchmark):
+    """What it is trained with, a last frame of which nothing is visible, is its own matter."""
+    trained, predicting = model(), model()
+    predicting.predict = True
+    first = benchmark.evaluate(features(trained)).metrics
+    assert benchmark.evaluate(features(predicting)).metrics == first
+    assert predicting.predict
+
+
 def test_crops_have_the_size_of_the_training_s(source):
     """A sixteenth of the area, 32 pixels of 128, is taken as it is, at one place of both frames."""
     small = Calibration(source, pairs=2, **{**SETTINGS, "gap": 4}, crop_scale=[1 / 16, 1 / 16])

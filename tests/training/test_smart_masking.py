@@ -11,7 +11,7 @@ from siammae.config.check import check
 from siammae.config.errors import ConfigError
 from siammae.config.launch import tell_hydra
 from siammae.config.paths import CONFIGS
-from siammae.data.loader import PairBatch
+from siammae.data.batch import PairBatch
 from siammae.model.decoders import CrossSelfDecoder
 from siammae.model.encoder import Encoder
 from siammae.model.heads import PixelMean

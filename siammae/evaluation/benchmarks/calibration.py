@@ -55,7 +55,8 @@ class Calibration(Benchmark):
         short_side: of the frames of ``root`` in pixels when they are larger; None: as they are.
         pairs: of a clip.
         gap: frames from the given one to the other, an int or [lo, hi].
-        direction: ``future`` or ``past``, which of both frames is restored.
+        direction: ``future`` or ``past``, which of both frames is restored; ``both``, the word of
+            runs that restore frames on both sides, is ``future``.
         mask_ratio: share of patches that is hidden, in (0, 1).
         image_size: side of the model's input in pixels.
         patch_size: side of the control's patches; the model has its own.
@@ -94,13 +95,14 @@ class Calibration(Benchmark):
             raise ValueError(f"patch_size={patch_size} does not divide image_size={image_size}")
         if seed < 0:
             raise ValueError(f"seed={seed}: must not be negative")
-        if direction not in ("future", "past"):
-            raise ValueError(f"direction={direction}: must be future or past")
+        if direction not in ("future", "past", "both"):
+            raise ValueError(f"direction={direction}: must be future, past or both")
         if mask_ratio is not None and not 0 < mask_ratio < 1:
             raise ValueError(f"mask_ratio={mask_ratio}: must be in (0, 1)")
         self.source = source if root is None else Videos(root, short_side=short_side)
         self.root, self.clips, self.pairs, self.seed = root, clips, pairs, seed
-        self.gap, self.direction, self.mask_ratio = _ends(gap), direction, mask_ratio
+        self.gap, self.mask_ratio = _ends(gap), mask_ratio
+        self.direction = "past" if direction == "past" else "future"
         self.image_size, self.patch_size, self.crop_scale = image_size, patch_size, crop_scale
         if image_size is not None:
             self._augment()  # checks the crop
