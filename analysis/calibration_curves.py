@@ -18,6 +18,7 @@ from looks import palette
 from subject import wrapped
 
 from siammae.config.errors import DataError, SiammaeError
+from siammae.evaluation.cache import CONTROL
 from siammae.tracking.record import RunRecord
 
 KEPT = Path("runs/.evaluations")  # results_dir of siammae.evaluate
@@ -60,7 +61,9 @@ def _of_file(path: Path) -> tuple[str, list[dict[str, Any]]]:
     """A kept result has a label, a ``result.json`` is called by its folder."""
     content = json.loads(path.read_text())
     if "result" in content:
-        return str(content["label"]), content["result"]["per_object"]
+        result = content["result"]
+        label = result["control"] if content["label"] == CONTROL else content["label"]
+        return str(label), result["per_object"]
     return path.absolute().parent.name, content["per_object"]
 
 
@@ -77,6 +80,7 @@ def draw(names: list[str], out: Path) -> Path:
     labels = {key: wrapped(label) for key, (label, _) in found.items()}
     figure = draw_curves({key: curves for key, (_, curves) in found.items()}, labels, looks)
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(out, dpi=150)
     except (OSError, ValueError) as error:
         raise DataError(f"--out {out} cannot be written: {error}") from None
@@ -90,7 +94,7 @@ def main() -> int:
         "runs", nargs="*", metavar="RUN", help="folder or result; NAME=RUN names it"
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("calibration.png"), help="picture to write"
+        "--out", type=Path, default=Path("tables/calibration.png"), help="picture to write"
     )
     given = parser.parse_args()
     kept = [str(path) for path in sorted(KEPT.glob("calibration-*.json"))]

@@ -90,14 +90,22 @@ def check_smart_masking(config: "TrainConfig") -> None:
         )
 
 
-def check_rotation(config: "TrainConfig") -> None:
-    """Where frames turn apart, all pixels differ: their difference tells nothing of what moves.
+def check_motion(config: "TrainConfig") -> None:
+    """Where frames turn or are cropped apart, all pixels differ: their difference tells nothing of
+    what moves.
 
     Raises:
         ValueError: naming both options and what would be right.
     """
+    if _own(config.masking).get("toward") not in ("moving", "still"):
+        return
+    if _own(config.augment).get("shared_crop") is False:
+        raise ValueError(
+            "augment.shared_crop=false crops the frames apart, and masking=motion would take the "
+            "difference for motion; choose augment.shared_crop=true, or another masking"
+        )
     where = _own(config.rotation).get("applies_to", "both")
-    if where != "both" and _own(config.masking).get("toward") in ("moving", "still"):
+    if where != "both":
         raise ValueError(
             f"rotation.applies_to={where} turns the frames apart, and masking=motion would take "
             "the turn for motion; choose rotation.applies_to=both, or another masking"

@@ -77,7 +77,7 @@ class SeveralTargets(Targets):
         """
         if frames < self.count + 1:
             raise DataError(
-                f"the clip has {frames} frames; {self.count} targets need {self.count + 1}"
+                f"the clip has {frames} frames; targets.count={self.count} needs {self.count + 1}"
             )
         gaps, short = self._fitted(self._distances(rng), frames)
         first, last = min(0, *gaps), max(0, *gaps)

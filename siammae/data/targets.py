@@ -70,7 +70,7 @@ def gap_range(gap: int | Sequence[int]) -> tuple[int, int]:
     Raises:
         ValueError: when they are not 1 <= lo <= hi.
     """
-    low, high = (gap, gap) if isinstance(gap, int) else gap
-    if not 1 <= low <= high:
+    ends = [gap, gap] if isinstance(gap, int) else list(gap)
+    if len(ends) != 2 or any(type(end) is not int for end in ends) or not 1 <= ends[0] <= ends[1]:
         raise ValueError(f"gap {gap} must be an int >= 1 or [lo, hi] with 1 <= lo <= hi")
-    return low, high
+    return ends[0], ends[1]

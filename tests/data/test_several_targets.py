@@ -45,7 +45,7 @@ def test_frames_are_in_the_clip_apart_and_ascending(settings, low, more, seed, f
     targets = SeveralTargets([low, low + more], **settings)
     rng = np.random.default_rng(seed)
     if frames < settings["count"] + 1:
-        with pytest.raises(DataError, match=f"{settings['count']} targets need"):
+        with pytest.raises(DataError, match=f"targets.count={settings['count']} needs"):
             targets.draw(rng, frames)
         return
     offsets = targets.draw(rng, frames)
@@ -165,4 +165,4 @@ def test_a_clip_without_a_frame_for_each_target_is_broken_with_a_reason(clips):
     targets = SeveralTargets(1, 500)
     visit = PairDataset(source, targets, NoRotation(), PairAugment(32), 0)[0]
     assert visit.samples == []
-    assert all("500 targets need 501" in reason for reason in visit.broken.values())
+    assert all("targets.count=500 needs 501" in reason for reason in visit.broken.values())

@@ -64,6 +64,7 @@ REFUSED = [
     ("masking=uncertainty", "encoding=joint", "encoding=joint"),
     ("masking.estimate=predicted", "uncertainty=none", "uncertainty=none"),
     ("masking.estimate=predicted", "uncertainty=dropout", "uncertainty=dropout"),
+    ("masking=motion", "augment=spatial_jitter", "augment.shared_crop=false"),
     ("masking=motion", "rotation.applies_to=future", "rotation.applies_to=future"),
     ("masking=motion", "rotation.applies_to=independent", "rotation.applies_to=independent"),
 ]

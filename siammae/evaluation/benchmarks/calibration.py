@@ -290,7 +290,7 @@ def _ends(gap: int | Sequence[int] | None) -> list[int] | None:
     """
     if gap is None:
         return None
-    low, high = (gap, gap) if isinstance(gap, int) else gap
-    if not 1 <= low <= high:
+    ends = [gap, gap] if isinstance(gap, int) else list(gap)
+    if len(ends) != 2 or any(type(end) is not int for end in ends) or not 1 <= ends[0] <= ends[1]:
         raise ValueError(f"gap={gap}: an int >= 1 or [lo, hi] with 1 <= lo <= hi is needed")
-    return [low, high]
+    return ends

@@ -12,6 +12,8 @@ from torch.distributions import Distribution, Laplace, Normal
 from siammae.model.attention import initialise
 from siammae.model.heads import Head, Prediction, error_and_spread
 
+STEEPEST = 10  # of the logarithm of a scale: e^10 squared and cubed is still safe in float32
+
 
 class DensityHead(Head):
     """A linear layer to the mean, the same as `PixelMean`'s, and one to the logarithm of the scale.
@@ -45,10 +47,10 @@ class DensityHead(Head):
         scales = {"pixel": values, "patch": 1}
         if scale_per not in scales:
             raise ValueError(f"scale_per={scale_per}: must be pixel or patch")
-        if not min_log_scale < 0 < max_log_scale:
+        if not -STEEPEST <= min_log_scale < 0 < max_log_scale <= STEEPEST:
             raise ValueError(
-                f"min_log_scale={min_log_scale} must be below 0, where the logarithm of the scale "
-                f"starts, and max_log_scale={max_log_scale} above it"
+                f"min_log_scale={min_log_scale} must be in [-{STEEPEST}, 0) and "
+                f"max_log_scale={max_log_scale} in (0, {STEEPEST}]: the logarithm starts at 0"
             )
         self.limits = (min_log_scale, max_log_scale)
         self.pixels = nn.Linear(width, values)
