@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 
+TRAINING = "train/"  # in front of what is logged in training: no shares
 LOSS = "train/loss"
 JF = "J&F-Mean"
 PIXELS = "(px)"  # how names of metrics end that are no shares
@@ -25,7 +26,7 @@ def head(metric: str) -> str:
 
 def scale(metric: str) -> tuple[int, int]:
     """Factor and decimals of a metric's figures: shares in percent, losses and pixels as are."""
-    if metric == LOSS or _of_calibration(metric) in (*LARGER, *SMALLER, *NEITHER):
+    if metric.startswith(TRAINING) or _of_calibration(metric) in (*LARGER, *SMALLER, *NEITHER):
         return 1, 3
     return (1, 2) if metric.endswith(PIXELS) or "EPE" in metric else (100, 1)
 
@@ -33,9 +34,14 @@ def scale(metric: str) -> tuple[int, int]:
 def merit(metric: str) -> int:
     """1 when a larger figure is better, -1 when a smaller is, 0 when neither."""
     name = _of_calibration(metric)
-    if name in NEITHER or any(part in metric for part in NO_MERIT):
+    told = metric.startswith((f"{TRAINING}gap", f"{TRAINING}sigma"))
+    if told or name in NEITHER or any(part in metric for part in NO_MERIT):
         return 0
-    smaller = metric == LOSS or name in SMALLER or any(p in metric for p in SMALLER_IS_BETTER)
+    smaller = (
+        metric.startswith(TRAINING)
+        or name in SMALLER
+        or any(p in metric for p in SMALLER_IS_BETTER)
+    )
     return -1 if smaller else 1
 
 

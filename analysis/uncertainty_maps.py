@@ -155,6 +155,7 @@ def draw(settings: Settings) -> list[Path]:
     """Make both files; returns where they are."""
     video = Path(settings.video).expanduser()
     model, config = load_model(Path(settings.checkpoint).expanduser())
+    model.predict = False  # of each frame something is visible, as in all of training's but one
     if not model.head.predicts_spread:
         raise ConfigError(
             f"checkpoint={settings.checkpoint}: a run with uncertainty=none predicts none; "

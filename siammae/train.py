@@ -151,7 +151,9 @@ def invocation(config: DictConfig, trial: RunningTrial | None = None) -> Invocat
     """
     hydra_config = HydraConfig.get()
     multirun = hydra_config.mode == RunMode.MULTIRUN
-    overrides = [text.lstrip("+~").partition("=") for text in hydra_config.overrides.task]
+    # As they were given: what refers to the run's own configuration is still a reference.
+    task: Any = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
+    overrides = [text.lstrip("+~").partition("=") for text in task]
     return Invocation(
         id=Path(hydra_config.sweep.dir).name if multirun else None,
         command=Command.instance().line,
@@ -163,7 +165,7 @@ def invocation(config: DictConfig, trial: RunningTrial | None = None) -> Invocat
         choices={k: v for k, v in hydra_config.runtime.choices.items() if "hydra" not in k},
         study=None if trial is None else trial.study_name,
         trial=None if trial is None else trial.number,
-        task=list(hydra_config.overrides.task),
+        task=task,
     )
 
 

@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from siammae.config.combinations import (
-    check_motion,
+    check_places,
     check_smart_masking,
     check_targets,
     check_uncertainty,
@@ -199,7 +199,7 @@ class TrainConfig(Section):
         check_targets(self)
         check_uncertainty(self)
         check_smart_masking(self)
-        check_motion(self)
+        check_places(self)
         return self
 
     def _check_visible(self, patches: int) -> None:

@@ -27,6 +27,11 @@ def check_targets(config: "TrainConfig") -> None:
             "targets.direction=both needs targets on both sides, and targets.count=1 is one; "
             "take targets.count=2 or direction=future"
         )
+    if count == 1 and given.get("predict"):
+        raise ValueError(
+            "targets.predict=true hides all of the last target, and targets.count=1 has no other: "
+            "mask_ratio and masking would do nothing; take targets.count=2"
+        )
     power = given.get("loss_gap_power", 0)
     if count == 1 and power:
         raise ValueError(
@@ -90,25 +95,30 @@ def check_smart_masking(config: "TrainConfig") -> None:
         )
 
 
-def check_motion(config: "TrainConfig") -> None:
-    """Where frames turn or are cropped apart, all pixels differ: their difference tells nothing of
-    what moves.
+def check_places(config: "TrainConfig") -> None:
+    """Motion and the running error read the past frame where the hidden patch is; frames that turn
+    or are cropped apart show something else there.
 
     Raises:
         ValueError: naming both options and what would be right.
     """
-    if _own(config.masking).get("toward") not in ("moving", "still"):
+    masking = _own(config.masking)
+    if masking.get("toward") in ("moving", "still"):
+        reader = "masking=motion"
+    elif masking.get("estimate") == "error":
+        reader = "masking=uncertainty with masking.estimate=error"
+    else:
         return
-    if _own(config.augment).get("shared_crop") is False:
-        raise ValueError(
-            "augment.shared_crop=false crops the frames apart, and masking=motion would take the "
-            "difference for motion; choose augment.shared_crop=true, or another masking"
-        )
     where = _own(config.rotation).get("applies_to", "both")
+    parted = None
     if where != "both":
+        parted, cure = f"rotation.applies_to={where} turns the frames", "rotation.applies_to=both"
+    elif _own(config.augment).get("shared_crop") is False:
+        parted, cure = "augment.shared_crop=false crops the frames", "augment.shared_crop=true"
+    if parted:
         raise ValueError(
-            f"rotation.applies_to={where} turns the frames apart, and masking=motion would take "
-            "the turn for motion; choose rotation.applies_to=both, or another masking"
+            f"{parted} apart, and {reader} compares them place by place; choose {cure}, or another "
+            "masking"
         )
 
 

@@ -12,7 +12,7 @@ from siammae.tracking.signature import essential
 ALIKE = {
     "the same settings": [
         "encoder", "decoder", "encoding", "masking", "mask_ratio", "image_size", "batch_size",
-        "accumulate", "augment", "targets", "uncertainty", "data", "benchmark",
+        "accumulate", "augment", "rotation", "targets", "uncertainty", "data", "benchmark",
     ],
     "the same model and batch": [
         "encoder", "decoder", "encoding", "image_size", "batch_size", "targets",

@@ -187,7 +187,7 @@ def test_the_command_prints_every_table_and_the_sums(overrides, tmp_path, monkey
     told = capsys.readouterr().out
     assert "Which decoder should restore the future frame?" in told
     assert "4 different runs: 3 finished, 1 new" in told
-    assert "1 told from 2 finished with the same model" in told
+    assert "1 told from 2 finished with the same settings" in told
     assert "seeds needed to tell 2 points of sprites J&F-Mean apart" not in told  # seed 0 alone
     monkeypatch.setattr(sys, "argv", [*words, "seed=0,1"])
     assert plan.main() == 0

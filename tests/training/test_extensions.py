@@ -48,7 +48,7 @@ FACTORS = {
     ],
     "masking": [
         "asymmetric", "symmetric", "grid", "motion masking.toward=still",
-        "uncertainty masking.warmup=0",
+        "uncertainty masking.estimate=error masking.warmup=0",
         "uncertainty masking.warmup=0.5 masking.estimate=predicted masking.toward=certain",
     ],
     "decoder": ["cross_self", "cross", "joint"],
@@ -65,6 +65,9 @@ REFUSED = [
     ("masking.estimate=predicted", "uncertainty=none", "uncertainty=none"),
     ("masking.estimate=predicted", "uncertainty=dropout", "uncertainty=dropout"),
     ("masking=motion", "augment=spatial_jitter", "augment.shared_crop=false"),
+    ("masking.estimate=error", "augment=spatial_jitter", "augment.shared_crop=false"),
+    ("masking.estimate=error", "rotation.applies_to=future", "rotation.applies_to=future"),
+    ("masking.estimate=error", "rotation.applies_to=independent", "applies_to=independent"),
     ("masking=motion", "rotation.applies_to=future", "rotation.applies_to=future"),
     ("masking=motion", "rotation.applies_to=independent", "rotation.applies_to=independent"),
 ]
@@ -163,7 +166,7 @@ def test_options_train_together_and_a_resume_is_bit_equal(number, carry_out, tmp
 @pytest.mark.parametrize(("one", "other", "named"), REFUSED)
 def test_options_that_make_no_sense_together_are_refused_by_name(one, other, named):
     """Before anything is built: the check alone sees the settings."""
-    group = {"masking.estimate=predicted": "masking=uncertainty"}.get(one)
+    group = "masking=uncertainty" if one.startswith("masking.estimate") else None
     turning = ["rotation=any"] if other.startswith("rotation.") else []
     register()
     with initialize_config_dir(str(CONFIGS)):

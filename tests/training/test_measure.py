@@ -25,6 +25,7 @@ CONFIG = OmegaConf.create(
         },
         "uncertainty": {"_target_": f"{MODEL}heads.PixelMean", "width": 16, "patch_size": 8},
         "masking": {"_target_": f"{MODEL}masking.AsymmetricRandom", "ratio": 0.5},
+        "targets": {"_target_": "siammae.data.targets.SingleTarget", "gap": 4},
         "seed": 0,
     }
 )

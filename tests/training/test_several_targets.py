@@ -32,7 +32,7 @@ class Told:
     def row(self, row):
         self.rows.append(row)
 
-    def picture(self, step, jpeg):
+    def picture(self, step, jpeg, name="restored"):
         self.pictures[step] = jpeg
 
 

@@ -58,7 +58,7 @@ class Told:
     def row(self, row):
         self.rows.append(row)
 
-    def picture(self, step, jpeg):
+    def picture(self, step, jpeg, name="restored"):
         self.pictures[step] = jpeg
 
     def step(self, step):
