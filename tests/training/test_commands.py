@@ -212,7 +212,7 @@ def test_evaluate_names_what_is_wrong_with_a_checkpoint(tmp_path, path, words):
 
 
 def test_videos_of_a_folder_with_a_broken_one(train, tmp_path):
-    train(tmp_path, "schedule.steps=2", "pictures=0", "runs_dir=other")
+    train(tmp_path, "schedule.steps=3", "pictures=0", "runs_dir=other")
     clips = tmp_path / "clips"
     clips.mkdir()
     source = next(train.data.glob("*/clips/00000.mp4"))
