@@ -106,7 +106,7 @@ def covering():
     left, runs = sensible_pairs(), []
     while left:
         run = dict(min(left))
-        for factor in sorted(FACTORS.keys() - run.keys(), key=lambda f: -len(FACTORS[f])):
+        for factor in sorted(FACTORS.keys() - run.keys()):
             options = [o for o in FACTORS[factor] if not is_refused({**run, factor: o})]
             run[factor] = max(options, key=lambda o: len(pairs_of({**run, factor: o}) & left))
         runs.append(run)
