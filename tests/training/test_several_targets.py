@@ -1,10 +1,12 @@
 """Runs with several targets, from the configuration through loader and trainer, in this process."""
 
 import itertools
+import json
 from dataclasses import replace
 
 import pytest
 import torch
+import yaml
 from hydra import compose, initialize_config_dir
 
 from siammae.config.check import check
@@ -156,3 +158,16 @@ def test_whatever_is_told_of_gaps_all_else_starts_alike(start):
     learned = other.gap_embedding.state_dict()
     for name in own[-1]:
         assert torch.equal(states[-1][name], learned[name.removeprefix("gap_embedding.")])
+
+
+@pytest.mark.slow
+def test_a_reference_on_the_command_line_is_recorded_as_one(train, tmp_path, only_run):
+    """A table finds the run's row by it: the row states the reference, not what it came to."""
+    done = train(
+        tmp_path, "targets=multi", "frame_gap=2", "schedule.length=${equal_compute:}", "pictures=0"
+    )
+    assert done.returncode == 0, done.stderr
+    (asked,) = (only_run(tmp_path) / "invocations.jsonl").read_text().splitlines()
+    assert json.loads(asked)["overrides"]["schedule.length"] == "${equal_compute:}"
+    config = yaml.safe_load((only_run(tmp_path) / "config.yaml").read_text())
+    assert 0 < config["schedule"]["length"] < 1
