@@ -242,8 +242,8 @@ def test_a_known_noise_is_recovered(kind, scale_per):
     ("kind", "arguments", "told"),
     [
         (Gaussian, {"scale_per": "image"}, "scale_per=image: must be pixel or patch"),
-        (Gaussian, {"min_log_scale": 0.5}, "min_log_scale=0.5 must be below 0"),
-        (LaplaceHead, {"max_log_scale": -1.0}, "max_log_scale=-1.0 above it"),
+        (Gaussian, {"min_log_scale": 0.5}, "min_log_scale=0.5 must be in"),
+        (LaplaceHead, {"max_log_scale": -1.0}, "max_log_scale=-1.0 in"),
         (BetaNLL, {"beta": 1.5}, r"beta=1.5: must be in \[0, 1\]"),
         (MonteCarloDropout, {"rate": 0.0}, "rate=0.0: must be above 0 and below 1"),
         (MonteCarloDropout, {"samples": 1}, "samples=1: a variance takes at least 2"),
