@@ -34,7 +34,7 @@ from torch.nn.functional import interpolate
 
 from siammae.config.check import check_device
 from siammae.config.errors import ConfigError, DataError, SiammaeError
-from siammae.data.augment import MEAN, STD
+from siammae.data.normalising import normalise
 from siammae.data.video import Clip, open_clip
 from siammae.evaluation.pictures.heat import Scale, paint, scale_of, with_bar
 from siammae.evaluation.pictures.overlay import even_sides, write_whole
@@ -113,8 +113,7 @@ def prepared(frames: np.ndarray, size: int) -> Tensor:
     seen = frames[:, *square(frames.shape[1:])]
     pixels = torch.from_numpy(np.ascontiguousarray(seen)).permute(0, 3, 1, 2).float() / 255
     pixels = interpolate(pixels, (size, size), mode="bicubic", antialias=True).clamp(0, 1)
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
-    return (pixels - mean) / std
+    return normalise(pixels)
 
 
 def batches(clip: Clip, times: list[int], gap: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -18,7 +18,7 @@ def check_targets(config: "TrainConfig") -> None:
     Raises:
         ValueError: naming the keys and what would be right.
     """
-    given: dict[str, Any] = config.targets.__pydantic_extra__
+    given = _own(config.targets)
     count = given.get("count", 1)
     if not isinstance(count, int):
         return  # of another class; what it accepts is its own matter
@@ -52,10 +52,10 @@ def check_targets(config: "TrainConfig") -> None:
 
 def check_uncertainty(config: "TrainConfig") -> None:
     """Monte Carlo dropout sets the rate of the decoder's dropout itself."""
-    own = config.uncertainty.model_extra or {}
+    own = _own(config.uncertainty)
     member: Any = own.get("member") or {}
     rate = own.get("rate", member.get("rate"))
-    dropout: Any = (config.decoder.model_extra or {}).get("dropout")
+    dropout = _own(config.decoder).get("dropout")
     if rate is not None and dropout:
         raise ValueError(
             f"decoder.dropout={dropout} and uncertainty=dropout both set the decoder's dropout; "

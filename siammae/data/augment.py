@@ -119,7 +119,7 @@ class PairAugment:
 
         Each is mirrored, then turned; see `turning`.
         """
-        import torch
+        from siammae.data.normalising import normalise
 
         resized = self._resize(batch) if batch.crop is None else self._resample(batch, batch.crop)
         resized = resized.clamp_(0, 255) / 255
@@ -127,9 +127,7 @@ class PairAugment:
             resized = quarter_turns(resized, batch.angle)
         if self.colour is not None:
             resized = jitter(resized, batch.colour)
-        mean = torch.tensor(MEAN, device=resized.device).view(3, 1, 1)
-        std = torch.tensor(STD, device=resized.device).view(3, 1, 1)
-        return (resized - mean) / std
+        return normalise(resized)
 
     def _resize(self, batch: "PairBatch") -> "Tensor":
         """All that was cut out, as (B, T, 3, size, size) in 0..255, but for overshoot."""

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from siammae.config.errors import DataError
-from siammae.data.augment import MEAN, STD
+from siammae.data.normalising import normalise
 from siammae.evaluation.propagate import propagate
 from siammae.evaluation.protocol import Propagation
 
@@ -126,8 +126,7 @@ def prepare(
         )
         smooth = protocol.resize in ("bicubic", "bilinear")
         image = F.interpolate(image, size, mode=mode, antialias=smooth).clamp(0, 1)
-    mean, std = (torch.tensor(v, device=image.device).view(1, 3, 1, 1) for v in (MEAN, STD))
-    return (image - mean) / std
+    return normalise(image)
 
 
 def _winner(

@@ -175,9 +175,10 @@ class Trainer:
         return total
 
     def _forward(self, batch: PairBatch, generator: Generator, part: Part = WHOLE) -> Restoration:
-        frames = self.prepare(batch.to(self.device))
+        batch = batch.to(self.device)
+        frames = self.prepare(batch)
         with autocast(self.device, self.plan.precision):
-            return self.model(frames, generator, part, batch.gap.to(self.device))
+            return self.model(frames, generator, part, batch.gap)
 
     def _note(self, metrics: dict[str, Tensor]) -> None:
         """Add a step's metrics, the loss first, to the window."""

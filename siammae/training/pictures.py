@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from siammae.data.augment import MEAN, STD
 from siammae.data.datasets import ClipSource
+from siammae.data.normalising import denormalise
 from siammae.evaluation.pictures.clip import few_frames
 from siammae.evaluation.pictures.encoder import encoder_pictures
 from siammae.evaluation.pictures.sheet import jpeg
@@ -76,9 +76,7 @@ def _labelled(
 
 def _framed(images: Tensor) -> Tensor:
     """To 0..1 with a white border."""
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
-    shown = (images * std + mean).clamp(0, 1)
-    return torch.nn.functional.pad(shown, (BORDER,) * 4, value=1.0)
+    return torch.nn.functional.pad(denormalise(images), (BORDER,) * 4, value=1.0)
 
 
 def run_pictures(

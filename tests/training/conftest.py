@@ -32,6 +32,18 @@ TINY = [
     "precision=fp32",
 ]
 
+# A script that starts a run with something of it patched.
+START = "import os, signal, sys\n{patch}\nfrom siammae.train import main\nsys.exit(main())"
+KILLED_IN_A_STEP = """
+from siammae.training.loop import Trainer
+step = Trainer._step
+def killed(self, number, batches):
+    if number == 8:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, number, batches)
+Trainer._step = killed
+"""
+
 
 class Runner:
     """Starts ``python -m siammae.train`` in a folder of its own, on a shared data set."""

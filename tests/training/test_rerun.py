@@ -2,7 +2,8 @@
 
 import json
 
-START = "import os, signal, sys\n{patch}\nfrom siammae.train import main\nsys.exit(main())"
+from .conftest import START
+
 SHORT = ("schedule.steps=4", "pictures=0", "checkpoint_every=1")
 
 

@@ -10,17 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from .conftest import KILLED_IN_A_STEP, START
+
 # Each puts SIGKILL into a real run of the entry point at a moment that is hard to hit from outside.
 KILLED = {
-    "in a step": """
-from siammae.training.loop import Trainer
-step = Trainer._step
-def killed(self, number, batches):
-    if number == 8:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return step(self, number, batches)
-Trainer._step = killed
-""",
+    "in a step": KILLED_IN_A_STEP,
     "inside a checkpoint write": """
 import torch
 save = torch.save
@@ -39,7 +33,6 @@ def killed(self, summary):
 RunRecord.write_summary = killed
 """,
 }
-START = "import os, signal, sys\n{patch}\nfrom siammae.train import main\nsys.exit(main())"
 
 
 @pytest.fixture(scope="module")

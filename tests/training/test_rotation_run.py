@@ -5,24 +5,15 @@ import signal
 import pytest
 import torch
 
+from .conftest import KILLED_IN_A_STEP, START
+
 TURNS = [
     "rotation=any",
     "rotation.applies_to=independent",
     "augment.shared_crop=false",
     "augment.colour.strength=1",
 ]
-KILLED = """
-import os, signal, sys
-from siammae.training.loop import Trainer
-step = Trainer._step
-def killed(self, number, batches):
-    if number == 8:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return step(self, number, batches)
-Trainer._step = killed
-from siammae.train import main
-sys.exit(main())
-"""
+KILLED = START.format(patch=KILLED_IN_A_STEP)
 
 
 @pytest.mark.slow

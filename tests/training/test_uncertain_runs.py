@@ -7,21 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
+from .conftest import KILLED_IN_A_STEP, START
+
 # Random passes when a picture is made, several decoders, and a stop between two checkpoints.
 OPTIONS = ("uncertainty=ensemble", "uncertainty@uncertainty.member=dropout", "pictures=2")
 OPTIONS += ("uncertainty.members=2", "uncertainty.member.samples=2", "decoder.dropout=0.0")
-KILLED = """
-import os, signal, sys
-from siammae.training.loop import Trainer
-step = Trainer._step
-def killed(self, number, batches):
-    if number == 8:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return step(self, number, batches)
-Trainer._step = killed
-from siammae.train import main
-sys.exit(main())
-"""
+KILLED = START.format(patch=KILLED_IN_A_STEP)
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from siammae.config.errors import ConfigError, DataError
 from siammae.config.visible import visible_count
 from siammae.data.augment import PairAugment
 from siammae.data.datasets import ClipSource, Videos
+from siammae.data.targets import gap_range
 from siammae.evaluation.benchmark import WHOLE_MODEL, Benchmark, Rows, Told
 from siammae.evaluation.result import BenchmarkResult
 
@@ -101,7 +102,8 @@ class Calibration(Benchmark):
             raise ValueError(f"mask_ratio={mask_ratio}: must be in (0, 1)")
         self.source = source if root is None else Videos(root, short_side=short_side)
         self.root, self.clips, self.pairs, self.seed = root, clips, pairs, seed
-        self.gap, self.mask_ratio = _ends(gap), mask_ratio
+        self.gap = None if gap is None else list(gap_range(gap))
+        self.mask_ratio = mask_ratio
         self.direction = "past" if direction == "past" else "future"
         self.image_size, self.patch_size, self.crop_scale = image_size, patch_size, crop_scale
         if image_size is not None:
@@ -280,17 +282,3 @@ class Calibration(Benchmark):
         patches = ((self.image_size or 0) // patch_size) ** 2
         visible = visible_count(patches, self.mask_ratio or 0)
         return np.sort(pairs.order(patches)[:, visible:], axis=1)
-
-
-def _ends(gap: int | Sequence[int] | None) -> list[int] | None:
-    """Smallest and largest gap.
-
-    Raises:
-        ValueError: when it is none.
-    """
-    if gap is None:
-        return None
-    ends = [gap, gap] if isinstance(gap, int) else list(gap)
-    if len(ends) != 2 or any(type(end) is not int for end in ends) or not 1 <= ends[0] <= ends[1]:
-        raise ValueError(f"gap={gap}: an int >= 1 or [lo, hi] with 1 <= lo <= hi is needed")
-    return ends

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from siammae.data.augment import MEAN, STD
+from siammae.data.normalising import denormalise
 from siammae.evaluation.pictures.heat import paint, scale_of, with_bar
 from siammae.evaluation.pictures.sheet import jpeg, tile_grid
 from siammae.model.patches import patch_statistics, patchify, unpatchify
@@ -126,6 +126,5 @@ def sheet_of(pictures: Mapping[str, Tensor], maps: Maps, rows: Sequence[str] = (
 
 def to_pixels(image: Tensor) -> np.ndarray:
     """A normalised image (3, H, W) to pixels (H, W, 3) uint8."""
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
-    shown = (image.float().cpu() * std + mean).clamp(0, 1)
+    shown = denormalise(image.float().cpu())
     return (shown.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)

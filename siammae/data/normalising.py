@@ -1,0 +1,23 @@
+"""Pixels as encoders see them: in units of ImageNet's mean and deviation, as in MAE."""
+
+import torch
+from torch import Tensor
+
+from siammae.data.augment import MEAN, STD
+
+
+def normalise(images: Tensor) -> Tensor:
+    """Images (..., 3, H, W) in 0..1 to normalised ones."""
+    mean, deviation = _statistics(images)
+    return (images - mean) / deviation
+
+
+def denormalise(images: Tensor) -> Tensor:
+    """Normalised images (..., 3, H, W) to 0..1, for pictures."""
+    mean, deviation = _statistics(images)
+    return (images * deviation + mean).clamp(0, 1)
+
+
+def _statistics(images: Tensor) -> tuple[Tensor, Tensor]:
+    mean, deviation = (torch.tensor(v, device=images.device).view(3, 1, 1) for v in (MEAN, STD))
+    return mean, deviation
