@@ -35,6 +35,10 @@ def checked():
             ["targets=multi", "targets.count=4", "targets.spacing=random", "frame_gap=[4,6]"],
             ["4 different gaps", "frame_gap=[4, 6]", "has 3", "targets.spacing=even"],
         ),
+        (
+            ["targets=predict", "targets.count=1"],
+            ["targets.predict=true", "targets.count=1", "take targets.count=2"],
+        ),
     ],
 )
 def test_senseless_targets_are_refused_by_name(checked, overrides, words):
@@ -50,7 +54,6 @@ def test_senseless_targets_are_refused_by_name(checked, overrides, words):
         ["targets=single"],
         ["targets=multi"],
         ["targets=multi", "targets.count=1"],
-        ["targets=predict", "targets.count=1"],
         ["targets=past_and_future", "targets.count=4", "targets.spacing=random", "frame_gap=[4,5]"],
         ["targets=predict", "targets.loss_gap_power=0.5", "frame_gap=8"],
     ],
