@@ -21,7 +21,16 @@ TOLD = dict(
 )
 AGAIN = "hydra.mode=RUN"  # in the command of a run that is made again, as by siammae.runs retry
 DEFAULT = "default"  # of an axis that was left alone
-SILENT = {"runs_dir", "rerun", "device", "progress", "tracking", "data.root", "data.workers"} | {
+SILENT = {
+    "runs_dir",
+    "rerun",
+    "device",
+    "progress",
+    "tracking",
+    "data.root",
+    "data.workers",
+    "data.in_memory",
+} | {
     "benchmark.root",
     "benchmark.source.root",
     "benchmark.workers",

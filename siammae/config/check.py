@@ -84,6 +84,7 @@ class Data(Group):
     short_side: Positive | None
     workers: NotNegative
     max_broken: Share
+    in_memory: bool = False
 
 
 class Optim(Section):

@@ -21,6 +21,7 @@ class ClipSource:
     short_side: frames are read with this short side in pixels when they are larger; None: as is.
     workers: processes that read clips; what they give does not depend on it.
     max_broken: share of unreadable clips above which a run stops, 0 to 1.
+    in_memory: each reader decodes a clip once and holds all its frames, for small sets.
     """
 
     root: str
@@ -28,6 +29,7 @@ class ClipSource:
     short_side: int | None = 256
     workers: int = 1
     max_broken: float = 0.05
+    in_memory: bool = False
 
     def prepare(self) -> None:
         """Make what has to be made before the first use."""

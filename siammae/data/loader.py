@@ -22,7 +22,7 @@ from siammae.data.datasets import ClipSource
 from siammae.data.rotation import NoRotation, Rotation
 from siammae.data.targets import Targets
 from siammae.data.turning import cut_out
-from siammae.data.video import open_clip
+from siammae.data.video import Clip, HeldClip, open_clip
 
 
 class PairDataset(Dataset[Visit]):
@@ -50,9 +50,11 @@ class PairDataset(Dataset[Visit]):
         self.targets, self.rotation, self.augment, self.seed = targets, rotation, augment, seed
         self.videos = source.videos()
         self.pairs, self.short_side = source.repeated_sampling, source.short_side
+        self.in_memory = source.in_memory
         # Enough to find a good clip among as many broken ones as a run puts up with.
         self.attempts = min(len(self.videos), 10 + int(source.max_broken * len(self.videos)))
         self.known_broken: dict[int, str] = {}
+        self.held: dict[int, Clip] = {}
 
     def __getitem__(self, visit: int) -> Visit:
         """Read a clip; when it is broken, another in its place."""
@@ -81,7 +83,7 @@ class PairDataset(Dataset[Visit]):
     ) -> list[Sample]:
         if clip in self.known_broken:
             raise DataError(self.known_broken[clip])
-        reader = open_clip(self.videos[clip])
+        reader = self._open(clip)
         pairs = [self.targets.draw(rng, reader.frames) for _ in range(self.pairs)]
         wanted = sorted({index for offsets in pairs for index in offsets.frames})
         place = {index: i for i, index in enumerate(wanted)}
@@ -97,6 +99,16 @@ class PairDataset(Dataset[Visit]):
                 Sample(parts, drawn.flip, drawn.colour, angle, gap, clip, offsets.short, crop)
             )
         return samples
+
+    def _open(self, clip: int) -> Clip:
+        """A clip's file, or the frames of it that this process holds."""
+        if clip in self.held:
+            return self.held[clip]
+        reader = open_clip(self.videos[clip])
+        if self.in_memory:
+            frames = shrink(reader.read(range(reader.frames)), self.short_side)
+            reader = self.held[clip] = HeldClip(frames)
+        return reader
 
 
 @lru_cache(maxsize=2)

@@ -92,6 +92,17 @@ class _StraightClip:
         raise DataError(f"{self.path} ends before frame {max(wanted)}")
 
 
+class HeldClip:
+    """Frames (n, H, W, 3) in memory."""
+
+    def __init__(self, pixels: np.ndarray):
+        self.pixels, self.frames = pixels, len(pixels)
+
+    def read(self, indices: Sequence[int]) -> np.ndarray:
+        """See `Clip.read`."""
+        return self.pixels[list(indices)]
+
+
 def _decode(path: Path) -> Any:
     """All frames of the first video stream, in order of display."""
     import av

@@ -19,6 +19,7 @@ VOLATILE = (
     "experiment",
     "data.root",
     "data.workers",
+    "data.in_memory",
     "protocol",  # what a benchmark takes of it stands in the benchmark
 )
 # Keys of a benchmark, or of a part or source of it, that cannot change its figures.

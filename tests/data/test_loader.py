@@ -52,6 +52,23 @@ def test_processes_take_the_batches_in_turn(clips, size):
         assert all(same(a, b) for a, b in zip(mine, whole[rank::size], strict=True))
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_frames_held_in_memory_are_those_of_the_files(clips, workers):
+    """Also in later passes, when the files are not read any more."""
+    read = batches(dataset(clips, short_side=40))
+    held = batches(dataset(clips, short_side=40, in_memory=True), workers=workers)
+    assert all(same(a, b) for a, b in zip(read, held, strict=True))
+
+
+def test_a_clip_in_memory_is_decoded_once(clips, monkeypatch):
+    data = dataset(clips, in_memory=True)
+    first = [data[visit] for visit in range(6)]
+    monkeypatch.setattr("siammae.data.loader.open_clip", lambda path: pytest.fail(f"opened {path}"))
+    assert sorted(v.samples[0].clip for v in first) == sorted(
+        data[visit].samples[0].clip for visit in range(6, 12)
+    )
+
+
 def test_seeds_differ(clips):
     assert not any(
         same(a, b) for a, b in zip(batches(dataset(clips)), batches(dataset(clips, 1)), strict=True)
