@@ -176,7 +176,7 @@ def contender(config: DictConfig, device: torch.device, rounds: int, folder: Pat
     )
     dataset = PairDataset(source, targets, rotation, augment, settings.seed)
     steps = 100 * (WARM_UP + rounds)
-    plan = make_plan(settings, len(dataset.videos), choose_precision(settings.precision, device))
+    plan = make_plan(settings, len(dataset.clips), choose_precision(settings.precision, device))
     plan = type(plan)(**{**vars(plan), "steps": steps, "warmup": 0})
     batches = endless(dataset, settings.batch_size, settings.accumulate)
     optim = settings.optim

@@ -14,10 +14,10 @@ from pathlib import Path
 from siammae.config.check import nearest
 from siammae.config.errors import ConfigError, SiammaeError
 from siammae.config.paths import CONFIGS
-from siammae.data import catalog
-from siammae.data.catalog import DataSet
-from siammae.data.complete import State, inspect, shorten
-from siammae.data.receipt import lost_files
+from siammae.data.downloading import catalog
+from siammae.data.downloading.catalog import DataSet
+from siammae.data.downloading.complete import State, inspect, shorten
+from siammae.data.downloading.receipt import lost_files
 
 COMPLETE, INCOMPLETE, WRONG, BY_HAND, INTERRUPTED = 0, 1, 2, 3, 130
 KEYS = ("benchmark", "data", "root", "check")
@@ -25,7 +25,7 @@ KEYS = ("benchmark", "data", "root", "check")
 
 def download(name: str, dataset: DataSet, root: Path) -> int:
     """Fetch what is missing and can be fetched, then tell the state; returns the exit code."""
-    from siammae.data.install import install
+    from siammae.data.downloading.install import install
     from siammae.tracking.transfers import Transfers
 
     if dataset.files and not state_of(dataset, root).complete:

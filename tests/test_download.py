@@ -13,7 +13,7 @@ import zipfile
 import pytest
 import yaml
 
-from siammae.data.catalog import FOLDER
+from siammae.data.downloading.catalog import FOLDER
 from siammae.download import main
 
 COMMAND = [sys.executable, "-m", "siammae.download"]

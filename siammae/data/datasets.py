@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from siammae.config.errors import DataError
+from siammae.data.clips import Clips, FileClips, HeldClips
 
 EXTENSIONS = frozenset(
     {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".m2ts", ".flv"}
@@ -37,6 +38,11 @@ class ClipSource:
     def videos(self) -> list[Path]:
         """Paths of the clips, in an order that depends on their names only."""
         raise NotImplementedError
+
+    def footage(self) -> Clips:
+        """What pairs are drawn from."""
+        clips = FileClips(self.videos(), self.short_side)
+        return HeldClips(clips) if self.in_memory else clips
 
     def fingerprint(self) -> str:
         """A short hash that changes when the clips do, and not when their folder is moved."""

@@ -5,7 +5,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from multiprocessing import get_all_start_methods, get_context, parent_process
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
@@ -22,7 +21,6 @@ from siammae.data.datasets import ClipSource
 from siammae.data.rotation import NoRotation, Rotation
 from siammae.data.targets import Targets
 from siammae.data.turning import cut_out
-from siammae.data.video import Clip, HeldClip, open_clip
 
 
 class PairDataset(Dataset[Visit]):
@@ -48,13 +46,10 @@ class PairDataset(Dataset[Visit]):
         seed: int,
     ):
         self.targets, self.rotation, self.augment, self.seed = targets, rotation, augment, seed
-        self.videos = source.videos()
-        self.pairs, self.short_side = source.repeated_sampling, source.short_side
-        self.in_memory = source.in_memory
+        self.clips, self.pairs = source.footage(), source.repeated_sampling
         # Enough to find a good clip among as many broken ones as a run puts up with.
-        self.attempts = min(len(self.videos), 10 + int(source.max_broken * len(self.videos)))
+        self.attempts = min(len(self.clips), 10 + int(source.max_broken * len(self.clips)))
         self.known_broken: dict[int, str] = {}
-        self.held: dict[int, Clip] = {}
 
     def __getitem__(self, visit: int) -> Visit:
         """Read a clip; when it is broken, another in its place."""
@@ -67,15 +62,14 @@ class PairDataset(Dataset[Visit]):
                 return Visit(self._read(clip, rng, turns), broken)
             except DataError as error:
                 self.known_broken[clip] = str(error)
-                broken[str(self.videos[clip])] = str(error)
+                broken[self.clips.name(clip)] = str(error)
         return Visit([], broken)
 
     def _candidates(self, visit: int) -> Iterator[int]:
         """The clip whose turn it is, then others at random."""
-        n = len(self.videos)
-        first = int(_order(self.seed, visit // n, n)[visit % n])
+        first = self.clips.turn(self.seed, visit)
         yield first
-        others = np.random.default_rng([self.seed, visit, 1 << 32]).permutation(n)
+        others = np.random.default_rng([self.seed, visit, 1 << 32]).permutation(len(self.clips))
         yield from (int(clip) for clip in others[: self.attempts] if clip != first)
 
     def _read(
@@ -83,11 +77,11 @@ class PairDataset(Dataset[Visit]):
     ) -> list[Sample]:
         if clip in self.known_broken:
             raise DataError(self.known_broken[clip])
-        reader = self._open(clip)
+        reader = self.clips.open(clip)
         pairs = [self.targets.draw(rng, reader.frames) for _ in range(self.pairs)]
         wanted = sorted({index for offsets in pairs for index in offsets.frames})
         place = {index: i for i, index in enumerate(wanted)}
-        frames = shrink(reader.read(wanted), self.short_side)
+        frames = reader.read(wanted)
         samples = []
         for offsets in pairs:
             drawn = self.augment.draw(rng, len(offsets.frames), *frames.shape[1:3])
@@ -99,34 +93,6 @@ class PairDataset(Dataset[Visit]):
                 Sample(parts, drawn.flip, drawn.colour, angle, gap, clip, offsets.short, crop)
             )
         return samples
-
-    def _open(self, clip: int) -> Clip:
-        """A clip's file, or the frames of it that this process holds."""
-        if clip in self.held:
-            return self.held[clip]
-        reader = open_clip(self.videos[clip])
-        if self.in_memory:
-            frames = shrink(reader.read(range(reader.frames)), self.short_side)
-            reader = self.held[clip] = HeldClip(frames)
-        return reader
-
-
-@lru_cache(maxsize=2)
-def _order(seed: int, turn: int, clips: int) -> np.ndarray:
-    """The order of the clips in one pass."""
-    return np.random.default_rng([seed, turn, 1 << 33]).permutation(clips)
-
-
-def shrink(frames: np.ndarray, short_side: int | None) -> np.ndarray:
-    """Frames (n, H, W, 3) with a larger short side, made smaller by area averaging."""
-    height, width = frames.shape[1:3]
-    if short_side is None or min(height, width) <= short_side:
-        return frames
-    import cv2
-
-    factor = short_side / min(height, width)
-    size = (round(width * factor), round(height * factor))
-    return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames])
 
 
 @dataclass(frozen=True)

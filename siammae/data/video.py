@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -22,10 +22,18 @@ SEEKABLE = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm"})
 UNSURE_FRAMES = 2
 
 
+@runtime_checkable
 class Clip(Protocol):
-    """An opened video."""
+    """An opened video.
 
-    frames: int  # that can be asked for
+    frames: that can be asked for.
+    fps: frames a second of the video; None where it does not say.
+    step: frames of the video from one of these frames to the next.
+    """
+
+    frames: int
+    fps: float | None
+    step: int
 
     def read(self, indices: Sequence[int]) -> np.ndarray:
         """Frames at ascending ``indices``: (n, H, W, 3) uint8, RGB."""
@@ -56,6 +64,7 @@ class _DecordClip:
     def __init__(self, reader: Any, path: Path):
         self.reader, self.path = reader, path
         self.frames = max(len(reader) - UNSURE_FRAMES, min(len(reader), 2))
+        self.fps, self.step = _rate(reader.get_avg_fps()), 1
 
     @classmethod
     def open(cls, decord: ModuleType, path: Path) -> "_DecordClip | None":
@@ -79,7 +88,8 @@ class _StraightClip:
     def __init__(self, path: Path):
         self.path = path
         status = path.stat()
-        self.frames = _count_frames(path, status.st_size, status.st_mtime_ns)
+        self.frames, self.fps = _count_frames(path, status.st_size, status.st_mtime_ns)
+        self.step = 1
 
     def read(self, indices: Sequence[int]) -> np.ndarray:
         """See `Clip.read`."""
@@ -90,17 +100,6 @@ class _StraightClip:
             if len(found) == len(wanted):
                 return np.stack([found[index] for index in indices])
         raise DataError(f"{self.path} ends before frame {max(wanted)}")
-
-
-class HeldClip:
-    """Frames (n, H, W, 3) in memory."""
-
-    def __init__(self, pixels: np.ndarray):
-        self.pixels, self.frames = pixels, len(pixels)
-
-    def read(self, indices: Sequence[int]) -> np.ndarray:
-        """See `Clip.read`."""
-        return self.pixels[list(indices)]
 
 
 def _decode(path: Path) -> Any:
@@ -117,9 +116,21 @@ def _decode(path: Path) -> Any:
 
 
 @lru_cache(maxsize=100_000)
-def _count_frames(path: Path, size: int, modified: int) -> int:
-    """How many frames can be decoded; counted once for a file, since headers are often wrong."""
-    return sum(1 for _ in _decode(path))
+def _count_frames(path: Path, size: int, modified: int) -> tuple[int, float | None]:
+    """How many frames can be decoded (headers are often wrong) and their rate; once a file."""
+    return sum(1 for _ in _decode(path)), _header_rate(path)
+
+
+def _header_rate(path: Path) -> float | None:
+    import av
+
+    with av.open(str(path), metadata_errors="ignore") as container:
+        return _rate(container.streams.video[0].average_rate)
+
+
+def _rate(told: Any) -> float | None:
+    """Frames a second, unless a header says none that can be."""
+    return float(told) if told and 0 < told < 1000 else None
 
 
 def _upright(frame: Any) -> np.ndarray:

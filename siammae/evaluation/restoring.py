@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +13,7 @@ from torch.distributions import Distribution, Laplace, Normal
 from siammae.config.errors import ConfigError, DataError
 from siammae.data.augment import PairAugment
 from siammae.data.batch import Sample, Visit, collate
-from siammae.data.loader import shrink
-from siammae.data.video import open_clip
+from siammae.data.video import Clip
 from siammae.evaluation.scores.calibration import Residuals, residuals
 from siammae.model.draws import Draws
 from siammae.model.masking import FrameMask, Masking, View
@@ -46,34 +44,31 @@ class Pairs:
     @classmethod
     def read(
         cls,
-        path: Path,
+        clip: Clip,
         gaps: np.ndarray,
         is_past: bool,
-        short_side: int | None,
         augment: PairAugment,
         rng: np.random.Generator,
     ) -> "Pairs":
         """A pair for each gap, or the largest that the clip has, from a random frame on.
 
         Args:
-            path: the clip.
+            clip: opened.
             gaps: in frames.
             is_past: whether the later frame is the given one.
-            short_side: see `ClipSource`.
             augment: crops.
             rng: draws frames and crops.
 
         Raises:
             DataError: when it cannot be read.
         """
-        reader = open_clip(path)
-        gaps = np.minimum(gaps, reader.frames - 1)
-        earlier = [int(rng.integers(0, reader.frames - gap)) for gap in gaps]
+        gaps = np.minimum(gaps, clip.frames - 1)
+        earlier = [int(rng.integers(0, clip.frames - gap)) for gap in gaps]
         wanted = sorted(
             {i for first, gap in zip(earlier, gaps, strict=True) for i in (first, first + gap)}
         )
         place = {index: i for i, index in enumerate(wanted)}
-        frames = shrink(reader.read(wanted), short_side)
+        frames = clip.read(wanted)
         samples = []
         for first, gap in zip(earlier, gaps, strict=True):
             drawn = augment.draw(rng, 2, *frames.shape[1:3])

@@ -52,7 +52,7 @@ class Parts:
     def clips(self, source: Any) -> int:
         """How many clips one of these sources has."""
         if id(source) not in self._clips:
-            self._clips[id(source)] = len(source.videos())
+            self._clips[id(source)] = len(source.footage())
         return self._clips[id(source)]
 
 

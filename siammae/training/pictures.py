@@ -87,5 +87,5 @@ def run_pictures(
     See `encoder_pictures` for what they are.
     """
     frames = [] if benchmark is None else benchmark.frames(benchmark.videos()[0])
-    pixels, names = few_frames(frames or source.videos()[0], frames=8, every=4)
+    pixels, names = few_frames(frames or source.footage().open(0), frames=8, every=4)
     return encoder_pictures(encoder, device, pixels, names)

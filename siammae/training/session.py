@@ -91,7 +91,7 @@ class Session:
         model = build_model(self.config).to(self.device)
         self._prepare_files()
         dataset = self._dataset()
-        self.plan = make_plan(self.settings, len(dataset.videos), self.precision)
+        self.plan = make_plan(self.settings, len(dataset.clips), self.precision)
         return self._trainer(model, dataset)
 
     def _begin(self, first: int) -> set[int]:

@@ -7,9 +7,10 @@ import torch
 
 from siammae.config.errors import DataError
 from siammae.data.augment import Box, Drawn, PairAugment
+from siammae.data.clips import shrink
 from siammae.data.colour import ColourJitter
 from siammae.data.datasets import Videos
-from siammae.data.loader import PairDataset, first_pairs, make_loader, shrink
+from siammae.data.loader import PairDataset, first_pairs, make_loader
 from siammae.data.rotation import NoRotation
 from siammae.data.targets import SingleTarget
 
@@ -63,7 +64,7 @@ def test_frames_held_in_memory_are_those_of_the_files(clips, workers):
 def test_a_clip_in_memory_is_decoded_once(clips, monkeypatch):
     data = dataset(clips, in_memory=True)
     first = [data[visit] for visit in range(6)]
-    monkeypatch.setattr("siammae.data.loader.open_clip", lambda path: pytest.fail(f"opened {path}"))
+    monkeypatch.setattr("siammae.data.clips.open_clip", lambda path: pytest.fail(f"opened {path}"))
     assert sorted(v.samples[0].clip for v in first) == sorted(
         data[visit].samples[0].clip for visit in range(6, 12)
     )

@@ -63,7 +63,7 @@ def start(clips, tmp_path):
         source.prepare()
         groups = (build_group(config, name) for name in ("targets", "rotation", "augment"))
         data = PairDataset(source, *groups, config.seed)
-        model, plan = build_model(config), make_plan(settings, len(data.videos), "fp32")
+        model, plan = build_model(config), make_plan(settings, len(data.clips), "fp32")
         visits = config.batch_size // config.data.repeated_sampling
 
         def batches(done):

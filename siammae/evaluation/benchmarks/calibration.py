@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from pathlib import Path
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from siammae.config.errors import ConfigError, DataError
 from siammae.config.visible import visible_count
 from siammae.data.augment import PairAugment
+from siammae.data.clips import Clips
 from siammae.data.datasets import ClipSource, Videos
 from siammae.data.targets import gap_range
 from siammae.evaluation.benchmark import WHOLE_MODEL, Benchmark, Rows, Told
@@ -126,20 +127,27 @@ class Calibration(Benchmark):
 
     def videos(self) -> list[str]:
         """The clips, by their path below the folder that all are in."""
-        return list(self._paths)
+        return list(self._numbers)
 
     @cached_property
-    def _paths(self) -> dict[str, Path]:
+    def _clips(self) -> Clips:
         try:
-            found = self.source.videos()
+            return self.source.footage()
         except DataError as error:
             raise DataError(str(error).replace("data.root", "benchmark.root")) from None
-        if self.root is not None and self.clips is not None and len(found) > self.clips:
-            found = [
-                found[i] for i in np.linspace(0, len(found) - 1, self.clips).round().astype(int)
-            ]
-        base = os.path.commonpath([str(path.parent) for path in found])
-        return {path.relative_to(base).as_posix(): path for path in found}
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        """The source's clips that are predicted, by name."""
+        chosen = np.arange(len(self._clips))
+        if self.root is not None and self.clips is not None and len(chosen) > self.clips:
+            chosen = np.linspace(0, len(chosen) - 1, self.clips).round().astype(int)
+        names = [PurePath(self._clips.name(number)) for number in chosen.tolist()]
+        base = os.path.commonpath([name.parent for name in names])
+        return {
+            name.relative_to(base).as_posix(): int(number)
+            for name, number in zip(names, chosen, strict=True)
+        }
 
     def evaluate(self, features: "FeatureExtractor", told: Told | None = None) -> BenchmarkResult:
         """Score the model of the features.
@@ -270,9 +278,8 @@ class Calibration(Benchmark):
         rng = np.random.default_rng([self.seed, self.videos().index(video)])
         low, high = self.gap or (1, 1)
         gaps = np.linspace(low, high, self.pairs).round().astype(int)
-        short_side = self.source.short_side
-        path = self._paths[video]
-        return Pairs.read(path, gaps, self.direction == "past", short_side, self._augment(), rng)
+        clip = self._clips.open(self._numbers[video])
+        return Pairs.read(clip, gaps, self.direction == "past", self._augment(), rng)
 
     def _augment(self) -> PairAugment:
         return PairAugment(self.image_size or 0, self.crop_scale, (1.0, 1.0), flip=0.0)

@@ -6,17 +6,18 @@ from pathlib import Path
 import numpy as np
 
 from siammae.config.errors import DataError
+from siammae.data.video import Clip, open_clip
 
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 
 
 def few_frames(
-    video: Path | Sequence[Path], frames: int, every: int, start: int = 0
+    video: Path | Clip | Sequence[Path], frames: int, every: int, start: int = 0
 ) -> tuple[np.ndarray, list[str]]:
     """Pixels (T, H, W, 3) uint8, and what each frame is called: its file's name, or its number.
 
     Args:
-        video: a video file, a folder of images, or image files in order.
+        video: a video file, opened or not, a folder of images, or image files in order.
         frames: T, or fewer when the video ends before.
         every: number of frames from one to the next, or fewer when the video is shorter than that.
         start: number of the first, from 0.
@@ -26,19 +27,20 @@ def few_frames(
             size.
     """
     if isinstance(video, Path) and not video.is_dir():
-        return _of_file(video, frames, every, start)
+        return _of_clip(open_clip(video), str(video), frames, every, start)
+    if isinstance(video, Clip):
+        return _of_clip(video, "the clip", frames, every, start)
     paths = _images(video) if isinstance(video, Path) else list(video)
     wanted = [paths[number] for number in _wanted(len(paths), frames, every, start)]
     _need_two(len(wanted), len(paths), video if isinstance(video, Path) else paths[0].parent, start)
     return _of_images(wanted), [path.stem for path in wanted]
 
 
-def _of_file(path: Path, frames: int, every: int, start: int) -> tuple[np.ndarray, list[str]]:
-    from siammae.data.video import open_clip
-
-    clip = open_clip(path)
+def _of_clip(
+    clip: Clip, name: str, frames: int, every: int, start: int
+) -> tuple[np.ndarray, list[str]]:
     wanted = list(_wanted(clip.frames, frames, every, start))
-    _need_two(len(wanted), clip.frames, path, start)
+    _need_two(len(wanted), clip.frames, name, start)
     return clip.read(wanted), [str(number) for number in wanted]
 
 
@@ -65,7 +67,7 @@ def _images(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def _need_two(got: int, there: int, video: Path, start: int) -> None:
+def _need_two(got: int, there: int, video: Path | str, start: int) -> None:
     if got < 2:
         raise DataError(
             f"{video} has {there} frame(s), {got} of them from start={start} on; pictures need two"

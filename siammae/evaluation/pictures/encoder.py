@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from siammae.data.loader import shrink
+from siammae.data.clips import shrink
 from siammae.evaluation.features import EncoderFeatures
 from siammae.evaluation.pictures.attention import cls_attention
 from siammae.evaluation.pictures.sheet import contact_sheet, jpeg

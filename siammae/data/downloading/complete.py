@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from siammae.config.errors import DataError
-from siammae.data.catalog import DataSet, Expectation
+from siammae.data.downloading.catalog import DataSet, Expectation
 
 FIELD = re.compile(r"\{(\w+)\}")
 SHOWN = 10  # names in one line

@@ -15,12 +15,12 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from siammae.config.errors import DataError
-from siammae.data.catalog import Source
-from siammae.data.complete import shorten
-from siammae.data.fetch import Fetch, Stopped
-from siammae.data.receipt import FOLDER, lost_files, write_receipt
-from siammae.data.unpack import BadArchive, check_room, unpack
-from siammae.data.verify import set_aside
+from siammae.data.downloading.catalog import Source
+from siammae.data.downloading.complete import shorten
+from siammae.data.downloading.fetch import Fetch, Stopped
+from siammae.data.downloading.receipt import FOLDER, lost_files, write_receipt
+from siammae.data.downloading.unpack import BadArchive, check_room, unpack
+from siammae.data.downloading.verify import set_aside
 
 THREADS = 3
 Told = Callable[[str, str, int, int | None], None]

@@ -10,8 +10,8 @@ from collections import namedtuple
 import pytest
 
 from siammae.config.errors import DataError
-from siammae.data import fetch
-from siammae.data.fetch import Fetch, Stopped
+from siammae.data.downloading import fetch
+from siammae.data.downloading.fetch import Fetch, Stopped
 
 BODY = random.Random(3).randbytes(50_000)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from siammae.data.catalog import Source
+from siammae.data.downloading.catalog import Source
 from siammae.tracking.record import write_atomic
 
 FOLDER = ".download"

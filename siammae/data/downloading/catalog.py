@@ -1,4 +1,4 @@
-"""What each data set consists of and where it comes from: ``downloads/NAME.yaml``."""
+"""What each data set consists of and where it comes from: ``sets/NAME.yaml``."""
 
 from pathlib import Path, PurePosixPath
 from typing import Annotated
@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 from siammae.config.check import Positive, Section, nearest
 from siammae.config.errors import ConfigError
 
-FOLDER = Path(__file__).parent / "downloads"
+FOLDER = Path(__file__).parent / "sets"
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 

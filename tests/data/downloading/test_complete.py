@@ -8,8 +8,8 @@ import yaml
 
 from siammae.config.errors import DataError
 from siammae.config.paths import CONFIGS
-from siammae.data.catalog import DataSet, load, names
-from siammae.data.complete import inspect, read_list
+from siammae.data.downloading.catalog import DataSet, load, names
+from siammae.data.downloading.complete import inspect, read_list
 
 
 def write(root, paths, text="x"):

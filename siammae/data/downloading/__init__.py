@@ -1,0 +1,1 @@
+"""Fetching data sets and telling whether they are complete."""
