@@ -37,7 +37,7 @@ def examine(path: Path, name: str, reads: int) -> Iterator[Facts | None]:
 
 def _examine_video(path: Path, facts: Facts, reads: int) -> Iterator[Facts | None]:
     if not path.is_file():
-        raise DataError("no such file")
+        raise DataError("is no file" if path.exists() else "no such file")
     with path.open("rb"):  # a file that may not be read is told as such
         pass
     sample = sample_of_video()
