@@ -1,6 +1,7 @@
 """A process that examines files one by one, so that a decoder can crash or hang in it alone."""
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -112,8 +113,16 @@ def _context() -> BaseContext:
     """Processes come from a clean server that has imported the decoders once, and nothing else."""
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
+    from multiprocessing import resource_tracker
+
+    # Its start would have this process hear the signals again that are blocked for the server.
+    resource_tracker.ensure_running()
     context = get_context("forkserver")
-    context.set_forkserver_preload([__name__, "siammae.data.auditing.examine", "cv2", "av"])
+    modules = [__name__, "siammae.data.auditing.examine", "cv2", "av", "decord"]
+    command = getattr(sys.modules["__main__"], "__spec__", None)
+    if command is not None:  # each process imports it, which is at once when the server has
+        modules.append(command.name)
+    context.set_forkserver_preload(modules)
     return context
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,14 +10,22 @@ import time
 
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 
-COMMAND = [sys.executable, "-m", "siammae.audit", "data=videos", "progress=none"]
-CLIPS = 200
+from siammae.audit import settings_from
+from siammae.config.errors import ConfigError
+from siammae.config.paths import CONFIGS
+from siammae.data.auditing.audit import Settings, audit
+from siammae.data.auditing.journal import Journal
+from siammae.data.datasets import Videos
+
+COMMAND = [sys.executable, "-m", "siammae.audit", "progress=none"]
+CLIPS = 100
 
 
 def start(folder, *arguments):
     return subprocess.Popen(
-        [*COMMAND, *map(str, arguments)],
+        [*COMMAND, "data=videos", *map(str, arguments)],
         cwd=folder,
         start_new_session=True,
         preexec_fn=hear_interrupts,
@@ -58,11 +67,11 @@ def group_lives(number):
 
 
 @pytest.fixture(scope="module")
-def many(tmp_path_factory, clip_maker):
+def many(tmp_path_factory, moving_clip):
     """As many clips as a process cannot read between two looks."""
     root = tmp_path_factory.mktemp("many") / "clips"
     root.mkdir()
-    content = clip_maker(root / "0.mp4", 40).read_bytes()
+    content = moving_clip(root / "0.mp4", 20).read_bytes()
     for number in range(1, CLIPS):
         (root / f"{number}.mp4").write_bytes(content)
     return root
@@ -101,7 +110,7 @@ def test_ctrl_c_tells_how_to_go_on(many, tmp_path):
     process = start(tmp_path, f"data.root={many}", "out=m.parquet", "workers=2")
     wait_until(lambda: len(lines_of(tmp_path / ".m.parquet.journal")) > 4, process)
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err == "interrupted; the same command goes on where it stopped\n"
     assert len(lines_of(tmp_path / ".m.parquet.journal")) > 4
@@ -132,33 +141,45 @@ def test_summary_default_place_and_strict(tmp_path, clip_maker):
     ("arguments", "told"),
     [
         ("data.root=gone", "data.root=gone: no such folder or list file"),
-        ("data.root=.", "holds no video"),
-        ("", "data.root"),
         ("data.root=clips out=/dev/null/m.parquet", "out=/dev/null/m.parquet cannot be written"),
-        ("data.root=clips out=clips", "out=clips is a folder; name a file"),
-        ("data.root=clips workers=0", "workers=0: an int of at least 1 is needed"),
-        ("data.root=clips timeout_s=-1", "timeout_s=-1: a number of seconds above 0 is needed"),
-        ("data.root=clips again=some", "again=some: must be one of none, broken, all"),
-        ("data=nothing", "data=nothing: no such option"),
+        ("data.root=clips data.manifest=x", "data.manifest=x is what an audit makes"),
     ],
 )
 def test_one_clear_error(tmp_path, arguments, told):
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "empty" / "clips").mkdir()
-    if "clips" in arguments:
-        (tmp_path / "empty" / "clips" / "x.mp4").write_text("x")
-    code, _, err = run(tmp_path / "empty", *arguments.split())
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "x.mp4").write_text("x")
+    code, _, err = run(tmp_path, *arguments.split())
     assert code == 2
     assert len(err.splitlines()) == 1, err
     assert err.startswith("error: ")
     assert told in err
 
 
-def test_two_audits_of_one_manifest(many, tmp_path):
-    first = start(tmp_path, f"data.root={many}", "out=m.parquet", "workers=1")
-    wait_until(lambda: lines_of(tmp_path / ".m.parquet.journal"), first)
-    code, _, err = run(tmp_path, f"data.root={many}", "out=m.parquet")
-    os.killpg(first.pid, signal.SIGKILL)
-    first.communicate()
-    assert code == 2
-    assert err == "error: out=m.parquet is being written by another audit; wait for it\n"
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ({"workers": 0}, "workers=0: an int of at least 1 is needed"),
+        ({"reads": None}, "reads=None: an int of at least 1 is needed"),
+        ({"timeout_s": -1}, "timeout_s=-1: a number of seconds above 0 is needed"),
+        ({"timeout_s": "1m"}, "timeout_s=1m: a number of seconds"),
+        ({"again": "some"}, "again=some: must be one of none, broken, all"),
+        ({"strict": "yes"}, "strict=yes: must be true or false"),
+        ({"progress": "loud"}, "progress=loud: must be auto, rich, plain or none"),
+    ],
+)
+def test_values_of_keys(setting, told):
+    config = OmegaConf.load(CONFIGS / "audit.yaml")
+    assert settings_from(config) == Settings(None, 60.0, 4, "none", "auto")
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        settings_from(OmegaConf.merge(config, setting))
+
+
+def test_one_audit_writes_a_manifest(many, tmp_path):
+    manifest = tmp_path / "m.parquet"
+    with Journal(manifest).held(), pytest.raises(ConfigError, match="by another audit; wait"):
+        audit(Videos(str(many)), manifest, Settings(workers=1))
+
+
+def test_a_manifest_is_a_file(many, tmp_path):
+    with pytest.raises(ConfigError, match="is a folder; name a file"):
+        audit(Videos(str(many)), tmp_path, Settings(workers=1))
