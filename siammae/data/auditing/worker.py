@@ -1,7 +1,6 @@
 """A process that examines files one by one, so that a decoder can crash or hang in it alone."""
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -119,9 +118,8 @@ def _context() -> BaseContext:
     resource_tracker.ensure_running()
     context = get_context("forkserver")
     modules = [__name__, "siammae.data.auditing.examine", "cv2", "av", "decord"]
-    command = getattr(sys.modules["__main__"], "__spec__", None)
-    if command is not None:  # each process imports it, which is at once when the server has
-        modules.append(command.name)
+    # Each process imports the command's own module again, whose imports are there then.
+    modules.append("siammae.config.launch")
     context.set_forkserver_preload(modules)
     return context
 

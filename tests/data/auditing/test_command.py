@@ -20,7 +20,7 @@ from siammae.data.auditing.journal import Journal
 from siammae.data.datasets import Videos
 
 COMMAND = [sys.executable, "-m", "siammae.audit", "progress=none"]
-CLIPS = 100
+CLIPS = 50
 
 
 def start(folder, *arguments):
