@@ -87,11 +87,11 @@ class Masking(Group):
 
 
 class Data(Group):
-    """Where clips come from and how they are read."""
+    """Where clips come from and how they are read; of a mixture each part says so itself."""
 
-    root: str
+    root: str = ""
     repeated_sampling: Positive
-    short_side: Positive | None
+    short_side: Positive | None = None
     workers: NotNegative
     max_broken: Share
     in_memory: bool = False

@@ -19,6 +19,7 @@ from siammae.data.augment import PairAugment
 from siammae.data.batch import PairBatch, Sample, Visit, collate
 from siammae.data.datasets import ClipSource
 from siammae.data.gaps import frames_of_unit
+from siammae.data.mixture import MixedClips
 from siammae.data.rotation import NoRotation, Rotation
 from siammae.data.targets import Offsets, Targets
 from siammae.data.turning import cut_out
@@ -72,6 +73,8 @@ class PairDataset(Dataset[Visit]):
         first = self.clips.turn(self.seed, visit)
         yield first
         others = np.random.default_rng([self.seed, visit, 1 << 32]).permutation(len(self.clips))
+        if isinstance(self.clips, MixedClips):
+            others = self.clips.alike_first(first, others)
         yield from (int(clip) for clip in others[: self.attempts] if clip != first)
 
     def _read(
