@@ -105,7 +105,7 @@ def _longest_whole(names: list[str], sizes: dict[str, int]) -> tuple[str, ...]:
             runs[-1].append(name)
         else:
             runs.append([])
-    return tuple(max(runs, key=len))
+    return tuple(max(runs, key=lambda run: len(run)))
 
 
 def read_image(path: Path) -> np.ndarray:

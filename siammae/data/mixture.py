@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from siammae.config.errors import ConfigError, DataError
+from siammae.config.errors import ConfigError, DataError, SiammaeError
 from siammae.data.clips import Clips
 from siammae.data.datasets import ClipSource
 from siammae.data.video import Clip
@@ -89,7 +89,8 @@ class Mixture(ClipSource):
 
     def _each(self, do: Callable[[ClipSource], None]) -> None:
         """Ask all parts, and tell what each of them lacks, with the keys that would be right."""
-        problems, kind = [], DataError
+        problems: list[str] = []
+        kind: type[SiammaeError] = DataError
         for name, part in self.parts.items():
             try:
                 do(part)

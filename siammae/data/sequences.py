@@ -67,11 +67,16 @@ class ImageFolders(ClipSource):
         """Of the images' places below the root and their sizes."""
         root, digest = self.folder, hashlib.sha256()
         for folder in self.videos():
-            digest.update(f"{folder.relative_to(root).as_posix()}\n".encode())
+            digest.update(_bytes(f"{folder.relative_to(root).as_posix()}\n"))
             sizes = image_sizes(folder) if folder.is_dir() else {"": -1}
             for name in sorted(sizes):
-                digest.update(f"{name}\0{sizes[name]}\n".encode())
+                digest.update(_bytes(f"{name}\0{sizes[name]}\n"))
         return digest.hexdigest()[:10]
+
+
+def _bytes(text: str) -> bytes:
+    """Of names, some of which may be no UTF-8."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 @dataclass
