@@ -55,8 +55,8 @@ class Mixture(ClipSource):
     ):
         super().__init__("", repeated_sampling, None, workers, max_broken)
         # By name: what a mixture gives must not follow from the order in which keys were typed.
-        self.parts = {name: parts[name] for name in sorted(parts)}
-        self.weights = _checked(dict(weights), list(self.parts))
+        self.parts = dict(sorted((parts or {}).items()))
+        self.weights = _checked(dict(weights or {}), list(self.parts))
 
     def prepare(self) -> None:
         """Of all parts, so that what is missing is told at once.

@@ -155,8 +155,9 @@ def test_wrong_weights_are_refused_by_name(clips, images, weights, words):
 
 
 def test_no_part_says_how_to_name_some():
-    with pytest.raises(ConfigError, match=r"\+data@data.parts.NAME=OPTION"):
-        Mixture({}, {})
+    for nothing in ({}, None):  # null in a configuration
+        with pytest.raises(ConfigError, match=r"\+data@data.parts.NAME=OPTION"):
+            Mixture(nothing, nothing)
 
 
 def test_everything_that_is_missing_is_told_with_its_key(tmp_path):
