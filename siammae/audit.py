@@ -36,6 +36,8 @@ def job(config: DictConfig) -> None:
     if config.data.get("manifest") is not None:
         told = f"data.manifest={config.data.manifest}"
         raise ConfigError(f"{told} is what an audit makes; name the file to be written with out=")
+    if "max_broken" in config.data:  # whatever is missing is told of, and no reason to stop
+        config.data.max_broken = 1.0
     source = build_group(config, "data")
     source.prepare()
     option = str(HydraConfig.get().runtime.choices["data"])

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,8 +48,12 @@ class ClipSource:
 
     def footage(self) -> Clips:
         """What pairs are drawn from."""
-        clips = self._audited or FileClips(self.videos(), self.short_side)
+        clips = self._audited or self.clips_at(self.videos())
         return HeldClips(clips) if self.in_memory else clips
+
+    def clips_at(self, paths: Sequence[Path]) -> FileClips:
+        """Some of `videos`, ready to be opened."""
+        return FileClips(paths, self.short_side)
 
     def fingerprint(self) -> str:
         """A short hash that changes when the clips do, and not when their folder is moved.

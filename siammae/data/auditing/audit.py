@@ -91,11 +91,14 @@ def default_place(source: ClipSource, option: str) -> Path:
 
 
 def _videos(source: ClipSource) -> list[Path]:
+    """Of a source with files below a root: a mixture has none, a pack is no set of clips."""
     try:
-        return source.videos()
+        if source.root:
+            return source.videos()
     except NotImplementedError:
-        kind = type(source).__name__
-        raise ConfigError(f"data: {kind} has no files of its own that could be audited") from None
+        pass
+    kind = type(source).__name__
+    raise ConfigError(f"data: {kind} has no clips of its own to be audited; audit what it is of")
 
 
 def _known(manifest: Path, journal: Journal, again: str) -> dict[str, Facts]:
