@@ -18,6 +18,7 @@ VOLATILE = (
     "tracking",
     "experiment",
     "data.root",
+    "data.clip_list",
     "data.workers",
     "data.in_memory",
     "protocol",  # what a benchmark takes of it stands in the benchmark

@@ -1,0 +1,1 @@
+"""Published sets of videos, in the layouts that people have them in."""
