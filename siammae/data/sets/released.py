@@ -96,7 +96,7 @@ class ReleasedSet(ClipSource):
         """
         there = [file for file in files if f"/{file}".endswith(endings)]
         if not there:
-            wanted = " or ".join(ending.lstrip("/-") for ending in endings)
+            wanted = " or ".join(f"*{ending}".removeprefix("*/") for ending in endings)
             raise DataError(
                 f"data.split={self.split} needs {wanted}, which is not below "
                 f"data.root={self.root}; data.split=all takes every clip"
