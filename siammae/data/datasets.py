@@ -8,6 +8,7 @@ from pathlib import Path
 from siammae.config.errors import DataError
 from siammae.data.clips import Clips, FileClips, HeldClips
 from siammae.data.lists import check_missing, read_list
+from siammae.data.walking import EXTENSIONS as EXTENSIONS
 from siammae.data.walking import KNOWN, Folders, is_video, kind_of, walk
 
 

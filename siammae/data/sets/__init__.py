@@ -1,1 +1,1 @@
-"""Published sets of videos, in the layouts that people have them in."""
+"""Data sets for pre-training, a file each."""

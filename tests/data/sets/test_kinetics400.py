@@ -141,7 +141,9 @@ def test_a_replacement_named_by_its_video_alone(put, tmp_path):
 def test_the_csv_of_a_split_chooses_its_clips(put, tmp_path, where):
     put(*(f"set/train/some class/{clip}.mp4" for clip in CLIPS))
     put(f"set/{STAND_IN}/{CLIPS[0]}.mp4")
-    given = annotations(tmp_path / "set" / where, [row(CLIPS[0]), row(CLIPS[2]), row(CLIPS[1], "val")])
+    given = annotations(
+        tmp_path / "set" / where, [row(CLIPS[0]), row(CLIPS[2]), row(CLIPS[1], "val")]
+    )
     source = Kinetics400(str(tmp_path / "set"), clip_list=str(given))
     assert names(source) == [CLIPS[0], CLIPS[2]]
     assert relative(source, tmp_path)[0] == f"set/{STAND_IN}/{CLIPS[0]}.mp4"
@@ -166,7 +168,9 @@ def test_clips_that_the_csv_names_and_nobody_has_are_told(put, tmp_path):
     put(*(f"set/train/{clip}.mp4" for clip in CLIPS[:2]))
     given = str(annotations(tmp_path / "train.csv", [row(clip) for clip in CLIPS]))
     source = Kinetics400(str(tmp_path / "set"), clip_list=given)
-    wanted = rf"train\.csv: 1 of the 3 clips .* missing below data\.root=.*: {CLIPS[2]}; data\.max_b"
+    wanted = (
+        rf"train\.csv: 1 of the 3 clips .* missing below data\.root=.*: {CLIPS[2]}; data\.max_b"
+    )
     with pytest.raises(DataError, match=wanted):
         source.videos()
     source.max_broken = 0.4
