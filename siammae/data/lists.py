@@ -1,12 +1,16 @@
 """Lists of clips as other projects write them: a path a line, perhaps with columns behind it."""
 
+import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from siammae.config.errors import DataError
 from siammae.data.walking import Folders, is_video, unreadable
 
+SEPARATORS = re.compile(r"[ \t,]+")
 SHOWN = 5  # names in a message
 QUOTED = re.compile(
     r"""(?P<mark>["'])(?P<text>(?:(?!(?P=mark)).|(?P=mark){2})*)(?P=mark)(?=[\s,]|$)"""
@@ -37,20 +41,20 @@ def read_list(path: Path, folders: Folders, start: Path | None = None) -> list[P
         folders: what is known of the disk.
         start: where relative paths start; None: at the list's folder.
     """
-    folder = start or path.parent
-    found: dict[Path, None] = {}
+    folder = str((start or path.parent).absolute())
+    found: dict[str, None] = {}
     for line in read_text(path).split("\n"):
         name = _path_of(line.strip(), folder, folders)
         if name:
-            found[(folder / name).absolute()] = None
-    return list(found)
+            found[os.path.join(folder, name)] = None  # noqa: PTH118
+    return [Path(name) for name in found]
 
 
-def _path_of(line: str, folder: Path, folders: Folders) -> str:
+def _path_of(line: str, folder: str, folders: Folders) -> str:
     """The longest beginning that names a file; or what stands in quotes; or the longest beginning
     with a video's ending, so that a missing file is named whole."""
     for name in _beginnings(line):
-        if name and folders.has(str(folder / name)):
+        if name and folders.has(os.path.join(folder, name)):  # noqa: PTH118
             return name
     quoted = QUOTED.match(line)
     if quoted and is_video(quoted["text"]):
@@ -63,14 +67,14 @@ def _path_of(line: str, folder: Path, folders: Folders) -> str:
 def _beginnings(line: str) -> Iterator[str]:
     """The line, then without its last column, and so on."""
     yield line
-    for separator in reversed(list(re.finditer(r"[ \t,]+", line))):
+    for separator in reversed(list(SEPARATORS.finditer(line))):
         yield line[: separator.start()]
 
 
 def check_missing(
     source: str, missing: Sequence[object], listed: int, most: float, where: str = ""
 ) -> None:
-    """Refuse a list of which too much is missing.
+    """Refuse a list of which too much is missing; tell of the rest once.
 
     Args:
         source: what lists them.
@@ -82,11 +86,20 @@ def check_missing(
     Raises:
         DataError: with how many are missing, and the first of them.
     """
-    if not missing or len(missing) <= most * listed:
+    if not missing:
         return
     first = ", ".join(str(name) for name in missing[:SHOWN])
     more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-    raise DataError(
+    told = (
         f"{source}: {len(missing)} of the {listed} clips that it names are missing{where}: "
         f"{first}{more}; data.max_broken={most} allows {int(most * listed)}"
     )
+    if len(missing) > most * listed:
+        raise DataError(told)
+    _tell_once(told)
+
+
+@lru_cache(maxsize=64)
+def _tell_once(note: str) -> None:
+    """Several parts of a command ask a data set for its clips."""
+    print(f"note: {note}", file=sys.stderr)

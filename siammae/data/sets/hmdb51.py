@@ -25,7 +25,7 @@ class HMDB51(ReleasedSet):
     def clips(self) -> dict[str, Path]:
         """See `ReleasedSet.clips`."""
         files = self.files()
-        found = self.named(files, lambda path: f"{path.parent.name}/{path.stem}")
+        found = self.named(files, "{}/{}".format)
         if self.split == "all":
             return found
         ending = f"_test_split{self.split[-1]}.txt"

@@ -4,12 +4,13 @@ import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from functools import lru_cache
+from pathlib import Path
 from typing import ClassVar
 
 from siammae.config.errors import DataError
 from siammae.data.lists import check_missing, read_list, read_text
-from siammae.data.sets.released import ReleasedSet
+from siammae.data.sets.released import ReleasedSet, folder_and_stem
 from siammae.data.walking import Folders, kind_of, walk
 
 REPLACEMENTS = "replacement_for_corrupted_k400"
@@ -77,14 +78,14 @@ class Kinetics400(ReleasedSet):
     def _in_folders(self) -> dict[str, Path]:
         """Clips of the split's folders."""
         files = self.files()
-        stand_ins = [file for file in files if REPLACEMENTS in PurePosixPath(file).parts]
-        rest = sorted(set(files) - set(stand_ins))
+        stand_ins = [file for file in files if f"/{REPLACEMENTS}/" in f"/{file}"]
+        rest = [file for file in files if f"/{REPLACEMENTS}/" not in f"/{file}"]
         found = self.named(self._of_split(rest), clip_name)
         return self._replaced(found, self.named(stand_ins, clip_name))
 
     def _of_split(self, files: Sequence[str]) -> Sequence[str]:
         """Those below a folder that is called like the split; all, when no split has a folder."""
-        folders = [_split_of(PurePosixPath(file)) for file in files]
+        folders = [_split_of(file.rpartition("/")[0]) for file in files]
         called: dict[str, set[str]] = {}
         for split, folder in folders:
             called.setdefault(split, set()).add(folder)
@@ -121,13 +122,14 @@ class Kinetics400(ReleasedSet):
         folders, folder = Folders(), self.folder()
         beside = Path(self.root).expanduser().absolute() == source
         listed = read_list(source, folders, source.parent if beside else folder)
-        missing = [path for path in listed if not folders.has(str(path))]
+        there = [path for path in map(str, listed) if folders.has(path)]
+        missing = sorted(set(map(str, listed)) - set(there))
         check_missing(str(source), missing, len(listed), self.max_broken)
         found: dict[str, Path] = {}
         stand_ins: dict[str, Path] = {}
-        for path in sorted(set(listed) - set(missing)):
-            group = stand_ins if REPLACEMENTS in path.parts else found
-            group.setdefault(clip_name(PurePosixPath(path)), path)
+        for file in sorted(there):
+            group = stand_ins if f"/{REPLACEMENTS}/" in file else found
+            group.setdefault(clip_name(*folder_and_stem(file)), Path(file))
         known = _ByVideo({**found, **stand_ins})
         for inner in (folder / REPLACEMENTS, folder / "replacement" / REPLACEMENTS):
             if kind_of(inner) == "folder":
@@ -161,17 +163,18 @@ def walk_below(folder: Path, inner: Path) -> list[str]:
     return [f"{prefix}/{name}" for name in walk(inner)]
 
 
-def clip_name(path: PurePosixPath) -> str:
+def clip_name(folder: str, stem: str) -> str:
     """The clip that a file holds: ``{id}_{start:06d}_{end:06d}`` however the times are written."""
-    parts = CLIP.fullmatch(path.stem)
+    parts = CLIP.fullmatch(stem)
     if not parts or parts["start"] is None:
-        return path.stem
+        return stem
     return f"{parts['id']}_{int(parts['start']):06d}_{int(parts['end']):06d}"
 
 
-def _split_of(path: PurePosixPath) -> tuple[str, str]:
+@lru_cache(maxsize=1000)
+def _split_of(folders: str) -> tuple[str, str]:
     """The split that one of a file's folders is called after, and that folder's name."""
-    for part in path.parts[:-1]:
+    for part in folders.split("/"):
         for split, pattern in SPLIT_FOLDERS.items():
             if pattern.fullmatch(part):
                 return split, part

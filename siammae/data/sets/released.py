@@ -1,9 +1,10 @@
 """What sets of video files share: names, splits, lists, a fingerprint."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import ClassVar
 
 from siammae.config.errors import DataError
@@ -12,6 +13,12 @@ from siammae.data.lists import check_missing
 from siammae.data.walking import KNOWN, is_video, kind_of, walk
 
 SIZES = 500  # files whose size counts in a fingerprint
+
+
+def folder_and_stem(file: str) -> tuple[str, str]:
+    """Names of a file's folder and of the file without its ending; quicker than a Path's."""
+    folder, _, name = file.rpartition("/")
+    return folder.rpartition("/")[2], os.path.splitext(name)[0]  # noqa: PTH122
 
 
 @dataclass
@@ -79,13 +86,18 @@ class ReleasedSet(ClipSource):
             raise DataError(f"data.root={self.root} holds no video (looked for {KNOWN})")
         return files
 
-    def named(self, files: Iterable[str], name: Callable[[PurePosixPath], str]) -> dict[str, Path]:
-        """Videos among relative paths by their clips' names; of two copies the first."""
+    def named(self, files: Iterable[str], name: Callable[[str, str], str]) -> dict[str, Path]:
+        """Videos among relative paths by their clips' names; of two copies the first.
+
+        Args:
+            files: relative paths.
+            name: the clip's, from the name of the folder and of the file without its ending.
+        """
         folder = self.folder()
         found: dict[str, Path] = {}
         for file in files:
             if is_video(file):
-                found.setdefault(name(PurePosixPath(file)), folder / file)
+                found.setdefault(name(*folder_and_stem(file)), folder / file)
         return found
 
     def list_file(self, files: Iterable[str], *endings: str) -> Path:

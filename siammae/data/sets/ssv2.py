@@ -23,7 +23,7 @@ class SomethingSomethingV2(ReleasedSet):
     def clips(self) -> dict[str, Path]:
         """See `ReleasedSet.clips`."""
         files = self.files()
-        found = self.named(files, lambda path: path.stem)
+        found = self.named(files, lambda folder, stem: stem)
         found = {name: path for name, path in found.items() if name.isdigit()}
         if self.split == "all":
             return found

@@ -1,11 +1,11 @@
 """UCF101: 13,320 clips of 101 actions, 320x240, in class folders (Soomro and others, 2012)."""
 
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import ClassVar
 
 from siammae.data.lists import read_text
-from siammae.data.sets.released import ReleasedSet
+from siammae.data.sets.released import ReleasedSet, folder_and_stem
 
 
 @dataclass
@@ -26,9 +26,9 @@ class UCF101(ReleasedSet):
             return found
         source = self.list_file(files, f"/{self.split[:-1]}list0{self.split[-1]}.txt")
         lines = [line.split() for line in read_text(source).splitlines() if line.strip()]
-        return self.chosen(source, [_name(PurePosixPath(words[0])) for words in lines], found)
+        return self.chosen(source, [_name(*folder_and_stem(words[0])) for words in lines], found)
 
 
-def _name(path: PurePosixPath) -> str:
+def _name(folder: str, stem: str) -> str:
     """Without case: the lists write HandStandPushups where the files have HandstandPushups."""
-    return path.stem.casefold()
+    return stem.casefold()
