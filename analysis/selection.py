@@ -28,6 +28,7 @@ SILENT = {
     "progress",
     "tracking",
     "data.root",
+    "data.clip_list",
     "data.workers",
     "data.in_memory",
     "data.manifest",

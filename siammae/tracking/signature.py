@@ -18,6 +18,7 @@ VOLATILE = (
     "tracking",
     "experiment",
     "data.root",
+    "data.clip_list",
     "data.workers",
     "data.in_memory",
     "data.manifest",  # the fingerprint tells which clips it leaves, and who reads them
