@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 
 from siammae.config.combinations import (
     check_places,
+    check_resizing,
     check_smart_masking,
     check_targets,
     check_uncertainty,
@@ -201,6 +202,7 @@ class TrainConfig(Section):
         check_uncertainty(self)
         check_smart_masking(self)
         check_places(self)
+        check_resizing(self)
         return self
 
     def _check_visible(self, patches: int) -> None:

@@ -22,6 +22,9 @@ VOLATILE = (
     "data.in_memory",
     "protocol",  # what a benchmark takes of it stands in the benchmark
 )
+# Settings that came after runs had been made, with the value at which all is as it was before: at
+# it they do not count, and those runs keep their names.
+AS_BEFORE = {"augment.resize": "device"}
 # Keys of a benchmark, or of a part or source of it, that cannot change its figures.
 VOLATILE_OF_BENCHMARK = ("root", "workers", "keep_gb")
 
@@ -37,7 +40,7 @@ def signature(config: dict[str, Any], fingerprints: dict[str, str]) -> str:
 
 
 def essential(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration without the volatile settings."""
+    """The configuration without the volatile settings and those that change nothing."""
     return _without(config, "")
 
 
@@ -46,7 +49,8 @@ def _without(section: dict[str, Any], prefix: str) -> dict[str, Any]:
     for key, value in section.items():
         path = f"{prefix}{key}"
         silent = path.startswith("benchmark.") and key in VOLATILE_OF_BENCHMARK
-        if path not in VOLATILE and not silent:
+        as_before = path in AS_BEFORE and value == AS_BEFORE[path]
+        if path not in VOLATILE and not silent and not as_before:
             kept[key] = _without(value, f"{path}.") if isinstance(value, dict) else value
     return kept
 
