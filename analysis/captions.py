@@ -27,6 +27,8 @@ def caption(selected: Selected, done: pd.DataFrame, rows: pd.DataFrame, metrics:
         f"{run['data']}",
         f"benchmark figures {shares(metrics)}",
     ]
+    if (run["composed"] or {}).get("frame_gap_unit") == "seconds":
+        parts.append("frame_gap in seconds")
     if (rows["n"] > 1).any():
         parts.append(f"{head(objective)}: mean ± standard deviation over n seeds [95% t interval]")
     else:

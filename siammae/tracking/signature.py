@@ -22,11 +22,17 @@ VOLATILE = (
     "data.in_memory",
     "protocol",  # what a benchmark takes of it stands in the benchmark
 )
-# Settings that came after runs had been made, with the value at which all is as it was before: at
-# it they do not count, and those runs keep their names.
-AS_BEFORE = {"augment.resize": "device"}
 # Keys of a benchmark, or of a part or source of it, that cannot change its figures.
 VOLATILE_OF_BENCHMARK = ("root", "workers", "keep_gb")
+# Keys of a part of a mixture that cannot change a result: those, and what the mixture says itself.
+VOLATILE_OF_PART = ("root", "workers", "in_memory", "repeated_sampling", "max_broken")
+# A later key of old groups, whose default is how things were: with it a run keeps its name. A
+# reference stands for the value of the configuration's top, which counts by itself.
+LIKE_BEFORE = {
+    "resize": ("device",),
+    "frame_gap_unit": ("frames",),
+    "gap_unit": ("frames", "${frame_gap_unit}", "${oc.select:frame_gap_unit,frames}"),
+}
 
 
 def signature(config: dict[str, Any], fingerprints: dict[str, str]) -> str:
@@ -44,13 +50,18 @@ def essential(config: dict[str, Any]) -> dict[str, Any]:
     return _without(config, "")
 
 
+def is_like_before(path: str, value: Any) -> bool:
+    """Whether a dotted key has the value that stands for how things were before it was there."""
+    return any(value == known for known in LIKE_BEFORE.get(path.rpartition(".")[2], ()))
+
+
 def _without(section: dict[str, Any], prefix: str) -> dict[str, Any]:
     kept = {}
     for key, value in section.items():
         path = f"{prefix}{key}"
         silent = path.startswith("benchmark.") and key in VOLATILE_OF_BENCHMARK
-        as_before = path in AS_BEFORE and value == AS_BEFORE[path]
-        if path not in VOLATILE and not silent and not as_before:
+        silent |= path.startswith("data.parts.") and key in VOLATILE_OF_PART
+        if path not in VOLATILE and not silent and not is_like_before(path, value):
             kept[key] = _without(value, f"{path}.") if isinstance(value, dict) else value
     return kept
 
