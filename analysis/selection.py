@@ -30,6 +30,7 @@ SILENT = {
     "data.root",
     "data.workers",
     "data.in_memory",
+    "data.manifest",
 } | {
     "benchmark.root",
     "benchmark.source.root",

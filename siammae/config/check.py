@@ -96,6 +96,7 @@ class Data(Group):
     workers: NotNegative
     max_broken: Share
     in_memory: bool = False
+    manifest: str | None = None
 
 
 class Optim(Section):

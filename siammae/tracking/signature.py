@@ -20,6 +20,7 @@ VOLATILE = (
     "data.root",
     "data.workers",
     "data.in_memory",
+    "data.manifest",  # the fingerprint tells which clips it leaves, and who reads them
     "protocol",  # what a benchmark takes of it stands in the benchmark
 )
 # Keys of a benchmark, or of a part or source of it, that cannot change its figures.
