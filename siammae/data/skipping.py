@@ -35,11 +35,11 @@ class SkippingClip:
         self.shown = sorted(range(len(packets)), key=lambda i: packets[i].pts)
         self.keys = [i for i, packet in enumerate(packets) if packet.is_keyframe]
         self.frames = max(len(packets) - unsure, min(len(packets), 2))
-        self.fps = rate(container.streams.video[0].average_rate)
+        self.fps = possible_rate(container.streams.video[0].average_rate)
 
     @classmethod
     def open(cls, path: Path, unsure: int) -> "SkippingClip | None":
-        """None where a file is of another kind or its index is not to be relied on."""
+        """None where a file is large, of another kind, or its index is not to be relied on."""
         import av
 
         if path.stat().st_size > LARGEST:
@@ -63,18 +63,20 @@ class SkippingClip:
         """See `Clip.read`.
 
         Raises:
-            DataError: when a frame cannot be decoded, or is to be turned.
+            DataError: when a frame cannot be decoded, is damaged, of two fields (whose colours
+                decord interpolates otherwise), or is to be turned.
         """
         import av
 
         wanted = [self.shown[index] for index in indices]
         found: dict[int, np.ndarray] = {}
+        context = self.container.streams.video[0].codec_context
         try:
             for key, group in groupby(sorted(set(wanted), key=self._key), self._key):
-                found.update(self._decode(key, set(group)))
+                found.update(self._decode(context, key, set(group)))
         except (av.error.FFmpegError, ValueError) as error:
             raise DataError(f"{self.container.name} cannot be decoded: {error}") from None
-        if len(found) < len(set(wanted)):
+        if found.keys() != set(wanted):
             raise DataError(f"{self.container.name} lacks frames that its index promises")
         return np.stack([found[packet] for packet in wanted])
 
@@ -84,9 +86,8 @@ class SkippingClip:
         before = [key for key in self.keys if key <= packet and self.packets[key].pts <= pts]
         return before[-1] if before else 0
 
-    def _decode(self, key: int, wanted: set[int]) -> Iterator[tuple[int, np.ndarray]]:
+    def _decode(self, context: Any, key: int, wanted: set[int]) -> Iterator[tuple[int, np.ndarray]]:
         """Packets of one group, with their pixels."""
-        context = self.container.streams.video[0].codec_context
         places = {self.packets[packet].pts: packet for packet in wanted}
         skips = None
         for number in range(key, max(wanted) + 1):
@@ -107,7 +108,7 @@ def is_plain(container: Any) -> bool:
     return context.name == "h264" and context.pix_fmt == "yuv420p"
 
 
-def rate(told: Any) -> float | None:
+def possible_rate(told: Any) -> float | None:
     """Frames a second, unless a header says none that can be."""
     return float(told) if told and 0 < told < 1000 else None
 
@@ -127,6 +128,6 @@ def _in_order(packets: list[Any]) -> bool:
 def _pixels(frames: list[Any], places: dict[int, int]) -> Iterator[tuple[int, np.ndarray]]:
     for frame in frames:
         if frame.pts in places:
-            if getattr(frame, "rotation", 0):
-                raise ValueError("its frames are to be turned")
+            if getattr(frame, "rotation", 0) or frame.is_corrupt or frame.interlaced_frame:
+                raise ValueError("a frame is damaged, of two fields, or to be turned")
             yield places[frame.pts], frame.to_ndarray(format="rgb24")

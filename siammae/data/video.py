@@ -3,7 +3,8 @@
 decord reads after a seek, which is fast, and gives wrong frames for some files without saying so
 (measured with 0.6.0 on AVI, MPEG program and transport streams and 4:4:4 H.264). Such files, and
 those that it cannot open (AV1), are decoded by PyAV from their start, which is always right. The
-choice needs the file's header only. Without decord all files are read by PyAV.
+choice needs the file's header only. Without decord all files are read by PyAV. Ordinary H.264 files
+give the same pixels either way, and are read by a faster one, see `skipping`.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from siammae.config.errors import DataError
+from siammae.data.skipping import SkippingClip, possible_rate
 
 # Containers in which decord's seeks were right on every file tried.
 SEEKABLE = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm"})
@@ -64,15 +66,49 @@ def open_clip(path: Path, judged: Judged | None = None) -> Clip:
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file")
+    clip: Clip | None = None
+    if judged.reader == "decord" if judged else path.suffix.lower() in SEEKABLE:
+        clip = _PlainClip.open(path, judged)
+    if clip is None:
+        clip = _open_any(path, judged)
+    if clip.frames < 2:
+        raise DataError(f"{path} has {clip.frames} frame(s); a pair needs two")
+    return clip
+
+
+def _open_any(path: Path, judged: Judged | None) -> Clip:
+    """By decord where it is right, else by PyAV."""
     decord = find_decord()
     clip: Clip | None = None
     if decord is not None and (judged.reader == "decord" if judged else decord_seeks_right(path)):
         clip = _DecordClip.open(decord, path, judged)
-    if clip is None:
-        clip = _StraightClip(path, judged)
-    if clip.frames < 2:
-        raise DataError(f"{path} has {clip.frames} frame(s); a pair needs two")
-    return clip
+    return _StraightClip(path, judged) if clip is None else clip
+
+
+class _PlainClip:
+    """An ordinary H.264 file; what is wrong with it shows when frames are decoded."""
+
+    step = 1
+
+    def __init__(self, clip: SkippingClip, path: Path, judged: Judged | None):
+        self.clip, self.path, self.judged = clip, path, judged
+        self.frames = judged.frames if judged else clip.frames
+        self.fps = judged.fps if judged else clip.fps
+
+    @classmethod
+    def open(cls, path: Path, judged: Judged | None) -> "_PlainClip | None":
+        """None when it is no such file, or not the one that was judged."""
+        clip = SkippingClip.open(path, UNSURE_FRAMES)
+        if clip is None or (judged is not None and judged.frames > len(clip.packets)):
+            return None
+        return cls(clip, path, judged)
+
+    def read(self, indices: Sequence[int]) -> np.ndarray:
+        """See `Clip.read`."""
+        try:
+            return self.clip.read(indices)
+        except DataError:
+            return _open_any(self.path, self.judged).read(indices)
 
 
 class _DecordClip:
@@ -166,11 +202,6 @@ def _header_rate(path: Path) -> float | None:
         return possible_rate(video_stream(container, path).average_rate)
 
 
-def possible_rate(told: Any) -> float | None:
-    """Frames a second, unless a header says none that can be."""
-    return float(told) if told and 0 < told < 1000 else None
-
-
 def upright(frame: Any) -> np.ndarray:
     """RGB pixels, turned as the file's metadata asks (decord does so by itself)."""
     pixels = frame.to_ndarray(format="rgb24")
@@ -193,10 +224,20 @@ def decord_seeks_right(path: Path) -> bool:
     """Whether it is to be expected, by the container and the pixel format."""
     if path.suffix.lower() not in SEEKABLE:
         return False
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    return _has_usual_pixels(str(path), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=100_000)
+def _has_usual_pixels(path: str, size: int, modified: int) -> bool:
+    """Of every video stream, as far as the header tells; once a file."""
     import av
 
     try:
-        with av.open(str(path), metadata_errors="ignore") as container:
+        with av.open(path, metadata_errors="ignore") as container:
             formats = [stream.codec_context.format for stream in container.streams.video]
     except (av.error.FFmpegError, OSError, ValueError):
         return False
