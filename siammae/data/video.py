@@ -6,7 +6,7 @@ those that it cannot open (AV1), are decoded by PyAV from their start, which is 
 choice needs the file's header only. Without decord all files are read by PyAV.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +20,7 @@ from siammae.config.errors import DataError
 SEEKABLE = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm"})
 # Containers promise up to two frames more than there are, and decord then repeats another frame.
 UNSURE_FRAMES = 2
+CHUNK = 16  # frames that are decoded at a time where a whole clip is read
 
 
 @runtime_checkable
@@ -58,6 +59,20 @@ def open_clip(path: Path) -> Clip:
     return clip
 
 
+def in_order(clip: Clip, indices: Sequence[int]) -> Iterator[np.ndarray]:
+    """Frames at ascending ``indices`` one by one, those of `Clip.read`; few are held at a time.
+
+    Clips that are decoded from their start have a method of this name: asked for in parts they
+    would start again for each.
+    """
+    straight = getattr(clip, "in_order", None)
+    if straight is not None:
+        yield from straight(indices)
+        return
+    for first in range(0, len(indices), CHUNK):
+        yield from clip.read(indices[first : first + CHUNK])
+
+
 class _DecordClip:
     """Read after seeks, both frames of a pair in one call."""
 
@@ -93,13 +108,20 @@ class _StraightClip:
 
     def read(self, indices: Sequence[int]) -> np.ndarray:
         """See `Clip.read`."""
-        wanted, found = set(indices), {}
-        for index, frame in enumerate(_decode(self.path)):
-            if index in wanted:
-                found[index] = _upright(frame)
-            if len(found) == len(wanted):
-                return np.stack([found[index] for index in indices])
-        raise DataError(f"{self.path} ends before frame {max(wanted)}")
+        found = dict(zip(sorted(set(indices)), self.in_order(sorted(set(indices))), strict=True))
+        return np.stack([found[index] for index in indices])
+
+    def in_order(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
+        """See the function `in_order`."""
+        place = 0
+        for index, frame in enumerate(_decode(self.path) if indices else ()):
+            if index == indices[place]:
+                yield _upright(frame)
+                place += 1
+                if place == len(indices):
+                    return
+        if indices:
+            raise DataError(f"{self.path} ends before frame {indices[-1]}")
 
 
 def _decode(path: Path) -> Any:
