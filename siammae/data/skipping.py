@@ -60,7 +60,13 @@ class SkippingClip:
         return None
 
     def read(self, indices: Sequence[int]) -> np.ndarray:
-        """See `Clip.read`.
+        """See `Clip.read`; raises as `in_order`."""
+        wanted = sorted(set(indices))
+        found = dict(zip(wanted, self.in_order(wanted), strict=True))
+        return np.stack([found[index] for index in indices])
+
+    def in_order(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
+        """Frames at ascending ``indices``, one by one.
 
         Raises:
             DataError: when a frame cannot be decoded, is damaged, of two fields (whose colours
@@ -68,17 +74,15 @@ class SkippingClip:
         """
         import av
 
-        wanted = [self.shown[index] for index in indices]
-        found: dict[int, np.ndarray] = {}
         context = self.container.streams.video[0].codec_context
+        wanted = [self.shown[index] for index in indices]
         try:
-            for key, group in groupby(sorted(set(wanted), key=self._key), self._key):
-                found.update(self._decode(context, key, set(group)))
+            for key, group in groupby(wanted, self._key):
+                yield from self._decode(context, key, set(group))
         except (av.error.FFmpegError, ValueError) as error:
             raise DataError(f"{self.container.name} cannot be decoded: {error}") from None
-        if found.keys() != set(wanted):
-            raise DataError(f"{self.container.name} lacks frames that its index promises")
-        return np.stack([found[packet] for packet in wanted])
+        finally:
+            context.flush_buffers()
 
     def _key(self, packet: int) -> int:
         """Where decoding has to start: the last key frame not shown after the packet's frame."""
@@ -86,17 +90,19 @@ class SkippingClip:
         before = [key for key in self.keys if key <= packet and self.packets[key].pts <= pts]
         return before[-1] if before else 0
 
-    def _decode(self, context: Any, key: int, wanted: set[int]) -> Iterator[tuple[int, np.ndarray]]:
-        """Packets of one group, with their pixels."""
-        places = {self.packets[packet].pts: packet for packet in wanted}
+    def _decode(self, context: Any, key: int, wanted: set[int]) -> Iterator[np.ndarray]:
+        """The frames of packets that are decoded from one key frame on."""
+        times = sorted(self.packets[packet].pts for packet in wanted)
         skips = None
         for number in range(key, max(wanted) + 1):
             if skips != (number not in wanted):
                 skips = number not in wanted
                 context.skip_frame = "NONREF" if skips else "DEFAULT"
-            yield from _pixels(context.decode(self.packets[number]), places)
-        yield from _pixels(context.decode(None), places)  # those that waited for their turn
-        context.flush_buffers()
+            yield from _pixels(context.decode(self.packets[number]), times)
+        yield from _pixels(context.decode(None), times)  # those that waited for their turn
+        if times:
+            raise ValueError("it lacks frames that its index promises")
+        context.flush_buffers()  # ready for another group
 
 
 def is_plain(container: Any) -> bool:
@@ -125,9 +131,11 @@ def _in_order(packets: list[Any]) -> bool:
     )
 
 
-def _pixels(frames: list[Any], places: dict[int, int]) -> Iterator[tuple[int, np.ndarray]]:
+def _pixels(frames: list[Any], times: list[int]) -> Iterator[np.ndarray]:
+    """Of those that are wanted next, whose times are taken off the list."""
     for frame in frames:
-        if frame.pts in places:
+        if times and frame.pts == times[0]:
             if getattr(frame, "rotation", 0) or frame.is_corrupt or frame.interlaced_frame:
                 raise ValueError("a frame is damaged, of two fields, or to be turned")
-            yield places[frame.pts], frame.to_ndarray(format="rgb24")
+            times.pop(0)
+            yield frame.to_ndarray(format="rgb24")

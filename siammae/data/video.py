@@ -7,7 +7,7 @@ choice needs the file's header only. Without decord all files are read by PyAV. 
 give the same pixels either way, and are read by a faster one, see `skipping`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +23,7 @@ from siammae.data.skipping import SkippingClip, possible_rate
 SEEKABLE = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm"})
 # Containers promise up to two frames more than there are, and decord then repeats another frame.
 UNSURE_FRAMES = 2
+CHUNK = 16  # frames that are decoded at a time where a whole clip is read
 
 
 @runtime_checkable
@@ -110,6 +111,30 @@ class _PlainClip:
         except DataError:
             return _open_any(self.path, self.judged).read(indices)
 
+    def in_order(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
+        """See the function `in_order`."""
+        done = 0
+        try:
+            for frame in self.clip.in_order(indices):
+                yield frame
+                done += 1
+        except DataError:
+            yield from in_order(_open_any(self.path, self.judged), indices[done:])
+
+
+def in_order(clip: Clip, indices: Sequence[int]) -> Iterator[np.ndarray]:
+    """Frames at ascending ``indices`` one by one, those of `Clip.read`; few are held at a time.
+
+    Clips that are decoded from their start have a method of this name: asked for in parts they
+    would start again for each.
+    """
+    straight = getattr(clip, "in_order", None)
+    if straight is not None:
+        yield from straight(indices)
+        return
+    for first in range(0, len(indices), CHUNK):
+        yield from clip.read(indices[first : first + CHUNK])
+
 
 class _DecordClip:
     """Read after seeks, both frames of a pair in one call."""
@@ -154,16 +179,29 @@ class _StraightClip:
         """See `Clip.read`."""
         return _read_straight(self.path, indices)
 
+    def in_order(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
+        """See the function `in_order`."""
+        yield from _straight_in_order(self.path, indices)
+
 
 def _read_straight(path: Path, indices: Sequence[int]) -> np.ndarray:
     """Frames (n, H, W, 3) of a file that is decoded up to the last of them."""
-    wanted, found = set(indices), {}
-    for index, frame in enumerate(_decode(path)):
-        if index in wanted:
-            found[index] = upright(frame)
-        if len(found) == len(wanted):
-            return np.stack([found[index] for index in indices])
-    raise DataError(f"{path} ends before frame {max(wanted)}")
+    wanted = sorted(set(indices))
+    found = dict(zip(wanted, _straight_in_order(path, wanted), strict=True))
+    return np.stack([found[index] for index in indices])
+
+
+def _straight_in_order(path: Path, indices: Sequence[int]) -> Iterator[np.ndarray]:
+    """Frames at ascending indices, one by one."""
+    place = 0
+    for index, frame in enumerate(_decode(path) if indices else ()):
+        if index == indices[place]:
+            yield upright(frame)
+            place += 1
+            if place == len(indices):
+                return
+    if indices:
+        raise DataError(f"{path} ends before frame {indices[-1]}")
 
 
 def _decode(path: Path) -> Any:
