@@ -116,15 +116,13 @@ def test_sizes_and_times_are_told_before(clips, whole_pack, pack, tmp_path, monk
     said, order = [], []
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(packing.shutil, "disk_usage", lambda path: usage(0, 0, 1000))
-    with pytest.raises(
-        DataError, match=r"has 0.0 MB free, and about 0.\d MB are needed"
-    ):
+    with pytest.raises(DataError, match=r"has 0.0 MB free, and about 0.\d MB are needed"):
         pack(clips, tmp_path / "out", said, told=lambda *n: order.append(n))
     assert not order
     told = next(line for line in said if line.startswith("6 clips: about"))
     assert "in 6 shards" in told
     size = sum(path.stat().st_size for path in whole_pack.glob("*.tar")) / 1e6
-    assert float(told.split("about ")[1].split()[0]) == pytest.approx(size, rel=0.6)
+    assert size / 2 < float(told.split("about ")[1].split()[0]) < 2 * size
     assert not list((tmp_path / "out" / ".packing").glob("*.part"))
 
 
