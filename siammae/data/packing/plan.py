@@ -73,7 +73,7 @@ def dealt(clips: int) -> list[int]:
 
 def sample_size(clips: int) -> int:
     """Clips that are packed before sizes and times are told."""
-    return max(1, min(8, clips // LEAST_SHARDS))
+    return min(clips, max(4, min(8, clips // LEAST_SHARDS)))
 
 
 def make_plan(settings: Settings, clips: int, size: float, seconds: float) -> Plan:

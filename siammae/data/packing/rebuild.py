@@ -8,23 +8,29 @@ from typing import TYPE_CHECKING
 from siammae.config.errors import DataError
 from siammae.data.packing.files import INDEX, MEMBER, pread, shards
 from siammae.data.packing.index import Index, make_table, write
+from siammae.data.packing.plan import read_plan
 from siammae.data.packing.row import Row, read_description
 from siammae.data.packing.tar import BLOCK, Member, members
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Warn = Callable[[str], None]
+Say = Callable[[str], None]
 
 
-def open_index(folder: Path, warn: Warn) -> Index:
+def open_index(folder: Path, say: Say, warn: Say | None = None) -> Index:
     """The index of a pack; made again, with a word about it, when it is missing or damaged.
+
+    Args:
+        folder: of the pack.
+        say: told that it is made again.
+        warn: told what is damaged in the shards then; None: ``say``.
 
     Raises:
         DataError: when the folder holds no pack.
     """
     if not folder.is_dir():
-        raise DataError(f"data.root={folder}: no such folder")
+        raise DataError(f"{folder}: no such folder")
     try:
         return Index.load(folder / INDEX)
     except DataError as error:
@@ -32,22 +38,28 @@ def open_index(folder: Path, warn: Warn) -> Index:
     found = shards(folder)
     if not found:
         raise DataError(
-            f"data.root={folder} holds no pack (no {INDEX} and no shard-000000.tar); "
+            f"{folder} holds no pack (no {INDEX} and no shard-000000.tar); "
             "python -m siammae.pack makes one"
         )
-    warn(f"{folder / INDEX} {why}: made again from {len(found)} shards")
-    table = table_of_shards(found, warn)
+    plan = read_plan(folder)
+    if plan is not None and not plan.complete:
+        raise DataError(
+            f"{folder} is not packed to its end: {len(found)} of {plan.shards} shards are "
+            "finished; give the command of siammae.pack again"
+        )
+    say(f"{folder / INDEX} {why}: made again from {len(found)} shards")
+    table = table_of_shards(found, warn or say)
     if not len(table):
-        raise DataError(f"data.root={folder}: no clip is whole in its {len(found)} shards")
+        raise DataError(f"{folder}: no clip is whole in its {len(found)} shards")
     try:
         write(table, folder / INDEX)
     except OSError as error:
-        warn(f"{folder / INDEX} cannot be written ({error.strerror}): kept in memory")
+        say(f"{folder / INDEX} cannot be written ({error.strerror}): kept in memory")
         return Index(table)
     return Index.load(folder / INDEX)
 
 
-def table_of_shards(found: dict[int, Path], warn: Warn) -> "pa.Table":
+def table_of_shards(found: dict[int, Path], warn: Say) -> "pa.Table":
     """The table of all clips that are whole in the shards.
 
     Args:
@@ -61,7 +73,7 @@ def table_of_shards(found: dict[int, Path], warn: Warn) -> "pa.Table":
     return make_table(rows.values())
 
 
-def rows_of_shard(shard: int, path: Path, warn: Warn) -> list[Row]:
+def rows_of_shard(shard: int, path: Path, warn: Say) -> list[Row]:
     """The clips of a shard, by its headers and descriptions; frames are not read."""
     rows: list[Row] = []
     try:
@@ -71,39 +83,29 @@ def rows_of_shard(shard: int, path: Path, warn: Warn) -> list[Row]:
         return rows
     try:
         size = os.fstat(file).st_size
-        lost = 0
-        start: dict[int, int] = {}
+        seen: set[int] = set()
         for member in members(file, size):
             if isinstance(member, int):
                 warn(f"{path} is damaged at byte {member}")
-                continue
-            row = _clip_of(file, shard, member, start, size)
-            if isinstance(row, Row):
-                start.pop(row.number, None)
-                rows.append(row)
-            elif row:
-                lost += 1
+            elif match := MEMBER.fullmatch(member.name):
+                seen.add(int(match[1]))
+                if match[2] is None:
+                    rows += _described(file, shard, int(match[1]), member)
+    except OSError as error:
+        warn(f"{path} cannot be read: {error.strerror}")
     finally:
         os.close(file)
-    if lost or start:
-        names = ", ".join(f"{number:09d}" for number in start) or str(lost)
-        warn(f"{path}: without a whole description, left out: clip {names}")
+    lost = sorted(seen - {row.number for row in rows})
+    if lost:
+        names = ", ".join(f"{number:09d}" for number in lost)
+        warn(f"{path}: left out, for it has no whole description: clip {names}")
     return rows
 
 
-def _clip_of(file: int, shard: int, member: Member, start: dict[int, int], size: int) -> Row | bool:
-    """The row, when a member describes a clip; True when it does so wrongly."""
-    match = MEMBER.fullmatch(member.name)
-    if match is None:
-        return False
-    number = int(match[1])
-    if match[2] is not None:
-        start.setdefault(number, member.offset - BLOCK)
-        return False
-    if number not in start or member.offset + member.size > size:
-        return True
+def _described(file: int, shard: int, number: int, member: Member) -> list[Row]:
+    """The clip that a member describes; none when it is damaged."""
     try:
         text = pread(file, member.size, member.offset)
-        return read_description(number, shard, start[number], text)
+        return [read_description(number, shard, member.offset - BLOCK, text)]
     except (ValueError, KeyError, TypeError):
-        return True
+        return []

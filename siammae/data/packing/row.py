@@ -40,8 +40,7 @@ class Row:
 
     def offsets(self) -> np.ndarray:
         """(frames,) int64, where each JPEG begins in the shard."""
-        whole = self.sizes.astype(np.int64) + BLOCK
-        whole += -whole % BLOCK
+        whole = _whole(self.sizes)
         return self.start + BLOCK + np.cumsum(whole) - whole
 
     def description(self) -> bytes:
@@ -73,12 +72,21 @@ class Row:
 
     def end(self) -> int:
         """Where the next clip of the shard begins."""
-        last = self.members()[-1][0]
-        return last.offset + last.size + len(padding(last.size))
+        last = _whole(np.array([len(self.description())]))
+        return self.start + int(_whole(self.sizes).sum() + last.sum())
 
 
-def read_description(number: int, shard: int, start: int, text: bytes) -> Row:
-    """The row of a clip from its description.
+def _whole(sizes: np.ndarray) -> np.ndarray:
+    """Bytes that members of these sizes take up, with what is around them."""
+    sizes = sizes.astype(np.int64)
+    return BLOCK + sizes + -sizes % BLOCK
+
+
+def read_description(number: int, shard: int, place: int, text: bytes) -> Row:
+    """The row of a clip from its description, the last of its members.
+
+    Args:
+        place: where the description's header lies in the shard.
 
     Raises:
         ValueError, KeyError, TypeError: when it is none.
@@ -87,6 +95,9 @@ def read_description(number: int, shard: int, start: int, text: bytes) -> Row:
     sizes, sums = (np.array(told[key], np.uint32) for key in ("sizes", "crc32"))
     if not len(sizes) == len(sums) == told["frames"] > 0:
         raise ValueError("numbers of frames differ")
+    start = place - int(_whole(sizes).sum())
+    if start < 0:
+        raise ValueError("its frames are longer than what precedes it")
     row = Row(
         number=number,
         name=str(told["name"]),
