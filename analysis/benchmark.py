@@ -3,10 +3,15 @@
 import argparse
 import sys
 
+import benchmark_data
 import benchmark_extensions
 import benchmark_propagation
 
-COMMANDS = {"extensions": benchmark_extensions, "propagation": benchmark_propagation}
+COMMANDS = {
+    "data": benchmark_data,
+    "extensions": benchmark_extensions,
+    "propagation": benchmark_propagation,
+}
 
 
 def main() -> int:

@@ -25,6 +25,7 @@ from siammae.config.combinations import (
     GAPS,
     check_gap,
     check_places,
+    check_resizing,
     check_smart_masking,
     check_targets,
     check_uncertainty,
@@ -215,6 +216,7 @@ class TrainConfig(Section):
         check_uncertainty(self)
         check_smart_masking(self)
         check_places(self)
+        check_resizing(self)
         return self
 
     def _check_visible(self, patches: int) -> None:

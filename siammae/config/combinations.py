@@ -157,6 +157,28 @@ def check_places(config: "TrainConfig") -> None:
         )
 
 
+def check_resizing(config: "TrainConfig") -> None:
+    """Readers that resize leave nothing around the crop, which turning by any angle needs.
+
+    Raises:
+        ValueError: naming both options and what would be right.
+    """
+    if _own(config.augment).get("resize") != "host" or not config.rotation.target:
+        return
+    from hydra.utils import get_class
+
+    try:
+        rotation = get_class(config.rotation.target)
+    except Exception:
+        return  # building it tells what is wrong with it
+    if getattr(rotation, "interpolates", False):
+        raise ValueError(
+            f"augment.resize=host sends crops without what is around them, and {rotation.__name__} "
+            "of the group rotation turns that into their corners; choose augment.resize=device, or "
+            "rotation=right_angles or none"
+        )
+
+
 def _own(group: "Group") -> dict[str, Any]:
     """The keys that only the group's class knows."""
     return group.model_extra or {}

@@ -2,7 +2,8 @@
 
 The host only cuts the crop out, and what is around it where frames are turned. Resizing a whole
 batch is two batched matrix products with a matrix for each sample, exact antialiased bicubic
-interpolation, so crops of any size go together.
+interpolation, so crops of any size go together. With ``resize: host`` the readers resize and mirror
+instead, where the device has less time to spare than they have.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from siammae.data.colour import NEUTRAL, ColourJitter, jitter
+from siammae.data.host_resizing import resize_and_flip
 from siammae.data.resizing import resize_matrices
 from siammae.data.turning import quarter_turns, resample
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from siammae.data.batch import PairBatch
 
+PLACES = ("device", "host")
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet, as in MAE and in every evaluation of the field
 STD = (0.229, 0.224, 0.225)
 
@@ -60,6 +63,9 @@ class PairAugment:
         shared_crop: one crop for all frames of a pair; else each frame has its own, the paper's
             spatial jitter.
         colour: changes colours; None changes none.
+        resize: where crops are resized and mirrored. ``device``: there, a batch at once, in floats;
+            ``host``: by the readers, in bytes, so that ``size * size * 3`` bytes a frame travel.
+            The same crops and flips, and pixels within rounding.
     """
 
     def __init__(
@@ -70,6 +76,7 @@ class PairAugment:
         flip: float = 0.5,
         shared_crop: bool = True,
         colour: ColourJitter | None = None,
+        resize: str = "device",
     ):
         if crop_scale is not None and not 0 < crop_scale[0] <= crop_scale[1] <= 1:
             raise ValueError(f"crop_scale {list(crop_scale)} must be [lo, hi], 0 < lo <= hi <= 1")
@@ -79,6 +86,9 @@ class PairAugment:
             raise ValueError(f"flip {flip} is no probability")
         if not isinstance(shared_crop, bool):
             raise ValueError(f"shared_crop={shared_crop!r} is neither true nor false")
+        if resize not in PLACES:
+            raise ValueError(f"resize '{resize}' is neither device nor host")
+        self.resize = resize
         self.size, self.crop_scale, self.crop_ratio, self.flip = size, crop_scale, crop_ratio, flip
         self.shared_crop = shared_crop
         self.colour = colour if colour is not None and not colour.is_off else None
@@ -114,6 +124,12 @@ class PairAugment:
         side = min(height, width)
         return Box((height - side) // 2, (width - side) // 2, side, side)
 
+    def by_reader(self, parts: list[np.ndarray], flip: bool) -> tuple[list[np.ndarray], bool]:
+        """What travels of the crops of a pair, and whether they are still to be mirrored."""
+        if self.resize == "device":
+            return parts, flip
+        return resize_and_flip(parts, self.size, flip), False
+
     def apply(self, batch: "PairBatch") -> "Tensor":
         """Crops of a batch to normalised frames (B, T, 3, size, size), float32, on its device.
 
@@ -121,16 +137,21 @@ class PairAugment:
         """
         from siammae.data.normalising import normalise
 
-        resized = self._resize(batch) if batch.crop is None else self._resample(batch, batch.crop)
-        resized = resized.clamp_(0, 255) / 255
+        resized = self._square(batch).clamp_(0, 255) / 255
         if not batch.upright and batch.crop is None:
             resized = quarter_turns(resized, batch.angle)
         if self.colour is not None:
             resized = jitter(resized, batch.colour)
         return normalise(resized)
 
+    def _square(self, batch: "PairBatch") -> "Tensor":
+        """(B, T, 3, size, size) in 0..255, but for overshoot."""
+        if self.resize == "host":
+            return batch.frames.permute(0, 1, 4, 2, 3).float()
+        return self._resize(batch) if batch.crop is None else self._resample(batch, batch.crop)
+
     def _resize(self, batch: "PairBatch") -> "Tensor":
-        """All that was cut out, as (B, T, 3, size, size) in 0..255, but for overshoot."""
+        """All that was cut out, see `_square`."""
         import torch
 
         b, t, height, width, _ = batch.frames.shape

@@ -17,7 +17,7 @@ class PairBatch:
     frames: (B, T, H, W, 3) uint8, what was cut out of each frame in the upper left corner, zero
         beyond it.
     size: (B, T, 2) int64, height and width of what was cut out in pixels.
-    flip: (B,) bool, mirror it.
+    flip: (B,) bool, mirror it; False where the readers did.
     colour: (B, T, 4) float32, brightness, contrast, saturation and hue of each frame.
     angle: (B, T) float32, degrees counter-clockwise to turn each frame's content, after mirroring.
     gap: (B, T - 1) int64, frames of the video from the given one to each of the others, whatever

@@ -1,13 +1,13 @@
 """What pairs are drawn from: clips that can be opened, and which of them is whose turn."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from siammae.data.video import Clip, open_clip
+from siammae.data.video import Clip, in_order, open_clip
 
 
 class Clips(Protocol):
@@ -114,6 +114,33 @@ class SmallerClip:
     def read(self, indices: Sequence[int]) -> np.ndarray:
         """See `Clip.read`."""
         return shrink(self.clip.read(indices), self.short_side)
+
+    def in_order(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
+        """See `video.in_order`."""
+        for frame in in_order(self.clip, indices):
+            yield shrink(frame[None], self.short_side)[0]
+
+
+class SmallerClips:
+    """Other clips, their frames shrunk."""
+
+    def __init__(self, clips: Clips, short_side: int):
+        self.clips, self.short_side = clips, short_side
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def name(self, clip: int) -> str:
+        """See `Clips.name`."""
+        return self.clips.name(clip)
+
+    def open(self, clip: int) -> Clip:
+        """See `Clips.open`."""
+        return SmallerClip(self.clips.open(clip), self.short_side)
+
+    def turn(self, seed: int, visit: int) -> int:
+        """See `Clips.turn`."""
+        return self.clips.turn(seed, visit)
 
 
 def shrink(frames: np.ndarray, short_side: int | None) -> np.ndarray:

@@ -38,6 +38,9 @@ class PairDataset(Dataset[Visit]):
         rotation: draws the angles.
         augment: draws crops, flips and colours.
         seed: of all randomness here.
+
+    Raises:
+        ValueError: when readers are to resize frames that the device turns by any angle.
     """
 
     def __init__(
@@ -48,6 +51,10 @@ class PairDataset(Dataset[Visit]):
         augment: PairAugment,
         seed: int,
     ):
+        if augment.resize == "host" and rotation.interpolates:
+            raise ValueError(
+                "resize 'host' leaves nothing around a crop to turn it by any angle; take 'device'"
+            )
         self.targets, self.rotation, self.augment, self.seed = targets, rotation, augment, seed
         self.clips, self.pairs = source.footage(), source.repeated_sampling
         # Enough to find a good clip among as many broken ones as a run puts up with.
@@ -93,10 +100,9 @@ class PairDataset(Dataset[Visit]):
             angle = self.rotation.draw(turns, len(offsets.frames))
             chosen = [frames[place[index]] for index in offsets.frames]
             parts, crop = cut_out(chosen, drawn.boxes, angle, self.rotation.interpolates)
+            parts, flip = self.augment.by_reader(parts, drawn.flip)
             gap = [reader.step * (index - offsets.frames[0]) for index in offsets.frames[1:]]
-            samples.append(
-                Sample(parts, drawn.flip, drawn.colour, angle, gap, clip, offsets.short, crop)
-            )
+            samples.append(Sample(parts, flip, drawn.colour, angle, gap, clip, offsets.short, crop))
         return samples
 
     def _pairs(self, rng: np.random.Generator, clip: int, reader: Clip) -> list[Offsets]:

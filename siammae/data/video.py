@@ -3,10 +3,11 @@
 decord reads after a seek, which is fast, and gives wrong frames for some files without saying so
 (measured with 0.6.0 on AVI, MPEG program and transport streams and 4:4:4 H.264). Such files, and
 those that it cannot open (AV1), are decoded by PyAV from their start, which is always right. The
-choice needs the file's header only. Without decord all files are read by PyAV.
+choice needs the file's header only. Without decord all files are read by PyAV. Ordinary H.264 files
+give the same pixels either way, and are read by a faster one, see `skipping`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,11 +17,13 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from siammae.config.errors import DataError
+from siammae.data.skipping import SkippingClip, possible_rate
 
 # Containers in which decord's seeks were right on every file tried.
 SEEKABLE = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm"})
 # Containers promise up to two frames more than there are, and decord then repeats another frame.
 UNSURE_FRAMES = 2
+CHUNK = 16  # frames that are decoded at a time where a whole clip is read
 
 
 @runtime_checkable
@@ -64,15 +67,73 @@ def open_clip(path: Path, judged: Judged | None = None) -> Clip:
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file")
+    clip: Clip | None = None
+    if judged.reader == "decord" if judged else path.suffix.lower() in SEEKABLE:
+        clip = _PlainClip.open(path, judged)
+    if clip is None:
+        clip = _open_any(path, judged)
+    if clip.frames < 2:
+        raise DataError(f"{path} has {clip.frames} frame(s); a pair needs two")
+    return clip
+
+
+def _open_any(path: Path, judged: Judged | None) -> Clip:
+    """By decord where it is right, else by PyAV."""
     decord = find_decord()
     clip: Clip | None = None
     if decord is not None and (judged.reader == "decord" if judged else decord_seeks_right(path)):
         clip = _DecordClip.open(decord, path, judged)
-    if clip is None:
-        clip = _StraightClip(path, judged)
-    if clip.frames < 2:
-        raise DataError(f"{path} has {clip.frames} frame(s); a pair needs two")
-    return clip
+    return _StraightClip(path, judged) if clip is None else clip
+
+
+class _PlainClip:
+    """An ordinary H.264 file; what is wrong with it shows when frames are decoded."""
+
+    step = 1
+
+    def __init__(self, clip: SkippingClip, path: Path, judged: Judged | None):
+        self.clip, self.path, self.judged = clip, path, judged
+        self.frames = judged.frames if judged else clip.frames
+        self.fps = judged.fps if judged else clip.fps
+
+    @classmethod
+    def open(cls, path: Path, judged: Judged | None) -> "_PlainClip | None":
+        """None when it is no such file, or not the one that was judged."""
+        clip = SkippingClip.open(path, UNSURE_FRAMES)
+        if clip is None or (judged is not None and judged.frames > len(clip.packets)):
+            return None
+        return cls(clip, path, judged)
+
+    def read(self, indices: Sequence[int]) -> np.ndarray:
+        """See `Clip.read`."""
+        try:
+            return self.clip.read(indices)
+        except DataError:
+            return _open_any(self.path, self.judged).read(indices)
+
+    def in_order(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
+        """See the function `in_order`."""
+        done = 0
+        try:
+            for frame in self.clip.in_order(indices):
+                yield frame
+                done += 1
+        except DataError:
+            yield from in_order(_open_any(self.path, self.judged), indices[done:])
+
+
+def in_order(clip: Clip, indices: Sequence[int]) -> Iterator[np.ndarray]:
+    """Frames at ascending ``indices`` one by one, those of `Clip.read`; few are held at a time.
+
+    Clips that are decoded from their start have a method of this name: asked for in parts they
+    would start again for each.
+    """
+    straight = getattr(clip, "in_order", None)
+    if straight is not None:
+        yield from straight(indices)
+        return
+    for first in range(0, len(indices), CHUNK):
+        yield from clip.read(indices[first : first + CHUNK])
 
 
 class _DecordClip:
@@ -118,16 +179,29 @@ class _StraightClip:
         """See `Clip.read`."""
         return _read_straight(self.path, indices)
 
+    def in_order(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
+        """See the function `in_order`."""
+        yield from _straight_in_order(self.path, indices)
+
 
 def _read_straight(path: Path, indices: Sequence[int]) -> np.ndarray:
     """Frames (n, H, W, 3) of a file that is decoded up to the last of them."""
-    wanted, found = set(indices), {}
-    for index, frame in enumerate(_decode(path)):
-        if index in wanted:
-            found[index] = upright(frame)
-        if len(found) == len(wanted):
-            return np.stack([found[index] for index in indices])
-    raise DataError(f"{path} ends before frame {max(wanted)}")
+    wanted = sorted(set(indices))
+    found = dict(zip(wanted, _straight_in_order(path, wanted), strict=True))
+    return np.stack([found[index] for index in indices])
+
+
+def _straight_in_order(path: Path, indices: Sequence[int]) -> Iterator[np.ndarray]:
+    """Frames at ascending indices, one by one."""
+    place = 0
+    for index, frame in enumerate(_decode(path) if indices else ()):
+        if index == indices[place]:
+            yield upright(frame)
+            place += 1
+            if place == len(indices):
+                return
+    if indices:
+        raise DataError(f"{path} ends before frame {indices[-1]}")
 
 
 def _decode(path: Path) -> Any:
@@ -166,11 +240,6 @@ def _header_rate(path: Path) -> float | None:
         return possible_rate(video_stream(container, path).average_rate)
 
 
-def possible_rate(told: Any) -> float | None:
-    """Frames a second, unless a header says none that can be."""
-    return float(told) if told and 0 < told < 1000 else None
-
-
 def upright(frame: Any) -> np.ndarray:
     """RGB pixels, turned as the file's metadata asks (decord does so by itself)."""
     pixels = frame.to_ndarray(format="rgb24")
@@ -193,10 +262,20 @@ def decord_seeks_right(path: Path) -> bool:
     """Whether it is to be expected, by the container and the pixel format."""
     if path.suffix.lower() not in SEEKABLE:
         return False
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    return _has_usual_pixels(str(path), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=100_000)
+def _has_usual_pixels(path: str, size: int, modified: int) -> bool:
+    """Of every video stream, as far as the header tells; once a file."""
     import av
 
     try:
-        with av.open(str(path), metadata_errors="ignore") as container:
+        with av.open(path, metadata_errors="ignore") as container:
             formats = [stream.codec_context.format for stream in container.streams.video]
     except (av.error.FFmpegError, OSError, ValueError):
         return False

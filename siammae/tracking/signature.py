@@ -31,6 +31,7 @@ OF_MIXTURE = ("repeated_sampling", "max_broken")
 # A later key of old groups, whose default is how things were: with it a run keeps its name. A
 # reference stands for the value of the configuration's top, which counts by itself.
 LIKE_BEFORE = {
+    "resize": ("device",),
     "frame_gap_unit": ("frames",),
     "gap_unit": ("frames", "${frame_gap_unit}", "${oc.select:frame_gap_unit,frames}"),
 }
@@ -47,7 +48,7 @@ def signature(config: dict[str, Any], fingerprints: dict[str, str]) -> str:
 
 
 def essential(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration without the volatile settings."""
+    """The configuration without the volatile settings and those that change nothing."""
     return _without(config, "")
 
 

@@ -201,6 +201,7 @@ class Trainer:
         elapsed = now - self._clock
         pairs = len(losses) * self.plan.batch_size
         self.progress.seconds += elapsed
+        self.progress.waited += self._waited
         waited, self._window, self._clock, self._waited = self._waited, [], now, 0.0
         self.progress.losses = [*self.progress.losses, *losses][-LOSSES:]
         self.listener.row(

@@ -35,6 +35,7 @@ class Plan:
 class Progress:
     """What a checkpoint holds beside weights; pairs seen follow from the step.
 
+    ``waited`` are those of the ``seconds`` that went by without a batch, of rank 0.
     ``losses`` are of the last 100 steps, or of as many as there were. Their mean is the training
     loss that a run reports: it depends on no cadence of logging, checkpoints or pictures, and is
     the same after a resume. Checkpoints of before it was kept give none.
@@ -44,6 +45,7 @@ class Progress:
     short_gap_pairs: int = 0
     broken: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    waited: float = 0.0
     best: float | None = None
     losses: list[float] = field(default_factory=list)
 

@@ -1,5 +1,6 @@
 """One run from its parts: train, measure, write down."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -31,6 +32,7 @@ from siammae.training.measure import controls, measure
 from siammae.training.optim import adamw
 from siammae.training.pictures import run_pictures
 from siammae.training.summary import spent, trained
+from siammae.training.waiting import Waiting, advice
 
 PICTURED = 6  # samples in a picture
 
@@ -92,6 +94,9 @@ class Session:
         self._prepare_files()
         dataset = self._dataset()
         self.plan = make_plan(self.settings, len(dataset.clips), self.precision)
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", self.team.size)) if self.team.size > 1 else 1
+        about = (self.settings, self.source, self.plan.clips, self.device.type, here)
+        self.waiting = Waiting(lambda: advice(*about), lambda hint: print(f"  {hint}", flush=True))
         return self._trainer(model, dataset)
 
     def _begin(self, first: int) -> set[int]:
@@ -118,6 +123,7 @@ class Session:
             return
         self.record.log_metrics(row)
         self.tracker.row(row)
+        self.waiting.row(row)
         if "train/loss" in row:
             self.bar.measured(row["train/loss"], row["speed/pairs_per_second"])
         self._heartbeat(int(row["step"]))

@@ -6,6 +6,7 @@ from typing import Any
 from siammae.config.errors import DataError
 from siammae.tracking.record import RunRecord
 from siammae.training.plan import Plan, Progress
+from siammae.training.waiting import share
 
 ROWS_ONLY = ("train/loss", "train/lr")  # of which a last window says nothing of the whole run
 
@@ -50,6 +51,7 @@ def spent(plan: Plan, progress: Progress, fingerprint: str | None) -> dict[str, 
             "clips": plan.clips,
             "broken": progress.broken,
             "short_gap_pairs": short,
+            "wait_share": share(progress),
             "fingerprint": fingerprint,
         },
     }

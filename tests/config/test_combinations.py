@@ -60,3 +60,23 @@ def test_senseless_targets_are_refused_by_name(checked, overrides, words):
 )
 def test_sensible_ones_pass(checked, overrides):
     checked(*overrides)
+
+
+@pytest.mark.parametrize(("rotation", "name"), [("small", "SmallAngles"), ("any", "AnyAngle")])
+def test_readers_cannot_resize_what_is_turned_by_any_angle(checked, rotation, name):
+    with pytest.raises(ConfigError) as told:
+        checked("augment.resize=host", f"rotation={rotation}")
+    for word in ("augment.resize=host", name, "augment.resize=device", "rotation=right_angles"):
+        assert word in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["augment.resize=host"],
+        ["augment.resize=host", "rotation=right_angles"],
+        ["augment.resize=device", "rotation=any"],
+    ],
+)
+def test_readers_may_resize_otherwise(checked, overrides):
+    checked(*overrides)

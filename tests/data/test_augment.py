@@ -61,6 +61,53 @@ def test_equal_to_torchvision(size, shared):
         torch.testing.assert_close(in_pixels(ours), theirs, atol=2e-3, rtol=0)
 
 
+def by_readers(augment, pairs, flips):
+    """A batch as readers send it that resize."""
+    done = [augment.by_reader(list(p), flip) for p, flip in zip(pairs, flips, strict=True)]
+    return batch_of([frames for frames, _ in done], [flip for _, flip in done])
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("size", [32, 224])
+def test_readers_resize_as_the_device_does_within_rounding(shared, size):
+    """Both passes round to a byte: half a level of the first, which the second's weights, whose
+    absolute values sum to at most 1.25, hand on, and half of the second. Weights of 15 bits add
+    little. Only content that overshoots 0..255 between the passes would differ more."""
+    rng = np.random.default_rng(0)
+    shapes = [(240, 240), (161, 237), (133, 190), (20, 25), (size, size)]
+    second = shapes if shared else shapes[::-1]
+    pairs = [
+        [rng.integers(60, 196, (h, w, 3), np.uint8) for h, w in both]
+        for both in zip(shapes, second, strict=True)
+    ]
+    flips = [False, True, False, True, True]
+    there = PairAugment(size, shared_crop=shared).apply(batch_of(pairs, flips))
+    augment = PairAugment(size, shared_crop=shared, resize="host")
+    batch = by_readers(augment, pairs, flips)
+    assert batch.frames.shape == (5, 2, size, size, 3)
+    assert not batch.flip.any()
+    here = augment.apply(batch)
+    torch.testing.assert_close(
+        in_pixels(here), in_pixels(there), atol=0.5 * 1.25 + 0.5 + 0.1, rtol=0
+    )
+
+
+def test_readers_resize_as_torchvision_does_with_bytes():
+    crops = [np.random.default_rng(0).integers(0, 256, (97, 130, 3), np.uint8) for _ in range(2)]
+    (first, second), flip = PairAugment(64, resize="host").by_reader(crops, True)
+    assert not flip
+    for ours, crop in ((first, crops[0]), (second, crops[1])):
+        pixels = torch.from_numpy(crop).permute(2, 0, 1).contiguous()
+        bicubic = v2.InterpolationMode.BICUBIC
+        theirs = v2.functional.resize(pixels, [64, 64], bicubic, antialias=True).flip(-1)
+        np.testing.assert_array_equal(ours, theirs.permute(1, 2, 0).numpy())
+
+
+def test_a_place_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="resize 'gpu' is neither device nor host"):
+        PairAugment(32, resize="gpu")
+
+
 @given(length=st.integers(1, 90), extra=st.integers(0, 20), size=st.integers(1, 64))
 @settings(max_examples=50, deadline=None)
 def test_matrices_average_and_never_look_beyond_the_crop(length, extra, size):

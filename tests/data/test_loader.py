@@ -11,7 +11,7 @@ from siammae.data.clips import shrink
 from siammae.data.colour import ColourJitter
 from siammae.data.datasets import Videos
 from siammae.data.loader import PairDataset, first_pairs, make_loader
-from siammae.data.rotation import NoRotation
+from siammae.data.rotation import AnyAngle, NoRotation, RightAngles
 from siammae.data.targets import SingleTarget
 
 
@@ -121,6 +121,33 @@ def test_jitter_leaves_the_pairs_as_they_are(clips):
             one.frames[:, 0], other.frames[:, 0], one.size[:, 0].tolist(), strict=True
         ):
             assert torch.equal(before[:h, :w], after[:h, :w])
+
+
+@pytest.mark.parametrize("rotation", [NoRotation(), RightAngles("independent")])
+def test_readers_that_resize_send_the_same_pairs(clips, rotation):
+    """Same clips, frames, crops, mirroring, turns and colours; pixels within rounding, see
+    test_augment."""
+    made = {}
+    for place in ("device", "host"):
+        augment = PairAugment(32, shared_crop=False, colour=ColourJitter(), resize=place)
+        data = PairDataset(
+            Videos(str(clips), short_side=None), SingleTarget(4), rotation, augment, 0
+        )
+        made[place] = batches(data, last=12, workers=2 if place == "host" else 0)
+        made[place] = [(batch, augment.apply(batch)) for batch in made[place]]
+    for (there, device), (here, host) in zip(made["device"], made["host"], strict=True):
+        assert here.frames.shape == (8, 2, 32, 32, 3)
+        assert here.frames.dtype == torch.uint8
+        for name in ("clip", "gap", "colour", "angle"):
+            assert torch.equal(getattr(here, name), getattr(there, name))
+        assert (device - host).abs().mean() < 0.01
+        assert (device - host).abs().max() < 0.2
+
+
+def test_readers_cannot_resize_what_is_turned_by_any_angle(clips):
+    source = Videos(str(clips))
+    with pytest.raises(ValueError, match="resize 'host' leaves nothing around a crop"):
+        PairDataset(source, SingleTarget(4), AnyAngle(), PairAugment(32, resize="host"), 0)
 
 
 def test_pairs_of_a_visit_share_the_clip_and_differ_in_place(clips):

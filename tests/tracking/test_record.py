@@ -236,6 +236,15 @@ def test_signature_ignores_what_cannot_change_a_result():
     assert {"device", "data.root", "runs_dir", "tracking"} <= set(VOLATILE)
 
 
+def test_a_setting_that_came_later_counts_from_its_first_other_value_on():
+    """Runs that were made before there was ``augment.resize`` keep their names."""
+    before = {**CONFIG, "augment": {"flip": 0.5}}
+    now, other = (
+        {**CONFIG, "augment": {"flip": 0.5, "resize": place}} for place in ("device", "host")
+    )
+    assert signature(now, {}) == signature(before, {}) != signature(other, {})
+
+
 @pytest.mark.parametrize(
     ("change", "prints"),
     [

@@ -1,0 +1,56 @@
+"""What lies where in a pack's folder, what members are called, and positioned reads."""
+
+import os
+import re
+from pathlib import Path
+
+SETTINGS = "pack.json"  # what was asked for, and which clips go into which shard
+INDEX = "index.arrow"
+BROKEN = "broken.json"  # clips that are left out, with the reason
+WORK = ".packing"  # shards under way, indices of finished ones and the lock
+SHARD = re.compile(r"shard-(\d{6,})\.tar")
+MEMBER = re.compile(r"(\d{9,})\.(?:(\d{6,})\.jpg|json)")
+
+
+def shard_name(shard: int) -> str:
+    """Of a shard's file."""
+    return f"shard-{shard:06d}.tar"
+
+
+def frame_name(clip: int, frame: int) -> str:
+    """Of the member with a frame.
+
+    WebDataset takes what precedes the first dot as the key of a sample, and the rest for the
+    field's name: all frames of a clip are fields of one sample.
+
+    Args:
+        clip: its number in the source that was packed.
+        frame: its number in the video.
+    """
+    return f"{clip:09d}.{frame:06d}.jpg"
+
+
+def json_name(clip: int) -> str:
+    """Of the member that describes a clip; the last of its sample."""
+    return f"{clip:09d}.json"
+
+
+def shards(folder: Path) -> dict[int, Path]:
+    """The finished ones, by number."""
+    found = {}
+    for path in folder.iterdir():
+        match = SHARD.fullmatch(path.name)
+        if match:
+            found[int(match[1])] = path
+    return dict(sorted(found.items()))
+
+
+def pread(file: int, size: int, offset: int) -> bytes:
+    """``size`` bytes at ``offset``, fewer at the end of the file."""
+    data = os.pread(file, size, offset)
+    while 0 < len(data) < size:  # one call gives 2 GB at most, and less on some file systems
+        more = os.pread(file, size - len(data), offset + len(data))
+        if not more:
+            break
+        data += more
+    return data

@@ -1,0 +1,172 @@
+"""The index of a pack: an Arrow file that readers map into memory, with a row for each clip.
+
+Rows stand in the order of the source that was packed, wherever the shards hold them. A row tells of
+every frame how long it is and its CRC-32; where it begins follows from that (`Row.offsets`).
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from siammae.config.errors import DataError
+from siammae.data.packing.row import Row
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FORMAT = b"1"
+LISTS = ("sizes", "crc32")
+
+
+class Index:
+    """Rows by position; a process that is sent one gets the path alone and maps the file itself.
+
+    Args:
+        table: of `make_table`.
+        path: of the file that it was mapped from; None: it is in memory only.
+    """
+
+    def __init__(self, table: "pa.Table", path: Path | None = None):
+        self.path = path
+        self._take(table)
+
+    def _take(self, table: "pa.Table") -> None:
+        self.table = table
+        self.fingerprint = table.schema.metadata[b"fingerprint"].decode()
+        self._names, self._fps = (_only_chunk(table, key) for key in ("name", "fps"))
+        plain = ("number", "step", "height", "width", "shard", "start")
+        self._plain = {key: _only_chunk(table, key).to_numpy() for key in plain}
+        lists = [_only_chunk(table, key) for key in LISTS]
+        self._begins = lists[0].offsets.to_numpy()
+        self._sizes, self._sums = (column.values.to_numpy() for column in lists)
+
+    @classmethod
+    def load(cls, path: Path) -> "Index":
+        """Map a file.
+
+        Raises:
+            DataError: when it is missing, cut short or of another kind.
+        """
+        import pyarrow as pa
+
+        try:
+            table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+            if (table.schema.metadata or {}).get(b"format") != FORMAT:
+                raise DataError(f"{path} is no index of a pack that this version reads")
+            return cls(table, path)
+        except (OSError, pa.ArrowInvalid, KeyError) as error:
+            raise DataError(f"{path} cannot be read: {error}") from None
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, clip: int) -> Row:
+        """The row of a clip; its arrays are views of the file."""
+        part = slice(self._begins[clip], self._begins[clip + 1])
+        plain = {key: int(column[clip]) for key, column in self._plain.items()}
+        sizes, sums = self._sizes[part], self._sums[part]
+        fps = self._fps[clip].as_py()
+        return Row(name=self.name(clip), fps=fps, sizes=sizes, sums=sums, **plain)
+
+    def name(self, clip: int) -> str:
+        """Of a clip."""
+        return str(self._names[clip].as_py())
+
+    @property
+    def shard(self) -> np.ndarray:
+        """(clips,) int32, which shard holds each."""
+        return self._plain["shard"]
+
+    @property
+    def start(self) -> np.ndarray:
+        """(clips,) int64, where each begins in its shard."""
+        return self._plain["start"]
+
+    def frames(self) -> int:
+        """Of all clips."""
+        return len(self._sizes)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "table": self.table if self.path is None else None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.path = state["path"]
+        self._take(Index.load(self.path).table if self.path is not None else state["table"])
+
+
+def make_table(rows: Iterable[Row]) -> "pa.Table":
+    """Rows as a table, in the order of their numbers."""
+    import pyarrow as pa
+
+    rows = sorted(rows, key=lambda row: row.number)
+    begins = np.concatenate([[0], np.cumsum([row.frames for row in rows], dtype=np.int64)])
+    kinds = {
+        "number": pa.int64(),
+        "name": pa.string(),
+        "fps": pa.float64(),
+        "step": pa.int32(),
+        "height": pa.int32(),
+        "width": pa.int32(),
+        "shard": pa.int32(),
+        "start": pa.int64(),
+    }
+    columns = {
+        key: pa.array([getattr(row, key) for row in rows], kind) for key, kind in kinds.items()
+    }
+    for key, field in zip(LISTS, ("sizes", "sums"), strict=True):
+        values = [np.zeros(0, np.uint32), *(getattr(row, field) for row in rows)]
+        columns[key] = pa.LargeListArray.from_arrays(begins, pa.array(np.concatenate(values)))
+    table = pa.table(columns).replace_schema_metadata({b"format": FORMAT})
+    return _with_fingerprint(table)
+
+
+def join(tables: list["pa.Table"]) -> "pa.Table":
+    """Tables as one, in the order of the clips' numbers."""
+    import pyarrow as pa
+
+    return _with_fingerprint(pa.concat_tables(tables).sort_by("number").combine_chunks())
+
+
+def write(table: "pa.Table", path: Path) -> None:
+    """Replace the file whole.
+
+    Raises:
+        OSError: when it cannot be written.
+    """
+    import pyarrow as pa
+
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with part.open("wb") as file:
+            with pa.ipc.new_file(file, table.schema) as writer:
+                writer.write_table(table.combine_chunks())
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _with_fingerprint(table: "pa.Table") -> "pa.Table":
+    """Of the content: neither the folder counts nor how clips are dealt to shards."""
+    digest = hashlib.sha256()
+    told = table.select(["name", "fps", "step", "height", "width"])
+    for batch in told.to_batches(max_chunksize=4096):
+        for row in batch.to_pylist():
+            digest.update(repr(tuple(row.values())).encode())
+    for key in LISTS:
+        for chunk in table.column(key).chunks:
+            digest.update(np.diff(chunk.offsets.to_numpy()))
+            digest.update(chunk.flatten().to_numpy())
+    metadata = {b"format": FORMAT, b"fingerprint": digest.hexdigest()[:10].encode()}
+    return table.replace_schema_metadata(metadata)
+
+
+def _only_chunk(table: "pa.Table", key: str) -> Any:
+    """A column as one array, without copying where it is one already."""
+    column = table.column(key)
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

@@ -1,0 +1,121 @@
+"""Decode clips once, into tar shards of JPEG frames that training reads at full speed.
+
+python -m siammae.pack data=videos data.root=DIR out=DIR
+python -m siammae.pack data=videos data.root=DIR out=DIR stride=4 quality=85 workers=16
+python -m siammae.pack out=DIR --verify
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from siammae.config.check import check_progress
+from siammae.config.errors import ConfigError, DataError
+from siammae.config.groups import build_group
+from siammae.config.launch import one_line, run
+from siammae.config.paths import CONFIGS
+
+RANGES = {"stride": (1, None), "quality": (1, 100), "shard_mb": (1, None), "workers": (1, None)}
+
+
+@hydra.main(config_path=str(CONFIGS), config_name="pack")
+@one_line
+def job(config: DictConfig) -> None:
+    """Pack, or verify a pack."""
+    check(config)
+    out = Path(str(config.out)).expanduser().absolute()
+    if config.verify:
+        return verify(out, config)
+    return pack(out, config)
+
+
+def pack(out: Path, config: DictConfig) -> None:
+    """Pack what is not packed yet.
+
+    Raises:
+        ConfigError, DataError: see `Packer.run`.
+    """
+    from siammae.data.packing.pack import Packer
+    from siammae.data.packing.plan import Settings
+    from siammae.data.packing.progress import Progress
+
+    # Clips are read in order, once: holding them would only fill the memory.
+    OmegaConf.update(config, "data", {"short_side": config.short_side, "in_memory": False})
+    source = build_group(config, "data")
+    source.prepare()
+    clips = source.footage()
+    settings = Settings(
+        source=source.fingerprint(),
+        stride=config.stride,
+        quality=config.quality,
+        short_side=config.short_side,
+        shard_mb=config.shard_mb,
+    )
+    with Progress(config.progress) as progress:
+        packer = Packer(
+            clips, out, settings, config.workers, source.max_broken, say, progress.advance
+        )
+        packer.run()
+    print(f"Train: python -m siammae.train data=packed data.root={out}")
+
+
+def verify(out: Path, config: DictConfig) -> None:
+    """Compare every byte of every shard with what the index says.
+
+    Raises:
+        DataError: naming each damaged member.
+    """
+    from siammae.data.packing.progress import Progress
+    from siammae.data.packing.verify import verify_pack
+
+    with Progress(config.progress) as progress:
+        damaged = verify_pack(out, config.workers, say, progress.advance)
+    if damaged:
+        raise DataError(
+            f"out={out}: {len(damaged)} damaged:\n       "
+            + "\n       ".join(damaged)
+            + "\n       remove the damaged shards and give the packing command again: it makes "
+            "them anew"
+        )
+
+
+def say(line: str) -> None:
+    """A line, at once."""
+    print(line, flush=True)
+
+
+def check(config: DictConfig) -> None:
+    """Types and ranges.
+
+    Raises:
+        ConfigError: with the key, its value and what would be right.
+    """
+    if OmegaConf.is_missing(config, "out") or not config.out:
+        raise ConfigError("out=DIR is missing: the folder of the pack; siammae.pack --help")
+    check_progress(config.progress)
+    if not isinstance(config.verify, bool):
+        raise ConfigError(f"verify={config.verify}: must be true or false")
+    for key, (least, most) in RANGES.items():
+        value: Any = config[key]
+        if type(value) is not int or value < least or (most is not None and value > most):
+            wanted = f"at least {least}" if most is None else f"{least} to {most}"
+            raise ConfigError(f"{key}={value}: an int of {wanted} is needed")
+    side = None if config.verify else config.short_side
+    if side is not None and (type(side) is not int or side < 1):
+        raise ConfigError(f"short_side={side}: an int of at least 1 is needed, or null")
+
+
+def main() -> int:
+    """Entry point."""
+    sys.argv = ["verify=true" if word == "--verify" else word for word in sys.argv]
+    code = run(job)
+    if code == 130:
+        print("finished shards are kept; the same command goes on", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

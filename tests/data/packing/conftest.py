@@ -1,0 +1,43 @@
+"""Packs of small real videos."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from siammae.data.datasets import Videos
+from siammae.data.packing.pack import Packer
+from siammae.data.packing.plan import Settings
+
+
+def make_pack(
+    root: Path, out: Path, said=None, stride=1, quality=90, short_side=None, workers=1, **changed
+):
+    """What ``siammae.pack`` does with these settings; returns the index."""
+    source = Videos(root=str(root), short_side=short_side)
+    clips = changed.get("clips") or source.footage()
+    print_ = source.fingerprint() if "clips" not in changed else "0"
+    settings = Settings(print_, stride, quality, short_side, changed.get("shard_mb", 256))
+    max_broken, told = changed.get("max_broken", 0.05), changed.get("told", lambda *_: None)
+    lines = [] if said is None else said
+    packer = Packer(clips, out, settings, workers, max_broken, lines.append, told)
+    return packer.run()
+
+
+@pytest.fixture(scope="session")
+def pack():
+    return make_pack
+
+
+@pytest.fixture(scope="session")
+def whole_pack(clips, tmp_path_factory) -> Path:
+    """Of the six good clips, every frame."""
+    out = tmp_path_factory.mktemp("packed") / "whole"
+    make_pack(clips, out, workers=2)
+    return out
+
+
+@pytest.fixture
+def own_pack(whole_pack, tmp_path) -> Path:
+    """The same to be damaged."""
+    return Path(shutil.copytree(whole_pack, tmp_path / "own"))
