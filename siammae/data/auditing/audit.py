@@ -67,7 +67,7 @@ def audit(
         waiting = [(path, name) for name, path in files.items() if name not in rows]
         if rows:
             print(f"{len(rows)} of {len(files)} clips were read before", flush=True)
-        workers = min(settings.workers or len(os.sched_getaffinity(0)), max(len(waiting), 1))
+        workers = min(settings.workers or _cores(), max(len(waiting), 1))
         chosen = examine_one or partial(examine, reads=settings.reads)
         with Counter("clips", settings.progress) as told:
             for facts in survey(waiting, chosen, workers, settings.timeout):
@@ -88,6 +88,13 @@ def default_place(source: ClipSource, option: str) -> Path:
     told = f"{root}\0{settings_of(source)}"
     digest = hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:6]
     return Path("audits") / f"{option}-{Path(source.root).absolute().stem}-{digest}.parquet"
+
+
+def _cores() -> int:
+    """That this process may use, where the system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _videos(source: ClipSource) -> list[Path]:

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from siammae.data.auditing.audit import Settings, audit
+from siammae.data.auditing.examine import examine
 from siammae.data.auditing.facts import Facts
 from siammae.data.datasets import Videos
 
@@ -143,3 +144,12 @@ def test_odd_real_files(real_data, tmp_path, decode_straight):
             continue
         turned = -1 if path.name == "decord_video_90.mov" else 0
         check_frames(path.name, clips.open(number), decode_straight(expected, turned))
+
+
+@pytest.mark.slow
+def test_decord_is_not_trusted_with_an_avi_that_it_happened_to_read(real_data):
+    """One and the same read of this file's end is right at one time and wrong at another."""
+    path = real_data / "clips" / "mmaction2_S001C001P001R001A001_rgb.avi"
+    *_, facts = examine(path, path.name, reads=2)
+    assert (facts.frames, facts.reader, facts.usable) == (103, "pyav", 103)
+    assert facts.reason.endswith(("not to be relied on for such files", "after a seek"))
