@@ -1,6 +1,7 @@
 """Training by a manifest."""
 
 from pathlib import Path
+from shutil import copy
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from siammae.data import video
 from siammae.data.auditing.audit import Settings, audit
 from siammae.data.auditing.manifest import read_manifest, write_manifest
 from siammae.data.datasets import Videos
+from siammae.data.sets.ucf101 import UCF101
 
 
 @pytest.fixture
@@ -122,3 +124,15 @@ def test_no_clip_left_is_told(tmp_path):
     source = audited(tmp_path / "clips", tmp_path / "m.parquet")
     with pytest.raises(DataError, match="none of its 1 clips can be read"):
         source.footage()
+
+
+def test_a_published_set_leaves_out_what_the_manifest_says(folder, tmp_path):
+    (folder / "UCF-101" / "Surfing").mkdir(parents=True)
+    for name in ("g01_c01", "g01_c02"):
+        copy(folder / "two.avi", folder / "UCF-101" / "Surfing" / f"v_Surfing_{name}.avi")
+    (folder / "UCF-101" / "Surfing" / "v_Surfing_g01_c02.avi").write_bytes(b"no video")
+    root, manifest = str(folder / "UCF-101"), tmp_path / "m.parquet"
+    audit(UCF101(root), manifest, Settings(workers=1))
+    source = UCF101(root, manifest=str(manifest))
+    assert [path.stem for path in source.footage().paths] == ["v_Surfing_g01_c01"]
+    assert source.fingerprint() != UCF101(root).fingerprint()
