@@ -27,7 +27,7 @@ from rich.table import Table
 
 from siammae.config.errors import SiammaeError
 
-# Wanted of 340x256 clips with ordinary key frames: times the usual path, share of bare JPEG.
+# For the clips that are made here: times the usual path, share of bare JPEG.
 GOALS = {UNPACKED: (1.5, None), DEVICE: (55.0, 0.9), HOST: (40.0, None)}
 MADE = f"{WIDTH}x{HEIGHT}, {FRAMES // RATE} s, H.264, key frames 250 apart"
 

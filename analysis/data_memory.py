@@ -79,7 +79,8 @@ def _batches(data: PairDataset, pairs: int, workers: int) -> Iterator[Any]:
 def _megabytes() -> float:
     """Memory that is this process's and its descendants', shared parts counted once."""
     parents = dict(_parents())
-    processes, new = set(), {os.getpid()}
+    processes: set[int] = set()
+    new = {os.getpid()}
     while new:
         processes |= new
         new = {child for child, parent in parents.items() if parent in new}
@@ -90,12 +91,10 @@ def _parents() -> Iterator[tuple[int, int]]:
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
-                yield (
-                    int(folder.name),
-                    int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1]),
-                )
+                told = (folder / "stat").read_text().rsplit(")", 1)[1].split()
             except OSError:  # it has ended
                 continue
+            yield int(folder.name), int(told[1])
 
 
 def _own(process: int) -> float:
