@@ -30,6 +30,8 @@ SILENT = {
     "data.root",
     "data.workers",
     "data.in_memory",
+    "data.cache",
+    "data.cache_gb",
 } | {
     "benchmark.root",
     "benchmark.source.root",

@@ -20,6 +20,8 @@ VOLATILE = (
     "data.root",
     "data.workers",
     "data.in_memory",
+    "data.cache",
+    "data.cache_gb",
     "protocol",  # what a benchmark takes of it stands in the benchmark
 )
 # Keys of a benchmark, or of a part or source of it, that cannot change its figures.

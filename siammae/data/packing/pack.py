@@ -240,7 +240,7 @@ class Packer:
             tables.append(table)
         write(join(tables), self.folder / INDEX)
         index = Index.load(self.folder / INDEX)
-        replace(plan, complete=True).write(self.folder)
+        replace(plan, complete=True, fingerprint=index.fingerprint).write(self.folder)
         for path in (self.folder / WORK).glob("*.arrow"):
             path.unlink()
         self.say(f"packed: {_summary(index)}, {_size(self.bytes)} in {plan.shards} shards")

@@ -40,7 +40,7 @@ class Plan:
     fair sample of the set, whose own order is often one class after another.
 
     clips: of the source. per_shard: clips in one. bytes, seconds: of an average clip, measured.
-    complete: all shards are written, and the index.
+    complete: all shards are written, and the index. fingerprint: of the index then.
     """
 
     settings: Settings
@@ -49,6 +49,7 @@ class Plan:
     bytes: float
     seconds: float
     complete: bool = False
+    fingerprint: str | None = None
 
     @property
     def shards(self) -> int:
@@ -91,13 +92,26 @@ def read_plan(folder: Path) -> Plan | None:
     """
     path = folder / SETTINGS
     try:
-        told: dict[str, Any] = json.loads(path.read_text())
+        text = path.read_text()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    return parse_plan(text, str(path))
+
+
+def parse_plan(text: str, path: str) -> Plan:
+    """The plan in a ``pack.json``.
+
+    Raises:
+        DataError: when it is none; it names ``path``.
+    """
+    try:
+        told: dict[str, Any] = json.loads(text)
         if told.pop("format") != FORMAT:
             raise ValueError("it is of another version")
         return Plan(**(told | {"settings": Settings(**told["settings"])}))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} cannot be used: {error}") from None
 
 
