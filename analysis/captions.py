@@ -27,6 +27,8 @@ def caption(selected: Selected, done: pd.DataFrame, rows: pd.DataFrame, metrics:
         f"{run['data']}",
         f"benchmark figures {shares(metrics)}",
     ]
+    if (run["composed"] or {}).get("frame_gap_unit") == "seconds":
+        parts.append("frame_gap in seconds")
     if (rows["n"] > 1).any():
         parts.append(f"{head(objective)}: mean ± standard deviation over n seeds [95% t interval]")
     else:
@@ -46,7 +48,7 @@ def _differences(rows: pd.DataFrame, metrics: list[str]) -> list[str]:
         return []
     texts = {
         "seeds": "paired over seeds",
-        "videos": "paired over videos (clusters of their objects): of these videos and these "
+        "videos": "paired over videos (clusters of their objects): of other videos for these "
         "trainings alone, other seeds may differ",
     }
     used = [pairing for pairing, labels in of.items() if labels]

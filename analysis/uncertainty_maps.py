@@ -9,7 +9,8 @@ in the middle. The video is grey below the map, whose scale is its own.
 
 checkpoint  a run's folder, or one of its checkpoints/step-*.pt
 video       a video file
-gap         in frames, negative: the later frame is given (the middle of the run's frame_gap)
+gap         in frames, negative: the later frame is given (the middle of the run's frame_gap, which
+            seconds make of the video's rate)
 frames      how many are restored (60)
 every       frames from one to the next (1)
 passes      at least so many (4)
@@ -34,6 +35,7 @@ from torch.nn.functional import interpolate
 
 from siammae.config.check import check_device
 from siammae.config.errors import ConfigError, DataError, SiammaeError
+from siammae.data.gaps import frames_of_unit
 from siammae.data.normalising import normalise
 from siammae.data.video import Clip, open_clip
 from siammae.evaluation.pictures.heat import Scale, paint, scale_of, with_bar
@@ -87,13 +89,16 @@ def settings_of(arguments: list[str]) -> Settings:
     return settings
 
 
-def times_of(settings: Settings, frame_gap: Any, there: int) -> tuple[int, list[int]]:
+def times_of(
+    settings: Settings, frame_gap: Any, there: int, scale: float = 1.0
+) -> tuple[int, list[int]]:
     """The gap, and the frames to be restored.
 
     Raises:
         ConfigError: when the video is not longer than the gap.
     """
-    middle = frame_gap if isinstance(frame_gap, int) else sum(frame_gap) // 2
+    middle = frame_gap if isinstance(frame_gap, int | float) else sum(frame_gap) / 2
+    middle = max(1, int(middle * scale))
     gap = min(middle, there // 2) if settings.gap is None else settings.gap
     times = list(range(max(gap, 0), there + min(gap, 0), settings.every))[: settings.frames]
     if not times:
@@ -164,7 +169,9 @@ def draw(settings: Settings) -> list[Path]:
     fast_matmul(device)
     model.to(device)
     clip = open_clip(video)
-    gap, times = times_of(settings, config.frame_gap, clip.frames)
+    unit = config.get("frame_gap_unit", "frames") if settings.gap is None else "frames"
+    scale = frames_of_unit(unit, clip, settings.video)
+    gap, times = times_of(settings, config.frame_gap, clip.frames, scale)
     columns: dict[str, list[Tensor]] = {"past": [], "frame": []}
     found: list[Maps] = []
     for pair in batches(clip, times, gap):

@@ -135,6 +135,7 @@ def labels(config: DictConfig, asked: Invocation) -> tuple[str, str, list[str]]:
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     gap = plain["frame_gap"]
     gap = f"{gap[0]}-{gap[1]}" if isinstance(gap, list) else gap
+    gap = f"{gap} s" if plain.get("frame_gap_unit") == "seconds" else gap
     decoder = str(plain["decoder"]["_target_"]).rpartition(".")[2].removesuffix("Decoder")
     setting = f"{decoder} mask {plain['mask_ratio']} gap {gap}"
     group = signature({**essential(plain), "seed": None}, {})

@@ -3,13 +3,18 @@
 from typing import Any
 
 from siammae.tracking.record import RunRecord
+from siammae.tracking.signature import is_like_before
 
 ORIGIN = ("preset", "data_fingerprint", "benchmark_fingerprint", "code_version", "device")
 
 
 def settings(one: RunRecord, other: RunRecord) -> dict[str, tuple[Any, Any]]:
     """Dotted keys whose values differ, with both; None where a run has no such key."""
-    return _unlike(flat(one.config()), flat(other.config()))
+    ours, theirs = (
+        {key: value for key, value in flat(run.config()).items() if not is_like_before(key, value)}
+        for run in (one, other)
+    )
+    return _unlike(ours, theirs)
 
 
 def origin(one: RunRecord, other: RunRecord) -> dict[str, tuple[Any, Any]]:

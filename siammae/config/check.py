@@ -10,9 +10,20 @@ from typing import Annotated, Any, Literal, get_args
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from siammae.config.combinations import (
+    GAPS,
+    check_gap,
     check_places,
     check_smart_masking,
     check_targets,
@@ -26,7 +37,6 @@ NotNegative = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Progress = Literal["auto", "rich", "plain", "none"]
 DEVICE = r"^(auto|cpu|mps|cuda(:\d+)?)$"
-Gap = Annotated[list[Positive], Field(min_length=2, max_length=2)]
 
 
 class Section(BaseModel):
@@ -77,14 +87,15 @@ class Masking(Group):
 
 
 class Data(Group):
-    """Where clips come from and how they are read."""
+    """Where clips come from and how they are read; of a mixture each part says so itself."""
 
-    root: str
+    root: str = ""
     repeated_sampling: Positive
-    short_side: Positive | None
+    short_side: Positive | None = None
     workers: NotNegative
     max_broken: Share
     in_memory: bool = False
+    manifest: str | None = None
 
 
 class Optim(Section):
@@ -147,7 +158,8 @@ class TrainConfig(Section):
     """The whole configuration of ``siammae.train``."""
 
     mask_ratio: Annotated[float, Field(gt=0, lt=1)]
-    frame_gap: Positive | Gap
+    frame_gap_unit: Literal["frames", "seconds"] = "frames"
+    frame_gap: int | float | list[int | float]
     seed: NotNegative
     image_size: Positive
     batch_size: Positive
@@ -177,6 +189,13 @@ class TrainConfig(Section):
     tracking: Group
     experiment: dict[str, JsonValue] | None
 
+    @field_validator("frame_gap")
+    @classmethod
+    def _gap(cls, gap: Any, known: ValidationInfo) -> Any:
+        if "frame_gap_unit" in known.data:
+            check_gap(gap, known.data["frame_gap_unit"])
+        return gap
+
     @model_validator(mode="after")
     def _combinations(self) -> "TrainConfig":
         patch, repeated = self.encoder.patch_size, self.data.repeated_sampling
@@ -185,11 +204,6 @@ class TrainConfig(Section):
             raise ValueError(
                 f"image_size={self.image_size} is not a multiple of encoder.patch_size={patch}; "
                 f"the nearest that is: {near}"
-            )
-        if isinstance(self.frame_gap, list) and self.frame_gap[0] > self.frame_gap[1]:
-            low, high = self.frame_gap
-            raise ValueError(
-                f"frame_gap=[{low},{high}] is reversed; write frame_gap=[{high},{low}]"
             )
         if self.batch_size % (self.accumulate * repeated):
             raise ValueError(
@@ -271,13 +285,12 @@ def _explain(problem: dict[str, Any]) -> str:
     key = ".".join(map(str, parts))
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if problem["type"] == "value_error":
-        return f"{key}: {message}" if key else message
+        return f"{key}: {message}" if key and not message.startswith(key) else message
     if problem["type"] == "extra_forbidden":
         model: Any = TrainConfig
         for part in parts[:-1]:
             model = getattr(model.model_fields[part].annotation, "__mro__", [TrainConfig])[0]
         return f"{key}: no such key{nearest(str(parts[-1]), list(model.model_fields))}"
-    if key.startswith("frame_gap"):
-        message = "an int >= 1, or [lo, hi] with 1 <= lo <= hi"
-        return f"frame_gap: {message}, not {problem['input']!r}"
+    if parts[0] == "frame_gap":
+        return f"frame_gap: {GAPS['frames']}, not {problem['input']!r}; {GAPS['seconds']}"
     return f"{key}={problem['input']!r}: {message}"

@@ -9,7 +9,38 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from siammae.config.check import Group, TrainConfig
 
+GAPS = {
+    "frames": "an int >= 1, or [lo, hi] with 1 <= lo <= hi",
+    "seconds": "with frame_gap_unit=seconds a number > 0, or [lo, hi] with 0 < lo <= hi",
+}
+MOST_SECONDS = 30  # beyond it somebody has thought of frames
 PLAIN_HEAD = {"width", "patch_size"}  # keys of a head that predicts no spread of its own
+
+
+def check_gap(gap: float | list[int | float], unit: str) -> None:
+    """Numbers of the unit, the smaller first.
+
+    Raises:
+        ValueError: with what would be right.
+    """
+    ends = gap if isinstance(gap, list) else [gap, gap]
+    least = 1 if unit == "frames" else 0
+    kinds = (int,) if unit == "frames" else (int, float)
+    fits = all(type(end) in kinds and end >= least and end > 0 for end in ends)
+    if len(ends) != 2 or not fits:
+        hint = ""
+        if unit == "frames" and len(ends) == 2 and all(end > 0 for end in ends):
+            hint = "; for seconds say frame_gap_unit=seconds"
+        raise ValueError(f"{GAPS[unit]}, not {gap!r}{hint}")
+    low, high = ends
+    if low > high:
+        raise ValueError(f"frame_gap=[{low},{high}] is reversed; write frame_gap=[{high},{low}]")
+    if unit == "seconds" and high > MOST_SECONDS:
+        raise ValueError(
+            f"frame_gap={gap} with frame_gap_unit=seconds is up to {high} seconds, and at most "
+            f"{MOST_SECONDS} are taken; the paper's 4 to 48 frames are frame_gap=[0.13,1.6] at 30 "
+            "frames a second"
+        )
 
 
 def check_targets(config: "TrainConfig") -> None:
@@ -40,12 +71,16 @@ def check_targets(config: "TrainConfig") -> None:
         )
     gap = config.frame_gap
     if given.get("spacing") == "random":
+        seconds = config.frame_gap_unit == "seconds"
+        if seconds and isinstance(gap, list) and gap[0] < gap[1]:
+            return  # a clip's rate decides, and each is checked when it is read
+        wide = "[0.13,1.6]" if seconds else "[4,48]"
         needed = -(-count // 2) if given.get("direction") == "both" else count
-        values = gap[1] - gap[0] + 1 if isinstance(gap, list) else 1
-        if isinstance(gap, int) or values < needed:
+        values = int(gap[1] - gap[0]) + 1 if isinstance(gap, list) else 1
+        if not isinstance(gap, list) or values < needed:
             raise ValueError(
                 f"targets.spacing=random draws {needed} different gap{'s' * (needed > 1)} from "
-                f"frame_gap={gap}, which has {values}; widen it as frame_gap=[4,48], or take "
+                f"frame_gap={gap}, which has {values}; widen it as frame_gap={wide}, or take "
                 "targets.spacing=even or doubling"
             )
 

@@ -45,8 +45,22 @@ def _check_keys(group: DictConfig, name: str) -> None:
             raise ConfigError(f"{name}.{key}: no such key{nearest(key, list(accepted))}")
         if isinstance(value, DictConfig) and value.get("_target_") is not None:
             _check_keys(value, f"{name}.{key}")
+        elif isinstance(value, DictConfig) and key == "parts":
+            for part, inner in ((str(part), inner) for part, inner in value.items()):
+                _check_part(inner, f"{name}.{key}.{part}")
         elif key in accepted:
             _check_type(f"{name}.{key}", value, accepted[key].annotation)
+
+
+def _check_part(part: Any, name: str) -> None:
+    """One of several benchmarks or sets that make up another.
+
+    Raises:
+        ConfigError: naming the key.
+    """
+    if not isinstance(part, DictConfig) or part.get("_target_") is None:
+        raise ConfigError(f"{name}={part}: must be an option of the group, with a _target_")
+    _check_keys(part, name)
 
 
 def _check_type(key: str, value: Any, annotated: Any) -> None:

@@ -87,6 +87,10 @@ def run(main: Callable[[], object]) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except SystemExit as stop:
+        if isinstance(stop.code, int) and stop.code > 128:
+            print("stopped by a signal; the same command goes on", file=sys.stderr)
+        raise
     return 0
 
 

@@ -20,8 +20,9 @@ class PairBatch:
     flip: (B,) bool, mirror it.
     colour: (B, T, 4) float32, brightness, contrast, saturation and hue of each frame.
     angle: (B, T) float32, degrees counter-clockwise to turn each frame's content, after mirroring.
-    gap: (B, T - 1) int64, frames from the given one to each of the others, negative for one that is
-        earlier in the clip; never 0.
+    gap: (B, T - 1) int64, frames of the video from the given one to each of the others, whatever
+        unit gaps are drawn in and however many frames are stored; negative for one that is earlier
+        in the clip; never 0.
     clip: (B,) int64, index in the source's list.
     short: how many samples have a smaller gap than was drawn, because the clip is short.
     broken: clips that could not be read, with the reason; others were taken in their place.
@@ -59,6 +60,7 @@ class PairBatch:
 class Sample(NamedTuple):
     """One pair as it is read: T parts of frames (h, w, 3) and the numbers that go with them.
 
+    gap: frames of the video from the given one to each of the others, as in `PairBatch`.
     crop: (T, 2), height and width of each crop in the middle of its part; None: it is the part.
     """
 

@@ -61,7 +61,7 @@ def shuffled_turn(seed: int, visit: int, clips: int) -> int:
     return int(_order(seed, visit // clips, clips)[visit % clips])
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=16)  # the passes of a mixture's parts are under way at once
 def _order(seed: int, turn: int, clips: int) -> np.ndarray:
     """The order of the clips in one pass."""
     return np.random.default_rng([seed, turn, 1 << 33]).permutation(clips)

@@ -2,10 +2,14 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from siammae.config.errors import DataError
+from siammae.data.auditing.audited import AuditedClips, audited_clips
+from siammae.data.auditing.names import base_of
 from siammae.data.clips import Clips, FileClips, HeldClips
 
 EXTENSIONS = frozenset(
@@ -23,6 +27,8 @@ class ClipSource:
     workers: processes that read clips; what they give does not depend on it.
     max_broken: share of unreadable clips above which a run stops, 0 to 1.
     in_memory: each reader decodes a clip once and holds all its frames, for small sets.
+    manifest: of `siammae.audit`: clips that it found broken are left out, each of the others is
+        opened by the reader that gives its frames rightly; None: files' headers decide.
     """
 
     root: str
@@ -31,6 +37,7 @@ class ClipSource:
     workers: int = 1
     max_broken: float = 0.05
     in_memory: bool = False
+    manifest: str | None = None
 
     def prepare(self) -> None:
         """Make what has to be made before the first use."""
@@ -41,11 +48,20 @@ class ClipSource:
 
     def footage(self) -> Clips:
         """What pairs are drawn from."""
-        clips = FileClips(self.videos(), self.short_side)
+        clips = self._audited or self.clips_at(self.videos())
         return HeldClips(clips) if self.in_memory else clips
 
+    def clips_at(self, paths: Sequence[Path]) -> FileClips:
+        """Some of `videos`, ready to be opened."""
+        return FileClips(paths, self.short_side)
+
     def fingerprint(self) -> str:
-        """A short hash that changes when the clips do, and not when their folder is moved."""
+        """A short hash that changes when the clips do, and not when their folder is moved.
+
+        With a manifest also when other clips can be used, or another reader gives their frames.
+        """
+        if self._audited is not None:
+            return self._audited.fingerprint(base_of(self.root))
         videos = self.videos()
         base = Path(os.path.commonpath([str(path.parent) for path in videos]))
         digest = hashlib.sha256()
@@ -53,6 +69,11 @@ class ClipSource:
             size = path.stat().st_size if path.exists() else -1
             digest.update(f"{path.relative_to(base).as_posix()}\0{size}\n".encode())
         return digest.hexdigest()[:10]
+
+    @cached_property
+    def _audited(self) -> AuditedClips | None:
+        """What the manifest leaves, read once."""
+        return None if self.manifest is None else audited_clips(self)
 
 
 @dataclass

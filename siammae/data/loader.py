@@ -18,9 +18,12 @@ from siammae.config.signals import SIGNALS, deaf_children
 from siammae.data.augment import PairAugment
 from siammae.data.batch import PairBatch, Sample, Visit, collate
 from siammae.data.datasets import ClipSource
+from siammae.data.gaps import frames_of_unit
+from siammae.data.mixture import MixedClips
 from siammae.data.rotation import NoRotation, Rotation
-from siammae.data.targets import Targets
+from siammae.data.targets import Offsets, Targets
 from siammae.data.turning import cut_out
+from siammae.data.video import Clip
 
 
 class PairDataset(Dataset[Visit]):
@@ -70,6 +73,8 @@ class PairDataset(Dataset[Visit]):
         first = self.clips.turn(self.seed, visit)
         yield first
         others = np.random.default_rng([self.seed, visit, 1 << 32]).permutation(len(self.clips))
+        if isinstance(self.clips, MixedClips):
+            others = self.clips.alike_first(first, others)
         yield from (int(clip) for clip in others[: self.attempts] if clip != first)
 
     def _read(
@@ -78,7 +83,7 @@ class PairDataset(Dataset[Visit]):
         if clip in self.known_broken:
             raise DataError(self.known_broken[clip])
         reader = self.clips.open(clip)
-        pairs = [self.targets.draw(rng, reader.frames) for _ in range(self.pairs)]
+        pairs = self._pairs(rng, clip, reader)
         wanted = sorted({index for offsets in pairs for index in offsets.frames})
         place = {index: i for i, index in enumerate(wanted)}
         frames = reader.read(wanted)
@@ -88,11 +93,20 @@ class PairDataset(Dataset[Visit]):
             angle = self.rotation.draw(turns, len(offsets.frames))
             chosen = [frames[place[index]] for index in offsets.frames]
             parts, crop = cut_out(chosen, drawn.boxes, angle, self.rotation.interpolates)
-            gap = [index - offsets.frames[0] for index in offsets.frames[1:]]
+            gap = [reader.step * (index - offsets.frames[0]) for index in offsets.frames[1:]]
             samples.append(
                 Sample(parts, drawn.flip, drawn.colour, angle, gap, clip, offsets.short, crop)
             )
         return samples
+
+    def _pairs(self, rng: np.random.Generator, clip: int, reader: Clip) -> list[Offsets]:
+        """The frames of each pair; what a clip lacks for them is told with its name."""
+        name = self.clips.name(clip)
+        scale = frames_of_unit(self.targets.gap_unit, reader, name)
+        try:
+            return [self.targets.draw(rng, reader.frames, scale) for _ in range(self.pairs)]
+        except DataError as error:
+            raise DataError(f"{name}: {error}") from None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from siammae.config.errors import DataError
-from siammae.data.targets import Offsets, Targets, gap_range
+from siammae.data.gaps import gap_range, stored_gap
+from siammae.data.targets import Offsets, Targets
 
 SPACINGS = ("even", "random", "doubling")
 DIRECTIONS = ("future", "past", "both")
@@ -19,7 +20,7 @@ class SeveralTargets(Targets):
     the same draws.
 
     Args:
-        gap: frames from the given one to the nearest other, an int or ``[lo, hi]`` as in
+        gap: from the given frame to the nearest other, a number or ``[lo, hi]`` as in
             `SingleTarget`; with ``spacing`` random the range of all gaps.
         count: frames to restore.
         spacing: of their distances. ``even``: g, 2g, 3g and so on; ``doubling``: g, 2g, 4g;
@@ -31,19 +32,21 @@ class SeveralTargets(Targets):
             sine-cosine code of it; ``learned``: a small perceptron of that code.
         loss_gap_power: x; a target at gap g counts in the loss as g^-x, scaled so that the weights
             of a sample have mean 1. 0: all alike; below 0 far ones count more.
+        gap_unit: ``frames`` or ``seconds``, as in `SingleTarget`.
     """
 
     def __init__(
         self,
-        gap: int | Sequence[int],
+        gap: float | Sequence[float],
         count: int = 2,
         spacing: str = "even",
         direction: str = "future",
         predict: bool = False,
         gap_embedding: str = "none",
         loss_gap_power: float = 0.0,
+        gap_unit: str = "frames",
     ):
-        self.low, self.high = gap_range(gap)
+        self.low, self.high = gap_range(gap, gap_unit)
         if count < 1:
             raise ValueError(f"count {count} must be at least 1")
         for name, value, known in (
@@ -56,40 +59,48 @@ class SeveralTargets(Targets):
         if not np.isfinite(loss_gap_power):
             raise ValueError(f"loss_gap_power {loss_gap_power} is no finite number")
         self.distances = -(-count // 2) if direction == "both" else count
-        values = self.high - self.low + 1
-        if spacing == "random" and self.distances > values:
+        values = int(self.high - self.low) + 1
+        if spacing == "random" and gap_unit == "frames" and self.distances > values:
             raise ValueError(
                 f"spacing 'random' draws {self.distances} different gaps, and gap {gap} has "
                 f"{values}; widen it or take spacing 'even' or 'doubling'"
             )
+        self.gap_unit = gap_unit
         self.count, self.spacing, self.direction = count, spacing, direction
         self.predict, self.gap_embedding = predict, gap_embedding
         self.loss_gap_power = loss_gap_power
 
-    def draw(self, rng: np.random.Generator, frames: int) -> Offsets:
+    def draw(self, rng: np.random.Generator, frames: int, scale: float = 1.0) -> Offsets:
         """Indices into a clip of ``frames`` frames, uniform over all places that have room.
 
         In a clip that is too short what each distance has above the smallest one that is possible,
         1, 2, 3 and so on, shrinks by one factor: distances stay different and in their order.
 
         Raises:
-            DataError: when the clip has not a frame for each target.
+            DataError: when the clip has not a frame for each target, or at its rate the range has
+                not a gap for each random one.
         """
         if frames < self.count + 1:
             raise DataError(
                 f"the clip has {frames} frames; targets.count={self.count} needs {self.count + 1}"
             )
-        gaps, short = self._fitted(self._distances(rng), frames)
+        gaps, short = self._fitted(self._distances(rng, scale), frames)
         first, last = min(0, *gaps), max(0, *gaps)
         given = int(rng.integers(0, frames - (last - first))) - first
         return Offsets([given, *(given + gap for gap in gaps)], short)
 
-    def _distances(self, rng: np.random.Generator) -> list[int]:
-        """Ascending."""
+    def _distances(self, rng: np.random.Generator, scale: float) -> list[int]:
+        """Ascending, in stored frames."""
+        low, high = stored_gap(self.low, scale), stored_gap(self.high, scale)
         if self.spacing == "random" and self.distances > 1:
-            span = np.arange(self.low, self.high + 1)
+            span = np.arange(low, high + 1)
+            if len(span) < self.distances:
+                raise DataError(
+                    f"targets.spacing=random draws {self.distances} different gaps, and frame_gap="
+                    f"[{self.low}, {self.high}] {self.gap_unit} has {len(span)} at the clip's rate"
+                )
             return sorted(int(d) for d in rng.choice(span, self.distances, replace=False))
-        nearest = int(rng.integers(self.low, self.high + 1))
+        nearest = int(rng.integers(low, high + 1))
         if self.spacing == "doubling":
             return [nearest * 2**i for i in range(self.distances)]
         return [nearest * i for i in range(1, self.distances + 1)]

@@ -45,6 +45,10 @@ class Sprites(ClipSource):
     seed: int = 0
     style: SceneStyle = field(default_factory=SceneStyle)
 
+    def __post_init__(self) -> None:
+        if self.manifest is not None:
+            raise ValueError(f"manifest={self.manifest}: built-in clips are read without; use null")
+
     @property
     def folder(self) -> Path:
         """Where this very set lies: sets with other parameters lie beside it."""

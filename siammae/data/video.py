@@ -7,6 +7,7 @@ choice needs the file's header only. Without decord all files are read by PyAV.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -40,20 +41,36 @@ class Clip(Protocol):
         """Frames at ascending ``indices``: (n, H, W, 3) uint8, RGB."""
 
 
-def open_clip(path: Path) -> Clip:
+@dataclass(frozen=True)
+class Judged:
+    """What an audit has found of a file, see `siammae.data.auditing`.
+
+    reader: ``decord`` or ``pyav``. frames: that it reads rightly. fps: of the video, or None.
+    """
+
+    reader: str
+    frames: int
+    fps: float | None
+
+
+def open_clip(path: Path, judged: Judged | None = None) -> Clip:
     """Open a video for reading pairs of its frames.
+
+    Args:
+        path: of the file.
+        judged: by an audit; without it the file's header decides how it is read.
 
     Raises:
         DataError: when it is missing, no video, or has fewer than two frames.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    decord = _decord()
+    decord = find_decord()
     clip: Clip | None = None
-    if decord is not None and _decord_seeks_right(path):
-        clip = _DecordClip.open(decord, path)
+    if decord is not None and (judged.reader == "decord" if judged else decord_seeks_right(path)):
+        clip = _DecordClip.open(decord, path, judged)
     if clip is None:
-        clip = _StraightClip(path)
+        clip = _StraightClip(path, judged)
     if clip.frames < 2:
         raise DataError(f"{path} has {clip.frames} frame(s); a pair needs two")
     return clip
@@ -76,16 +93,20 @@ def in_order(clip: Clip, indices: Sequence[int]) -> Iterator[np.ndarray]:
 class _DecordClip:
     """Read after seeks, both frames of a pair in one call."""
 
-    def __init__(self, reader: Any, path: Path):
+    def __init__(self, reader: Any, path: Path, judged: Judged | None = None):
         self.reader, self.path = reader, path
         self.frames = max(len(reader) - UNSURE_FRAMES, min(len(reader), 2))
-        self.fps, self.step = _rate(reader.get_avg_fps()), 1
+        self.fps, self.step = possible_rate(reader.get_avg_fps()), 1
+        if judged is not None:
+            self.frames, self.fps = judged.frames, judged.fps
 
     @classmethod
-    def open(cls, decord: ModuleType, path: Path) -> "_DecordClip | None":
+    def open(
+        cls, decord: ModuleType, path: Path, judged: Judged | None = None
+    ) -> "_DecordClip | None":
         """None when decord cannot open the file; PyAV may."""
         try:
-            return cls(decord.VideoReader(str(path), num_threads=1), path)
+            return cls(decord.VideoReader(str(path), num_threads=1), path, judged)
         except (decord.DECORDError, RuntimeError):
             return None
 
@@ -94,47 +115,70 @@ class _DecordClip:
         try:
             return self.reader.get_batch(list(indices)).asnumpy()
         except Exception:  # two unrelated kinds; for one, narrow frames whose rows are padded
-            return _StraightClip(self.path).read(indices)
+            return _read_straight(self.path, indices)
 
 
 class _StraightClip:
     """Decoded from the first frame on; slower, and right for every file that FFmpeg can decode."""
 
-    def __init__(self, path: Path):
-        self.path = path
-        status = path.stat()
-        self.frames, self.fps = _count_frames(path, status.st_size, status.st_mtime_ns)
-        self.step = 1
+    def __init__(self, path: Path, judged: Judged | None = None):
+        self.path, self.step = path, 1
+        if judged is None:
+            status = path.stat()
+            self.frames, self.fps = _count_frames(path, status.st_size, status.st_mtime_ns)
+        else:
+            self.frames, self.fps = judged.frames, judged.fps
 
     def read(self, indices: Sequence[int]) -> np.ndarray:
         """See `Clip.read`."""
-        found = dict(zip(sorted(set(indices)), self.in_order(sorted(set(indices))), strict=True))
-        return np.stack([found[index] for index in indices])
+        return _read_straight(self.path, indices)
 
     def in_order(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
         """See the function `in_order`."""
-        place = 0
-        for index, frame in enumerate(_decode(self.path) if indices else ()):
-            if index == indices[place]:
-                yield _upright(frame)
-                place += 1
-                if place == len(indices):
-                    return
-        if indices:
-            raise DataError(f"{self.path} ends before frame {indices[-1]}")
+        return _straight(self.path, indices)
+
+
+def _read_straight(path: Path, indices: Sequence[int]) -> np.ndarray:
+    """Frames (n, H, W, 3) of a file that is decoded up to the last of them."""
+    wanted = sorted(set(indices))
+    found = dict(zip(wanted, _straight(path, wanted), strict=True))
+    return np.stack([found[index] for index in indices])
+
+
+def _straight(path: Path, indices: Sequence[int]) -> Iterator[np.ndarray]:
+    """Frames at ascending, different ``indices``, as the file is decoded up to the last of them."""
+    place = 0
+    for index, frame in enumerate(_decode(path) if indices else ()):
+        if index == indices[place]:
+            yield upright(frame)
+            place += 1
+            if place == len(indices):
+                return
+    if indices:
+        raise DataError(f"{path} ends before frame {indices[-1]}")
 
 
 def _decode(path: Path) -> Any:
-    """All frames of the first video stream, in order of display."""
+    """All frames of the video stream, in order of display."""
     import av
 
     try:
         with av.open(str(path), metadata_errors="ignore") as container:
-            if not container.streams.video:
-                raise DataError(f"{path} has no video stream")
-            yield from container.decode(video=0)
+            yield from container.decode(video_stream(container, path))
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise DataError(f"{path} cannot be decoded: {error}") from None
+
+
+def video_stream(container: Any, path: Path) -> Any:
+    """The one that FFmpeg calls the best, as decord takes it; there may be several, or a cover.
+
+    Raises:
+        DataError: when there is none.
+    """
+    stream = container.streams.best("video")
+    if stream is None:
+        raise DataError(f"{path} has no video stream")
+    return stream
 
 
 @lru_cache(maxsize=100_000)
@@ -147,15 +191,15 @@ def _header_rate(path: Path) -> float | None:
     import av
 
     with av.open(str(path), metadata_errors="ignore") as container:
-        return _rate(container.streams.video[0].average_rate)
+        return possible_rate(video_stream(container, path).average_rate)
 
 
-def _rate(told: Any) -> float | None:
+def possible_rate(told: Any) -> float | None:
     """Frames a second, unless a header says none that can be."""
     return float(told) if told and 0 < told < 1000 else None
 
 
-def _upright(frame: Any) -> np.ndarray:
+def upright(frame: Any) -> np.ndarray:
     """RGB pixels, turned as the file's metadata asks (decord does so by itself)."""
     pixels = frame.to_ndarray(format="rgb24")
     quarters = round(getattr(frame, "rotation", 0) / 90) % 4
@@ -163,7 +207,8 @@ def _upright(frame: Any) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def _decord() -> ModuleType | None:
+def find_decord() -> ModuleType | None:
+    """The module, which says nothing of its own; None where it is not installed."""
     try:
         import decord
     except ImportError:  # no wheel for this machine
@@ -172,8 +217,8 @@ def _decord() -> ModuleType | None:
     return decord
 
 
-def _decord_seeks_right(path: Path) -> bool:
-    """By the container and the pixel format."""
+def decord_seeks_right(path: Path) -> bool:
+    """Whether it is to be expected, by the container and the pixel format."""
     if path.suffix.lower() not in SEEKABLE:
         return False
     import av

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class Pairs:
     """Pairs of frames of one clip.
 
-    frames: (F, 2, 3, S, S), normalised, the given one first. gaps: (F,), frames between them.
+    frames: (F, 2, 3, S, S), normalised, the given one first. gaps: (F,), frames of the video
+    between them, however many of it are stored.
     is_past: the given one is the later of both. rng: of what else is drawn for them.
     """
 
@@ -54,7 +55,7 @@ class Pairs:
 
         Args:
             clip: opened.
-            gaps: in frames.
+            gaps: in frames of the clip, as they are stored.
             is_past: whether the later frame is the given one.
             augment: crops.
             rng: draws frames and crops.
@@ -75,8 +76,9 @@ class Pairs:
             chosen = [first + gap, first] if is_past else [first, first + gap]
             crops = [box.cut(frames[place[i]]) for i, box in zip(chosen, drawn.boxes, strict=True)]
             upright = np.zeros(2, np.float32)
-            samples.append(Sample(crops, drawn.flip, drawn.colour, upright, [int(gap)], 0, False))
-        return cls(augment.apply(collate([Visit(samples, {})])), gaps, is_past, rng)
+            told = [int(gap) * clip.step]
+            samples.append(Sample(crops, drawn.flip, drawn.colour, upright, told, 0, False))
+        return cls(augment.apply(collate([Visit(samples, {})])), gaps * clip.step, is_past, rng)
 
     def order(self, patches: int) -> np.ndarray:
         """A random order (F, patches) of the patches of each pair."""

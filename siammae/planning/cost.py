@@ -19,7 +19,7 @@ ALIKE = {
     ],
     "the same encoder": ["encoder", "image_size"],
 }  # fmt: skip
-FREE_OF_TARGETS = ("gap", "direction", "spacing", "loss_gap_power")
+FREE_OF_TARGETS = ("gap", "gap_unit", "direction", "spacing", "loss_gap_power")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from siammae.config.paths import CONFIGS
 # What the operations of a step follow from; the seed names initial weights alone.
 DECIDES = (
     "encoder", "encoding", "decoder", "masking", "uncertainty", "targets", "mask_ratio",
-    "frame_gap", "image_size",
+    "frame_gap", "frame_gap_unit", "image_size",
 )  # fmt: skip
 PAIRS = CONFIGS / "targets" / "single.yaml"
 
@@ -31,7 +31,8 @@ def equal_compute(_root_: DictConfig) -> float:
         else _root_[key]
         for key in DECIDES
     }
-    pairs: Any = OmegaConf.create({"frame_gap": plain["frame_gap"]})
+    given = {key: plain[key] for key in ("frame_gap", "frame_gap_unit")}
+    pairs: Any = OmegaConf.create(given)
     pairs.targets = OmegaConf.load(PAIRS)
     single = OmegaConf.to_container(pairs, resolve=True)["targets"]  # type: ignore[index,call-overload]
     return float(f"{_gflops({**plain, 'targets': single}) / _gflops(plain):.4g}")

@@ -367,3 +367,17 @@ def test_single_runs_are_told_apart_by_what_they_were_set_to(make_run, tables):
     assert {"mask_ratio=0.8, decoder=cross_self", "mask_ratio=0.9, decoder=joint"} < set(
         rows(out / "single-runs.csv")
     )
+
+
+def test_the_caption_tells_seconds_and_no_places_of_a_mixtures_parts(make_run, tables):
+    """Runs whose parts lie elsewhere are of one table."""
+    for i, gap in enumerate(("0.1", "0.5")):
+        overrides = {"frame_gap": gap, "data.parts.films.root": f"/disk{i}/films"}
+        make_run(f"run{i}", 0.3, overrides, composed={"frame_gap_unit": "seconds"})
+    out, _ = tables()
+    assert list(out.glob("*.md")) == [out / "frame_gap.md"]
+    text = (out / "frame_gap.md").read_text()
+    assert "frame_gap in seconds" in text
+    assert "/disk" not in text
+    signatures = [row["signatures"] for row in rows(out / "frame_gap.csv").values()]
+    assert {"run0", "run1"} <= set(signatures)

@@ -46,7 +46,7 @@ def test_files_on_which_seeking_goes_wrong_are_read_from_the_start(
 
 
 def test_without_decord_pyav_reads_all(tmp_path, clip_maker, read_number, monkeypatch):
-    monkeypatch.setattr(video, "_decord", lambda: None)
+    monkeypatch.setattr(video, "find_decord", lambda: None)
     frames = open_clip(clip_maker(tmp_path / "clip.mp4", 20)).read([5, 19])
     assert [read_number(frame) for frame in frames] == [5, 19]
 

@@ -22,13 +22,14 @@ class Settings:
     """What the content of a pack depends on.
 
     source: the fingerprint of the packed source. stride: each which frame. quality: of JPEG.
-    short_side: in pixels; None: as the clips are. shard_mb: about how large a shard is.
+    short_side: in pixels; None: as the clips are; of a mixture, a text that tells of each part.
+    shard_mb: about how large a shard is.
     """
 
     source: str
     stride: int
     quality: int
-    short_side: int | None
+    short_side: int | str | None
     shard_mb: int
 
 

@@ -51,6 +51,11 @@ class Packed(ClipSource):
         for key in ("window", "lanes"):
             if getattr(self, key) < 1:
                 raise ValueError(f"{key}={getattr(self, key)} must be at least 1")
+        if self.manifest is not None:
+            raise ValueError(
+                f"manifest={self.manifest} goes with the clips that are packed; the pack itself "
+                "is checked by siammae.pack out=DIR --verify"
+            )
         if not self.cache_gb > 0:
             raise ValueError(f"cache_gb={self.cache_gb} must be above 0")
         if is_remote(self.root) and not self.streaming:

@@ -13,7 +13,7 @@ from siammae.config.visible import visible_count
 from siammae.data.augment import PairAugment
 from siammae.data.clips import Clips
 from siammae.data.datasets import ClipSource, Videos
-from siammae.data.targets import gap_range
+from siammae.data.gaps import frames_of_unit, gap_range
 from siammae.evaluation.benchmark import WHOLE_MODEL, Benchmark, Rows, Told
 from siammae.evaluation.result import BenchmarkResult
 
@@ -56,7 +56,9 @@ class Calibration(Benchmark):
         clips: so many of ``root``, evenly spaced; None: all.
         short_side: of the frames of ``root`` in pixels when they are larger; None: as they are.
         pairs: of a clip.
-        gap: frames from the given one to the other, an int or [lo, hi].
+        gap: from the given frame to the other, a number or [lo, hi].
+        gap_unit: ``frames`` of the video or ``seconds``, of which each clip takes the nearest
+            number of its frames.
         direction: ``future`` or ``past``, which of both frames is restored; ``both``, the word of
             runs that restore frames on both sides, is ``future``.
         mask_ratio: share of patches that is hidden, in (0, 1).
@@ -82,13 +84,14 @@ class Calibration(Benchmark):
         clips: int | None = None,
         short_side: int | None = 256,
         pairs: int = 8,
-        gap: int | Sequence[int] | None = None,
+        gap: float | Sequence[float] | None = None,
         direction: str = "future",
         mask_ratio: float | None = None,
         image_size: int | None = None,
         patch_size: int | None = None,
         crop_scale: Sequence[float] | None = None,
         seed: int = 0,
+        gap_unit: str = "frames",
     ):
         for key, value in {"pairs": pairs, "clips": clips}.items():
             if value is not None and value < 1:
@@ -103,7 +106,8 @@ class Calibration(Benchmark):
             raise ValueError(f"mask_ratio={mask_ratio}: must be in (0, 1)")
         self.source = source if root is None else Videos(root, short_side=short_side)
         self.root, self.clips, self.pairs, self.seed = root, clips, pairs, seed
-        self.gap = None if gap is None else list(gap_range(gap))
+        self.gap = None if gap is None else list(gap_range(gap, gap_unit))
+        self.gap_unit = gap_unit
         self.mask_ratio = mask_ratio
         self.direction = "past" if direction == "past" else "future"
         self.image_size, self.patch_size, self.crop_scale = image_size, patch_size, crop_scale
@@ -201,6 +205,7 @@ class Calibration(Benchmark):
         return {
             "note": NOTE,
             "gap": self.gap,
+            **({} if self.gap_unit == "frames" else {"gap_unit": self.gap_unit}),
             "pairs": self.pairs,
             "mask_ratio": self.mask_ratio,
             "image_size": self.image_size,
@@ -277,8 +282,10 @@ class Calibration(Benchmark):
 
         rng = np.random.default_rng([self.seed, self.videos().index(video)])
         low, high = self.gap or (1, 1)
-        gaps = np.linspace(low, high, self.pairs).round().astype(int)
         clip = self._clips.open(self._numbers[video])
+        scale = frames_of_unit(self.gap_unit, clip, video)
+        gaps = np.linspace(low, high, self.pairs) * scale
+        gaps = gaps.round().astype(int).clip(min=1)
         return Pairs.read(clip, gaps, self.direction == "past", self._augment(), rng)
 
     def _augment(self) -> PairAugment:

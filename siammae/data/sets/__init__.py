@@ -1,0 +1,1 @@
+"""Data sets for pre-training, a file each."""

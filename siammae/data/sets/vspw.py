@@ -1,0 +1,48 @@
+"""VSPW's videos as clips (Miao et al., 2021)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from siammae.config.errors import DataError
+from siammae.data.sequences import ImageFolders
+from siammae.data.sets.lists import names_of, refuse_measured
+
+LAYOUT = "a VSPW root holds train.txt with a video a line and data/VIDEO/origin/00000001.jpg"
+
+
+@dataclass
+class Vspw(ImageFolders):
+    """The images of a split, 15 a second; of 3,536 videos about 2,800 are train.
+
+    Images are numbered by the frames of the videos that they were taken from, of which they are
+    15 a second: gaps in the numbers do not count. One copy of the set has empty images (video
+    988_f_Xvy_DCPt8): see `ImageClip` for what is left of such a video.
+
+    The videos of val are measured by ``benchmark=vspw``; they are refused here unless
+    ``allow_measured``.
+
+    root: holds ``data/`` and the lists; the 480p copy or the full one.
+    split: train, val or test.
+    allow_measured: train on videos that are measured.
+    """
+
+    root: str = "datasets/VSPW_480p"
+    fps: float | None = 15
+    split: str = "train"
+    allow_measured: bool = False
+
+    def videos(self) -> list[Path]:
+        """Folders of the split's videos in the list's order; one may be missing.
+
+        Raises:
+            DataError: when the list or ``data/`` is missing.
+            ConfigError: when videos of it are measured.
+        """
+        names = names_of(self.folder / f"{self.split}.txt", LAYOUT)
+        val = self.folder / "val.txt"
+        measured = names_of(val, LAYOUT) if val.is_file() else []
+        refuse_measured(self.split, names, measured, "vspw", self.allow_measured)
+        data = self.folder / "data"
+        if not data.is_dir():
+            raise DataError(f"{data}: no such folder; {LAYOUT}")
+        return [data / name / "origin" for name in names]
