@@ -25,8 +25,8 @@ Told = Callable[[], None]
 class How:
     """How clips are packed.
 
-    folders: are left out of their names, see `common_folders`. stride: each which frame is taken. quality: of JPEG, 1 to
-    100.
+    folders: are left out of their names, see `common_folders`. stride: each which frame is taken.
+    quality: of JPEG, 1 to 100.
     """
 
     folders: dict[str, str]
