@@ -48,7 +48,7 @@ def _differences(rows: pd.DataFrame, metrics: list[str]) -> list[str]:
         return []
     texts = {
         "seeds": "paired over seeds",
-        "videos": "paired over videos (clusters of their objects): of these videos and these "
+        "videos": "paired over videos (clusters of their objects): of other videos for these "
         "trainings alone, other seeds may differ",
     }
     used = [pairing for pairing, labels in of.items() if labels]

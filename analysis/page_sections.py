@@ -43,6 +43,7 @@ def _grid(table: Table, links: dict[str, Link], seeds: dict[str, int], heading: 
     """The cells of the table as other forms of it have them, with the runs behind each figure."""
     heads, lines = cells(table, str)
     columns = {heads.index(head(metric)): metric for metric in table.metrics}
+    exact = {f"Δ {head(metric)}": f"{metric}/diff" for metric in table.metrics}
     rows: list[list[Cell]] = []
     for (index, row), line in zip(table.rows.iterrows(), lines, strict=True):
         behind = [links[name] for name in row["signatures"] if name in links]
@@ -51,7 +52,8 @@ def _grid(table: Table, links: dict[str, Link], seeds: dict[str, int], heading: 
         for column, text in enumerate(line[1:], 1):
             metric = columns.get(column)
             if metric is None or not text:
-                made.append(Cell(text, _value(text)))
+                value = row.get(exact.get(heads[column], ""))
+                made.append(Cell(text, _value(text) if value is None or not text else float(value)))
             else:
                 best = index == table.best and metric == table.objective
                 facts = facts_of(row, metric, told)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from siammae.browsing.difference import flat
 from siammae.config.experiment import Experiment, spelled
-from siammae.tracking.signature import essential, signature
+from siammae.tracking.signature import essential, is_silent_of_part, signature
 
 SAME = [
     "preset",
@@ -28,6 +28,7 @@ SILENT = {
     "progress",
     "tracking",
     "data.root",
+    "data.clip_list",
     "data.workers",
     "data.in_memory",
     "data.manifest",
@@ -47,6 +48,11 @@ SILENT = {
     "tracking.mode",
     "tracking.timeout",
 }
+
+
+def is_silent(key: str) -> bool:
+    """Whether a setting cannot change a result."""
+    return key in SILENT or is_silent_of_part(key)
 
 
 @dataclass
@@ -120,7 +126,7 @@ def _varied(asked: pd.DataFrame) -> list[str]:
     if not axes:
         values = {key: {overrides.get(key) for overrides in asked["overrides"]} for key in keys}
         axes = {key for key, taken in values.items() if len(taken) > 1}
-    return [key for key in keys if key in axes and key not in SILENT | {"seed"}]
+    return [key for key in keys if key in axes and key != "seed" and not is_silent(key)]
 
 
 def _split(
@@ -135,7 +141,11 @@ def _split(
         for call, composed in zip(asked["asked"], asked["composed"], strict=True)
     ]
     fixed: list[Any] = [
-        {k: v for k, v in sorted(overrides.items()) if k not in SILENT | {"seed", *axes}}
+        {
+            key: value
+            for key, value in sorted(overrides.items())
+            if key not in {"seed", *axes} and not is_silent(key)
+        }
         for overrides in asked["overrides"]
     ]
     asked["fixed"] = fixed

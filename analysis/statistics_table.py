@@ -53,7 +53,12 @@ class Table:
 
     @property
     def best(self) -> int | None:
-        """Index of the best trained row; None when there is nothing to choose from."""
+        """Index of the best trained row; None when there is nothing to choose from.
+
+        Training losses under different masks, heads, gaps or crops do not compare: none is best.
+        """
+        if self.objective == LOSS:
+            return None
         trained = self.rows[~self.rows["control"]][self.objective].dropna()
         if len(trained) < 2:
             return None

@@ -117,8 +117,10 @@ class Subject:
 
         From the left: a legend on the right may begin as high.
         """
-        axes = " and ".join(self.table.axes) or "the seed"
-        text = wrapped(self.table.question or f"Effect of {axes}", width)
+        seeds = ["the seed"] if self.trained["n"].gt(1).any() else []
+        axes = " and ".join(self.table.axes or seeds)
+        told = f"Effect of {axes}" if axes else self.table.name
+        text = wrapped(self.table.question or told, width)
         figure.suptitle(text, x=0.01, ha="left", fontsize=12)
 
 

@@ -170,8 +170,8 @@ def draw(settings: Settings) -> list[Path]:
     model.to(device)
     clip = open_clip(video)
     unit = config.get("frame_gap_unit", "frames") if settings.gap is None else "frames"
-    scale = frames_of_unit(unit, clip, settings.video)
-    gap, times = times_of(settings, config.frame_gap, clip.frames, scale)
+    of_unit = frames_of_unit(unit, clip, settings.video)
+    gap, times = times_of(settings, config.frame_gap, clip.frames, of_unit)
     columns: dict[str, list[Tensor]] = {"past": [], "frame": []}
     found: list[Maps] = []
     for pair in batches(clip, times, gap):

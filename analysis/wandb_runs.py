@@ -147,6 +147,12 @@ class _Client:
                 f"the W&B server {self.server} does not accept this API key ({text}); "
                 "run `wandb login --relogin`, or set WANDB_API_KEY"
             )
+        if "busy" in text:  # of the client: its time was over, whatever the server said
+            text = (
+                f"{self.server} gave no answer within {self.timeout} s; it may limit requests "
+                "(429) or be out of order: try again in some minutes, give it longer with "
+                "WANDB_HTTP_TIMEOUT=SECONDS, or use the last snapshot with --offline"
+            )
         return f"W&B gave no runs of {self.path}: {self._status() or text}"
 
     def _status(self) -> str | None:

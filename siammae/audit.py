@@ -32,7 +32,12 @@ outcome: list[int] = []  # of this process's job, for the exit code
 @one_line
 def job(config: DictConfig) -> None:
     """Write the manifest and print the summary."""
-    settings = _settings(config)
+    settings = settings_from(config)
+    if config.data.get("manifest") is not None:
+        told = f"data.manifest={config.data.manifest}"
+        raise ConfigError(f"{told} is what an audit makes; name the file to be written with out=")
+    if "max_broken" in config.data:  # whatever is missing is told of, and no reason to stop
+        config.data.max_broken = 1.0
     source = build_group(config, "data")
     source.prepare()
     option = str(HydraConfig.get().runtime.choices["data"])
@@ -52,7 +57,7 @@ def job(config: DictConfig) -> None:
         outcome.append(STRICT)
 
 
-def _settings(config: DictConfig) -> Settings:
+def settings_from(config: DictConfig) -> Settings:
     """Types and ranges.
 
     Raises:

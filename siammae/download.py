@@ -2,64 +2,108 @@
 
   python -m siammae.download benchmark=davis2017 [root=DIR]
   python -m siammae.download benchmark=davis2017 [root=DIR] --check
+  python -m siammae.download data=kinetics400 [root=DIR] [split=train|val|test|all] [--check]
 
 The same command again goes on where an interrupted one stopped. Exit codes: 0 all is there; 1 some
 is missing; 2 an error; 3 the rest must be fetched by hand, as the text printed tells.
 """
 
 import argparse
+import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from siammae.config.check import nearest
 from siammae.config.errors import ConfigError, SiammaeError
 from siammae.config.paths import CONFIGS
 from siammae.data.downloading import catalog
-from siammae.data.downloading.catalog import DataSet
+from siammae.data.downloading.catalog import DataSet, Source
 from siammae.data.downloading.complete import State, inspect, shorten
+from siammae.data.downloading.parts import fetch_lists, sources_of
 from siammae.data.downloading.receipt import lost_files
 
 COMPLETE, INCOMPLETE, WRONG, BY_HAND, INTERRUPTED = 0, 1, 2, 3, 130
-KEYS = ("benchmark", "data", "root", "check")
+KEYS = ("benchmark", "data", "root", "split", "check")
+NAMED = 5  # archives told by name
 
 
-def download(name: str, dataset: DataSet, root: Path) -> int:
+@dataclass(frozen=True)
+class Asked:
+    """What the command line names.
+
+    group: ``benchmark`` or ``data``. name: of the data set. root: None: the usual folder.
+    split: None: the usual one. only_check: fetch nothing.
+    """
+
+    group: str
+    name: str
+    root: str | None
+    split: str | None
+    only_check: bool
+
+    def settings(self, root: Path) -> str:
+        """As a user gives them to this command."""
+        split = f" split={self.split}" if self.split else ""
+        return f"{self.group}={self.name} root={shlex.quote(str(root))}{split}"
+
+
+def download(asked: Asked, dataset: DataSet, root: Path) -> int:
     """Fetch what is missing and can be fetched, then tell the state; returns the exit code."""
     from siammae.data.downloading.install import install
     from siammae.tracking.transfers import Transfers
 
-    if dataset.files and not state_of(dataset, root).complete:
-        for source in dataset.files:
-            if source.checksum is None:
-                print(f"{source.name}: no published checksum; it is checked by unpacking it")
+    if (dataset.files or dataset.parts) and not state_of(dataset, root).complete:
         with Transfers() as told:
-            install(dataset.files, root, told)
-    code = check(name, dataset, root)
+            fetch_lists(dataset, root, told)
+        sources = sources_of(dataset, root)
+        _tell_unchecked([source for source in sources if source.checksum is None])
+        with Transfers(len(sources)) as told:
+            install(sources, root, told)
+    code = check(asked, dataset, root)
     if code == COMPLETE or dataset.manual is None:
         return code
-    print(f"\n{dataset.manual.replace('ROOT', str(root))}\n\nThen: {check_command(name, root)}")
+    print(f"\n{dataset.manual.replace('ROOT', str(root))}\n")
+    print(f"Then: python -m siammae.download {asked.settings(root)} --check")
     return BY_HAND
 
 
-def check(name: str, dataset: DataSet, root: Path) -> int:
+def _tell_unchecked(sources: list[Source]) -> None:
+    if len(sources) > NAMED:
+        print(f"{len(sources)} files: no published checksums; archives are checked by unpacking")
+        return
+    for source in sources:
+        how = "it is taken as it comes" if source.plain else "it is checked by unpacking it"
+        print(f"{source.name}: no published checksum; {how}")
+
+
+def check(asked: Asked, dataset: DataSet, root: Path) -> int:
     """Print what is there and what is missing; returns the exit code. No network."""
-    state = state_of(dataset, root)
+    name, state = asked.name, state_of(dataset, root)
     if state.complete:
         print(f"{name}: {root} is complete ({state.layout})")
         print("\n".join(f"  {line}" for line in state.found))
-        if (CONFIGS / "benchmark" / f"{name}.yaml").is_file():
-            settings = f"benchmark={name} benchmark.root={root}"
-            print(f"Measure: python -m siammae.evaluate checkpoint=PATH {settings}")
+        if (CONFIGS / asked.group / f"{name}.yaml").is_file():
+            print(_next(asked, root))
         return COMPLETE
     print(f"{name}: {root} is not complete (layout: {state.layout})")
     print("\n".join(f"  {line}" for line in state.lacks))
     return INCOMPLETE
 
 
+def _next(asked: Asked, root: Path) -> str:
+    """What to do with a complete data set."""
+    place = f"{asked.group}={asked.name} {asked.group}.root={shlex.quote(str(root))}"
+    if asked.group == "benchmark":
+        return f"Measure: python -m siammae.evaluate checkpoint=PATH {place}"
+    split = f" data.split={asked.split}" if asked.split else ""
+    return f"Train: python -m siammae.train {place}{split}"
+
+
 def state_of(dataset: DataSet, root: Path) -> State:
     """By the data set's layouts, and by the lists of what was unpacked."""
     state = inspect(dataset, root)
-    for source in dataset.files:
+    for source in sources_of(dataset, root):
         lost = lost_files(source, root)
         if lost:
             state.lacks.append(
@@ -68,21 +112,21 @@ def state_of(dataset: DataSet, root: Path) -> State:
     return state
 
 
-def check_command(name: str, root: Path) -> str:
-    """What a user types to check the folder."""
-    return f"python -m siammae.download benchmark={name} root={root} --check"
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Entry point."""
     try:
-        name, root, only_check = _parse(arguments)
-        dataset = catalog.load(name)
-        if dataset.built_in:
-            print(f"{name} needs no download: {dataset.title}; {dataset.built_in}")
+        asked = _parse(arguments)
+        if _is_your_own(asked):
+            print(f"{asked.name} needs no download: its keys name files of yours")
             return COMPLETE
-        folder = Path(root or dataset.root or ".").expanduser()
-        return (check if only_check else download)(name, dataset, folder)
+        dataset = catalog.load(asked.name)
+        if dataset.built_in:
+            print(f"{asked.name} needs no download: {dataset.title}; {dataset.built_in}")
+            return COMPLETE
+        if asked.group == "data":
+            dataset = dataset.for_training()
+        folder = Path(asked.root or dataset.root or ".").expanduser()
+        return (check if asked.only_check else download)(asked, dataset.of(asked.split), folder)
     except SiammaeError as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG
@@ -91,8 +135,14 @@ def main(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _parse(arguments: list[str] | None) -> tuple[str, str | None, bool]:
-    """Name, root and whether only to check."""
+def _is_your_own(asked: Asked) -> bool:
+    """An option of the group data that no data set of the catalog belongs to."""
+    there = (CONFIGS / "data" / f"{asked.name}.yaml").is_file()
+    return asked.group == "data" and there and asked.name not in catalog.names()
+
+
+def _parse(arguments: list[str] | None) -> Asked:
+    """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m siammae.download",
         description=__doc__,
@@ -111,11 +161,14 @@ def _parse(arguments: list[str] | None) -> tuple[str, str | None, bool]:
             raise ConfigError(f"{key}: no value; write {key}=VALUE")
         values[key] = value
     if ("benchmark" in values) == ("data" in values):
-        raise ConfigError(f"name one data set, as in benchmark=davis2017: {_names()}")
+        raise ConfigError(
+            f"name one data set, as in benchmark=davis2017 or data=kinetics400: {_names()}"
+        )
     if values.get("check", "false").lower() not in ("true", "false"):
         raise ConfigError(f"check={values['check']}: true or false")
     only_check = given.check or values.get("check", "false").lower() == "true"
-    return values.get("benchmark") or values["data"], values.get("root"), only_check
+    group = "data" if "data" in values else "benchmark"
+    return Asked(group, values[group], values.get("root"), values.get("split"), only_check)
 
 
 def _names() -> str:

@@ -1,7 +1,7 @@
 """The runs that there are.
 
 python -m siammae.runs                        all, with state, progress, figure and age
-python -m siammae.runs --state failed --watch
+python -m siammae.runs --state failed --watch --runs DIR
 python -m siammae.runs --where decoder.width=128 --experiment decoder
 python -m siammae.runs diff A B               in which settings and figures two runs differ
 python -m siammae.runs command SIGNATURE      what makes the run again, at its commit
@@ -30,11 +30,19 @@ COMMANDS = ("list", "diff", "command", "retry", "rm")
 
 def main() -> int:
     """Entry point."""
-    words = sys.argv[1:]
+    words = [_as_option(word) for word in sys.argv[1:]]
     if not any(word in COMMANDS for word in words) and not {"-h", "--help"} & set(words):
         words = ["list", *words]
-    given = _parser().parse_args(words)
+    parser = _parser()
+    given, unknown = parser.parse_known_args(words)
+    if unknown:
+        parser.error(f"{unknown[0]}: no such command or option; commands: {', '.join(COMMANDS)}")
     return start(lambda: given.call(given))
+
+
+def _as_option(word: str) -> str:
+    """The folder as ``siammae.train`` and ``siammae.plan`` are told it."""
+    return word.replace("runs_dir=", "--runs=", 1) if word.startswith("runs_dir=") else word
 
 
 def _parser() -> argparse.ArgumentParser:

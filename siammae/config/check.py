@@ -293,6 +293,6 @@ def _explain(problem: dict[str, Any]) -> str:
         for part in parts[:-1]:
             model = getattr(model.model_fields[part].annotation, "__mro__", [TrainConfig])[0]
         return f"{key}: no such key{nearest(str(parts[-1]), list(model.model_fields))}"
-    if key.startswith("frame_gap"):
+    if parts[0] == "frame_gap":
         return f"frame_gap: {GAPS['frames']}, not {problem['input']!r}; {GAPS['seconds']}"
     return f"{key}={problem['input']!r}: {message}"

@@ -46,7 +46,7 @@ def _check_keys(group: DictConfig, name: str) -> None:
         if isinstance(value, DictConfig) and value.get("_target_") is not None:
             _check_keys(value, f"{name}.{key}")
         elif isinstance(value, DictConfig) and key == "parts":
-            for part, inner in value.items():
+            for part, inner in ((str(part), inner) for part, inner in value.items()):
                 _check_part(inner, f"{name}.{key}.{part}")
         elif key in accepted:
             _check_type(f"{name}.{key}", value, accepted[key].annotation)

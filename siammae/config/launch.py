@@ -68,6 +68,19 @@ def run(main: Callable[[], object]) -> int:
     # Hydra then raises its errors instead of printing them with hints at its own internals.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
+        return _exit_code(main)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except SystemExit as stop:
+        if isinstance(stop.code, int) and stop.code > 128:
+            print("stopped by a signal; the same command goes on", file=sys.stderr)
+        raise
+
+
+def _exit_code(main: Callable[[], object]) -> int:
+    """Of the call, whose errors it tells."""
+    try:
         main()
         if _kept:
             raise _kept.pop()
@@ -84,9 +97,6 @@ def run(main: Callable[[], object]) -> int:
         return _fail(_first_lines(error))
     except SiammaeError as error:
         return _fail(str(error))
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
     return 0
 
 

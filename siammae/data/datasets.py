@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,10 +11,9 @@ from siammae.config.errors import DataError
 from siammae.data.auditing.audited import AuditedClips, audited_clips
 from siammae.data.auditing.names import base_of
 from siammae.data.clips import Clips, FileClips, HeldClips
-
-EXTENSIONS = frozenset(
-    {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".m2ts", ".flv"}
-)
+from siammae.data.lists import check_missing, read_list
+from siammae.data.walking import EXTENSIONS as EXTENSIONS
+from siammae.data.walking import KNOWN, Folders, is_video, kind_of, walk
 
 
 @dataclass
@@ -47,8 +47,12 @@ class ClipSource:
 
     def footage(self) -> Clips:
         """What pairs are drawn from."""
-        clips = self._audited or FileClips(self.videos(), self.short_side)
+        clips = self._audited or self.clips_at(self.videos())
         return HeldClips(clips) if self.in_memory else clips
+
+    def clips_at(self, paths: Sequence[Path]) -> FileClips:
+        """Some of `videos`, ready to be opened."""
+        return FileClips(paths, self.short_side)
 
     def fingerprint(self) -> str:
         """A short hash that changes when the clips do, and not when their folder is moved.
@@ -61,8 +65,8 @@ class ClipSource:
         base = Path(os.path.commonpath([str(path.parent) for path in videos]))
         digest = hashlib.sha256()
         for path in videos:
-            size = path.stat().st_size if path.exists() else -1
-            digest.update(f"{path.relative_to(base).as_posix()}\0{size}\n".encode())
+            row = f"{path.relative_to(base).as_posix()}\0{file_size(path)}\n"
+            digest.update(row.encode("utf-8", "surrogateescape"))
         return digest.hexdigest()[:10]
 
     @cached_property
@@ -77,59 +81,43 @@ class Videos(ClipSource):
 
     Paths of a list are relative to its folder. A column after the path, as in the lists of other
     projects (``path label``, ``path,label``, ``path 0 -1``), is passed over; names may hold spaces.
+    Missing files count as broken clips: more than ``max_broken`` of them are refused at once.
     """
 
     def videos(self) -> list[Path]:
         """Sorted by relative path.
 
         Raises:
-            DataError: when there is no such folder or file, or no video in it.
+            DataError: when there is no such folder or file, no video in it, or too few of a list's.
         """
         root = Path(self.root).expanduser().absolute()
-        if root.is_dir():
-            found = sorted(_walk(root), key=lambda path: path.relative_to(root).as_posix())
-        elif root.suffix.lower() in (".txt", ".csv") and root.is_file():
-            found = _read_list(root)
-        elif root.is_file():
+        kind = kind_of(root)
+        if kind == "folder":
+            found = [root / name for name in walk(root) if is_video(name)]
+        elif root.suffix.lower() in (".txt", ".csv") and kind:
+            found = self._listed(root)
+        elif kind:
             raise DataError(
                 f"data.root={self.root} is a file, but no list (.txt or .csv) of videos"
             )
         else:
             raise DataError(f"data.root={self.root}: no such folder or list file")
         if not found:
-            known = " ".join(sorted(EXTENSIONS))
-            raise DataError(f"data.root={self.root} holds no video (looked for {known})")
+            raise DataError(f"data.root={self.root} holds no video (looked for {KNOWN})")
+        return found
+
+    def _listed(self, path: Path) -> list[Path]:
+        """In the list's order."""
+        folders = Folders()
+        found = read_list(path, folders)
+        missing = [clip for clip in found if not folders.has(str(clip))]
+        check_missing(f"data.root={self.root}", missing, len(found), self.max_broken)
         return found
 
 
-def _walk(root: Path) -> list[Path]:
-    """All videos below a folder, links followed, hidden files (macOS's ``._x.mp4``) left out."""
-    return [
-        Path(folder) / name
-        for folder, _, names in os.walk(root, followlinks=True)
-        for name in names
-        if Path(name).suffix.lower() in EXTENSIONS and not name.startswith("._")
-    ]
-
-
-def _read_list(path: Path) -> list[Path]:
-    """Paths of a list file, in its order, each once."""
-    found: dict[Path, None] = {}
-    for line in path.read_text().splitlines():
-        name = _without_columns(line.strip(), path.parent)
-        if name and not name.startswith("#"):
-            found[(path.parent / name).absolute()] = None
-    return list(found)
-
-
-def _without_columns(line: str, folder: Path) -> str:
-    """The path at the start of a line: the longest beginning that names an existing file, or else
-    the line up to the last word with a video's ending, so that a missing file is named whole."""
-    if "," in line and not (folder / line).exists():
-        line = line.split(",")[0].strip().strip('"')
-    words = line.split(" ")
-    for end in range(len(words), 0, -1):
-        candidate = " ".join(words[:end])
-        if Path(candidate).suffix.lower() in EXTENSIONS or (folder / candidate).is_file():
-            return candidate
-    return ""
+def file_size(path: Path) -> int:
+    """Bytes; -1 when there is no such file."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1

@@ -105,7 +105,8 @@ def _longest_whole(names: list[str], sizes: dict[str, int]) -> tuple[str, ...]:
             runs[-1].append(name)
         else:
             runs.append([])
-    return tuple(max(runs, key=len))
+    longest = max(len(run) for run in runs)
+    return tuple(next(run for run in runs if len(run) == longest))
 
 
 def read_image(path: Path) -> np.ndarray:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from siammae.config.errors import ConfigError, DataError
+from siammae.config.errors import ConfigError, DataError, SiammaeError
 from siammae.data.clips import Clips
 from siammae.data.datasets import ClipSource
 from siammae.data.video import Clip
@@ -55,8 +55,8 @@ class Mixture(ClipSource):
     ):
         super().__init__("", repeated_sampling, None, workers, max_broken)
         # By name: what a mixture gives must not follow from the order in which keys were typed.
-        self.parts = {name: parts[name] for name in sorted(parts)}
-        self.weights = _checked(dict(weights), list(self.parts))
+        self.parts = dict(sorted((parts or {}).items()))
+        self.weights = _checked(dict(weights or {}), list(self.parts))
 
     def prepare(self) -> None:
         """Of all parts, so that what is missing is told at once.
@@ -89,7 +89,8 @@ class Mixture(ClipSource):
 
     def _each(self, do: Callable[[ClipSource], None]) -> None:
         """Ask all parts, and tell what each of them lacks, with the keys that would be right."""
-        problems, kind = [], DataError
+        problems: list[str] = []
+        kind: type[SiammaeError] = DataError
         for name, part in self.parts.items():
             try:
                 do(part)

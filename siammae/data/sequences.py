@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from siammae.config.errors import DataError
-from siammae.data.clips import Clips, FileClips, HeldClips, SmallerClip
+from siammae.data.clips import FileClips, SmallerClip
 from siammae.data.datasets import ClipSource
 from siammae.data.image_clip import IMAGES, ImageClip, image_sizes, is_image
 from siammae.data.video import Clip
@@ -58,20 +58,26 @@ class ImageFolders(ClipSource):
             raise DataError(f"data.root={self.root}: no such folder")
         return root
 
-    def footage(self) -> Clips:
-        """See `ClipSource.footage`."""
-        clips = FolderClips(self.videos(), self.short_side, self.fps)
-        return HeldClips(clips) if self.in_memory else clips
+    def clips_at(self, paths: Sequence[Path]) -> FolderClips:
+        """See `ClipSource.clips_at`."""
+        return FolderClips(paths, self.short_side, self.fps)
 
     def fingerprint(self) -> str:
-        """Of the images' places below the root and their sizes."""
+        """Of the images' places below the root and their sizes; see `ClipSource.fingerprint`."""
+        if self._audited is not None:
+            return super().fingerprint()
         root, digest = self.folder, hashlib.sha256()
         for folder in self.videos():
-            digest.update(f"{folder.relative_to(root).as_posix()}\n".encode())
+            digest.update(_bytes(f"{folder.relative_to(root).as_posix()}\n"))
             sizes = image_sizes(folder) if folder.is_dir() else {"": -1}
             for name in sorted(sizes):
-                digest.update(f"{name}\0{sizes[name]}\n".encode())
+                digest.update(_bytes(f"{name}\0{sizes[name]}\n"))
         return digest.hexdigest()[:10]
+
+
+def _bytes(text: str) -> bytes:
+    """Of names, some of which may be no UTF-8."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 @dataclass

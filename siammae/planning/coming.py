@@ -116,8 +116,16 @@ def _identified(jobs: list[Job], parts: Parts) -> Iterator[Coming]:
         preset = str(whole.hydra.runtime.choices.preset)
         config = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
         if seeds:
-            config.seed = int(seeds[-1].removeprefix("seed="))
+            config.seed = _number(seeds[-1])
         yield _run(config, job, preset, parts)
+
+
+def _number(override: str) -> int:
+    """Of ``seed=N``."""
+    try:
+        return int(override.removeprefix("seed="))
+    except ValueError:
+        raise ConfigError(f"{override}: a seed is a whole number") from None
 
 
 def _run(config: DictConfig, job: Job, preset: str, parts: Parts) -> Coming:

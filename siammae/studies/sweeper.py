@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from hydra.utils import instantiate
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Overrides = tuple[str, ...]
+SAMPLERS = ("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*")
 
 
 class StudySweeper(OptunaSweeper):
@@ -51,6 +53,7 @@ class StudySweeper(OptunaSweeper):
         custom_search_space: str | None,
         params: DictConfig | None,
     ) -> None:
+        self.sampler_config = sampler
         super().__init__(
             sampler,
             direction,
@@ -150,7 +153,10 @@ class StudySweeper(OptunaSweeper):
         left = self.sweeper.n_trials - len(counted(study))
         trials, overrides = [], []
         for _ in range(min(left, self._side_by_side())):
+            # Some samplers draw when they are asked, and others when a value is.
+            self._seed(study, len(study.get_trials(deepcopy=False)))
             trial = study.ask()
+            self._seed(study, trial.number)
             worker.own(study._storage, trial._trial_id)
             (drawn,) = self.sweeper._configure_trials([trial], *space)
             if is_surplus(study, trial.number, self.sweeper.n_trials):
@@ -159,6 +165,22 @@ class StudySweeper(OptunaSweeper):
             trials.append(trial)
             overrides.append((*drawn, self._handed_over(study, trial)))
         return (trials, overrides) if trials else None
+
+    def _seed(self, study: "Study", number: int) -> None:
+        """Draw trial ``number`` from a seed of its own, where the sampler has one.
+
+        A sampler that began with its one seed at every start, and in every worker, would draw again
+        what the study has.
+        """
+        from optuna.samplers import QMCSampler
+
+        seed = self.sampler_config.get("seed")
+        # A grid's trials and a sequence's next point are known from the study.
+        if seed is None or self.is_grid or isinstance(study.sampler, QMCSampler):
+            return
+        own = int(np.random.SeedSequence([int(seed), number]).generate_state(1)[0])
+        config = OmegaConf.merge(self.sampler_config, {"seed": own})
+        study.sampler = instantiate(config, _execution_whitelist_=SAMPLERS)
 
     def _run(
         self, study: "Study", worker: Worker, trials: list["Trial"], overrides: list[Overrides]

@@ -18,6 +18,7 @@ VOLATILE = (
     "tracking",
     "experiment",
     "data.root",
+    "data.clip_list",
     "data.workers",
     "data.in_memory",
     "data.manifest",  # the fingerprint tells which clips it leaves, and who reads them
@@ -25,8 +26,8 @@ VOLATILE = (
 )
 # Keys of a benchmark, or of a part or source of it, that cannot change its figures.
 VOLATILE_OF_BENCHMARK = ("root", "workers", "keep_gb")
-# Keys of a part of a mixture that cannot change a result: those, and what the mixture says itself.
-VOLATILE_OF_PART = ("root", "workers", "in_memory", "repeated_sampling", "max_broken")
+# Keys of a mixture's parts that do not count, as the mixture has its own.
+OF_MIXTURE = ("repeated_sampling", "max_broken")
 # A later key of old groups, whose default is how things were: with it a run keeps its name. A
 # reference stands for the value of the configuration's top, which counts by itself.
 LIKE_BEFORE = {
@@ -51,6 +52,12 @@ def essential(config: dict[str, Any]) -> dict[str, Any]:
     return _without(config, "")
 
 
+def is_silent_of_part(path: str) -> bool:
+    """Whether a dotted key is one of a mixture's part that cannot change a result."""
+    key = path.rpartition(".")[2]
+    return path.startswith("data.parts.") and (f"data.{key}" in VOLATILE or key in OF_MIXTURE)
+
+
 def is_like_before(path: str, value: Any) -> bool:
     """Whether a dotted key has the value that stands for how things were before it was there."""
     return any(value == known for known in LIKE_BEFORE.get(path.rpartition(".")[2], ()))
@@ -61,8 +68,8 @@ def _without(section: dict[str, Any], prefix: str) -> dict[str, Any]:
     for key, value in section.items():
         path = f"{prefix}{key}"
         silent = path.startswith("benchmark.") and key in VOLATILE_OF_BENCHMARK
-        silent |= path.startswith("data.parts.") and key in VOLATILE_OF_PART
-        if path not in VOLATILE and not silent and not is_like_before(path, value):
+        silent = silent or path in VOLATILE or is_silent_of_part(path)
+        if not (silent or is_like_before(path, value)):
             kept[key] = _without(value, f"{path}.") if isinstance(value, dict) else value
     return kept
 

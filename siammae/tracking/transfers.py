@@ -11,10 +11,18 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
-class Transfers:
-    """A callable ``(name, what, done, total)`` in bytes, for several threads; use in ``with``."""
+MANY = 8  # transfers above which bars of finished ones make room
 
-    def __init__(self) -> None:
+
+class Transfers:
+    """A callable ``(name, what, done, total)`` in bytes, for several threads; use in ``with``.
+
+    Args:
+        transfers: how many there will be, if they are many.
+    """
+
+    def __init__(self, transfers: int = 0) -> None:
+        self.transfers, self._finished = transfers, 0
         self._lock = threading.Lock()
         self._tasks: dict[str, TaskID] = {}
         self._told: dict[str, tuple[str, float]] = {}
@@ -52,6 +60,10 @@ class Transfers:
             bars.reset(task, completed=done, total=total, what=what)
         else:
             bars.update(task, completed=done, total=total)
+        if what == "done" and self.transfers > MANY:
+            self._finished += 1
+            bars.remove_task(self._tasks.pop(name))
+            bars.console.print(f"  {name}: done, {self._finished} of {self.transfers}")
 
 
 def _amount(what: str, done: int, total: int | None) -> str:

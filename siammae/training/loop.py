@@ -278,6 +278,9 @@ class Trainer:
     def _not_finite(self, what: str) -> None:
         good = self.checkpoints.paths()
         last = f"the last good checkpoint is {good[-1]}" if good else "there is no checkpoint yet"
-        raise TrainingError(
-            f"{what}; {last}. A lower optim.base_lr, optim.clip=1.0 or precision=fp32 may help"
-        )
+        raise TrainingError(f"{what}; {last}. A lower optim.base_lr{self._other_advice()} may help")
+
+    def _other_advice(self) -> str:
+        """What is not set already."""
+        clip = ", optim.clip=1.0" if self.plan.clip is None else ""
+        return clip + (" or precision=fp32" if self.plan.precision != "fp32" else "")

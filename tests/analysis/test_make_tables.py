@@ -242,7 +242,7 @@ def test_a_benchmark_of_other_figures_has_its_own_columns(make_run, tables):
     assert "| copy first mask | 30.0 |" in text
 
 
-def test_runs_without_a_benchmark_are_compared_by_their_loss(make_run, tables):
+def test_runs_without_a_benchmark_show_their_loss_which_makes_none_the_best(make_run, tables):
     for name, loss in (("one", 0.4), ("two", 0.3)):
         record = make_run(name, 0.1, {"decoder": name})
         objective = {"benchmark": None, "metric": "-train/loss", "value": -loss}
@@ -250,7 +250,7 @@ def test_runs_without_a_benchmark_are_compared_by_their_loss(make_run, tables):
     out, _ = tables()
     text = (out / "decoder.md").read_text()
     assert "| setting | loss | n |" in text
-    assert "| **decoder=two** | **0.300** | 1 |" in text
+    assert "| decoder=two | 0.300 | 1 |" in text
 
 
 def test_without_a_finished_run_there_is_no_table_and_it_is_told(make_run, tables, tmp_path):
@@ -367,3 +367,17 @@ def test_single_runs_are_told_apart_by_what_they_were_set_to(make_run, tables):
     assert {"mask_ratio=0.8, decoder=cross_self", "mask_ratio=0.9, decoder=joint"} < set(
         rows(out / "single-runs.csv")
     )
+
+
+def test_the_caption_tells_seconds_and_no_places_of_a_mixtures_parts(make_run, tables):
+    """Runs whose parts lie elsewhere are of one table."""
+    for i, gap in enumerate(("0.1", "0.5")):
+        overrides = {"frame_gap": gap, "data.parts.films.root": f"/disk{i}/films"}
+        make_run(f"run{i}", 0.3, overrides, composed={"frame_gap_unit": "seconds"})
+    out, _ = tables()
+    assert list(out.glob("*.md")) == [out / "frame_gap.md"]
+    text = (out / "frame_gap.md").read_text()
+    assert "frame_gap in seconds" in text
+    assert "/disk" not in text
+    signatures = [row["signatures"] for row in rows(out / "frame_gap.csv").values()]
+    assert {"run0", "run1"} <= set(signatures)

@@ -47,6 +47,14 @@ def command(run, video, *more):
     return uncertainty_maps.main([f"checkpoint={run}", f"video={video}", "device=cpu", *more])
 
 
+def test_a_gap_in_seconds_is_the_videos_frames(tmp_path, video, capsys):
+    """The middle of 0.05 to 0.15 s is 3 frames of 30 a second."""
+    seconds = ["frame_gap_unit=seconds", "frame_gap=[0.05,0.15]"]
+    run = run_folder(tmp_path / "run", "uncertainty=gaussian", *seconds)
+    assert command(run, video, "frames=2", "passes=1") == 0
+    assert "gap=3, 2 frames from 3 to 4" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("option", ["gaussian", "ensemble", "dropout"])
 def test_a_sheet_and_a_video_are_written_into_the_run(tmp_path, video, capsys, option):
     run = run_folder(tmp_path / "run", f"uncertainty={option}")

@@ -193,6 +193,7 @@ def test_ages_are_for_people():
     [
         (["--where", "mask_ratio"], "write KEY=VALUE"),
         (["--runs", "nowhere"], "nowhere is no folder"),
+        (["runs_dir=nowhere"], "nowhere is no folder"),
         (["diff", "a", "b"], "no run in runs has a signature"),
     ],
 )
@@ -201,6 +202,11 @@ def test_bad_input_gets_one_line(command, words, told):
     assert code == 2
     assert told in err
     assert len(err.splitlines()) == 1
+
+
+def test_an_unknown_command_is_told_with_those_that_there_are(command):
+    with pytest.raises(SystemExit):
+        command("foo")
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import yaml
 from siammae.config.paths import CONFIGS
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "look", "pack"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "look", "audit", "pack"])
 def test_help_has_examples_and_the_command_s_own_groups(name, tmp_path):
     command = [sys.executable, "-m", f"siammae.{name}", "--help"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)

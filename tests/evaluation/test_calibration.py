@@ -277,3 +277,38 @@ def test_a_suite_passes_the_model_on(benchmark):
     alone = benchmark.evaluate(features(model()))
     together = suite.evaluate(features(model()))
     assert together.metrics == {f"calibration/{k}": v for k, v in alone.metrics.items()}
+
+
+def test_gaps_in_seconds_are_those_of_the_clips_rate(source):
+    """The built-in clips have 30 frames a second."""
+    told = {**SETTINGS, "gap": [1 / 30, 0.3]}
+    timed = Calibration(source, pairs=PAIRS, **told, gap_unit="seconds")
+    counted = Calibration(source, pairs=PAIRS, **SETTINGS)
+    assert timed.copy_first_mask().per_object == counted.copy_first_mask().per_object
+    assert timed.settings()["gap_unit"] == "seconds"
+    assert "gap_unit" not in counted.settings()
+    with pytest.raises(ValueError, match="must be an int >= 1"):
+        Calibration(source, **told)
+
+
+def test_gaps_are_of_the_video_where_not_every_frame_is_stored(source, monkeypatch):
+    def every_second(path):
+        clip = open_clip(path)
+        clip.step = 2
+        return clip
+
+    monkeypatch.setattr("siammae.data.clips.open_clip", every_second)
+    rows = Calibration(source, pairs=PAIRS, **SETTINGS).copy_first_mask().per_object
+    assert {tuple(row["gap"]) for row in rows} == {(2, 4, 8)}  # 1, 5 and 9 are 1, 2 and 4 stored
+
+
+def test_a_clip_without_a_rate_fails_by_name(source, monkeypatch):
+    class Timeless:
+        def __init__(self, path):
+            self.clip = open_clip(path)
+            self.frames, self.fps, self.step = self.clip.frames, None, 1
+
+    monkeypatch.setattr("siammae.data.clips.open_clip", Timeless)
+    timed = Calibration(source, pairs=PAIRS, **SETTINGS, gap_unit="seconds")
+    with pytest.raises(DataError, match=r"00000\.mp4 tells no frame rate"):
+        timed.control(timed.videos()[0])

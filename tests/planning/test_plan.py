@@ -156,14 +156,22 @@ def test_the_seeds_have_the_power_that_is_promised_and_one_less_has_not(differen
     assert n == 2 or power(n - 1) < 0.8
 
 
-@pytest.mark.parametrize("words", [["sweeps=masking"], ["--difference", "0"]])
-def test_what_cannot_be_planned_is_refused(words, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["sweeps=masking"], "draws its runs as it goes"),
+        (["--difference", "0"], "a number above 0 is needed"),
+        (["experiments=direction", "seed=0,x"], "seed=x: a seed is a whole number"),
+        (["experiments=direction", "seed=1.5"], "seed=1.5: a seed is a whole number"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused(words, told, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["plan", *words])
     with pytest.raises(SystemExit, match="2"):
         raise SystemExit(plan.main())
-    told = capsys.readouterr().err
-    assert "draws its runs as it goes" in told or "a number above 0 is needed" in told
-    assert "Traceback" not in told
+    err = capsys.readouterr().err
+    assert told in err
+    assert "Traceback" not in err
 
 
 def test_all_is_every_experiment_and_a_typo_gets_the_nearest():

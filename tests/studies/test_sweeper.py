@@ -48,6 +48,19 @@ def test_restarts_reach_the_total_and_not_more(studies, capsys):
     assert [trial.value for trial in studies.load().trials] == [-((x - 0.3) ** 2) for x in drawn]
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "random", "nsgaii"])
+def test_a_seeded_study_that_goes_on_draws_what_it_would_have_drawn(studies, sampler):
+    """And not its first points again, which with one sampler a start it would."""
+    seeded = f"hydra/sweeper/sampler={sampler}", "hydra.sweeper.sampler.seed=1"
+    for total in (2, 5):
+        studies(f"hydra.sweeper.n_trials={total}", *seeded)
+    drawn = [trial.params["x"] for trial in studies.load().trials]
+    studies.url = "sqlite:///whole.db"
+    studies("hydra.sweeper.n_trials=5", *seeded)
+    assert [trial.params["x"] for trial in studies.load().trials] == drawn
+    assert len(set(drawn)) == 5
+
+
 @pytest.mark.parametrize("url", ["sqlite:///test.db", "journal:///test.journal"])
 def test_a_killed_trial_is_taken_up_again_and_the_total_is_reached(studies, url, capsys):
     studies.url = url

@@ -85,7 +85,8 @@ class Runner:
     ) -> list[str]:
         left_out = {override.split("=")[0] for override in overrides} | set(drop)
         tiny = [line for line in TINY if line.split("=")[0] not in left_out]
-        return [*tiny, f"data.root={root or self.data}", *overrides]
+        where = [] if "data.root" in drop else [f"data.root={root or self.data}"]
+        return [*tiny, *where, *overrides]
 
     @staticmethod
     def env() -> dict[str, str]:

@@ -67,7 +67,7 @@ def audit(
         waiting = [(path, name) for name, path in files.items() if name not in rows]
         if rows:
             print(f"{len(rows)} of {len(files)} clips were read before", flush=True)
-        workers = min(settings.workers or len(os.sched_getaffinity(0)), max(len(waiting), 1))
+        workers = min(settings.workers or _cores(), max(len(waiting), 1))
         chosen = examine_one or partial(examine, reads=settings.reads)
         with Counter("clips", settings.progress) as told:
             for facts in survey(waiting, chosen, workers, settings.timeout):
@@ -90,12 +90,22 @@ def default_place(source: ClipSource, option: str) -> Path:
     return Path("audits") / f"{option}-{Path(source.root).absolute().stem}-{digest}.parquet"
 
 
+def _cores() -> int:
+    """That this process may use, where the system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _videos(source: ClipSource) -> list[Path]:
+    """Of a source with files below a root: a mixture has none, a pack is no set of clips."""
     try:
-        return source.videos()
+        if source.root:
+            return source.videos()
     except NotImplementedError:
-        kind = type(source).__name__
-        raise ConfigError(f"data: {kind} has no files of its own that could be audited") from None
+        pass
+    kind = type(source).__name__
+    raise ConfigError(f"data: {kind} has no clips of its own to be audited; audit what it is of")
 
 
 def _known(manifest: Path, journal: Journal, again: str) -> dict[str, Facts]:

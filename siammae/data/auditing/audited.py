@@ -28,26 +28,20 @@ class AuditedClips(FileClips):
     """The clips of a data set that can be read.
 
     Args:
-        paths: of the clips.
+        clips: the same as their source gives them; it opens folders of images.
         readers: their places in `READERS`, int8.
         frames: that can be read, int32.
         fps: of the videos, float64; nan where unknown.
-        short_side: of frames, see `shrink`.
     """
 
-    def __init__(
-        self,
-        paths: Sequence[Path],
-        readers: np.ndarray,
-        frames: np.ndarray,
-        fps: np.ndarray,
-        short_side: int | None,
-    ):
-        super().__init__(paths, short_side)
-        self.readers, self.frames, self.fps = readers, frames, fps
+    def __init__(self, clips: FileClips, readers: np.ndarray, frames: np.ndarray, fps: np.ndarray):
+        super().__init__(clips.paths, clips.short_side)
+        self.clips, self.readers, self.frames, self.fps = clips, readers, frames, fps
 
     def open(self, clip: int) -> Clip:
         """See `Clips.open`."""
+        if READERS[self.readers[clip]] == IMAGES:
+            return FirstFrames(self.clips.open(clip), int(self.frames[clip]))
         fps = None if np.isnan(self.fps[clip]) else float(self.fps[clip])
         judged = Judged(READERS[self.readers[clip]], int(self.frames[clip]), fps)
         return SmallerClip(open_clip(self.paths[clip], judged), self.short_side)
@@ -59,6 +53,18 @@ class AuditedClips(FileClips):
             size, told = status_of(path)[0], f"{READERS[reader]}\0{frames}"
             digest.update(f"{name_of(path, base)}\0{size}\0{told}\n".encode())
         return digest.hexdigest()[:10]
+
+
+class FirstFrames:
+    """A clip that ends sooner."""
+
+    def __init__(self, clip: Clip, frames: int):
+        self.clip, self.fps, self.step = clip, clip.fps, clip.step
+        self.frames = min(frames, clip.frames)
+
+    def read(self, indices: Sequence[int]) -> np.ndarray:
+        """See `Clip.read`."""
+        return self.clip.read(indices)
 
 
 def audited_clips(source: "ClipSource") -> AuditedClips:
@@ -88,11 +94,10 @@ def audited_clips(source: "ClipSource") -> AuditedClips:
     if not kept:
         raise DataError(f"data.manifest={manifest}: none of its {len(rows)} clips can be read")
     return AuditedClips(
-        kept,
+        source.clips_at(kept),
         np.array(readers, np.int8),
         np.array(frames, np.int32),
         np.array(rates, np.float64),
-        source.short_side,
     )
 
 

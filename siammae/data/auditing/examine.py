@@ -37,7 +37,7 @@ def examine(path: Path, name: str, reads: int) -> Iterator[Facts | None]:
 
 def _examine_video(path: Path, facts: Facts, reads: int) -> Iterator[Facts | None]:
     if not path.is_file():
-        raise DataError("no such file")
+        raise DataError("is no file" if path.exists() else "no such file")
     with path.open("rb"):  # a file that may not be read is told as such
         pass
     sample = sample_of_video()
@@ -46,7 +46,8 @@ def _examine_video(path: Path, facts: Facts, reads: int) -> Iterator[Facts | Non
     if facts.first_bad is not None:
         usable = min(usable, facts.first_bad)
     if usable < 2:
-        raise DataError(facts.reason or f"has {usable} frame(s); a pair needs two")
+        reason, facts.reason = facts.reason, ""
+        raise DataError(reason or f"has {usable} frame(s); a pair needs two")
     facts.usable = usable
     yield Facts(**{**vars(facts), "reader": PYAV})
     yield from judge_seeking(path, facts, sample, reads)

@@ -7,45 +7,43 @@ from pathlib import Path
 from siammae.config.errors import DataError
 from siammae.data.auditing.facts import IMAGES, Facts
 from siammae.data.auditing.straight import PULSE
-
-ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+from siammae.data.image_clip import images_of, read_image
 
 
 def read_images(path: Path, facts: Facts) -> Iterator[None]:
-    """Decode every image of a folder, in the order of names; yields as signs of life.
+    """Decode every frame of a folder, see `ImageClip`; yields as signs of life.
+
+    A frame of another size than the first is bad: it cannot be in a pair with it.
 
     Raises:
         DataError: when there are fewer than two good ones in a row from the first on.
     """
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in ENDINGS)
-    files = [file for file in files if not file.name.startswith(".")]
-    facts.frames, told = 0, time.monotonic()
-    for number, file in enumerate(files):
-        problem = _decode(file, facts)
-        if problem is not None and facts.first_bad is None:
-            facts.first_bad, facts.reason = number, f"frame {number} ({file.name}) {problem}"
-        facts.frames += problem is None
+    names, told = images_of(path), time.monotonic()
+    facts.frames, facts.codec = 0, Path(names[0]).suffix.lstrip(".").lower()
+    for number, name in enumerate(names):
+        problem = _problem(path / name, facts)
+        if problem is None:
+            facts.frames += 1
+        elif facts.first_bad is None:
+            facts.first_bad, facts.reason = number, f"frame {number}: {name} {problem}"
         if time.monotonic() - told > PULSE:
             told = time.monotonic()
             yield
-    usable = len(files) if facts.first_bad is None else facts.first_bad
+    usable = len(names) if facts.first_bad is None else facts.first_bad
     if usable < 2:
-        raise DataError(facts.reason or f"has {usable} image(s); a pair needs two")
+        reason, facts.reason = facts.reason, ""
+        raise DataError(reason)
     facts.judge(IMAGES, usable)
 
 
-def _decode(file: Path, facts: Facts) -> str | None:
-    """What is wrong with an image; the first one tells size and kind."""
-    from PIL import Image
-
+def _problem(file: Path, facts: Facts) -> str | None:
+    """What is wrong with an image; the first good one tells the size."""
     try:
-        with Image.open(file) as image:
-            image.load()
-            size, facts.codec = image.size, (image.format or "").lower()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        return f"cannot be decoded: {str(error).replace(str(file), file.name)}"
+        height, width = read_image(file).shape[:2]
+    except DataError as error:
+        return str(error).replace(str(file), "").strip()
     if facts.width is None:
-        facts.width, facts.height = size
-    if size != (facts.width, facts.height):
-        return f"has {size[0]}x{size[1]} pixels, not {facts.width}x{facts.height}"
+        facts.width, facts.height = width, height
+    if (width, height) != (facts.width, facts.height):
+        return f"has {width}x{height} pixels, not {facts.width}x{facts.height}"
     return None

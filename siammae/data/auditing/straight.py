@@ -1,7 +1,8 @@
 """Straight decoding of a file by PyAV from the first frame to the last: what other reads must give.
 
 FFmpeg's decoders go on after damage and mark the pictures that they had to invent; frames count as
-bad from the first of these on, or from where decoding ends with an error.
+bad from the first of these on, or from where decoding ends with an error. B-frames shown just
+before a marked one are predicted from it, and are bad without a mark.
 """
 
 import time
@@ -26,6 +27,7 @@ def read_straight(path: Path, facts: Facts, sample: FrameSample) -> Iterator[Non
         DataError: when it has no video, or cannot be opened.
     """
     import av
+    from av.video.frame import PictureType
 
     try:
         container = av.open(str(path), metadata_errors="ignore")
@@ -35,10 +37,14 @@ def read_straight(path: Path, facts: Facts, sample: FrameSample) -> Iterator[Non
         stream = video_stream(container, path)
         stream.codec_context.thread_count = 1  # there are as many processes as cores are meant
         _describe(container, stream, facts)
-        facts.frames, times, told = 0, _Times(), time.monotonic()
+        facts.frames, unharmed, times, told = 0, 0, _Times(), time.monotonic()
         try:
             for frame in container.decode(stream):
+                if frame.is_corrupt:
+                    _bad_from(unharmed, "are damaged", facts)
                 _count(frame, facts, sample)
+                if frame.pict_type != PictureType.B:
+                    unharmed = facts.frames
                 times.add(frame.pts)
                 if time.monotonic() - told > PULSE:
                     told = time.monotonic()
@@ -67,8 +73,6 @@ def _count(frame: Any, facts: Facts, sample: FrameSample) -> None:
         facts.rotation = round(getattr(frame, "rotation", 0) / 90) % 4 * 90
         sides = (frame.width, frame.height)
         facts.width, facts.height = sides if facts.rotation % 180 == 0 else sides[::-1]
-    if frame.is_corrupt:
-        _bad_from(facts.frames, "are damaged", facts)
     sample.add(facts.frames, frame)
     facts.frames += 1
 

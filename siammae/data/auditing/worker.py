@@ -112,8 +112,15 @@ def _context() -> BaseContext:
     """Processes come from a clean server that has imported the decoders once, and nothing else."""
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
+    from multiprocessing import resource_tracker
+
+    # Its start would have this process hear the signals again that are blocked for the server.
+    resource_tracker.ensure_running()
     context = get_context("forkserver")
-    context.set_forkserver_preload([__name__, "siammae.data.auditing.examine", "cv2", "av"])
+    modules = [__name__, "siammae.data.auditing.examine", "cv2", "av", "decord"]
+    # Each process imports the command's own module again, whose imports are there then.
+    modules.append("siammae.config.launch")
+    context.set_forkserver_preload(modules)
     return context
 
 

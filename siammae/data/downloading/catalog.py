@@ -11,36 +11,55 @@ from siammae.config.check import Positive, Section, nearest
 from siammae.config.errors import ConfigError
 
 FOLDER = Path(__file__).parent / "sets"
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".rar")
+PLAIN = (".csv", ".json", ".txt")
 
 
-class Source(Section):
-    """An archive that can be fetched without a login.
+class Remote(Section):
+    """Something that can be fetched without a login.
 
-    url: of a ``.zip``, ``.tar``, ``.tar.gz`` or ``.tgz``.
-    size: published bytes.
-    sha256, md5: published checksums, in hexadecimal.
-    extract_to: folder under the root in which its members come to lie.
-    strip: leading folder that is dropped when all members lie in it.
+    url: of it.
+    extract_to: folder under the root in which its content comes to lie.
+    strip: leading folder that is dropped when all members of an archive lie in it.
+    split: the part of the data set that it belongs to; None: to all.
+    prefix: put before its name while it is under way, where several have the same.
     """
 
     url: Annotated[str, Field(pattern=r"^https?://")]
-    size: Positive | None = None
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
     extract_to: str = "."
     strip: str | None = None
-
-    @model_validator(mode="after")
-    def _is_archive(self) -> "Source":
-        if not self.name.endswith(ARCHIVES):
-            raise ValueError(f"{self.url} names no {', '.join(ARCHIVES)} file")
-        return self
+    split: str | None = None
+    prefix: str = ""
 
     @property
     def name(self) -> str:
-        """The archive's file name."""
-        return PurePosixPath(unquote(urlsplit(self.url).path)).name
+        """The name under which it is kept and told."""
+        return self.prefix + PurePosixPath(unquote(urlsplit(self.url).path)).name
+
+
+class Source(Remote):
+    """An archive, ``.zip``, ``.tar``, ``.tar.gz``, ``.tgz`` or ``.rar``, or a list as it is.
+
+    size: published bytes.
+    sha256, md5: published checksums, in hexadecimal.
+    nested: it holds RAR archives, which are unpacked where they lie.
+    """
+
+    size: Positive | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
+    nested: bool = False
+
+    @model_validator(mode="after")
+    def _is_known(self) -> "Source":
+        if not self.name.endswith(ARCHIVES + PLAIN):
+            raise ValueError(f"{self.url} names no {', '.join(ARCHIVES + PLAIN)} file")
+        return self
+
+    @property
+    def plain(self) -> bool:
+        """It is no archive: it stays as it is."""
+        return self.name.endswith(PLAIN)
 
     @property
     def checksum(self) -> tuple[str, str] | None:
@@ -48,6 +67,10 @@ class Source(Section):
         if self.sha256:
             return "sha256", self.sha256
         return ("md5", self.md5) if self.md5 else None
+
+
+class Parts(Remote):
+    """A published list of archives, one URL a line; they are unpacked as the list says."""
 
 
 class Expectation(Section):
@@ -58,6 +81,7 @@ class Expectation(Section):
     distinct: field -> how many different values there are at least.
     count: how many files there are at least.
     beside: paths with the same fields; each must be there for each file found.
+    split: the part of the data set that they belong to; None: to all.
     """
 
     files: str
@@ -65,6 +89,7 @@ class Expectation(Section):
     distinct: dict[str, Positive] = Field(default_factory=dict)
     count: Positive | None = None
     beside: list[str] = Field(default_factory=list)
+    split: str | None = None
 
 
 class DataSet(Section):
@@ -73,29 +98,70 @@ class DataSet(Section):
     title: in one line.
     root: default folder.
     files: what can be fetched.
+    parts: lists of more that can be fetched.
+    splits: parts in which it can be fetched, the usual one first.
     manual: where to get the rest and how to lay it out; ``ROOT`` stands for the folder.
     built_in: why nothing has to be fetched.
     layouts: alternative layouts, by name, one of which must be complete.
+    footage: the same for ``data=``, where training reads other files than the benchmark.
     """
 
     title: str
     root: str | None = None
     files: list[Source] = Field(default_factory=list)
+    parts: list[Parts] = Field(default_factory=list)
+    splits: list[str] = Field(default_factory=list)
     manual: str | None = None
     built_in: str | None = None
     layouts: dict[str, list[Expectation]] = Field(default_factory=dict)
+    footage: dict[str, list[Expectation]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _has_a_way(self) -> "DataSet":
         if self.built_in:
             return self
-        if not (self.files or self.manual):
+        if not (self.files or self.parts or self.manual):
             raise ValueError("give files, manual or built_in")
         if not (self.root and self.layouts and all(self.layouts.values())):
             raise ValueError("give root and layouts")
         if len({source.name for source in self.files}) != len(self.files):
             raise ValueError("two files have the same name")
         return self
+
+    def for_training(self) -> "DataSet":
+        """As ``data=`` looks at it."""
+        return self.model_copy(update={"layouts": self.footage or self.layouts})
+
+    def of(self, split: str | None) -> "DataSet":
+        """What belongs to a split, or to all of them.
+
+        Args:
+            split: one of ``splits``, ``all``, or None: the usual one.
+
+        Raises:
+            ConfigError: when there is no such split.
+        """
+        if not self.splits:
+            if split is not None:
+                raise ConfigError(f"split={split}: this data set is fetched as a whole")
+            return self
+        wanted = split or self.splits[0]
+        if wanted == "all":
+            return self
+        if wanted not in self.splits:
+            raise ConfigError(f"split={split}: there are {', '.join([*self.splits, 'all'])}")
+        mine = (None, wanted)
+        layouts = {
+            name: [expected for expected in layout if expected.split in mine]
+            for name, layout in self.layouts.items()
+        }
+        return self.model_copy(
+            update={
+                "files": [source for source in self.files if source.split in mine],
+                "parts": [source for source in self.parts if source.split in mine],
+                "layouts": layouts,
+            }
+        )
 
 
 def names() -> list[str]:

@@ -18,11 +18,13 @@ from siammae.config.errors import DataError
 from siammae.data.downloading.catalog import Source
 from siammae.data.downloading.complete import shorten
 from siammae.data.downloading.fetch import Fetch, Stopped
+from siammae.data.downloading.rar import programs, unpack_rar
 from siammae.data.downloading.receipt import FOLDER, lost_files, write_receipt
 from siammae.data.downloading.unpack import BadArchive, check_room, unpack
 from siammae.data.downloading.verify import set_aside
 
 THREADS = 3
+PLACING = threading.Lock()  # parts of one set go into one folder: one moves at a time
 Told = Callable[[str, str, int, int | None], None]
 
 
@@ -66,6 +68,8 @@ class _Part:
     def run(self) -> None:
         """Fetch, unpack beside, move into place; only then is it written down as done."""
         source = self.source
+        if source.name.endswith(".rar"):
+            programs()  # told before gigabytes are fetched
         Fetch(source.url, self.archive, source.size, source.checksum, self.told, self.stop).run()
         folder = self.archive.with_name(source.name + ".unpacked")
         try:
@@ -73,8 +77,9 @@ class _Part:
             files = sorted(path for path in folder.rglob("*") if path.is_file())
             sizes = {path.relative_to(folder): path.stat().st_size for path in files}
             target = self.root / source.extract_to
-            _refuse_conflicts(folder, target, list(sizes))
-            _move(folder, target)
+            with PLACING:
+                _refuse_conflicts(folder, target, list(sizes))
+                _move(folder, target)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         write_receipt(source, self.root, sizes)
@@ -84,9 +89,16 @@ class _Part:
 
     def unpack(self, folder: Path) -> None:
         """Into a folder of its own; an archive that cannot be used is set aside."""
+        source, unpacking = self.source, partial(self.told, "unpacking")
         try:
-            check_room(self.archive, self.archive.parent, partial(self.told, "measuring"))
-            unpack(self.archive, folder, self.source.strip, partial(self.told, "unpacking"))
+            if source.plain:
+                folder.mkdir(exist_ok=True)
+                shutil.copyfile(self.archive, folder / source.name.removeprefix(source.prefix))
+            elif source.name.endswith(".rar"):
+                unpack_rar(self.archive, folder, source.strip, source.nested, unpacking)
+            else:
+                check_room(self.archive, self.archive.parent, partial(self.told, "measuring"))
+                unpack(self.archive, folder, source.strip, unpacking)
         except BadArchive as error:
             bad = set_aside(self.archive, self.archive)
             raise DataError(f"{error}; kept as {bad}, fetched from {self.source.url}") from None

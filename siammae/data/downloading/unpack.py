@@ -121,13 +121,18 @@ def _write(archive: Path, folder: Path, strip: str | None, told: Told | None) ->
         count += 1
         if told is not None:
             told(min(member.offset, total), total)
+    drop_leading(folder, strip)
+    return count
+
+
+def drop_leading(folder: Path, strip: str | None) -> None:
+    """Put the content of the folder ``strip`` in its parent's place when it is all there is."""
     if strip and [path.name for path in folder.iterdir()] == [strip] and (folder / strip).is_dir():
         inner = folder.with_name(folder.name + ".inner")
         shutil.rmtree(inner, ignore_errors=True)
         (folder / strip).rename(inner)
         folder.rmdir()
         inner.rename(folder)
-    return count
 
 
 def _members(archive: Path) -> Iterator[Member]:
@@ -145,7 +150,7 @@ def _zip_members(archive: Path) -> Iterator[Member]:
     with zipfile.ZipFile(archive) as file:
         infos = [info for info in file.infolist() if not info.is_dir()]
         for info in file.infolist():
-            _check_name(archive, info.orig_filename)
+            check_name(archive, info.orig_filename)
             if stat.S_ISLNK(info.external_attr >> 16):
                 raise BadArchive(f"{archive}: {info.filename} is a link; refused")
         for info in infos:
@@ -157,7 +162,7 @@ def _tar_members(archive: Path) -> Iterator[Member]:
     sizes: dict[str, int] = {}
     with archive.open("rb") as raw, tarfile.open(fileobj=raw) as file:
         for info in file:
-            _check_name(archive, info.name)
+            check_name(archive, info.name)
             if info.isdir():
                 continue
             if info.islnk() or info.issym():
@@ -186,7 +191,7 @@ def _open(archive: Path, file: tarfile.TarFile, info: tarfile.TarInfo) -> IO[byt
     return opened
 
 
-def _check_name(archive: Path, name: str) -> None:
+def check_name(archive: Path, name: str) -> None:
     """Refuse a name that is absolute or leads outside, as POSIX or as Windows reads it."""
     windows = PureWindowsPath(name)  # splits at both kinds of slash
     if name.startswith(("/", "\\")) or windows.drive:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from siammae.config.errors import DataError
-from siammae.data.clips import Clips, HeldClips, SmallerClip
+from siammae.data.clips import SmallerClip
 from siammae.data.image_clip import ImageClip
 from siammae.data.sequences import FolderClips, ImageFolders
 from siammae.data.video import Clip
@@ -83,11 +83,10 @@ class KittiRaw(ImageFolders):
             )
         return found
 
-    def footage(self) -> Clips:
-        """See `ClipSource.footage`."""
+    def clips_at(self, paths: Sequence[Path]) -> FolderClips:
+        """See `ClipSource.clips_at`."""
         kind = TimedClips if self.fps is None else FolderClips
-        clips = kind(self.videos(), self.short_side, self.fps)
-        return HeldClips(clips) if self.in_memory else clips
+        return kind(paths, self.short_side, self.fps)
 
 
 def rate_of(path: Path) -> float | None:

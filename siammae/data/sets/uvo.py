@@ -7,8 +7,7 @@ from pathlib import Path
 
 from siammae.config.errors import ConfigError, DataError
 from siammae.data.clips import Clips, FileClips, HeldClips
-from siammae.data.datasets import EXTENSIONS, ClipSource
-from siammae.data.image_clip import is_image
+from siammae.data.datasets import ClipSource
 from siammae.data.sequences import ImageFolders
 from siammae.data.sets.lists import refuse_measured
 
@@ -98,9 +97,9 @@ class Uvo(ImageFolders):
             raise DataError(f"{parent}: no such folder; {LAYOUT}")
         shown = [path for path in sorted(parent.iterdir()) if not path.name.startswith(".")]
         if self._has_frames:
-            found = {path.name: path for path in shown if path.is_dir() and not is_image(path.name)}
+            found = {path.name: path for path in shown if path.is_dir()}
         else:
-            found = {path.stem: path for path in shown if path.suffix.lower() in EXTENSIONS}
+            found = {path.stem: path for path in shown if path.suffix == ".mp4"}
         if not found:
             raise DataError(f"{parent} holds no clip; {LAYOUT}")
         return found

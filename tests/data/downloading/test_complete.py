@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+import set_layouts
 import yaml
 
 from siammae.config.errors import DataError
@@ -148,7 +149,8 @@ WRITERS = {
 
 def test_every_data_set_is_declared_well_and_looked_at_here():
     described = {name: load(name) for name in names()}
-    assert {name for name, dataset in described.items() if not dataset.built_in} == set(WRITERS)
+    looked_at = {*WRITERS, *set_layouts.WRITERS}
+    assert {name for name, dataset in described.items() if not dataset.built_in} == looked_at
     assert {"sprites", "sprites_pose", "sprites_parts"} <= set(described)
 
 

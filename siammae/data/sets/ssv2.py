@@ -1,0 +1,38 @@
+"""Something-Something v2: 220,847 short clips of hands doing something (Goyal and others, 2017)."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from siammae.config.errors import DataError
+from siammae.data.lists import read_text
+from siammae.data.sets.released import ReleasedSet
+
+
+@dataclass
+class SomethingSomethingV2(ReleasedSet):
+    """``{number}.webm`` or ``.mp4``, at any depth below the root.
+
+    split: ``all``, or ``train``, ``validation`` or ``test``, whose lists ``train.json`` or
+        ``something-something-v2-train.json`` lie anywhere below the root.
+    """
+
+    SPLITS: ClassVar = ("all", "train", "validation", "test")
+
+    def clips(self) -> dict[str, Path]:
+        """See `ReleasedSet.clips`."""
+        files = self.files()
+        found = self.named(files, lambda folder, stem: stem)
+        found = {name: path for name, path in found.items() if name.isdigit()}
+        if self.split == "all":
+            return found
+        source = self.list_file(files, f"/{self.split}.json", f"-{self.split}.json")
+        return self.chosen(source, _numbers(source), found)
+
+
+def _numbers(path: Path) -> list[str]:
+    try:
+        return [str(clip["id"]) for clip in json.loads(read_text(path))]
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{path} is no list of clips with an id each: {error!r}") from None

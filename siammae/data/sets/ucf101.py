@@ -1,0 +1,34 @@
+"""UCF101: 13,320 clips of 101 actions, 320x240, in class folders (Soomro and others, 2012)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from siammae.data.lists import read_text
+from siammae.data.sets.released import ReleasedSet, folder_and_stem
+
+
+@dataclass
+class UCF101(ReleasedSet):
+    """``UCF-101/{Class}/v_{Class}_g{group}_c{clip}.avi``, at any depth below the root.
+
+    split: ``all``, or one of the official splits, ``train1`` .. ``test3``, whose lists
+        ``trainlist01.txt`` .. ``testlist03.txt`` lie anywhere below the root.
+    """
+
+    SPLITS: ClassVar = ("all", "train1", "train2", "train3", "test1", "test2", "test3")
+
+    def clips(self) -> dict[str, Path]:
+        """See `ReleasedSet.clips`."""
+        files = self.files()
+        found = self.named(files, _name)
+        if self.split == "all":
+            return found
+        source = self.list_file(files, f"/{self.split[:-1]}list0{self.split[-1]}.txt")
+        lines = [line.split() for line in read_text(source).splitlines() if line.strip()]
+        return self.chosen(source, [_name(*folder_and_stem(words[0])) for words in lines], found)
+
+
+def _name(folder: str, stem: str) -> str:
+    """Without case: the lists write HandStandPushups where the files have HandstandPushups."""
+    return stem.casefold()

@@ -1,0 +1,132 @@
+"""Decoders that hang or crash, in real processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import examiners
+import pytest
+from examiners import always_fail, misbehave
+
+from siammae.config.paths import ROOT
+from siammae.data.auditing.audit import Settings, audit
+from siammae.data.auditing.names import base_of, name_of
+from siammae.data.datasets import Videos
+
+
+@pytest.fixture
+def folder(tmp_path, moving_clip):
+    good = moving_clip(tmp_path / "clips.mp4", 8).read_bytes()
+    (tmp_path / "clips.mp4").unlink()
+    root = tmp_path / "clips"
+    root.mkdir()
+    for number in range(4):
+        (root / f"good{number}.mp4").write_bytes(good)
+    return root
+
+
+def spoil(root, *names):
+    for name in names:
+        (root / f"{name}.mp4").write_bytes((root / "good0.mp4").read_bytes())
+
+
+def test_a_file_that_crashes_or_hangs_is_recorded_and_the_others_go_on(folder, tmp_path):
+    spoil(folder, "0-segfault", "1-hang", "2-raises", "3-decord-dies", "4-slow")
+    begun = time.monotonic()
+    settings = Settings(workers=2, timeout=1.5)
+    rows = audit(Videos(str(folder)), tmp_path / "m.parquet", settings, misbehave)
+    assert time.monotonic() - begun < 60
+    told = {row.path: (row.state, row.reader, row.reason) for row in rows}
+    assert len(told) == 9
+    assert told["0-segfault.mp4"] == ("broken", "none", "the decoder crashed (SIGSEGV)")
+    assert told["1-hang.mp4"] == ("broken", "none", "the decoder hangs (no frame for 1.5 s)")
+    assert told["2-raises.mp4"] == (
+        *("broken", "none"),
+        "RuntimeError: a decoder's own kind of error",
+    )
+    # Straight decoding was through by then.
+    assert told["3-decord-dies.mp4"] == ("whole", "pyav", "decord crashed (SIGABRT)")
+    # Longer than the limit in all, but never silent for so long.
+    assert told["4-slow.mp4"] == ("whole", "decord", "")
+    assert all(told[f"good{number}.mp4"] == ("whole", "decord", "") for number in range(4))
+
+
+def test_more_crashes_than_processes(folder, tmp_path):
+    spoil(folder, *(f"segfault{number}" for number in range(5)))
+    settings = Settings(workers=2, timeout=30)
+    rows = audit(Videos(str(folder)), tmp_path / "m.parquet", settings, misbehave)
+    assert [row.state for row in rows] == ["whole"] * 4 + ["broken"] * 5
+
+
+def test_hanging_processes_end_with_their_parent(folder, tmp_path):
+    spoil(folder, "hang0", "hang1")
+    code = (
+        "import sys; from pathlib import Path; from examiners import misbehave\n"
+        "from siammae.data.auditing.audit import Settings, audit\n"
+        "from siammae.data.datasets import Videos\n"
+        "if __name__ == '__main__':\n"
+        "    audit(Videos(sys.argv[1]), Path(sys.argv[2]), Settings(workers=2), misbehave)\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    support = str(Path(examiners.__file__).parent)
+    paths = os.pathsep.join([support, str(ROOT)])
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(folder), str(tmp_path / "m.parquet")],
+        env=os.environ | {"PYTHONPATH": paths},
+        start_new_session=True,
+    )
+    journal = tmp_path / ".m.parquet.journal"
+    wait_until(lambda: journal.is_file() and len(journal.read_text().splitlines()) == 4)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    wait_until(lambda: not group_lives(process.pid))
+
+
+def wait_until(holds, seconds=60):
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def group_lives(number):
+    try:
+        os.killpg(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_unchanged_files_are_not_read_again(folder, tmp_path):
+    manifest, source = tmp_path / "m.parquet", Videos(str(folder))
+    first = {row.path: row for row in audit(source, manifest, Settings(workers=1))}
+    (folder / "good1.mp4").write_bytes(b"another file")
+    status = (folder / "good2.mp4").stat()
+    os.utime(folder / "good2.mp4", ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    (folder / "good3.mp4").unlink()
+    spoil(folder, "new")
+    # Whatever is examined here raises: only changed and new files are.
+    changed = audit(source, manifest, Settings(workers=1), always_fail)
+    told = {row.path: row.reason for row in changed}
+    assert set(told) == {"good0.mp4", "good1.mp4", "good2.mp4", "new.mp4"}
+    assert {name for name, reason in told.items() if "asked for" in reason} == {
+        *("good1.mp4", "good2.mp4", "new.mp4")
+    }
+    assert changed[0] == first["good0.mp4"]
+    again = audit(source, manifest, Settings(workers=1, again="broken"))
+    assert {row.path: row.reader for row in again} == {
+        **dict.fromkeys(told, "decord"),
+        "good1.mp4": "none",
+    }
+    every = audit(source, manifest, Settings(workers=1, again="all"), always_fail)
+    assert {row.reader for row in every} == {"none"}
+
+
+def test_names_of_any_bytes(tmp_path):
+    odd = os.fsdecode(b"caf\xe9 \xff.mp4")
+    assert name_of(tmp_path / "a b" / odd, base_of(str(tmp_path))) == "a b/caf\\xe9 \\xff.mp4"
+    assert name_of(tmp_path / "x.mp4", tmp_path / "lists") == "../x.mp4"

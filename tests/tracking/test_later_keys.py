@@ -1,0 +1,72 @@
+"""A key that came later, at its default, leaves runs of before their names and tables."""
+
+import sys
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from siammae.browsing import difference
+from siammae.config.paths import CONFIGS, ROOT
+from siammae.config.top_level import register
+from siammae.tracking.record import RunRecord
+from siammae.tracking.signature import essential, signature
+
+sys.path.insert(0, str(ROOT / "analysis"))
+
+from selection import recipe
+
+LATER = {"frame_gap_unit", "gap_unit"}
+SETTINGS = [
+    [],
+    ["targets=multi", "targets.spacing=random", "benchmark=calibration"],
+    ["benchmark=sprites_calibration", "targets=past_and_future"],
+]
+
+
+def composed(overrides, resolve):
+    register()
+    with initialize_config_dir(str(CONFIGS)):
+        return OmegaConf.to_container(compose("train", overrides), resolve=resolve)
+
+
+def without_later(section):
+    return {
+        key: without_later(value) if isinstance(value, dict) else value
+        for key, value in section.items()
+        if key not in LATER
+    }
+
+
+@pytest.mark.parametrize("overrides", SETTINGS)
+def test_the_name_is_that_of_a_configuration_without_them(overrides):
+    config = composed(overrides, resolve=True)
+    assert config["frame_gap_unit"] == config["targets"]["gap_unit"] == "frames"
+    assert signature(config, {}) == signature(without_later(config), {})
+    raw = composed(overrides, resolve=False)
+    assert recipe(raw, ["mask_ratio"]) == recipe(without_later(raw), ["mask_ratio"])
+    assert not LATER & essential(config).keys()
+
+
+@pytest.mark.parametrize("overrides", SETTINGS)
+def test_seconds_are_another_run_and_another_table(overrides):
+    seconds = [*overrides, "frame_gap_unit=seconds", "frame_gap=[1,2]"]
+    frames = [*overrides, "frame_gap=[1,2]"]
+    assert signature(composed(seconds, True), {}) != signature(composed(frames, True), {})
+    one, other = (recipe(composed(each, False), ["mask_ratio"]) for each in (seconds, frames))
+    assert one != other
+
+
+def test_the_unit_of_the_benchmark_alone_counts():
+    config = composed(["benchmark=calibration"], True)
+    before = signature(config, {})
+    config["benchmark"]["gap_unit"] = "seconds"
+    assert signature(config, {}) != before
+
+
+def test_they_are_no_difference_between_an_old_and_a_new_run(tmp_path):
+    config = composed([], True)
+    one, other = RunRecord(tmp_path / "a"), RunRecord(tmp_path / "b")
+    one.create(without_later(config))
+    other.create({**config, "mask_ratio": 0.5})
+    assert difference.settings(one, other) == {"mask_ratio": (0.95, 0.5)}
