@@ -31,6 +31,8 @@ SILENT = {
     "data.clip_list",
     "data.workers",
     "data.in_memory",
+    "data.cache",
+    "data.cache_gb",
     "data.manifest",
 } | {
     "benchmark.root",

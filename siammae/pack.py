@@ -42,8 +42,7 @@ def pack(out: Path, config: DictConfig) -> None:
     from siammae.data.packing.plan import Settings
     from siammae.data.packing.progress import Progress
 
-    # Clips are read in order, once: holding them would only fill the memory.
-    OmegaConf.update(config, "data", {"short_side": config.short_side, "in_memory": False})
+    side = _set_reading(config.data, config.short_side)
     source = build_group(config, "data")
     source.prepare()
     clips = source.footage()
@@ -51,7 +50,7 @@ def pack(out: Path, config: DictConfig) -> None:
         source=source.fingerprint(),
         stride=config.stride,
         quality=config.quality,
-        short_side=config.short_side,
+        short_side=side,
         shard_mb=config.shard_mb,
     )
     with Progress(config.progress) as progress:
@@ -60,6 +59,24 @@ def pack(out: Path, config: DictConfig) -> None:
         )
         packer.run()
     print(f"Train: python -m siammae.train data=packed data.root={out}")
+
+
+def _set_reading(data: DictConfig, short_side: int | None) -> int | str | None:
+    """Have a set, or each part of a mixture, read as it is packed.
+
+    Returns:
+        The short side; of a mixture, that of each part.
+    """
+    if data.get("parts"):
+        told = [
+            (name, _set_reading(part, short_side or part.get("short_side")))
+            for name, part in data.parts.items()
+        ]
+        return ", ".join(f"{name}: {side}" for name, side in told)
+    for key, value in (("short_side", short_side), ("in_memory", False)):
+        if key in data:  # clips are read in order, once: holding them would only fill the memory
+            OmegaConf.update(data, key, value)
+    return short_side
 
 
 def verify(out: Path, config: DictConfig) -> None:

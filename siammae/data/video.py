@@ -181,18 +181,18 @@ class _StraightClip:
 
     def in_order(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
         """See the function `in_order`."""
-        yield from _straight_in_order(self.path, indices)
+        return _straight(self.path, indices)
 
 
 def _read_straight(path: Path, indices: Sequence[int]) -> np.ndarray:
     """Frames (n, H, W, 3) of a file that is decoded up to the last of them."""
     wanted = sorted(set(indices))
-    found = dict(zip(wanted, _straight_in_order(path, wanted), strict=True))
+    found = dict(zip(wanted, _straight(path, wanted), strict=True))
     return np.stack([found[index] for index in indices])
 
 
-def _straight_in_order(path: Path, indices: Sequence[int]) -> Iterator[np.ndarray]:
-    """Frames at ascending indices, one by one."""
+def _straight(path: Path, indices: Sequence[int]) -> Iterator[np.ndarray]:
+    """Frames at ascending, different ``indices``, as the file is decoded up to the last of them."""
     place = 0
     for index, frame in enumerate(_decode(path) if indices else ()):
         if index == indices[place]:

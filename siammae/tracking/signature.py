@@ -21,6 +21,8 @@ VOLATILE = (
     "data.clip_list",
     "data.workers",
     "data.in_memory",
+    "data.cache",
+    "data.cache_gb",
     "data.manifest",  # the fingerprint tells which clips it leaves, and who reads them
     "protocol",  # what a benchmark takes of it stands in the benchmark
 )

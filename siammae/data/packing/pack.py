@@ -14,6 +14,7 @@ from siammae.data.clips import Clips
 from siammae.data.packing.crew import CannotWrite, Crew, Job
 from siammae.data.packing.files import BROKEN, INDEX, WORK, shard_name, shards
 from siammae.data.packing.index import Index, join, make_table, write
+from siammae.data.packing.names import common_folders
 from siammae.data.packing.plan import (
     Plan,
     Settings,
@@ -104,8 +105,7 @@ class Packer:
         return self._finish(plan)
 
     def _crew(self) -> Crew:
-        prefix = common_folder(self.clips)
-        how = How(prefix, self.settings.stride, self.settings.quality)
+        how = How(common_folders(self.clips), self.settings.stride, self.settings.quality)
         return Crew(self.workers, self.clips, how)
 
     # Before ---------------------------------------------------------------------------------------
@@ -240,7 +240,7 @@ class Packer:
             tables.append(table)
         write(join(tables), self.folder / INDEX)
         index = Index.load(self.folder / INDEX)
-        replace(plan, complete=True).write(self.folder)
+        replace(plan, complete=True, fingerprint=index.fingerprint).write(self.folder)
         for path in (self.folder / WORK).glob("*.arrow"):
             path.unlink()
         self.say(f"packed: {_summary(index)}, {_size(self.bytes)} in {plan.shards} shards")
@@ -283,14 +283,6 @@ class Packer:
             f"out={self.folder} cannot be written: {reason}; {finished} finished shards are kept, "
             "and the same command goes on when there is room"
         )
-
-
-def common_folder(clips: Clips) -> str:
-    """What all names begin with, so that a pack does not know where its videos lay."""
-    paths = [Path(clips.name(clip)) for clip in range(len(clips))]
-    if not paths or not all(path.is_absolute() for path in paths):
-        return ""
-    return os.path.commonpath([str(path.parent) for path in paths]).rstrip("/") + "/"
 
 
 def _summary(index: Index) -> str:

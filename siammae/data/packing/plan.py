@@ -22,13 +22,14 @@ class Settings:
     """What the content of a pack depends on.
 
     source: the fingerprint of the packed source. stride: each which frame. quality: of JPEG.
-    short_side: in pixels; None: as the clips are. shard_mb: about how large a shard is.
+    short_side: in pixels; None: as the clips are; of a mixture, a text that tells of each part.
+    shard_mb: about how large a shard is.
     """
 
     source: str
     stride: int
     quality: int
-    short_side: int | None
+    short_side: int | str | None
     shard_mb: int
 
 
@@ -40,7 +41,7 @@ class Plan:
     fair sample of the set, whose own order is often one class after another.
 
     clips: of the source. per_shard: clips in one. bytes, seconds: of an average clip, measured.
-    complete: all shards are written, and the index.
+    complete: all shards are written, and the index. fingerprint: of the index then.
     """
 
     settings: Settings
@@ -49,6 +50,7 @@ class Plan:
     bytes: float
     seconds: float
     complete: bool = False
+    fingerprint: str | None = None
 
     @property
     def shards(self) -> int:
@@ -91,13 +93,26 @@ def read_plan(folder: Path) -> Plan | None:
     """
     path = folder / SETTINGS
     try:
-        told: dict[str, Any] = json.loads(path.read_text())
+        text = path.read_text()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    return parse_plan(text, str(path))
+
+
+def parse_plan(text: str, path: str) -> Plan:
+    """The plan in a ``pack.json``.
+
+    Raises:
+        DataError: when it is none; it names ``path``.
+    """
+    try:
+        told: dict[str, Any] = json.loads(text)
         if told.pop("format") != FORMAT:
             raise ValueError("it is of another version")
         return Plan(**(told | {"settings": Settings(**told["settings"])}))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} cannot be used: {error}") from None
 
 

@@ -9,6 +9,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -86,10 +87,13 @@ class PackedClip:
 
 
 class ShardFiles:
-    """Shards, opened at their first use in a process; the least used are closed."""
+    """Shards, opened at their first use in a process.
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    limit: of open ones, those that were not used for longest are closed; None: `OPEN`.
+    """
+
+    def __init__(self, folder: Path, limit: int | None = None):
+        self.folder, self.limit = folder, limit or OPEN
         self._open: OrderedDict[int, int] = OrderedDict()
         self._process = os.getpid()
 
@@ -119,16 +123,30 @@ class ShardFiles:
         if shard in self._open:
             self._open.move_to_end(shard)
             return self._open[shard]
-        if len(self._open) >= OPEN:
+        if len(self._open) >= self.limit:
             os.close(self._open.popitem(last=False)[1])
         self._open[shard] = os.open(self.path(shard), os.O_RDONLY)
         return self._open[shard]
 
-    def __getstate__(self) -> dict[str, Path]:
-        return {"folder": self.folder}
+    def holds(self, shard: int) -> bool:
+        """Whether this process has it open."""
+        return os.getpid() == self._process and shard in self._open
 
-    def __setstate__(self, state: dict[str, Path]) -> None:
-        self.__init__(state["folder"])  # type: ignore[misc]
+    def hold(self, shard: int) -> bool:
+        """Open a shard; False when it is not there."""
+        try:
+            self._descriptor(shard)
+        except FileNotFoundError:
+            return False
+        except OSError:  # `read` tells
+            pass
+        return True
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"folder": self.folder, "limit": self.limit}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
 
     def __del__(self) -> None:
         if os.getpid() == self._process:

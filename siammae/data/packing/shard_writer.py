@@ -12,6 +12,7 @@ import numpy as np
 from siammae.config.errors import DataError
 from siammae.data.clips import Clips
 from siammae.data.packing.files import frame_name, json_name
+from siammae.data.packing.names import short_name
 from siammae.data.packing.row import Row
 from siammae.data.packing.tar import END, header, padding
 from siammae.data.video import Clip, in_order
@@ -24,11 +25,11 @@ Told = Callable[[], None]
 class How:
     """How clips are packed.
 
-    prefix: is left out of their names. stride: each which frame is taken. quality: of JPEG, 1 to
-    100.
+    folders: are left out of their names, see `common_folders`. stride: each which frame is taken.
+    quality: of JPEG, 1 to 100.
     """
 
-    prefix: str
+    folders: dict[str, str]
     stride: int
     quality: int
 
@@ -98,7 +99,7 @@ class ShardWriter:
         for place, frame in enumerate(in_order(clip, wanted)):
             if row is not None and frame.shape[:2] != (row.height, row.width):
                 raise DataError(f"{name} changes its size at frame {wanted[place]}")
-            row = row or self._row(number, name.removeprefix(how.prefix), clip, how.stride, frame)
+            row = row or self._row(number, short_name(name, how.folders), clip, how.stride, frame)
             jpeg = encode(frame, how.quality)
             self._write(frame_name(number, wanted[place] * clip.step), jpeg)
             sizes.append(len(jpeg))

@@ -60,6 +60,22 @@ def test_killed_at_any_moment_it_goes_on(many, pack, tmp_path):
     assert [path.name for path in (out / ".packing").iterdir()] == ["lock"]
 
 
+def test_ctrl_c_says_how_to_go_on(many, tmp_path):
+    out = tmp_path / "out"
+    given = command(many, out)
+    process = subprocess.Popen(given, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not list(out.glob(".packing/*.part")):
+        time.sleep(0.002)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate()
+    assert process.returncode == 130
+    assert told.splitlines() == [
+        "interrupted",
+        "finished shards are kept; the same command goes on",
+    ]
+    assert not list(out.glob(".packing/*.part"))
+
+
 def test_a_full_disk_loses_nothing_finished(clips, whole_pack, tmp_path):
     """Files may not exceed a size: some shards can be written, others not."""
     sizes = sorted(path.stat().st_size for path in whole_pack.glob("*.tar"))

@@ -58,8 +58,8 @@ def test_the_fingerprint_is_of_the_content(clips, whole_pack, own_pack, pack, tm
 
 
 def test_readers_get_little_and_hold_few_files(whole_pack, monkeypatch):
-    footage = Packed(root=str(whole_pack)).footage()
     monkeypatch.setattr(reader, "OPEN", 2)
+    footage = Packed(root=str(whole_pack)).footage()
     before = open_files()
     for clip in range(6):
         footage.open(clip).read([0])
