@@ -16,7 +16,7 @@ from rich.table import Table
 from siammae.config.errors import SiammaeError
 from siammae.data.augment import PairAugment
 from siammae.data.datasets import ClipSource, Videos
-from siammae.data.loader import PairDataset, make_loader
+from siammae.data.loader import make_loader
 from siammae.data.packing.source import Packed
 
 EARLY = 2_000  # pairs, after which memory is compared with
@@ -66,14 +66,12 @@ def grow(source: ClipSource, pairs: int) -> dict[int, float]:
     data.augment = PairAugment(SIDE // 2)
     moments = sorted({EARLY, *(pairs * part // 10 // BATCH * BATCH for part in range(1, 11))})
     found: dict[int, float] = {}
-    for number, _ in enumerate(_batches(data, pairs, source.workers), start=1):
+    # Some more batches, so that all readers are still there at the last moment.
+    loader = make_loader(data, BATCH, 0, (pairs + 20 * BATCH) // data.pairs, source.workers)
+    for number, _ in enumerate(loader, start=1):
         if number * BATCH in moments:
             found[number * BATCH] = _megabytes()
     return found
-
-
-def _batches(data: PairDataset, pairs: int, workers: int) -> Iterator[Any]:
-    yield from make_loader(data, BATCH, 0, pairs // data.pairs, workers)
 
 
 def _megabytes() -> float:

@@ -6,6 +6,7 @@ interpolation, so crops of any size go together. With ``resize: host`` the reade
 instead, where the device has less time to spare than they have.
 """
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -89,7 +90,11 @@ class PairAugment:
         if resize not in PLACES:
             raise ValueError(f"resize '{resize}' is neither device nor host")
         self.resize = resize
-        self.size, self.crop_scale, self.crop_ratio, self.flip = size, crop_scale, crop_ratio, flip
+        self.size, self.flip = size, flip
+        # Plain numbers, with which a pair is drawn faster than with lists of a configuration.
+        self.crop_scale = crop_scale and (float(crop_scale[0]), float(crop_scale[1]))
+        self.crop_ratio = (float(crop_ratio[0]), float(crop_ratio[1]))
+        self.log_ratio = tuple(float(end) for end in np.log(self.crop_ratio))
         self.shared_crop = shared_crop
         self.colour = colour if colour is not None and not colour.is_off else None
 
@@ -115,12 +120,12 @@ class PairAugment:
         if self.crop_scale is not None:
             for _ in range(10):  # as torchvision: a box that does not fit is drawn again
                 area = height * width * rng.uniform(self.crop_scale[0], self.crop_scale[1])
-                ratio = np.exp(rng.uniform(*np.log(self.crop_ratio)))
-                w, h = round(np.sqrt(area * ratio)), round(np.sqrt(area / ratio))
+                ratio = float(np.exp(rng.uniform(self.log_ratio[0], self.log_ratio[1])))
+                w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
                 if 0 < w <= width and 0 < h <= height:
                     top = int(rng.integers(0, height - h + 1))
                     left = int(rng.integers(0, width - w + 1))
-                    return Box(top, left, int(h), int(w))
+                    return Box(top, left, h, w)
         side = min(height, width)
         return Box((height - side) // 2, (width - side) // 2, side, side)
 

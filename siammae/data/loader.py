@@ -21,6 +21,7 @@ from siammae.data.datasets import ClipSource
 from siammae.data.gaps import frames_of_unit
 from siammae.data.mixture import MixedClips
 from siammae.data.rotation import NoRotation, Rotation
+from siammae.data.seeding import generator
 from siammae.data.targets import Offsets, Targets
 from siammae.data.turning import cut_out
 from siammae.data.video import Clip
@@ -56,6 +57,7 @@ class PairDataset(Dataset[Visit]):
                 "resize 'host' leaves nothing around a crop to turn it by any angle; take 'device'"
             )
         self.targets, self.rotation, self.augment, self.seed = targets, rotation, augment, seed
+        self.turns = not isinstance(rotation, NoRotation)  # which draws nothing
         self.clips, self.pairs = source.footage(), source.repeated_sampling
         # Enough to find a good clip among as many broken ones as a run puts up with.
         self.attempts = min(len(self.clips), 10 + int(source.max_broken * len(self.clips)))
@@ -65,10 +67,10 @@ class PairDataset(Dataset[Visit]):
         """Read a clip; when it is broken, another in its place."""
         broken: dict[str, str] = {}
         for attempt, clip in enumerate(self._candidates(visit)):
-            rng = np.random.default_rng([self.seed, visit, attempt])
+            rng = generator(self.seed, visit, attempt)
             try:
                 # Not spawned from the other, which would change what is drawn for jitter.
-                turns = np.random.default_rng([self.seed, visit, attempt, 1 << 34])
+                turns = generator(self.seed, visit, attempt, 1 << 34) if self.turns else rng
                 return Visit(self._read(clip, rng, turns), broken)
             except DataError as error:
                 self.known_broken[clip] = str(error)

@@ -6,6 +6,7 @@ frame. What is decoded is decoded in full: pixels are those of straight decoding
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -44,20 +45,23 @@ class SkippingClip:
 
         if path.stat().st_size > LARGEST:
             return None
+        packets: list[Any] = []
         try:
             container = av.open(str(path), metadata_errors="ignore")
-            if is_plain(container):
-                stream = container.streams.video[0]
-                # A process reads with one thread, and skipping would reach others' frames late.
-                stream.codec_context.thread_count = 1
-                stream.codec_context.thread_type = "NONE"
-                packets = [packet for packet in container.demux(stream) if packet.size]
-                if _in_order(packets) and len(packets) == stream.frames:
-                    return cls(container, packets, unsure)
-            container.close()
         except (av.error.FFmpegError, OSError, ValueError):
-            pass
+            return None
+        with suppress(av.error.FFmpegError, OSError, ValueError):
+            if is_plain(container):
+                packets = _packets(container)
+        if packets:
+            return cls(container, packets, unsure)
+        container.close()
         return None
+
+    def __del__(self) -> None:
+        # At once: PyAV's objects refer to each other, and would wait for the collector of cycles.
+        self.packets.clear()
+        self.container.close()
 
     def read(self, indices: Sequence[int]) -> np.ndarray:
         """See `Clip.read`; raises as `in_order`."""
@@ -117,6 +121,16 @@ def is_plain(container: Any) -> bool:
 def possible_rate(told: Any) -> float | None:
     """Frames a second, unless a header says none that can be."""
     return float(told) if told and 0 < told < 1000 else None
+
+
+def _packets(container: Any) -> list[Any]:
+    """Of a plain file's stream; none, where its index is not to be relied on."""
+    stream = container.streams.video[0]
+    # A process reads with one thread, and skipping would reach others' frames late.
+    stream.codec_context.thread_count = 1
+    stream.codec_context.thread_type = "NONE"
+    packets = [packet for packet in container.demux(stream) if packet.size]
+    return packets if len(packets) == stream.frames and _in_order(packets) else []
 
 
 def _in_order(packets: list[Any]) -> bool:

@@ -37,7 +37,8 @@ class Index:
     def _take(self, table: "pa.Table") -> None:
         self.table = table
         self.fingerprint = table.schema.metadata[b"fingerprint"].decode()
-        self._names, self._fps = (_only_chunk(table, key) for key in ("name", "fps"))
+        self._names = _only_chunk(table, "name")
+        self._fps = _only_chunk(table, "fps").to_numpy(zero_copy_only=False)  # nan: none
         plain = ("number", "step", "height", "width", "shard", "start")
         self._plain = {key: _only_chunk(table, key).to_numpy() for key in plain}
         lists = [_only_chunk(table, key) for key in LISTS]
@@ -69,7 +70,7 @@ class Index:
         part = slice(self._begins[clip], self._begins[clip + 1])
         plain = {key: int(column[clip]) for key, column in self._plain.items()}
         sizes, sums = self._sizes[part], self._sums[part]
-        fps = self._fps[clip].as_py()
+        fps = None if np.isnan(self._fps[clip]) else float(self._fps[clip])
         return Row(name=self.name(clip), fps=fps, sizes=sizes, sums=sums, **plain)
 
     def name(self, clip: int) -> str:

@@ -78,8 +78,7 @@ class Row:
 
 def _whole(sizes: np.ndarray) -> np.ndarray:
     """Bytes that members of these sizes take up, with what is around them."""
-    sizes = sizes.astype(np.int64)
-    return BLOCK + sizes + -sizes % BLOCK
+    return (sizes.astype(np.int64) + (2 * BLOCK - 1)) & -BLOCK  # a block is a power of two
 
 
 def read_description(number: int, shard: int, place: int, text: bytes) -> Row:
