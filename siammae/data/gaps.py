@@ -47,7 +47,10 @@ def frames_of_unit(unit: str, clip: Clip, name: str) -> float:
     if unit == "frames":
         return 1.0 / clip.step
     if clip.fps is None:
-        raise DataError(f"{name} tells no frame rate, and frame_gap_unit=seconds needs one")
+        raise DataError(
+            f"{name} tells no frame rate, and frame_gap_unit=seconds needs one; data.fps=N gives "
+            "that of folders of images"
+        )
     return clip.fps / clip.step
 
 

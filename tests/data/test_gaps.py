@@ -139,7 +139,8 @@ def test_a_clip_without_a_rate_is_broken_by_name_in_seconds_only():
     clips = Counted(fps=None), Counted()
     timed = dataset(SingleTarget(0.5, gap_unit="seconds"), *clips)[0]
     assert timed.broken == {
-        "clip 0": "clip 0 tells no frame rate, and frame_gap_unit=seconds needs one"
+        "clip 0": "clip 0 tells no frame rate, and frame_gap_unit=seconds needs one; data.fps=N "
+        "gives that of folders of images"
     }
     assert {sample.clip for sample in timed.samples} == {1}
     assert not dataset(SingleTarget(4), *clips)[0].broken

@@ -68,7 +68,7 @@ def _look(expected: Expectation, root: Path, state: State) -> None:
         _note(state, f"{expected.files}: no {key}", absent)
         least = expected.distinct.get(key, 1)
         if len(there) < least:
-            _lack(state, f"{expected.files}: {len(there)} of {least} {key}s")
+            _lack(state, f"{expected.files}: {len(there)} of {least} {several(key)}")
     least = expected.count or (0 if listed or expected.distinct else 1)
     if len(values) < least:
         _lack(state, f"{expected.files}: {len(values)} of {least} files")
@@ -89,7 +89,7 @@ def _names(expected: Expectation, root: Path, state: State) -> dict[str, list[st
             listed[key] = read_list(root / given)
             state.files += 1
         else:
-            _lack(state, f"{given} is missing: it lists the {key}s")
+            _lack(state, f"{given} is missing: it lists the {several(key)}")
     return listed
 
 
@@ -165,5 +165,10 @@ def _lack(state: State, line: str) -> None:
 
 def _summary(expected: Expectation, values: list[Values]) -> str:
     keys = FIELD.findall(expected.files)[:-1]  # the last one numbers the files
-    counts = [f"{len({found[key] for found in values})} {key}s" for key in keys]
+    counts = [f"{len({found[key] for found in values})} {several(key)}" for key in keys]
     return f"{expected.files}: " + ", ".join([*counts, f"{len(values)} files"])
+
+
+def several(word: str) -> str:
+    """The plural of a field's name."""
+    return word + ("es" if word.endswith("s") else "s")

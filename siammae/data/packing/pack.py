@@ -25,9 +25,11 @@ from siammae.data.packing.plan import (
     refuse_others,
     sample_size,
 )
+from siammae.data.packing.progress import size_text, span_text
 from siammae.data.packing.rebuild import open_index, rows_of_shard
 from siammae.data.packing.row import Row
 from siammae.data.packing.shard_writer import How
+from siammae.data.packing.verify import wrong_sizes
 from siammae.data.packing.worker import Broken, Closed
 from siammae.tracking.files import write_atomic
 
@@ -98,7 +100,7 @@ class Packer:
                 if plan is None:
                     begun = self._sample(crew)
                     plan = self._planned(begun, time.monotonic() - began)
-                self._announce(plan)
+                self._announce(plan, 0 if begun is None else begun.end())
                 crew.run(self._jobs(plan, begun), self._heard)
             finally:
                 self._sweep()
@@ -111,8 +113,18 @@ class Packer:
     # Before ---------------------------------------------------------------------------------------
 
     def _known(self) -> Index:
-        """A finished pack."""
+        """A finished pack.
+
+        Raises:
+            DataError: when a shard has another size than it was written with.
+        """
         index = open_index(self.folder, self.say)
+        cut = [path.name for path in wrong_sizes(self.folder, index)]
+        if cut:
+            raise DataError(
+                f"out={self.folder} was complete, and {', '.join(cut[:5])} ({len(cut)}) is not as "
+                "long as it was; remove it and give the same command again, which makes it anew"
+            )
         self.say(f"{self.folder} is complete: {_summary(index)}; --verify checks it")
         return index
 
@@ -137,13 +149,13 @@ class Packer:
 
     def _planned(self, begun: Job, seconds: float) -> Plan:
         """The plan, written down."""
-        size = begun.end() / len(begun.rows)
-        plan = make_plan(self.settings, len(self.order), size, seconds / len(begun.rows))
+        tried = len(begun.rows) + len(begun.broken)
+        plan = make_plan(self.settings, len(self.order), begun.end() / tried, seconds / tried)
         plan.write(self.folder)
         return plan
 
-    def _announce(self, plan: Plan) -> None:
-        """Tell sizes and times, and whether there is room.
+    def _announce(self, plan: Plan, begun: int) -> None:
+        """Tell sizes and times, and whether there is room; ``begun`` bytes are there already.
 
         Raises:
             DataError: when there is not.
@@ -159,14 +171,16 @@ class Packer:
         free = shutil.disk_usage(self.folder).free
         if finished:
             self.say(f"going on: {len(finished)} of {plan.shards} shards are finished")
+        span = span_text(plan.seconds * left / min(self.workers, plan.shards))
         self.say(
-            f"{plan.clips} clips: about {_size(plan.bytes * plan.clips)} in {plan.shards} shards; "
-            f"about {_span(plan.seconds * left / min(self.workers, plan.shards))} for {left} of "
-            f"them with {self.workers} processes; {_size(free)} are free"
+            f"{plan.clips} clips: about {size_text(plan.bytes * plan.clips)} in {plan.shards} "
+            f"shards; about {span} for {left} of them with {self.workers} processes; "
+            f"{size_text(free)} are free"
         )
-        if plan.bytes * left > free:
+        needed = plan.bytes * left - begun
+        if needed > free:
             raise DataError(
-                f"out={self.folder} has {_size(free)} free, and about {_size(plan.bytes * left)} "
+                f"out={self.folder} has {size_text(free)} free, and about {size_text(needed)} more "
                 "are needed; free some, or give another folder, a larger stride or a lower quality"
             )
 
@@ -215,9 +229,10 @@ class Packer:
         if len(self.broken) > self.max_broken * len(self.order):
             self._write_broken()
             raise DataError(
-                f"{len(self.broken)} of {len(self.order)} clips cannot be packed, more than "
-                f"max_broken={self.max_broken} allows; {self.folder / BROKEN} has them all: "
-                + "; ".join(list(self.broken.values())[:5])
+                f"packing stopped: {len(self.broken)} of {len(self.order)} clips were broken so "
+                f"far, more than data.max_broken={self.max_broken} allows; set it higher, or leave "
+                f"out what siammae.audit finds (data.manifest=FILE). {self.folder / BROKEN} has "
+                "those: " + "; ".join(list(self.broken.values())[:5])
             )
 
     # At the end -----------------------------------------------------------------------------------
@@ -243,7 +258,7 @@ class Packer:
         replace(plan, complete=True, fingerprint=index.fingerprint).write(self.folder)
         for path in (self.folder / WORK).glob("*.arrow"):
             path.unlink()
-        self.say(f"packed: {_summary(index)}, {_size(self.bytes)} in {plan.shards} shards")
+        self.say(f"packed: {_summary(index)}, {size_text(self.bytes)} in {plan.shards} shards")
         if self.broken:
             self.say(
                 f"{len(self.broken)} of {len(self.order)} clips cannot be read and are left out; "
@@ -291,13 +306,3 @@ def _summary(index: Index) -> str:
 
 def _text(path: Path) -> str:
     return path.read_text() if path.exists() else ""
-
-
-def _size(count: float) -> str:
-    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
-
-
-def _span(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -14,6 +14,7 @@ from siammae.data.packing.files import SETTINGS, WORK, shards
 from siammae.tracking.files import write_atomic
 
 LEAST_SHARDS = 16  # of sets that have as many clips: fewer would not be read by many at once
+MOST_SAMPLED = 32  # clips; they are packed one after another
 FORMAT = 1
 
 
@@ -75,7 +76,7 @@ def dealt(clips: int) -> list[int]:
 
 def sample_size(clips: int) -> int:
     """Clips that are packed before sizes and times are told."""
-    return min(clips, max(4, min(8, clips // LEAST_SHARDS)))
+    return min(clips, max(4, min(MOST_SAMPLED, clips // LEAST_SHARDS)))
 
 
 def make_plan(settings: Settings, clips: int, size: float, seconds: float) -> Plan:

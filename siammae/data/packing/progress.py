@@ -22,7 +22,7 @@ class Progress(Counter):
 
     def advance(self, done: int, total: int, written: int) -> None:
         """So much is done."""
-        now, text = time.monotonic(), f"{written / 1e9:.2f} GB"
+        now, text = time.monotonic(), size_text(written)
         first, begun = self._first = self._first or (done, now)
         if self._bar is not None:
             self(done, total, text)
@@ -31,3 +31,15 @@ class Progress(Counter):
             left = (now - begun) / (done - first) * (total - done) if done > first else None
             rest = f"  {left:.0f} s left" if left else ""
             print(f"  clips {done}/{total}  {text}{rest}", flush=True)
+
+
+def size_text(count: float) -> str:
+    """Bytes for people."""
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+def span_text(seconds: float) -> str:
+    """A time for people."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -15,6 +15,7 @@ from siammae.data.packing.rebuild import open_index
 from siammae.data.packing.row import Row, shard_size
 from siammae.data.packing.tar import BLOCK, END, Member, header, padding
 
+CUT = "cut off, and all that follows"
 Say = Callable[[str], None]
 Told = Callable[[int, int, int], None]
 
@@ -51,6 +52,15 @@ def verify_pack(folder: Path, threads: int, say: Say, told: Told) -> list[str]:
     return lines
 
 
+def wrong_sizes(folder: Path, index: Index) -> list[Path]:
+    """Shards that are not as long as the index says."""
+    return [
+        path
+        for shard, path in shards(folder).items()
+        if path.stat().st_size != shard_size(_rows(index, shard))
+    ]
+
+
 def _rows(index: Index, shard: int) -> list[Row]:
     """Clips of a shard, as they lie in it."""
     clips = np.flatnonzero(index.shard == shard)
@@ -85,6 +95,8 @@ def _damage(file: int, rows: list[Row]) -> Iterator[str]:
             what = _wrong(file, member, crc)
             if what:
                 yield f"{member.name} of clip {row.name}: {what}"
+            if what == CUT:
+                return
         place = row.end()
     if size >= wanted and pread(file, len(END), place) != END:
         yield "its end is damaged"
@@ -96,7 +108,7 @@ def _wrong(file: int, member: Member, crc: int) -> str:
     after = padding(member.size)
     data = pread(file, BLOCK + member.size + len(after), member.offset - BLOCK)
     if len(data) < BLOCK + member.size + len(after):
-        return "cut off"
+        return CUT
     if zlib.crc32(memoryview(data)[BLOCK : BLOCK + member.size]) != crc:
         return "its checksum differs"
     if data[:BLOCK] != before or data[BLOCK + member.size :] != after:

@@ -78,7 +78,8 @@ class KittiRaw(ImageFolders):
         if not found:
             cameras = ", ".join(str(camera) for camera in self.cameras)
             raise DataError(
-                f"data.root={self.root} holds no images of kind={self.kind} and cameras {cameras}; "
+                f"data.root={self.root} holds no images of kind={self.kind} and cameras {cameras}"
+                f"{f' outside the {len(self.exclude)} drives of exclude' if self.exclude else ''}; "
                 f"{LAYOUT}"
             )
         return found

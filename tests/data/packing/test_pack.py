@@ -97,7 +97,7 @@ def test_broken_clips_are_left_out_with_the_reason(clips, pack, tmp_path, clip_m
     assert any("c.mp4" in why for why in broken.values())
     assert any("one.mp4 has 1 frame" in why for why in broken.values())
     assert any("2 of 8 clips cannot be read" in line for line in said)
-    with pytest.raises(DataError, match=r"2 of 8 clips cannot be packed.*max_broken=0.2"):
+    with pytest.raises(DataError, match=r"2 of 8 clips were broken so far.*data.max_broken=0.2"):
         pack(root, tmp_path / "strict", max_broken=0.2)
 
 
