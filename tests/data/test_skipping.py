@@ -165,3 +165,15 @@ def test_real_files_give_the_pixels_that_decord_gives(real_data):
         np.testing.assert_array_equal(clip.read(wanted), theirs, err_msg=path.name)
         taken += 1
     assert taken > 3
+
+
+def test_a_clip_that_is_dropped_leaves_nothing_to_the_collector(tmp_path, clip_maker):
+    """Which comes late in a process that makes few objects: memory would grow meanwhile."""
+    path = clip_maker(tmp_path / "clip.mp4", 20)
+    clip = SkippingClip.open(path, 2)
+    clip.read([3])
+    packets, container = clip.packets, clip.container
+    assert len(packets) == 20
+    del clip
+    assert not packets
+    assert not list(container.streams)
