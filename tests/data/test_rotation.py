@@ -96,7 +96,7 @@ def test_frames_that_turn_apart_have_no_motion_to_mask_by(rotation, where):
 class ThreeTargets(SingleTarget):
     """A given frame and three to restore."""
 
-    def draw(self, rng, frames):
+    def draw(self, rng, frames, scale=1.0):
         first = int(rng.integers(0, frames - 10))
         return Offsets([first, first + 2, first + 5, first + 9], False)
 
