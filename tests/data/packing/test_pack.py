@@ -116,7 +116,7 @@ def test_sizes_and_times_are_told_before(clips, whole_pack, pack, tmp_path, monk
     said, order = [], []
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(packing.shutil, "disk_usage", lambda path: usage(0, 0, 1000))
-    with pytest.raises(DataError, match=r"has 0.0 MB free, and about 0.\d MB are needed"):
+    with pytest.raises(DataError, match=r"has 0.0 MB free, and about 0.\d MB more are needed"):
         pack(clips, tmp_path / "out", said, told=lambda *n: order.append(n))
     assert not order
     told = next(line for line in said if line.startswith("6 clips: about"))
