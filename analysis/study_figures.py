@@ -121,7 +121,7 @@ def slices(frame: StudyFrame, study: "Study") -> "Figure | None":
     done = frame.complete
     if done.empty:
         return None
-    from matplotlib.ticker import LogFormatterSciNotation, MaxNLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
     rows = -(-len(frame.params) // COLUMNS)
     columns = min(COLUMNS, len(frame.params))
@@ -139,8 +139,10 @@ def slices(frame: StudyFrame, study: "Study") -> "Figure | None":
             axes.set_xlim(-0.6, len(labels) - 0.4)
         elif _is_log(study, name):
             axes.set_xscale("log")
-            if part[name].max() < 10 * part[name].min():  # labels of every digit would overlap
-                axes.xaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(1, 0.3)))
+            # Labels of every digit would lie on one another.
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
         elif (part[name] % 1 == 0).all():
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel(name)
