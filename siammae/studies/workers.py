@@ -6,6 +6,7 @@ at once that the worker is dead. Elsewhere its sign of life in the storage tells
 """
 
 import os
+import shutil
 import tempfile
 import threading
 import time
@@ -35,12 +36,13 @@ class Worker:
         self._stack = ExitStack()
 
     def __enter__(self) -> "Worker":
+        lock_path(self.id).parent.mkdir()  # of its own: a lock numbers its owners in its folder
         self._stack.enter_context(exclusive(lock_path(self.id)))
         return self
 
     def __exit__(self, *details: object) -> None:
         self._stack.close()
-        lock_path(self.id).unlink(missing_ok=True)
+        shutil.rmtree(lock_path(self.id).parent, ignore_errors=True)
 
     def own(self, storage: "BaseStorage", trial_id: int) -> None:
         """Say in the storage whose the trial is."""
@@ -83,4 +85,4 @@ def is_dead(trial: "FrozenTrial") -> bool:
 
 def lock_path(owner: str) -> Path:
     """The file whose lock a worker of this machine holds."""
-    return Path(tempfile.gettempdir()) / f"siammae-worker-{owner}.lock"
+    return Path(tempfile.gettempdir()) / f"siammae-worker-{owner}" / "lock"

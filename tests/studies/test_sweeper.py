@@ -268,6 +268,7 @@ def test_a_worker_of_another_machine_is_dead_when_it_gives_no_sign(monkeypatch):
     with workers.Worker() as worker, worker.alive(study._storage, [trial._trial_id]):
         wait_for(lambda: not workers.is_dead(study.trials[0]))
     worker.own(study._storage, trial._trial_id)
+    lock_path(worker.id).parent.mkdir()
     lock_path(worker.id).touch()  # as a killed worker of this machine leaves it
     assert workers.is_dead(study.trials[0])
     lock_path(worker.id).unlink()
