@@ -123,8 +123,23 @@ class Loopback:
 
 
 @pytest.fixture
-def loopback() -> Iterator[Loopback]:
+def loopback(monkeypatch) -> Iterator[Loopback]:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
     made = Loopback()
     yield made
     made.server.shutdown()
     made.server.server_close()
+
+
+@pytest.fixture
+def call(capsys):
+    """call(...) -> (exit code, stdout, stderr) of ``siammae.download`` in this process."""
+    from siammae.download import main
+
+    def run(*arguments):
+        code = main(list(map(str, arguments)))
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run

@@ -12,6 +12,7 @@ import zipfile
 
 import pytest
 import yaml
+from processes import hear_interrupts
 
 from siammae.data.downloading.catalog import FOLDER
 from siammae.download import main
@@ -25,33 +26,10 @@ def start(*arguments):
     return subprocess.Popen(command, preexec_fn=hear_interrupts, **pipes)
 
 
-def hear_interrupts():
-    """What a shell starts in the background ignores them, and so would its children."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 def run(*arguments):
     process = start(*arguments)
     out, err = process.communicate(timeout=60)
     return process.returncode, out, err
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.setenv(name, "127.0.0.1")
-
-
-@pytest.fixture
-def call(capsys):
-    """The same in this process, which is faster."""
-
-    def run_here(*arguments):
-        code = main(list(map(str, arguments)))
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run_here
 
 
 @pytest.fixture

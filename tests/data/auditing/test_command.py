@@ -6,11 +6,11 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import pandas as pd
 import pytest
 from omegaconf import OmegaConf
+from processes import group_lives, hear_interrupts, wait_until
 
 from siammae.audit import settings_from
 from siammae.config.errors import ConfigError
@@ -35,11 +35,6 @@ def start(folder, *arguments):
     )
 
 
-def hear_interrupts():
-    """What a shell starts in the background ignores them, and so would its children."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 def run(folder, *arguments):
     process = start(folder, *arguments)
     out, err = process.communicate(timeout=100)
@@ -48,22 +43,6 @@ def run(folder, *arguments):
 
 def lines_of(journal):
     return journal.read_text().splitlines() if journal.is_file() else []
-
-
-def wait_until(holds, process=None):
-    until = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < until
-        assert process is None or process.poll() is None, process.communicate()
-        time.sleep(0.005)
-
-
-def group_lives(number):
-    try:
-        os.killpg(number, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 @pytest.fixture(scope="module")

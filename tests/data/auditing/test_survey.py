@@ -10,6 +10,7 @@ from pathlib import Path
 import examiners
 import pytest
 from examiners import always_fail, misbehave
+from processes import group_lives, wait_until
 
 from siammae.config.paths import ROOT
 from siammae.data.auditing.audit import Settings, audit
@@ -84,21 +85,6 @@ def test_hanging_processes_end_with_their_parent(folder, tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     wait_until(lambda: not group_lives(process.pid))
-
-
-def wait_until(holds, seconds=60):
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
-def group_lives(number):
-    try:
-        os.killpg(number, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_unchanged_files_are_not_read_again(folder, tmp_path):

@@ -11,7 +11,6 @@ from rar_writer import rar
 from siammae.data.downloading import rar as rar_module
 from siammae.data.sets.kinetics400 import Kinetics400
 from siammae.data.sets.ucf101 import UCF101
-from siammae.download import main
 
 STAND_IN = "replacement_for_corrupted_k400"
 PARTS = 12  # more than bars that stay, and than threads
@@ -29,22 +28,6 @@ def packed(files):
 
 def clip(number):
     return f"-id{number:08d}_000001_000011.mp4"
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.setenv(name, "127.0.0.1")
-
-
-@pytest.fixture
-def call(capsys):
-    def run(*arguments):
-        code = main(list(map(str, arguments)))
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
 
 
 @pytest.fixture(scope="module")
