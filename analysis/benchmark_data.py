@@ -8,7 +8,6 @@ are those of the processor.
 import argparse
 import json
 import os
-import platform
 import shlex
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import torch
 from data_clips import FRAMES, HEIGHT, RATE, WIDTH, make_clips
 from data_memory import measure_memory, show_memory
 from data_ways import BARE, BATCHES, DEVICE, HOST, UNPACKED, USUAL, Way, pack_clips, ways
+from machine import processor
 from rich.console import Console
 from rich.table import Table
 
@@ -174,22 +174,13 @@ def _goal(spread: list[float], goal: float | None, pattern: str) -> str:
 def describe_machine(arguments: argparse.Namespace) -> dict[str, Any]:
     """Where, when and how it was measured."""
     return {
-        "cpu": _cpu(),
+        "cpu": processor(),
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 1),
         "date": time.strftime("%Y-%m-%d"),
         "torch": torch.__version__,
         "command": shlex.join(["python", "analysis/benchmark.py", *sys.argv[1:]]),
     }
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def write(out: Path, machine: dict[str, Any], tables: list[dict[str, Any]], show: Any) -> None:

@@ -8,7 +8,6 @@ is taken in a process of its own for each, context and window mask counted.
 import argparse
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from dino_baseline import label_frame, window_mask
+from machine import processor
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -111,7 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
         show(found, arguments.quick)  # at once: the next grid takes many minutes
         rows += found
     machine = {
-        "cpu": _cpu(),
+        "cpu": processor(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": arguments.threads,
         "torch": torch.__version__,
@@ -248,15 +248,6 @@ def _resident(kind: str) -> float:
     except OSError:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def figures(row: dict[str, Any]) -> dict[str, str]:

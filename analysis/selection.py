@@ -8,7 +8,7 @@ import pandas as pd
 
 from siammae.browsing.difference import flat
 from siammae.config.experiment import Experiment, spelled
-from siammae.tracking.signature import essential, is_silent_of_part, signature
+from siammae.tracking.signature import VOLATILE, essential, is_silent_of_part, signature
 
 SAME = [
     "preset",
@@ -21,27 +21,11 @@ TOLD = dict(
 )
 AGAIN = "hydra.mode=RUN"  # in the command of a run that is made again, as by siammae.runs retry
 DEFAULT = "default"  # of an axis that was left alone
-SILENT = {
-    "runs_dir",
-    "rerun",
-    "device",
-    "progress",
-    "tracking",
-    "data.root",
-    "data.clip_list",
-    "data.workers",
-    "data.in_memory",
-    "data.cache",
-    "data.cache_gb",
-    "data.manifest",
-} | {
+# Of a command's settings: those that name no run, and those that tell nothing of it.
+SILENT = set(VOLATILE) - {"experiment", "protocol"} | {
     "benchmark.root",
     "benchmark.source.root",
     "benchmark.workers",
-    "log_every",
-    "checkpoint_every",
-    "pictures",
-    "on_failure",
     "experiments",
     "sweeps",
     "preset",

@@ -12,7 +12,6 @@ from siammae.data.auditing.audited import AuditedClips, audited_clips
 from siammae.data.auditing.names import base_of
 from siammae.data.clips import Clips, FileClips, HeldClips
 from siammae.data.lists import check_missing, read_list
-from siammae.data.walking import EXTENSIONS as EXTENSIONS
 from siammae.data.walking import KNOWN, Folders, is_video, kind_of, walk
 
 

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing import get_all_start_methods, get_context, parent_process
-from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 
 import numpy as np
@@ -20,6 +19,7 @@ from siammae.data.batch import PairBatch, Sample, Visit, collate
 from siammae.data.datasets import ClipSource
 from siammae.data.gaps import frames_of_unit
 from siammae.data.mixture import MixedClips
+from siammae.data.orphans import end_with_parent
 from siammae.data.rotation import NoRotation, Rotation
 from siammae.data.seeding import generator
 from siammae.data.targets import Offsets, Targets
@@ -191,7 +191,7 @@ def _in_worker(worker: int) -> None:
         threading.Thread(target=_end_when_parent_asks, daemon=True).start()
     # torch's own watchdog looks at the parent's number, which is the server's here: after a
     # SIGKILL of the trainer its workers would stay for ever.
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     import cv2
 
     cv2.setNumThreads(1)
@@ -203,13 +203,6 @@ def _end_when_parent_asks() -> None:
     while parent is not None:
         if signal.sigwaitinfo({signal.SIGTERM}).si_pid == parent.pid:
             os._exit(0)
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
 
 
 def first_pairs(dataset: PairDataset, pairs: int) -> PairBatch:

@@ -1,12 +1,10 @@
 """A process that examines files one by one, so that a decoder can crash or hang in it alone."""
 
-import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from multiprocessing import get_all_start_methods, get_context, parent_process
-from multiprocessing.connection import Connection, wait
+from multiprocessing import get_all_start_methods, get_context
+from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -15,6 +13,7 @@ from signal import SIG_BLOCK, SIG_SETMASK, SIGINT, Signals, pthread_sigmask
 from siammae.config.signals import deaf_children
 from siammae.data.auditing.facts import Facts
 from siammae.data.auditing.status import status_of
+from siammae.data.orphans import end_with_parent
 
 # Facts of a file (path, name in the manifest), as `examine` gives them.
 Examine = Callable[[Path, str], Iterator[Facts | None]]
@@ -125,7 +124,7 @@ def _context() -> BaseContext:
 
 
 def _work(pipe: Connection, examine: Examine) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     import cv2
 
     cv2.setNumThreads(1)
@@ -149,10 +148,3 @@ def _guarded(examine: Examine, path: Path, name: str) -> Iterator[Facts | None]:
         facts = Facts(name, *status_of(path))
         facts.reject(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
         yield facts
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)

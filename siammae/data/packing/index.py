@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siammae.config.errors import DataError
-from siammae.data.packing.row import Row
+from siammae.data.packing.row import Row, shard_size
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -86,6 +86,12 @@ class Index:
     def start(self) -> np.ndarray:
         """(clips,) int64, where each begins in its shard."""
         return self._plain["start"]
+
+    def shard_size(self, shard: int) -> int:
+        """Bytes of a shard, by its last clip."""
+        clips = np.flatnonzero(self.shard == shard)
+        last = clips[np.argmax(self.start[clips])] if len(clips) else None
+        return shard_size([] if last is None else [self[int(last)]])
 
     def frames(self) -> int:
         """Of all clips."""

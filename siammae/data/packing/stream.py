@@ -13,7 +13,6 @@ from siammae.data.packing.cache import ShardCache
 from siammae.data.packing.index import Index
 from siammae.data.packing.order import WindowedOrder
 from siammae.data.packing.reader import PackedClips, ShardFiles
-from siammae.data.packing.row import shard_size
 from siammae.data.video import Clip
 
 ATTEMPTS = 10  # of fetching a shard that others remove before it is opened
@@ -65,8 +64,7 @@ class StreamedClips(PackedClips):
 
     def size(self, shard: int) -> int:
         """Bytes of a shard."""
-        clips = np.flatnonzero(self.index.shard == shard)
-        return shard_size([self.index[int(clips[np.argmax(self.index.start[clips])])]])
+        return self.index.shard_size(shard)
 
     def room(self) -> int:
         """Bytes of all shards, or of two windows for each lane where that is less."""

@@ -57,7 +57,7 @@ def wrong_sizes(folder: Path, index: Index) -> list[Path]:
     return [
         path
         for shard, path in shards(folder).items()
-        if path.stat().st_size != shard_size(_rows(index, shard))
+        if path.stat().st_size != index.shard_size(shard)
     ]
 
 

@@ -2,16 +2,15 @@
 
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing import parent_process
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from siammae.config.errors import DataError
 from siammae.data.clips import Clips
+from siammae.data.orphans import end_with_parent
 from siammae.data.packing.row import Row
 from siammae.data.packing.shard_writer import How, ShardWriter, WriteFailed
 
@@ -69,7 +68,7 @@ Answer = Row | Alive | Broken | Closed | Failed
 def work(pipe: Connection, clips: Clips, how: How) -> None:
     """Do what comes through the pipe until its other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends this one
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     import cv2
 
     cv2.setNumThreads(1)
@@ -107,11 +106,3 @@ class _Beat:
         if time.monotonic() - self.last > BEAT:
             self.last = time.monotonic()
             self.send(Alive())
-
-
-def _end_with_parent() -> None:
-    """A decoder may take hours over a file, and would go on after its parent's end."""
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
