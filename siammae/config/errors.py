@@ -12,6 +12,10 @@ class ConfigError(SiammaeError):
     """A setting has a wrong type, range or combination."""
 
 
+class TrainedElsewhere(ConfigError):
+    """Another process trains the run; in a multirun that is no failure."""
+
+
 class TrainingError(SiammaeError):
     """A training run cannot go on, though its settings and files are valid."""
 

@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from siammae.config import sweeper, top_level
 from siammae.config.check import nearest
 from siammae.config.command import Command
-from siammae.config.errors import ConfigError, RunsFailed, SiammaeError
+from siammae.config.errors import ConfigError, RunsFailed, SiammaeError, TrainedElsewhere
 from siammae.config.paths import CONFIGS
 from siammae.config.processes import leads
 from siammae.config.study import recipe
@@ -47,13 +47,13 @@ def one_line(job: Callable[[DictConfig], Returned]) -> Callable[[DictConfig], Re
             if not many:
                 _kept.append(error)
                 return None
-            _tell_failure(str(error))
+            _tell("left alone" if isinstance(error, TrainedElsewhere) else "failed", str(error))
             raise
         except Pruned:  # told by the run, and no failure
             raise
         except Exception:
             if many:
-                _tell_failure(traceback.format_exc())
+                _tell("failed", traceback.format_exc())
             raise
 
     return guarded
@@ -143,10 +143,10 @@ def groups_of(command: str) -> str:
     return "\n".join(f"{name}: {', '.join(loader.get_group_options(name))}" for name in names)
 
 
-def _tell_failure(error: str) -> None:
+def _tell(what: str, error: str) -> None:
     if leads():  # which tells of the others' errors as well
         overrides = " ".join(HydraConfig.get().overrides.task)
-        print(f"failed: {overrides}: {error}", file=sys.stderr, flush=True)
+        print(f"{what}: {overrides}: {error}", file=sys.stderr, flush=True)
 
 
 def _fail(message: str) -> int:

@@ -11,7 +11,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
 from siammae.config.check import check
-from siammae.config.errors import ConfigError, RunsFailed, SiammaeError
+from siammae.config.errors import ConfigError, RunsFailed, SiammaeError, TrainedElsewhere
 from siammae.config.jobs import jobs_of
 
 
@@ -44,6 +44,7 @@ class ExperimentSweeper(BasicSweeper):
             if self._stops() and _failures(done):
                 break
         failures = _failures(done)
+        _tell_elsewhere(done, len(jobs))
         if failures:
             raise RunsFailed(failures, sum(map(len, done)), len(jobs))
         return done
@@ -88,9 +89,24 @@ def _failures(done: list[Sequence[JobReturn]]) -> dict[str, str]:
     failures = {}
     for batch in done:
         for job in batch:
-            if job.status != JobStatus.COMPLETED:
+            if job.status != JobStatus.COMPLETED and not _is_elsewhere(job):
                 failures[" ".join(job.overrides or [])] = _reason(job)
     return failures
+
+
+def _is_elsewhere(job: JobReturn) -> bool:
+    return isinstance(job._return_value, TrainedElsewhere)
+
+
+def _tell_elsewhere(done: list[Sequence[JobReturn]], asked: int) -> None:
+    """Two multiruns may share runs; each is trained by whoever comes first."""
+    left = sum(_is_elsewhere(job) for batch in done for job in batch)
+    if left:
+        print(
+            f"{left} of {asked} runs left to the processes that train them; the same command "
+            "tells their results once they are finished",
+            flush=True,
+        )
 
 
 def _reason(job: JobReturn) -> str:

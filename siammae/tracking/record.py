@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from siammae.config.errors import ConfigError, DataError, TrainingError
+from siammae.config.errors import ConfigError, DataError, TrainedElsewhere, TrainingError
 from siammae.tracking.files import append_line, read_lines, write_atomic
 from siammae.tracking.lock import Held, LockLost, exclusive, is_held
 
@@ -144,7 +144,7 @@ class RunRecord:
         """Be the only process that trains this run.
 
         Raises:
-            ConfigError: when another process has it.
+            TrainedElsewhere: when another process has it.
         """
         with ExitStack() as stack:
             try:
@@ -152,7 +152,7 @@ class RunRecord:
             except BlockingIOError:
                 told = self._read_json("state.json", {}).get("owner") or {}
                 owner = f"process {told.get('pid', '?')} on {told.get('host', '?')}"
-                raise ConfigError(
+                raise TrainedElsewhere(
                     f"run {self.signature} is being trained by another process, {owner}; "
                     f"wait for it, or change a setting; its folder is {self.folder}"
                 ) from None

@@ -204,6 +204,11 @@ def test_a_run_is_trained_by_one_process_at_a_time(train, tmp_path, only_run):
         second = train(tmp_path)
         assert second.returncode == 2
         assert "is being trained by another process" in second.stderr
+        both = train(tmp_path, "-m", "seed=0,1")
+        assert both.returncode == 0, both.stderr
+        assert both.stderr.startswith("left alone: ")
+        assert "1 of 2 runs left to the processes that train them" in both.stdout
+        assert "finished before" in train(tmp_path, "seed=1").stdout
     finally:
         holder.kill()
         holder.wait()
