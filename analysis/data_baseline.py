@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms import functional as F
 
-from siammae.data.augment import MEAN, STD
+from siammae.data.normalising import MEAN, STD
 
 GAP = (4, 48)  # frames, both ends included (paper, section 4)
 SCALE, RATIO = [0.5, 1.0], [3 / 4, 4 / 3]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from siammae.data.box import Box
 from siammae.data.colour import NEUTRAL, ColourJitter, jitter
 from siammae.data.host_resizing import resize_and_flip
 from siammae.data.resizing import resize_matrices
@@ -23,21 +24,6 @@ if TYPE_CHECKING:
     from siammae.data.batch import PairBatch
 
 PLACES = ("device", "host")
-MEAN = (0.485, 0.456, 0.406)  # of ImageNet, as in MAE and in every evaluation of the field
-STD = (0.229, 0.224, 0.225)
-
-
-class Box(NamedTuple):
-    """A part of a frame, in pixels."""
-
-    top: int
-    left: int
-    height: int
-    width: int
-
-    def cut(self, frame: np.ndarray) -> np.ndarray:
-        """The part of a frame (H, W, 3), as a view."""
-        return frame[self.top : self.top + self.height, self.left : self.left + self.width]
 
 
 class Drawn(NamedTuple):

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from siammae.data.augment import MEAN, STD
+MEAN = (0.485, 0.456, 0.406)  # of ImageNet, as in MAE and in every evaluation of the field
+STD = (0.229, 0.224, 0.225)
 
 
 def normalise(images: Tensor) -> Tensor:

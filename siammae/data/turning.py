@@ -17,7 +17,7 @@ from siammae.data.resizing import resize_matrices
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from siammae.data.augment import Box
+    from siammae.data.box import Box
 
 REACH = 2  # pixels that bicubic interpolation looks at on either side
 POINTS = 1 << 23  # sampled at once; about 400 MB

@@ -17,8 +17,8 @@ import data_memory  # noqa: E402
 from data_baseline import UsualPairs  # noqa: E402
 from data_ways import BARE, BATCHES, DEVICE, HOST, UNPACKED, USUAL, Way  # noqa: E402
 
-from siammae.data.augment import MEAN, STD  # noqa: E402
 from siammae.data.datasets import Videos  # noqa: E402
+from siammae.data.normalising import MEAN, STD  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms import v2
 
-from siammae.data.augment import MEAN, STD, Box, PairAugment, resize_matrices
+from siammae.data.augment import PairAugment
 from siammae.data.batch import Sample, Visit, collate
+from siammae.data.box import Box
 from siammae.data.colour import NEUTRAL, ColourJitter
+from siammae.data.normalising import MEAN, STD
+from siammae.data.resizing import resize_matrices
 
 
 def batch_of(pairs, flips, colour=NEUTRAL):

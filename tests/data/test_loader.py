@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from siammae.config.errors import DataError
-from siammae.data.augment import Box, Drawn, PairAugment
+from siammae.data.augment import Drawn, PairAugment
+from siammae.data.box import Box
 from siammae.data.clips import shrink
 from siammae.data.colour import ColourJitter
 from siammae.data.datasets import Videos

@@ -7,9 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from siammae.data.augment import MEAN, STD, Box, PairAugment
+from siammae.data.augment import PairAugment
 from siammae.data.batch import Sample, Visit, collate
+from siammae.data.box import Box
 from siammae.data.colour import NEUTRAL, ColourJitter
+from siammae.data.normalising import MEAN, STD
 from siammae.data.turning import cut_out, quarter_turns
 
 SIDE = 48

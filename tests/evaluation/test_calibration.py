@@ -7,7 +7,7 @@ from scipy import stats
 from torch.distributions import Laplace, Normal, StudentT
 
 from siammae.config.errors import ConfigError, DataError
-from siammae.data.augment import MEAN, STD
+from siammae.data.normalising import MEAN, STD
 from siammae.data.sprites import Sprites
 from siammae.data.video import open_clip
 from siammae.evaluation.benchmarks.calibration import Calibration

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from siammae.config.errors import ConfigError, DataError
-from siammae.data.augment import MEAN, STD
+from siammae.data.normalising import MEAN, STD
 from siammae.evaluation.encoders.convert import shape_of
 from siammae.evaluation.encoders.file import FORMATS, FileEncoder
 from siammae.evaluation.encoders.layouts import LAYOUTS

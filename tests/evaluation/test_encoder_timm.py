@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from siammae.config.errors import ConfigError, DataError
-from siammae.data.augment import MEAN, STD
+from siammae.data.normalising import MEAN, STD
 from siammae.evaluation.encoders.timm_model import TimmEncoder
 from siammae.evaluation.encoders.tokens import PatchTokens
 from siammae.evaluation.features import EncoderFeatures

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from siammae.config.paths import CONFIGS
-from siammae.data.augment import MEAN, STD
+from siammae.data.normalising import MEAN, STD
 from siammae.evaluation.propagate import BLOCK, largest, make_bands, propagate
 from siammae.evaluation.protocol import Propagation
 from siammae.evaluation.sequence import prepare, to_grid

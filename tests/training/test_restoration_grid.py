@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from siammae.data.augment import MEAN, STD
+from siammae.data.normalising import MEAN, STD
 from siammae.model.heads import Prediction
 from siammae.model.masking import FrameMask
 from siammae.model.siammae import Restoration, Restored

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from siammae.config.errors import ConfigError, DataError
-from siammae.data.augment import MEAN, STD
+from siammae.data.normalising import MEAN, STD
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,7 +8,7 @@ from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 
 from siammae.config.errors import ConfigError
-from siammae.data.augment import MEAN, STD
+from siammae.data.normalising import MEAN, STD
 
 
 class PatchTokens(nn.Module):
