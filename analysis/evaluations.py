@@ -207,14 +207,10 @@ def texts(table: Evaluated) -> dict[str, str]:
 def show_evaluated(table: Evaluated) -> None:
     """Print with rich."""
     from rich.markup import escape
-    from rich.table import Table as RichTable
+    from terminal import print_grid
 
     heads, lines = cells(table, lambda text: f"[bold]{text}[/bold]", escape)
-    shown = RichTable(title=table.name, caption=escape(table.caption), title_justify="left")
-    for i, head in enumerate(heads):
-        shown.add_column(head, justify="left" if i == 0 else "right", no_wrap=i > 0)
-    for i, line in enumerate(lines):
-        shown.add_row(*line, style="dim" if i == len(table.entries) else None)
-    console().print(shown)
+    dim = [place == len(table.entries) for place in range(len(lines))]
+    print_grid(table.name, table.caption, heads, lines, dim, range(2, len(heads)))
     for note in table.notes:
         console().print(f"[dim]{escape(note)}[/dim]")

@@ -19,11 +19,12 @@ from explain import Tables, explain
 from lasting import lasting
 from page import Section, write_page
 from page_sections import section_of_encoders, section_of_runs
-from render import csv, latex, markdown, show
+from render import csv, latex, markdown
 from runs_frame import load
 from selection import select
 from snapshot import pull, read_snapshot, tell
 from statistics_table import read_defaults, tabulate
+from terminal import show
 
 from siammae.config.errors import DataError, SiammaeError
 from siammae.config.experiment import read_experiments

@@ -1,4 +1,4 @@
-"""A table as text: for the terminal, Markdown, LaTeX and CSV."""
+"""A table as text: rows of cells, Markdown, LaTeX and CSV."""
 
 import re
 from collections.abc import Callable
@@ -9,9 +9,7 @@ from metric_names import PIXELS, head, same_elsewhere, scale, shown
 from parts import parts
 from statistics_table import Table
 
-from siammae.tracking.progress import console
-
-__all__ = ["PIXELS", "Style", "csv", "head", "latex", "markdown", "scale", "show", "sidecar_name"]
+__all__ = ["PIXELS", "Style", "csv", "head", "latex", "markdown", "scale", "sidecar_name"]
 
 Style = Callable[[str], str]
 
@@ -188,31 +186,3 @@ def _full(group: str, part: Table) -> pd.DataFrame:
     place = int(frame.columns.get_loc("label")) + 1  # type: ignore[arg-type]
     frame.insert(place, "best", [index == part.best for index in frame.index])
     return frame.assign(group=group) if group else frame
-
-
-def show(table: Table) -> None:
-    """Print with rich, whole, whatever the width of the terminal."""
-    from rich.markup import escape
-
-    out = console()
-    if table.question:
-        out.print(escape(table.question))
-    cut = parts(table)
-    for number, (group, part) in enumerate(cut, start=1):
-        title = f"{table.name}: {group}" if group else table.name
-        _print_part(part, title, table.caption if number == len(cut) else "")
-    for note in table.notes:
-        out.print(f"[dim]{escape(note)}[/dim]")
-
-
-def _print_part(table: Table, title: str, caption: str) -> None:
-    from rich.markup import escape
-    from rich.table import Table as RichTable
-
-    heads, lines = cells(table, lambda text: f"[bold]{text}[/bold]", escape, narrow=True)
-    printed = RichTable(title=title, caption=escape(caption), title_justify="left")
-    for i, name in enumerate(heads):
-        printed.add_column(name, justify="left" if i == 0 else "right", no_wrap=i > 0)
-    for line, control in zip(lines, table.rows["control"], strict=True):
-        printed.add_row(*line, style="dim" if control else None)
-    console().print(printed)

@@ -14,8 +14,9 @@ import make_tables  # noqa: E402
 from page_sections import section_of_runs  # noqa: E402
 from parts import parts  # noqa: E402
 from render import csv as as_csv  # noqa: E402
-from render import latex, markdown, show  # noqa: E402
+from render import latex, markdown  # noqa: E402
 from statistics_table import read_defaults, tabulate  # noqa: E402
+from terminal import show  # noqa: E402
 
 from siammae.config.errors import ConfigError  # noqa: E402
 from siammae.config.experiment import parse_experiment  # noqa: E402

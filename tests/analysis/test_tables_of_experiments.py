@@ -13,8 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "analysis"))
 
 import make_tables  # noqa: E402
-from render import cells, latex, markdown, show  # noqa: E402
+from render import cells, latex, markdown  # noqa: E402
 from statistics_table import read_defaults, tabulate  # noqa: E402
+from terminal import show  # noqa: E402
 
 from siammae.config.experiment import parse_experiment, read_experiments, spelled  # noqa: E402
 
