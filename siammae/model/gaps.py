@@ -33,7 +33,11 @@ class SineCosineGap(nn.Module):
 
 
 class LearnedGap(SineCosineGap):
-    """A perceptron of that code.
+    """A perceptron of that code, which at first tells nothing.
+
+    Its last layer begins at zero, as what conditions a network should (DiT, Peebles & Xie, 2023):
+    the decoder starts as one that is told no gap. The fixed code is as large as the positions, and
+    on the demo its encoder tracks worse by it (README, Beyond the paper).
 
     Not a table of vectors: gaps have no upper end (with even spacing the last is a multiple of
     frame_gap, with short clips any number), a table would leave the rare ones untrained, and what
@@ -44,6 +48,7 @@ class LearnedGap(SineCosineGap):
         super().__init__(width)
         self.layers = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
         initialise(self)
+        nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
 
     def forward(self, gap: Tensor) -> Tensor:
         """See `SineCosineGap`; in the layers' dtype."""

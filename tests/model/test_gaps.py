@@ -19,11 +19,18 @@ def test_the_code_is_sine_and_cosine_of_the_gap():
         assert row == pytest.approx(expected, abs=1e-4)
 
 
+def trained(learned):
+    """With a last layer as large as the first."""
+    torch.nn.init.xavier_uniform_(learned.layers[-1].weight)
+    return learned
+
+
 @pytest.mark.parametrize("kind", ["sincos", "learned"])
 def test_every_gap_has_a_code_of_its_own_and_a_sign(kind):
     torch.manual_seed(0)
     gaps = torch.cat([-torch.arange(1, 200), torch.arange(1, 200)])
-    codes = gap_embedding(kind, 32)(gaps)[:, 0]
+    embed = gap_embedding(kind, 32)
+    codes = (trained(embed) if kind == "learned" else embed)(gaps)[:, 0]
     assert torch.isfinite(codes).all()
     apart = torch.cdist(codes, codes) + 10 * torch.eye(len(gaps))
     assert apart.min() > 1e-2
@@ -31,9 +38,18 @@ def test_every_gap_has_a_code_of_its_own_and_a_sign(kind):
 
 def test_the_fixed_code_is_no_weight_and_the_learned_one_is():
     assert SineCosineGap(8).state_dict() == {}
-    learned = LearnedGap(8)
+    learned = trained(LearnedGap(8))
     learned(GAPS).square().sum().backward()
     assert all(p.grad.abs().max() > 0 for p in learned.parameters())
+
+
+def test_a_learned_code_tells_nothing_at_first_and_begins_to_in_one_step():
+    learned = LearnedGap(8)
+    assert not learned(GAPS).any()
+    (learned(GAPS) - torch.randn(7, 1, 8)).square().sum().backward()
+    torch.optim.SGD(learned.parameters(), lr=0.1).step()
+    codes = learned(GAPS)[:, 0]
+    assert torch.pdist(codes).min() > 0
 
 
 def test_there_are_three_kinds():

@@ -28,6 +28,8 @@ def build(decoder=CrossSelfDecoder, encoding=None, embedding="none", masking=Non
         **settings,
     )
     model.gap_embedding = gap_embedding(embedding, 16)
+    if embedding == "learned":  # as after some training: at first it tells nothing
+        torch.nn.init.xavier_uniform_(model.gap_embedding.layers[-1].weight)
     return model
 
 
