@@ -210,7 +210,7 @@ def _merged(tables: list[Selected]) -> list[Selected]:
 
 def _keep_newest(table: Selected) -> None:
     """Of runs with the same setting and seed the newest finished one counts; say so."""
-    done = table.runs[table.runs["state"] == "finished"].sort_values("created")
+    done = _of_one_kind(table, table.runs[table.runs["state"] == "finished"].sort_values("created"))
     old = done[done.duplicated(["setting", "seed"], keep="last")]
     if len(old):
         table.notes.append(
@@ -223,6 +223,33 @@ def _keep_newest(table: Selected) -> None:
         table.notes.append(
             f"rows come from {len(versions)} versions of the code: {', '.join(sorted(versions))}"
         )
+
+
+def _of_one_kind(table: Selected, done: pd.DataFrame) -> pd.DataFrame:
+    """Runs of a row differ in their seed alone: where a default has changed, the newest counts.
+
+    Args:
+        table: from which the others are taken, with a note.
+        done: its finished runs, oldest first.
+    """
+    kinds = done["composed"].map(lambda composed: recipe(composed, []) if composed else None)
+    newest = kinds.groupby(done["setting"]).transform("last")
+    others = done[kinds.notna() & newest.notna() & (kinds != newest)]
+    if others.empty:
+        return done
+    of_row = done[done["setting"] == others["setting"].iloc[-1]]
+    before, now = (flat(essential(runs["composed"].iloc[-1])) for runs in (others, of_row))
+    changed = [
+        f"{key} {before.get(key)} -> {now.get(key)}"
+        for key in dict.fromkeys([*before, *now])
+        if key != "seed" and before.get(key) != now.get(key)
+    ]
+    table.notes.append(
+        f"{len(others)} older run(s) of the same setting but with other defaults left out "
+        f"({', '.join(changed[:5])}): {', '.join(sorted(others['signature']))}"
+    )
+    table.runs = table.runs.drop(others.index)
+    return done.drop(others.index)
 
 
 def _numbered(tables: list[Selected]) -> list[Selected]:

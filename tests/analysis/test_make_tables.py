@@ -163,6 +163,24 @@ def test_of_two_runs_of_a_setting_and_seed_the_newest_counts(make_run, tables):
     assert "1 older run(s) of the same setting and seed left out: run0" in text
 
 
+def test_a_row_does_not_mix_runs_whose_defaults_differ(make_run, tables):
+    """The same command before and after the default depth of the decoder was changed."""
+    for name, seed, depth, created in (("a", 0, 4, 1.0), ("b", 1, 4, 2.0), ("c", 1, 8, 3.0)):
+        composed = {"seed": seed, "decoder": {"_target_": "x.Cross", "depth": depth}}
+        facts = {"seed": seed, "created": created, "composed": composed}
+        make_run(name, 0.3 + created / 10, {"decoder": "cross"}, **facts)
+        composed = {"seed": seed, "decoder": {"_target_": "x.Joint", "depth": 4}}
+        make_run(f"{name}-joint", 0.3, {"decoder": "joint"}, **{**facts, "composed": composed})
+    out, _ = tables()
+    table = rows(out / "decoder.csv")
+    assert (table["decoder=cross"]["n"], table["decoder=joint"]["n"]) == ("1", "2")
+    assert float(table["decoder=cross"]["J&F-Mean"]) == pytest.approx(0.6)
+    text = (out / "decoder.md").read_text()
+    assert "2 older run(s) of the same setting but with other defaults left out" in text
+    assert "(decoder.depth 4 -> 8): a, b" in text
+    assert "of the same setting and seed left out: b-joint" in text
+
+
 def test_repeated_multiruns_share_a_table(make_run, tables):
     two_by_two(make_run)
     make_run("more", 0.6, {"mask_ratio": "0.5", "frame_gap": "4"}, id="m2")
