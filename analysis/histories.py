@@ -25,9 +25,33 @@ class History:
     device: str | None
 
     def curve(self, metric: str) -> tuple[list[float], list[float]]:
-        """Pairs seen and the metric's values, of the rows that have it."""
+        """Pairs seen and the metric's values, of the rows that have it.
+
+        Training figures are means since the row before. One of few steps, as where two cadences
+        meet, would stand out by chance: it is averaged with its neighbour.
+        """
         known = [row for row in self.rows if row.get(metric) is not None and "pairs_seen" in row]
-        return [float(row["pairs_seen"]) for row in known], [float(row[metric]) for row in known]
+        pairs = [float(row["pairs_seen"]) for row in known]
+        values = [float(row[metric]) for row in known]
+        return _steadied(pairs, values) if metric.startswith("train/") else (pairs, values)
+
+
+def _steadied(pairs: list[float], values: list[float]) -> tuple[list[float], list[float]]:
+    """Means over less than half the usual span joined with the one before, each by its span."""
+    spans = [end - start for start, end in zip([0.0, *pairs], pairs, strict=False)]
+    ends: list[float] = []
+    means: list[float] = []
+    widths: list[float] = []
+    for end, value, span in zip(pairs, values, spans, strict=True):
+        if ends and span < median(spans) / 2:
+            means[-1] += (value - means[-1]) * span / (widths[-1] + span)
+            widths[-1] += span
+            ends[-1] = end
+        else:
+            ends.append(end)
+            means.append(value)
+            widths.append(span)
+    return ends, means
 
 
 def read_histories(runs_dir: Path, signatures: Iterable[str]) -> dict[str, History]:

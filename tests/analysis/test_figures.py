@@ -216,6 +216,21 @@ def test_a_seed_that_came_less_far_counts_only_where_it_was(make_run, made):
     np.testing.assert_allclose(loss.lines[0].get_ydata(), expected)
 
 
+def test_a_row_of_few_steps_is_averaged_with_its_neighbour(make_run, tmp_path):
+    """As at step 300, one step after a due measurement: the curve must keep the mean, not jump."""
+    told = {75: 0.8, 150: 0.6, 224: 0.5, 299: 0.4, 300: 7.9, 374: 0.3}
+    rows = [{"step": n, "pairs_seen": 32 * n, "train/loss": v, "a/b": v} for n, v in told.items()]
+    make_run("run", 0.3, {}, history=rows)
+    read = read_histories(tmp_path / "runs", ["run"])["run"]
+    pairs, loss = read.curve("train/loss")
+    assert pairs == [32 * step for step in (75, 150, 224, 300, 374)]
+    assert loss == pytest.approx([0.8, 0.6, 0.5, (75 * 0.4 + 7.9) / 76, 0.3])
+    assert len(read.curve("a/b")[0]) == 6  # a measurement is no mean over steps
+    spans = np.diff([0, *pairs]) / 32
+    given = np.diff([0, *told])
+    assert spans @ loss == pytest.approx(given @ list(told.values()))
+
+
 def test_quality_against_time_is_of_one_device(make_run, made):
     for i, (seconds, jf) in enumerate([(7200, 0.3), (14400, 0.5), (10800, 0.2)]):
         make_run(f"run{i}", jf, {"decoder": "abc"[i]}, seconds=seconds, device="H100")
