@@ -33,25 +33,25 @@ class History:
         known = [row for row in self.rows if row.get(metric) is not None and "pairs_seen" in row]
         pairs = [float(row["pairs_seen"]) for row in known]
         values = [float(row[metric]) for row in known]
-        return _steadied(pairs, values) if metric.startswith("train/") else (pairs, values)
+        are_means = metric.startswith("train/") and metric != "train/lr"
+        return _steadied(pairs, values) if are_means else (pairs, values)
 
 
 def _steadied(pairs: list[float], values: list[float]) -> tuple[list[float], list[float]]:
-    """Means over less than half the usual span joined with the one before, each by its span."""
+    """Means over less than half the usual span joined with the one before, each by its span.
+
+    The first, which has none before it, is joined with the one after it.
+    """
     spans = [end - start for start, end in zip([0.0, *pairs], pairs, strict=False)]
-    ends: list[float] = []
-    means: list[float] = []
-    widths: list[float] = []
+    usual = median(spans) if spans else 0.0
+    joined: list[tuple[float, float, float]] = []  # end, mean, span
     for end, value, span in zip(pairs, values, spans, strict=True):
-        if ends and span < median(spans) / 2:
-            means[-1] += (value - means[-1]) * span / (widths[-1] + span)
-            widths[-1] += span
-            ends[-1] = end
-        else:
-            ends.append(end)
-            means.append(value)
-            widths.append(span)
-    return ends, means
+        is_short = span < usual / 2 or (len(joined) == 1 and joined[0][2] < usual / 2)
+        if joined and is_short:
+            _, mean, before = joined.pop()
+            value, span = (mean * before + value * span) / (before + span), before + span
+        joined.append((end, value, span))
+    return [end for end, _, _ in joined], [mean for _, mean, _ in joined]
 
 
 def read_histories(runs_dir: Path, signatures: Iterable[str]) -> dict[str, History]:

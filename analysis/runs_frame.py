@@ -11,13 +11,14 @@ from siammae.tracking.record import RunRecord, read_runs
 def load(runs_dir: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     """All runs of a folder, and folders that are none, with the reason.
 
-    Columns: signature, state, error, created, seed, preset, composed, data, benchmark, protocol,
-    objective, benchmark_files, code_version (all, joined by +, when it was resumed on another),
-    device, precision (both of its start), commit, dirty (whether code was not committed), command,
-    asked (its invocations), folder, per_object (rows of figures) and units (which of their columns
-    say what they are of), pairs_seen and short_gap_pairs (how many of these had a smaller gap than
-    drawn, their clips being too short; both None while unfinished), a ``metric/<name>`` for each
-    final figure and a ``control/<control>/<name>`` for each figure of a control.
+    Columns: signature, state, error, created, seed, preset, config (resolved), composed (with
+    references), data, benchmark, protocol, objective, benchmark_files, code_version (all, joined
+    by +, when it was resumed on another), device, precision (both of its start), commit, dirty
+    (whether code was not committed), command, asked (its invocations), folder, per_object (rows of
+    figures) and units (which of their columns say what they are of), pairs_seen and short_gap_pairs
+    (how many of these had a smaller gap than drawn, their clips being too short; both None while
+    unfinished), a ``metric/<name>`` for each final figure and a ``control/<control>/<name>`` for
+    each figure of a control.
     """
     records, skipped = read_runs(runs_dir)
     rows = []
@@ -41,6 +42,7 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "created": provenance.get("created", 0.0),
         "seed": config["seed"],
         "preset": provenance.get("preset") or (asked[-1].get("preset") if asked else None),
+        "config": config,
         "composed": record.composed(),
         "data": provenance.get("data_fingerprint"),
         "benchmark": name,

@@ -136,7 +136,7 @@ def _split(
     ]
     asked["fixed"] = fixed
     asked["recipe"] = [
-        recipe(composed, axes) if composed else json.dumps(given)
+        recipe(composed, axes) + _below(given, axes) if composed else json.dumps(given)
         for composed, given in zip(asked["composed"], fixed, strict=True)
     ]
     parts = []
@@ -144,6 +144,12 @@ def _split(
     for key, part in asked.groupby([*SAME, "recipe"], dropna=False, sort=True):
         parts.append(Selected(name, axes, part, declared, part["fixed"].iloc[-1], str(key[-1])))
     return parts
+
+
+def _below(given: dict[str, str], axes: list[str]) -> str:
+    """What was set within a group that is an axis, which `recipe` leaves out as a whole."""
+    told = {k: v for k, v in given.items() if any(k.startswith(f"{axis}.") for axis in axes)}
+    return json.dumps(told) if told else ""
 
 
 def _with_files(asked: pd.DataFrame) -> pd.DataFrame:
@@ -226,30 +232,40 @@ def _keep_newest(table: Selected) -> None:
 
 
 def _of_one_kind(table: Selected, done: pd.DataFrame) -> pd.DataFrame:
-    """Runs of a row differ in their seed alone: where a default has changed, the newest counts.
+    """Runs of a row differ in their seed alone: where a default has changed, the last asked counts.
 
     Args:
-        table: from which the others are taken, with a note.
-        done: its finished runs, oldest first.
+        table: from which the others are taken, with a note for each row.
+        done: its finished runs.
     """
-    kinds = done["composed"].map(lambda composed: recipe(composed, []) if composed else None)
-    newest = kinds.groupby(done["setting"]).transform("last")
-    others = done[kinds.notna() & newest.notna() & (kinds != newest)]
-    if others.empty:
-        return done
-    of_row = done[done["setting"] == others["setting"].iloc[-1]]
-    before, now = (flat(essential(runs["composed"].iloc[-1])) for runs in (others, of_row))
-    changed = [
-        f"{key} {before.get(key)} -> {now.get(key)}"
-        for key in dict.fromkeys([*before, *now])
-        if key != "seed" and before.get(key) != now.get(key)
+    times = [call.get("time", 0.0) for call in done["asked"]]
+    done = done.iloc[sorted(range(len(done)), key=times.__getitem__)]
+    kinds = done["config"].map(lambda config: signature({**essential(config), "seed": None}, {}))
+    others = done[kinds != kinds.groupby(done["setting"]).transform("last")]
+    table.runs, kept = table.runs.drop(others.index), done.drop(others.index)
+    for setting, left in others.groupby("setting", sort=True):
+        values: tuple[str, ...] = left["setting"].iloc[0]
+        alone = sorted(set(left["signature"]) - set(kept["signature"]))  # in no other row
+        now = kept.loc[kept["setting"] == setting, "config"].iloc[-1]
+        changed = _changes(left["config"].iloc[-1], now, {"seed"})
+        if alone:
+            row = dict(zip(table.axes, values, strict=True))
+            told = ", ".join(f"{k}={v}" for k, v in row.items() if v != DEFAULT) or "the default"
+            table.notes.append(
+                f"{told}: {len(alone)} older run(s) with other defaults left out "
+                f"({', '.join(changed[:5])}): {', '.join(alone)}"
+            )
+    return kept.sort_values("created")
+
+
+def _changes(before: dict[str, Any], now: dict[str, Any], apart: set[str]) -> list[str]:
+    """Settings that can change a result and differ, but for some."""
+    old, new = flat(essential(before)), flat(essential(now))
+    return [
+        f"{key} {old.get(key)} -> {new.get(key)}"
+        for key in dict.fromkeys([*old, *new])
+        if old.get(key) != new.get(key) and key not in apart
     ]
-    table.notes.append(
-        f"{len(others)} older run(s) of the same setting but with other defaults left out "
-        f"({', '.join(changed[:5])}): {', '.join(sorted(others['signature']))}"
-    )
-    table.runs = table.runs.drop(others.index)
-    return done.drop(others.index)
 
 
 def _numbered(tables: list[Selected]) -> list[Selected]:
@@ -273,16 +289,17 @@ def _numbered(tables: list[Selected]) -> list[Selected]:
 
 def _differences(table: Selected, other: Selected) -> str:
     """In which settings and files the runs of two tables of one question differ."""
-    ours, theirs = (flat(essential(each.runs["composed"].iloc[0])) for each in (table, other))
+    ours, theirs = (each.runs["composed"].iloc[0] for each in (table, other))
     axes = {*table.axes, *other.axes, "seed"}
     differing = [
-        f"{key} {theirs.get(key)} -> {ours.get(key)}"
-        for key in dict.fromkeys([*theirs, *ours])
-        if ours.get(key) != theirs.get(key)
-        and not any(key == axis or key.startswith(f"{axis}.") for axis in axes)
+        told
+        for told in (_changes(theirs, ours, set()) if ours and theirs else [])
+        if not any(told.split()[0] == axis or told.startswith(f"{axis}.") for axis in axes)
     ]
-    if not (ours and theirs):
-        differing = []
+    for key in dict.fromkeys([*other.fixed, *table.fixed]):  # within a group that is an axis
+        old, new = (each.fixed.get(key, DEFAULT) for each in (other, table))
+        if old != new and any(key.startswith(f"{axis}.") for axis in axes):
+            differing.append(f"{key} {old} -> {new}")
     this, that = (each.runs[SAME].iloc[0].fillna("none") for each in (table, other))
     files = [f"{TOLD[key]} {that[key]} -> {this[key]}" for key in SAME if that[key] != this[key]]
     differing = files + differing

@@ -57,6 +57,9 @@ def print_grid(
     """
     out = console()
     kept = fitting(heads, lines, further, out.width)
+    # On a terminal too narrow for the needed ones lines wrap, which loses nothing.
+    least = [place for place in kept if place not in further]
+    out.width = max(out.width, 1 + sum(_widths(heads, lines)[place] for place in least))
     grid = RichTable(title=title, caption=escape(caption), title_justify="left")
     for place in kept:
         grid.add_column(heads[place], justify="right" if place else "left", no_wrap=place > 0)
@@ -72,11 +75,7 @@ def fitting(
     heads: Sequence[str], lines: Sequence[Sequence[str]], further: Sequence[int], width: int
 ) -> list[int]:
     """Columns that are shown: of ``further`` as many from the first on as fit beside the others."""
-    widest = [
-        max(Text.from_markup(text).cell_len for text in column) + FRAME
-        for column in zip(heads, *lines, strict=True)
-    ]
-    widest[0] = min(widest[0], LABEL + FRAME)
+    widest = _widths(heads, lines)
     room = width - 1 - sum(size for place, size in enumerate(widest) if place not in further)
     kept = [place for place in range(len(heads)) if place not in further]
     for place in further:
@@ -85,3 +84,13 @@ def fitting(
             break
         kept.append(place)
     return sorted(kept)
+
+
+def _widths(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> list[int]:
+    """Characters of each column with its frame; of labels no more than they need to be read."""
+    widest = [
+        max(Text.from_markup(text).cell_len for text in column) + FRAME
+        for column in zip(heads, *lines, strict=True)
+    ]
+    widest[0] = min(widest[0], LABEL + FRAME)
+    return widest

@@ -13,7 +13,10 @@ class ConfigError(SiammaeError):
 
 
 class TrainedElsewhere(ConfigError):
-    """Another process trains the run; in a multirun that is no failure."""
+    """Another process trains the run: a multirun leaves it alone, and does not count it as failed.
+
+    A study has no figure for such a trial, which it notes as failed; nothing is stopped by it.
+    """
 
 
 class TrainingError(SiammaeError):

@@ -13,7 +13,7 @@ from hydra.utils import instantiate
 from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
 from omegaconf import DictConfig, OmegaConf
 
-from siammae.config.errors import ConfigError, SiammaeError
+from siammae.config.errors import ConfigError, SiammaeError, TrainedElsewhere
 from siammae.studies.budget import SURPLUS, counted, is_surplus, release, release_dead, running
 from siammae.studies.storage import hidden, open_storage
 from siammae.studies.trial import PRUNERS, VARIABLE, Pruned
@@ -212,7 +212,8 @@ class StudySweeper(OptunaSweeper):
             if isinstance(error, Pruned):
                 state = TrialState.PRUNED
             elif error is not None:
-                state, last = TrialState.FAIL, error
+                state = TrialState.FAIL
+                last = last if isinstance(error, TrainedElsewhere) else error
                 self.errors[trial.number] = error
                 self._note_error(trial, error)
             try:

@@ -20,7 +20,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from siammae.config.check import TrainConfig
-from siammae.config.errors import ConfigError, SiammaeError, TrainingError
+from siammae.config.errors import ConfigError, SiammaeError, TrainedElsewhere, TrainingError
 from siammae.config.processes import launched
 
 if TYPE_CHECKING:
@@ -283,13 +283,14 @@ def _word(rank: int, error: BaseException) -> dict[str, Any]:
         return {"rank": rank, "exit": code}
     known = isinstance(error, SiammaeError)
     text = str(error) if known else "".join(traceback.format_exception(error)).strip()
-    return {"rank": rank, "text": text}
+    return {"rank": rank, "text": text, "elsewhere": isinstance(error, TrainedElsewhere)}
 
 
 def _from_word(word: dict[str, Any]) -> BaseException:
     if "exit" in word:
         return SystemExit(word["exit"])
-    return TrainingError(f"rank {word['rank']}: {word['text']}")
+    kind = TrainedElsewhere if word["elsewhere"] else TrainingError
+    return kind(f"rank {word['rank']}: {word['text']}")
 
 
 @cache

@@ -16,9 +16,10 @@ def make_run(tmp_path):
     def make(name, jf, overrides, **facts):
         told = {"experiment": None, "id": "m1", "state": "finished", "seed": 0, "preset": "demo"}
         told |= {"data": "d1", "bench": "b1", "code": "c1", "created": 1.0, "control": 0.2, **facts}
-        axes = [key for key in overrides if key != "seed"]
+        axes = told.get("axes", [key for key in overrides if key != "seed"])
         record = RunRecord(tmp_path / "runs" / name)
-        record.create({"seed": told["seed"], "mask_ratio": 0.9}, told.get("composed"))
+        config = {"seed": told["seed"], "mask_ratio": 0.9, **told.get("config", {})}
+        record.create(config, told.get("composed"))
         provenance = {
             "created": told["created"],
             "preset": told["preset"],

@@ -226,6 +226,11 @@ def test_a_row_of_few_steps_is_averaged_with_its_neighbour(make_run, tmp_path):
     assert pairs == [32 * step for step in (75, 150, 224, 300, 374)]
     assert loss == pytest.approx([0.8, 0.6, 0.5, (75 * 0.4 + 7.9) / 76, 0.3])
     assert len(read.curve("a/b")[0]) == 6  # a measurement is no mean over steps
+    rows.insert(0, {"step": 1, "pairs_seen": 32, "train/loss": 9.0})
+    make_run("early", 0.3, {}, history=rows)
+    early = read_histories(tmp_path / "runs", ["early"])["early"].curve("train/loss")
+    assert early[0] == pairs
+    assert early[1] == pytest.approx([(9.0 + 74 * 0.8) / 75, *loss[1:]])
     spans = np.diff([0, *pairs]) / 32
     given = np.diff([0, *told])
     assert spans @ loss == pytest.approx(given @ list(told.values()))

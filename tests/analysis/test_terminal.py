@@ -42,6 +42,12 @@ def test_label_and_deciding_figures_stay_where_there_is_little(capsys, monkeypat
     assert max(map(len, text.splitlines())) <= 78
 
 
+def test_where_not_even_those_fit_lines_wrap_and_nothing_is_lost(capsys, monkeypatch):
+    text = "".join(printed(capsys, monkeypatch, 30).split())
+    for needed in ("hideuncertain", "any", "42.2±0.7", "+0.2", "ΔJ&F"):
+        assert needed in text
+
+
 @given(
     widths=st.lists(st.integers(1, 30), min_size=3, max_size=9),
     width=st.integers(20, 200),

@@ -9,8 +9,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from siammae.config.check import check
+from siammae.config.experiment import read_experiments
 from siammae.config.launch import tell_hydra
-from siammae.config.paths import CONFIGS
+from siammae.config.paths import CONFIGS, ROOT
 from siammae.planning.coming import coming
 from siammae.training.cost import gflops_per_pair
 
@@ -80,6 +81,9 @@ def test_the_experiment_resolves_it_in_each_runs_own_configuration(tmp_path):
         run.label: run for run in coming(given, ["multi_frame"], lambda *told: None)["multi_frame"]
     }
     assert {run.problem for run in runs.values()} == {""}
+    assert list(runs) == [
+        row.label for row in read_experiments(ROOT / "experiments")["multi_frame"].rows
+    ]
     assert {run.steps for label, run in runs.items() if "fewer" not in label} == {700}
     for count in (2, 4):
         run = runs[f"{count} targets, fewer steps"]
