@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,25 @@ class Runner:
     @staticmethod
     def env() -> dict[str, str]:
         return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+@contextmanager
+def held(run: Path) -> Iterator[None]:
+    """Another process claims a run, as if it trained it, and then dies."""
+    hold = (
+        "import sys, time; from pathlib import Path\n"
+        "from siammae.tracking.record import RunRecord\n"
+        "with RunRecord(Path(sys.argv[1])).claim(): print('held', flush=True); time.sleep(300)"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", hold, str(run)], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout.readline().strip() == "held"
+    try:
+        yield
+    finally:
+        holder.kill()
+        holder.wait()
 
 
 @pytest.fixture(scope="session")

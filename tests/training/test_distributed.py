@@ -11,6 +11,8 @@ from siammae.config.errors import ConfigError
 from siammae.config.processes import leads, refuse_with_torchrun
 from siammae.training.distributed import Processes, Team, join
 
+from .conftest import held
+
 TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--no-python")
 # Without dropout, whose draws differ by rank, and with a rate at which a wrong mask shows.
 SAME = ("decoder.dropout=0.0", "batch_size=16", "optim.base_lr=0.016", "optim.clip=0.5")
@@ -135,6 +137,20 @@ def test_an_error_of_one_process_is_the_runs_and_the_next_goes_on(resumed):
     told = [line for line in two.stderr.splitlines() if line.startswith("failed: ")]
     assert sum("runs_dir=failing" in line and "rank 1" in line for line in told) == 1
     assert same(folder / "after", folder / "whole")
+
+
+@pytest.mark.slow
+def test_a_run_that_is_trained_elsewhere_is_left_alone_by_all_processes(train, tmp_path, only_run):
+    """No failure, so that on_failure=stop does not part the processes either."""
+    assert train(tmp_path, *SAME).returncode == 0
+    with held(only_run(tmp_path)):
+        settings = ("-m", "seed=0,1", *SAME, "rerun=true", "on_failure=stop", "data.workers=0")
+        two = train(tmp_path, *settings, script=BEFALLS, launch=TWO)
+    assert two.returncode == 0, two.stderr
+    assert two.stderr.count("left alone: ") == 1
+    assert two.stdout.count("1 of 2 runs left to the processes that train them") == 1
+    states = [json.loads(p.read_text())["state"] for p in (tmp_path / "runs").glob("*/state.json")]
+    assert states == ["finished"] * 2
 
 
 @pytest.mark.slow

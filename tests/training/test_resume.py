@@ -2,15 +2,13 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from .conftest import KILLED_IN_A_STEP, START
+from .conftest import KILLED_IN_A_STEP, START, held
 
 # Each puts SIGKILL into a real run of the entry point at a moment that is hard to hit from outside.
 KILLED = {
@@ -191,16 +189,7 @@ PixelMean.cost = broken
 def test_a_run_is_trained_by_one_process_at_a_time(train, tmp_path, only_run):
     train(tmp_path, script=START.format(patch=KILLED["in a step"]))
     run = only_run(tmp_path)
-    hold = (
-        "import sys, time; from pathlib import Path\n"
-        "from siammae.tracking.record import RunRecord\n"
-        "with RunRecord(Path(sys.argv[1])).claim(): print('held', flush=True); time.sleep(100)"
-    )
-    holder = subprocess.Popen(
-        [sys.executable, "-c", hold, str(run)], stdout=subprocess.PIPE, text=True
-    )
-    assert holder.stdout.readline().strip() == "held"
-    try:
+    with held(run):
         second = train(tmp_path)
         assert second.returncode == 2
         assert "is being trained by another process" in second.stderr
@@ -209,8 +198,5 @@ def test_a_run_is_trained_by_one_process_at_a_time(train, tmp_path, only_run):
         assert both.stderr.startswith("left alone: ")
         assert "1 of 2 runs left to the processes that train them" in both.stdout
         assert "finished before" in train(tmp_path, "seed=1").stdout
-    finally:
-        holder.kill()
-        holder.wait()
     time.sleep(0.1)
     assert train(tmp_path).returncode == 0  # the dead owner holds nothing

@@ -10,6 +10,7 @@ import sys
 import time
 
 import pytest
+from processes import hear_interrupts
 
 from siammae.data.packing.files import shards
 from siammae.data.packing.verify import verify_pack
@@ -65,7 +66,9 @@ def test_ctrl_c_says_how_to_go_on(many, tmp_path):
     out = tmp_path / "out"
     given = command(many, out)
     for _ in range(5):  # on a busy machine it may be through before the signal comes
-        process = subprocess.Popen(given, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            given, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=hear_interrupts
+        )
         while process.poll() is None and not list(out.glob(".packing/*.part")):
             time.sleep(0.002)
         process.send_signal(signal.SIGINT)
