@@ -8,7 +8,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from siammae.config.errors import ConfigError, DataError
+from siammae.config.errors import ConfigError, DataError, TrainedElsewhere
 from siammae.studies import workers
 from siammae.studies.budget import KILLED, UNCOUNTED
 from siammae.studies.workers import lock_path
@@ -170,6 +170,12 @@ def test_on_failure_stop_ends_it_at_the_first(studies):
             "hydra.sweeper.n_trials=4", "on_failure=stop", job=raising(DataError("no clips"), {2})
         )
     assert studies.states() == ["COMPLETE", "FAIL"]
+
+
+def test_a_trial_whose_run_is_trained_elsewhere_stops_nothing(studies):
+    elsewhere = TrainedElsewhere("run abc is being trained by another process")
+    studies("hydra.sweeper.n_trials=3", "on_failure=stop", job=raising(elsewhere, {2}))
+    assert studies.states() == ["COMPLETE", "FAIL", "COMPLETE"]
 
 
 def test_a_study_without_any_result_says_so(studies):
