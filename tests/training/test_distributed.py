@@ -159,7 +159,8 @@ def test_a_process_that_vanishes_ends_the_others(resumed):
     assert two.returncode != 0
     assert state(folder / "killed")["state"] == "failed"
     assert "another process of this run is gone" in state(folder / "killed")["error"]
-    assert not (folder / "never").exists()
+    # When torchrun's SIGTERM comes late, Hydra has made its folder there, but no run has begun.
+    assert [path.name for path in (folder / "never").glob("[!.]*")] == []
 
 
 @pytest.fixture
