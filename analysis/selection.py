@@ -8,7 +8,7 @@ import pandas as pd
 
 from siammae.browsing.difference import flat
 from siammae.config.experiment import Experiment, spelled
-from siammae.tracking.signature import VOLATILE, essential, is_silent_of_part, signature
+from siammae.tracking.signature import VOLATILE, essential, is_silent_of_part, kind, signature
 
 SAME = [
     "preset",
@@ -216,7 +216,7 @@ def _merged(tables: list[Selected]) -> list[Selected]:
 
 def _keep_newest(table: Selected) -> None:
     """Of runs with the same setting and seed the newest finished one counts; say so."""
-    done = _of_one_kind(table, table.runs[table.runs["state"] == "finished"].sort_values("created"))
+    done = _of_one_kind(table).sort_values("created")
     old = done[done.duplicated(["setting", "seed"], keep="last")]
     if len(old):
         table.notes.append(
@@ -231,16 +231,15 @@ def _keep_newest(table: Selected) -> None:
         )
 
 
-def _of_one_kind(table: Selected, done: pd.DataFrame) -> pd.DataFrame:
-    """Runs of a row differ in their seed alone: where a default has changed, the last asked counts.
+def _of_one_kind(table: Selected) -> pd.DataFrame:
+    """The finished runs, those of a row alike but for their seed; others are taken from the table.
 
-    Args:
-        table: from which the others are taken, with a note for each row.
-        done: its finished runs.
+    Where a default has changed the kind that was asked for last counts; a note tells each row's.
     """
-    times = [call.get("time", 0.0) for call in done["asked"]]
-    done = done.iloc[sorted(range(len(done)), key=times.__getitem__)]
-    kinds = done["config"].map(lambda config: signature({**essential(config), "seed": None}, {}))
+    done = table.runs[table.runs["state"] == "finished"]
+    times = done["asked"].map(lambda call: call.get("time", 0.0))
+    done = done.assign(time=times).sort_values(["time", "created"])
+    kinds = done["config"].map(kind)
     others = done[kinds != kinds.groupby(done["setting"]).transform("last")]
     table.runs, kept = table.runs.drop(others.index), done.drop(others.index)
     for setting, left in others.groupby("setting", sort=True):
@@ -255,7 +254,7 @@ def _of_one_kind(table: Selected, done: pd.DataFrame) -> pd.DataFrame:
                 f"{told}: {len(alone)} older run(s) with other defaults left out "
                 f"({', '.join(changed[:5])}): {', '.join(alone)}"
             )
-    return kept.sort_values("created")
+    return kept
 
 
 def _changes(before: dict[str, Any], now: dict[str, Any], apart: set[str]) -> list[str]:

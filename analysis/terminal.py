@@ -56,10 +56,10 @@ def print_grid(
         further: columns of which the last ones are left out where the width wants it.
     """
     out = console()
-    kept = fitting(heads, lines, further, out.width)
+    widths = _widths(heads, lines)
     # On a terminal too narrow for the needed ones lines wrap, which loses nothing.
-    least = [place for place in kept if place not in further]
-    out.width = max(out.width, 1 + sum(_widths(heads, lines)[place] for place in least))
+    out.width = max(out.width, _needed(widths, further))
+    kept = fitting(widths, further, out.width)
     grid = RichTable(title=title, caption=escape(caption), title_justify="left")
     for place in kept:
         grid.add_column(heads[place], justify="right" if place else "left", no_wrap=place > 0)
@@ -71,19 +71,21 @@ def print_grid(
         out.print(f"[dim]in the files, too wide for here: {', '.join(left)}[/dim]")
 
 
-def fitting(
-    heads: Sequence[str], lines: Sequence[Sequence[str]], further: Sequence[int], width: int
-) -> list[int]:
+def fitting(widths: Sequence[int], further: Sequence[int], width: int) -> list[int]:
     """Columns that are shown: of ``further`` as many from the first on as fit beside the others."""
-    widest = _widths(heads, lines)
-    room = width - 1 - sum(size for place, size in enumerate(widest) if place not in further)
-    kept = [place for place in range(len(heads)) if place not in further]
+    room = width - _needed(widths, further)
+    kept = [place for place in range(len(widths)) if place not in further]
     for place in further:
-        room -= widest[place]
+        room -= widths[place]
         if room < 0:
             break
         kept.append(place)
     return sorted(kept)
+
+
+def _needed(widths: Sequence[int], further: Sequence[int]) -> int:
+    """Characters of a table without the further columns."""
+    return 1 + sum(size for place, size in enumerate(widths) if place not in further)
 
 
 def _widths(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> list[int]:

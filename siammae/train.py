@@ -31,7 +31,7 @@ from siammae.studies.answer import Answer, answer
 from siammae.studies.trial import Pruned, RunningTrial
 from siammae.tracking.identity import Identity, identify
 from siammae.tracking.record import Invocation, RunRecord
-from siammae.tracking.signature import essential, signature
+from siammae.tracking.signature import kind
 from siammae.tracking.wandb import Tracker
 from siammae.training.distributed import Team, join
 
@@ -138,10 +138,9 @@ def labels(config: DictConfig, asked: Invocation) -> tuple[str, str, list[str]]:
     gap = f"{gap} s" if plain.get("frame_gap_unit") == "seconds" else gap
     decoder = str(plain["decoder"]["_target_"]).rpartition(".")[2].removesuffix("Decoder")
     setting = f"{decoder} mask {plain['mask_ratio']} gap {gap}"
-    group = signature({**essential(plain), "seed": None}, {})
     tags = [str(asked.preset), asked.experiment or "-".join(asked.axes), asked.choices.get("data")]
     named = [tag for tag in tags if tag]
-    return f"{setting} seed {plain['seed']}", f"{setting} {group}", named
+    return f"{setting} seed {plain['seed']}", f"{setting} {kind(plain)}", named
 
 
 def invocation(config: DictConfig, trial: RunningTrial | None = None) -> Invocation:

@@ -19,6 +19,11 @@ class TrainedElsewhere(ConfigError):
     """
 
 
+def ending(error: object) -> str:
+    """What is told of a run of a multirun that ended with this error."""
+    return "left alone" if isinstance(error, TrainedElsewhere) else "failed"
+
+
 class TrainingError(SiammaeError):
     """A training run cannot go on, though its settings and files are valid."""
 

@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from siammae.config import sweeper, top_level
 from siammae.config.check import nearest
 from siammae.config.command import Command
-from siammae.config.errors import ConfigError, RunsFailed, SiammaeError, TrainedElsewhere
+from siammae.config.errors import ConfigError, RunsFailed, SiammaeError, ending
 from siammae.config.paths import CONFIGS
 from siammae.config.processes import leads
 from siammae.config.study import recipe
@@ -47,7 +47,7 @@ def one_line(job: Callable[[DictConfig], Returned]) -> Callable[[DictConfig], Re
             if not many:
                 _kept.append(error)
                 return None
-            _tell("left alone" if isinstance(error, TrainedElsewhere) else "failed", str(error))
+            _tell(ending(error), str(error))
             raise
         except Pruned:  # told by the run, and no failure
             raise

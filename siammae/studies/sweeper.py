@@ -213,7 +213,8 @@ class StudySweeper(OptunaSweeper):
                 state = TrialState.PRUNED
             elif error is not None:
                 state = TrialState.FAIL
-                last = last if isinstance(error, TrainedElsewhere) else error
+                if not isinstance(error, TrainedElsewhere):
+                    last = error
                 self.errors[trial.number] = error
                 self._note_error(trial, error)
             try:

@@ -54,6 +54,11 @@ def essential(config: dict[str, Any]) -> dict[str, Any]:
     return _without(config, "")
 
 
+def kind(config: dict[str, Any]) -> str:
+    """What runs share that differ in their seed alone: all else that can change a result."""
+    return signature({**essential(config), "seed": None}, {})
+
+
 def is_silent_of_part(path: str) -> bool:
     """Whether a dotted key is one of a mixture's part that cannot change a result."""
     key = path.rpartition(".")[2]

@@ -55,7 +55,7 @@ def test_where_not_even_those_fit_lines_wrap_and_nothing_is_lost(capsys, monkeyp
 def test_what_is_kept_fits_and_nothing_is_left_out_without_need(widths, width):
     heads = ["x" * size for size in widths]
     further = range(2, len(heads))
-    kept = terminal.fitting(heads, [heads], further, width)
+    kept = terminal.fitting(terminal._widths(heads, [heads]), further, width)
     sizes = [size + terminal.FRAME for size in widths]
     assert kept == list(range(len(kept)))
     assert len(kept) >= 2

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 TINY = [
     "encoder.width=32",
@@ -93,6 +95,17 @@ class Runner:
     @staticmethod
     def env() -> dict[str, str]:
         return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def same_weights(run, other):
+    """Bit for bit, of the whole model in the last checkpoint and of the exported encoder."""
+    last = "checkpoints/step-00000012.pt"
+    models = [torch.load(folder / last, weights_only=True)["model"] for folder in (run, other)]
+    encoders = [load_file(folder / "encoder.safetensors") for folder in (run, other)]
+    return all(
+        one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
+        for one, two in (models, encoders)
+    )
 
 
 @contextmanager

@@ -5,10 +5,8 @@ import signal
 import time
 
 import pytest
-import torch
-from safetensors.torch import load_file
 
-from .conftest import KILLED_IN_A_STEP, START, held
+from .conftest import KILLED_IN_A_STEP, START, held, same_weights
 
 # Each puts SIGKILL into a real run of the entry point at a moment that is hard to hit from outside.
 KILLED = {
@@ -39,17 +37,6 @@ def undisturbed(train, tmp_path_factory):
     done = train(folder)
     assert done.returncode == 0, done.stderr
     return folder
-
-
-def same_weights(run, other):
-    """Bit for bit, of the whole model in the last checkpoint and of the exported encoder."""
-    last = "checkpoints/step-00000012.pt"
-    models = [torch.load(folder / last, weights_only=True)["model"] for folder in (run, other)]
-    encoders = [load_file(folder / "encoder.safetensors") for folder in (run, other)]
-    return all(
-        one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
-        for one, two in (models, encoders)
-    )
 
 
 def test_a_run_leaves_its_record(undisturbed, only_run):

@@ -17,7 +17,7 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
-from siammae.config.errors import ConfigError, TrainedElsewhere
+from siammae.config.errors import ConfigError, ending
 from siammae.config.launchers.base import OurLauncher, died, need, titles
 
 POLL = 2.0  # seconds between two looks for results
@@ -158,10 +158,9 @@ def _result(job: Any, title: str, overrides: Sequence[str]) -> JobReturn:
     if result.status == JobStatus.COMPLETED:
         print(f"{title}, Slurm's {job.job_id}: finished", flush=True)
     else:
-        left = isinstance(result._return_value, TrainedElsewhere)
-        why = f"{result._return_value}; its log: {job.paths.stdout}"
-        end = "left alone" if left else "failed"
-        print(f"{title}, Slurm's {job.job_id}: {end}: {why}", file=sys.stderr, flush=True)
+        error = result._return_value
+        why = f"{ending(error)}: {error}; its log: {job.paths.stdout}"
+        print(f"{title}, Slurm's {job.job_id}: {why}", file=sys.stderr, flush=True)
     return result
 
 
