@@ -2,27 +2,23 @@
 
 import argparse
 import sys
+from importlib import import_module
 
-import benchmark_data
-import benchmark_extensions
-import benchmark_propagation
-
-COMMANDS = {
-    "data": benchmark_data,
-    "extensions": benchmark_extensions,
-    "propagation": benchmark_propagation,
-}
+COMMANDS = ("data", "extensions", "propagation")
 
 
 def main() -> int:
     """Entry point; a module of `COMMANDS` has ``add_arguments(parser)`` and ``run(arguments)``."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True, metavar="WHAT")
-    for name, module in COMMANDS.items():
+    package = f"{__package__}.benchmarks" if __package__ else "benchmarks"
+    modules = {name: import_module(f"{package}.{name}") for name in COMMANDS}
+    for name, module in modules.items():
         summary = (module.__doc__ or "").splitlines()[0]
         module.add_arguments(commands.add_parser(name, help=summary, description=summary))
     arguments = parser.parse_args()
-    return COMMANDS[arguments.command].run(arguments)
+    code: int = modules[arguments.command].run(arguments)
+    return code
 
 
 if __name__ == "__main__":

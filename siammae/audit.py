@@ -14,15 +14,14 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from siammae.config.check import check_progress
-from siammae.config.errors import ConfigError
 from siammae.config.groups import build_group
-from siammae.config.launch import one_line, run
-from siammae.config.paths import CONFIGS
-from siammae.data.auditing.audit import AGAIN, Settings, audit, default_place
-from siammae.data.auditing.audited import settings_of
-from siammae.data.auditing.summary import lost, summary_table
-from siammae.tracking.progress import console
+from siammae.config.schema import check_progress
+from siammae.data.auditing.findings import lost, summary_table
+from siammae.data.auditing.run_audit import AGAIN, Settings, audit, default_place
+from siammae.launching.entry import one_line, run
+from siammae.system.errors import ConfigError
+from siammae.system.paths import CONFIGS
+from siammae.system.progress import console
 
 STRICT, INTERRUPTED = 1, 130
 outcome: list[int] = []  # of this process's job, for the exit code
@@ -52,7 +51,7 @@ def job(config: DictConfig) -> None:
     lines = lost(rows)
     for line in lines:
         print(line)
-    print(f"written: {manifest}\nTrain with: {settings_of(source)} data.manifest={manifest}")
+    print(f"written: {manifest}\nTrain with: {source.overrides()} data.manifest={manifest}")
     if lines and config.strict:
         outcome.append(STRICT)
 

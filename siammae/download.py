@@ -14,14 +14,14 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from siammae.config.check import nearest
-from siammae.config.errors import ConfigError, SiammaeError
-from siammae.config.paths import CONFIGS
+from siammae.config.schema import nearest
 from siammae.data.downloading import catalog
 from siammae.data.downloading.catalog import DataSet, Source
 from siammae.data.downloading.complete import State, inspect, shorten
 from siammae.data.downloading.parts import fetch_lists, sources_of
 from siammae.data.downloading.receipt import lost_files
+from siammae.system.errors import ConfigError, SiammaeError
+from siammae.system.paths import CONFIGS
 
 COMPLETE, INCOMPLETE, WRONG, BY_HAND, INTERRUPTED = 0, 1, 2, 3, 130
 KEYS = ("benchmark", "data", "root", "split", "check")
@@ -51,7 +51,7 @@ class Asked:
 def download(asked: Asked, dataset: DataSet, root: Path) -> int:
     """Fetch what is missing and can be fetched, then tell the state; returns the exit code."""
     from siammae.data.downloading.install import install
-    from siammae.tracking.transfers import Transfers
+    from siammae.system.transfer_progress import Transfers
 
     if (dataset.files or dataset.parts) and not state_of(dataset, root).complete:
         with Transfers() as told:

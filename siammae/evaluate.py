@@ -15,20 +15,20 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from siammae.config.check import check_device, check_progress
-from siammae.config.errors import ConfigError
 from siammae.config.groups import build_group
-from siammae.config.launch import one_line, run
-from siammae.config.paths import CONFIGS
-from siammae.config.protocol import check_protocol
-from siammae.evaluation.benchmark import Benchmark
-from siammae.evaluation.cache import Evaluations, Setting, as_result
+from siammae.config.protocol_choice import check_protocol
+from siammae.config.schema import check_device, check_progress
+from siammae.evaluation.benchmarks.base import Benchmark
+from siammae.evaluation.benchmarks.outputs import Outputs
+from siammae.evaluation.benchmarks.result import BenchmarkResult
+from siammae.evaluation.benchmarks.show import show_result
 from siammae.evaluation.encoders.choose import choose_source
 from siammae.evaluation.encoders.source import Source
-from siammae.evaluation.outputs import Outputs
-from siammae.evaluation.result import BenchmarkResult
-from siammae.evaluation.show import show_result
-from siammae.tracking.progress import Counter
+from siammae.evaluation.result_cache import Evaluations, Setting, as_result
+from siammae.launching.entry import one_line, run
+from siammae.system.errors import ConfigError
+from siammae.system.paths import CONFIGS
+from siammae.system.progress import Counter
 from siammae.tracking.record import write_atomic
 
 # Modules that import torch are imported where they are used: a known result is told without it.
@@ -142,8 +142,8 @@ def measure(
     config: DictConfig, benchmark: Benchmark, source: Source
 ) -> tuple[BenchmarkResult, dict[str, Any]]:
     """The encoder's result, and on what device and in which precision it was computed."""
+    from siammae.assembly.device import choose_device, choose_precision, fast_matmul
     from siammae.evaluation.features import EncoderFeatures
-    from siammae.training.device import choose_device, choose_precision, fast_matmul
 
     device = choose_device(config.device)
     fast_matmul(device)

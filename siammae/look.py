@@ -10,11 +10,11 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from siammae.config.check import check_device
-from siammae.config.errors import ConfigError
-from siammae.config.launch import one_line, run
-from siammae.config.paths import CONFIGS
+from siammae.config.schema import check_device
 from siammae.evaluation.encoders.choose import choose_source
+from siammae.launching.entry import one_line, run
+from siammae.system.errors import ConfigError
+from siammae.system.paths import CONFIGS
 from siammae.tracking.record import write_atomic
 
 
@@ -26,9 +26,9 @@ def job(config: DictConfig) -> None:
     video = Path(config.video).expanduser()
     encoder = choose_source(config).load()
 
+    from siammae.assembly.device import choose_device, fast_matmul
     from siammae.evaluation.pictures.clip import few_frames
-    from siammae.evaluation.pictures.encoder import encoder_pictures
-    from siammae.training.device import choose_device, fast_matmul
+    from siammae.evaluation.pictures.encoder_pictures import encoder_pictures
 
     device = choose_device(config.device)
     fast_matmul(device)

@@ -12,11 +12,11 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from siammae.config.check import check_progress
-from siammae.config.errors import ConfigError, DataError
 from siammae.config.groups import build_group
-from siammae.config.launch import one_line, run
-from siammae.config.paths import CONFIGS
+from siammae.config.schema import check_progress
+from siammae.launching.entry import one_line, run
+from siammae.system.errors import ConfigError, DataError
+from siammae.system.paths import CONFIGS
 
 RANGES = {"stride": (1, None), "quality": (1, 100), "shard_mb": (1, None), "workers": (1, None)}
 
@@ -38,9 +38,9 @@ def pack(out: Path, config: DictConfig) -> None:
     Raises:
         ConfigError, DataError: see `Packer.run`.
     """
-    from siammae.data.packing.pack import Packer
-    from siammae.data.packing.plan import Settings
-    from siammae.data.packing.progress import Progress
+    from siammae.data.packing.pack_plan import Settings
+    from siammae.data.packing.pack_progress import Progress
+    from siammae.data.packing.write_pack import Packer
 
     side = _set_reading(config.data, config.short_side)
     source = build_group(config, "data")
@@ -85,8 +85,8 @@ def verify(out: Path, config: DictConfig) -> None:
     Raises:
         DataError: naming each damaged member.
     """
-    from siammae.data.packing.progress import Progress
-    from siammae.data.packing.verify import verify_pack
+    from siammae.data.packing.pack_progress import Progress
+    from siammae.data.packing.verify_pack import verify_pack
 
     with Progress(config.progress) as progress:
         damaged = verify_pack(out, config.workers, say, progress.advance)

@@ -10,15 +10,15 @@ import argparse
 import sys
 from collections import Counter
 
-from siammae.browsing.listing import common
 from siammae.config.experiment import read_experiments
-from siammae.config.launch import run as start
-from siammae.config.paths import ROOT
+from siammae.launching.entry import run as start
 from siammae.planning.coming import OUTSIDE, Coming, chosen, coming
 from siammae.planning.cost import Cost, Sample, estimate, samples
 from siammae.planning.power import Spread, seeds_needed, spread
-from siammae.tracking.progress import Counter as ProgressCounter
-from siammae.tracking.progress import console
+from siammae.report.runs.listing import common
+from siammae.system.paths import ROOT
+from siammae.system.progress import Counter as ProgressCounter
+from siammae.system.progress import console
 from siammae.tracking.record import RunRecord, read_runs
 
 DONE = ("finished", "running")  # nothing is left to do here

@@ -18,12 +18,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from siammae.browsing import again, difference
-from siammae.browsing.listing import Filter, find, listed, table
-from siammae.config.errors import ConfigError, DataError, RunsFailed
-from siammae.config.launch import run as start
-from siammae.tracking.files import folder_bytes
-from siammae.tracking.progress import console
+from siammae.launching.entry import run as start
+from siammae.report.runs import difference, rerun
+from siammae.report.runs.listing import Filter, find, listed, table
+from siammae.system.atomic_files import folder_bytes
+from siammae.system.errors import ConfigError, DataError, RunsFailed
+from siammae.system.progress import console
 
 COMMANDS = ("list", "diff", "command", "retry", "rm")
 
@@ -119,7 +119,7 @@ def compare(given: argparse.Namespace) -> None:
 
 def tell_command(given: argparse.Namespace) -> None:
     """The lines that make a run again."""
-    print("\n".join(again.command(find(given.runs, given.signature))))
+    print("\n".join(rerun.command(find(given.runs, given.signature))))
 
 
 def retry(given: argparse.Namespace) -> None:
@@ -134,7 +134,7 @@ def retry(given: argparse.Namespace) -> None:
     if not records:
         print(f"no run in {given.runs} has failed")
         return
-    failed = again.retry(records, lambda text: print(text, flush=True))
+    failed = rerun.retry(records, lambda text: print(text, flush=True))
     if failed:
         raise RunsFailed(failed, len(records), len(records))
 

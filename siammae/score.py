@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from siammae.config.errors import DataError, SiammaeError
+from siammae.evaluation.benchmarks.result import BenchmarkResult
+from siammae.evaluation.benchmarks.show import show_result
 from siammae.evaluation.files.davis import SEQUENCES, USE_2016, DavisFiles
 from siammae.evaluation.files.listing import visible
-from siammae.evaluation.result import BenchmarkResult
 from siammae.evaluation.scores.davis import score_sequence, total
-from siammae.evaluation.show import show_result
+from siammae.system.errors import DataError, SiammaeError
 
 
 def score(files: DavisFiles, predictions: Path) -> BenchmarkResult:

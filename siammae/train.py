@@ -18,22 +18,23 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from siammae.config.command import Command
-from siammae.config.errors import SiammaeError
+from siammae.assembly.identity import Identity, identify
 from siammae.config.experiment import Experiment
 from siammae.config.groups import build_group
-from siammae.config.jobs import declared
-from siammae.config.launch import one_line, run
-from siammae.config.paths import CONFIGS
-from siammae.config.processes import hush, leads, refuse_with_torchrun
-from siammae.config.signals import deaf_children, polite_end
-from siammae.studies.answer import Answer, answer
-from siammae.studies.trial import Pruned, RunningTrial
-from siammae.tracking.identity import Identity, identify
+from siammae.launching.entry import one_line, run
+from siammae.launching.studies.answer import Answer, answer
+from siammae.launching.studies.trial import RunningTrial
+from siammae.planning.jobs import declared
+from siammae.system.command import Command
+from siammae.system.errors import SiammaeError
+from siammae.system.paths import CONFIGS
+from siammae.system.processes import hush, leads, refuse_with_torchrun
+from siammae.system.signals import deaf_children, polite_end
 from siammae.tracking.record import Invocation, RunRecord
 from siammae.tracking.signature import kind
 from siammae.tracking.wandb import Tracker
 from siammae.training.distributed import Team, join
+from siammae.training.intermediate import Pruned
 
 # Modules that import torch are imported where they are used: a finished run is told without it.
 

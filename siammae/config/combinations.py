@@ -7,7 +7,7 @@ checked alike. Each function raises ValueError with the keys, their values and w
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from siammae.config.check import Group, TrainConfig
+    from siammae.config.schema import Group, TrainConfig
 
 GAPS = {
     "frames": "an int >= 1, or [lo, hi] with 1 <= lo <= hi",

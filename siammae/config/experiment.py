@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from siammae.config.errors import ConfigError
+from siammae.system.errors import ConfigError
 
 Scalar = str | int | float | bool | None
 Value = Scalar | list[Scalar]

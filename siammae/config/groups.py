@@ -7,8 +7,8 @@ from typing import Any, Union, get_args, get_origin
 from hydra.utils import UNSAFE_DISABLE_EXECUTION_CHECKS, get_class, instantiate
 from omegaconf import DictConfig
 
-from siammae.config.check import nearest
-from siammae.config.errors import ConfigError, SiammaeError
+from siammae.config.schema import nearest
+from siammae.system.errors import ConfigError, SiammaeError
 
 
 def build_group(config: DictConfig, name: str) -> Any:

@@ -1,1 +1,32 @@
-"""Clips, pairs of frames and their augmentation; knows no model."""
+"""Clips, pairs of frames and their augmentation. It knows no model.
+
+The names below are public: configurations and users name classes by them, so moving a file
+changes no configuration and no run's signature. Each module is imported at its first use.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "augment.colour": ["ColourJitter"],
+        "augment.pair_augment": ["PairAugment"],
+        "augment.rotation": ["AnyAngle", "NoRotation", "RightAngles", "SmallAngles"],
+        "built_in.puppets": ["Puppets"],
+        "built_in.sprites": ["Sprites"],
+        "packing.packed": ["Packed"],
+        "sampling.mixture": ["Mixture"],
+        "sampling.several_targets": ["SeveralTargets"],
+        "sampling.targets": ["SingleTarget"],
+        "sets.davis": ["Davis"],
+        "sets.hmdb51": ["HMDB51"],
+        "sets.kinetics400": ["Kinetics400"],
+        "sets.kitti_raw": ["KittiRaw"],
+        "sets.sequences": ["Sequences"],
+        "sets.ssv2": ["SomethingSomethingV2"],
+        "sets.ucf101": ["UCF101"],
+        "sets.uvo": ["Uvo"],
+        "sets.videos": ["Videos"],
+        "sets.vspw": ["Vspw"],
+    },
+)

@@ -5,7 +5,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from siammae.config.errors import DataError
+from siammae.system.errors import DataError
 
 
 class FeatureExtractor(Protocol):

@@ -1,1 +1,23 @@
-"""The method: tensors in, tensors out; no file, no video and no configuration tree."""
+"""The method: tensors in, tensors out. It knows no file, no video and no configuration tree.
+
+The names below are public: configurations and users name classes by them, so moving a file
+changes no configuration and no run's signature. Each module is imported at its first use.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "decoders": ["CrossDecoder", "CrossSelfDecoder", "JointDecoder"],
+        "encoder": ["Encoder"],
+        "encoding": ["JointEncoding", "SiameseEncoding"],
+        "heads": ["PixelMean"],
+        "masking.motion": ["MotionMasking"],
+        "masking.strategies": ["AsymmetricGrid", "AsymmetricRandom", "SymmetricRandom"],
+        "masking.uncertainty": ["UncertaintyMasking"],
+        "uncertainty.density": ["BetaNLL", "Gaussian", "LaplaceHead"],
+        "uncertainty.dropout": ["MonteCarloDropout"],
+        "uncertainty.ensemble": ["Ensemble"],
+    },
+)

@@ -13,7 +13,7 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from siammae.model.attention import attend, initialise, run_blocks
-from siammae.model.masking import FrameMask
+from siammae.model.masking.strategies import FrameMask
 from siammae.model.patches import gather_tokens
 from siammae.model.positions import sincos_positions
 

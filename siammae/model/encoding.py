@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from siammae.model.encoder import Encoder
-from siammae.model.masking import FrameMask
+from siammae.model.masking.strategies import FrameMask
 
 
 class Encoding(nn.Module):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from siammae.model.heads import Prediction
-from siammae.model.masking import FrameMask
+from siammae.model.masking.strategies import FrameMask
 
 
 class Restored(NamedTuple):

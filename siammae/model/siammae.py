@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Generator, Tensor, nn
 
+from siammae.model.batch_draws import WHOLE, Draws, Part
 from siammae.model.decoders import Decoder, Kept
-from siammae.model.draws import WHOLE, Draws, Part
 from siammae.model.encoder import Encoder
 from siammae.model.encoding import Encoding, SiameseEncoding
-from siammae.model.gaps import gap_weights
+from siammae.model.gap_embedding import gap_weights
 from siammae.model.heads import Head
-from siammae.model.masking import FrameMask, Masking, View, all_hidden
+from siammae.model.masking.strategies import FrameMask, Masking, View, all_hidden
 from siammae.model.patches import gather_tokens, normalise_patches, patchify
 from siammae.model.restoration import Restoration, Restored, told
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from siammae.config.errors import TrainingError
-from siammae.config.jobs import Job
 from siammae.planning.cost import Sample
-from siammae.tracking.files import folder_bytes
+from siammae.planning.jobs import Job
+from siammae.system.atomic_files import folder_bytes
+from siammae.system.errors import TrainingError
 from siammae.tracking.record import read_runs
 from siammae.tracking.signature import essential
 

@@ -10,12 +10,12 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from siammae.config.check import check, nearest
-from siammae.config.errors import ConfigError, DataError
+from siammae.assembly.identity import Identity, Parts, identify
 from siammae.config.experiment import spelled
-from siammae.config.jobs import Job, declared, jobs_of
-from siammae.config.paths import CONFIGS
-from siammae.tracking.identity import Identity, Parts, identify
+from siammae.config.schema import check, nearest
+from siammae.planning.jobs import Job, declared, jobs_of
+from siammae.system.errors import ConfigError, DataError
+from siammae.system.paths import CONFIGS
 from siammae.tracking.signature import signature
 
 Told = Callable[[int, int, str], None]

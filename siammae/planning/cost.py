@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from siammae.tracking.files import folder_bytes
+from siammae.system.atomic_files import folder_bytes
 from siammae.tracking.record import RunRecord
 from siammae.tracking.signature import essential
 

@@ -1,1 +1,14 @@
-"""What is written down of a run; is told things and asks nobody."""
+"""What is written down of a run. It is told things and asks nobody.
+
+The names below are public: configurations and users name classes by them, so moving a file
+changes no configuration and no run's signature. Each module is imported at its first use.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "wandb": ["Tracker", "WandbTracker"],
+    },
+)

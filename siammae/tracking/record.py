@@ -17,9 +17,9 @@ from typing import Any
 
 import yaml
 
-from siammae.config.errors import ConfigError, DataError, TrainedElsewhere, TrainingError
-from siammae.tracking.files import append_line, read_lines, write_atomic
-from siammae.tracking.lock import Held, LockLost, exclusive, is_held
+from siammae.system.atomic_files import append_line, read_lines, write_atomic
+from siammae.system.errors import ConfigError, DataError, TrainedElsewhere, TrainingError
+from siammae.system.lock import Held, LockLost, exclusive, is_held
 
 # What may be another at a resume; data and settings may not.
 OF_A_RESUME = (

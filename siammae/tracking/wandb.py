@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlparse
 
-from siammae.tracking.columns import columns, figures
-from siammae.tracking.parcel import digest, pack
 from siammae.tracking.record import RunRecord, write_atomic
+from siammae.tracking.record_text import digest, pack
+from siammae.tracking.wandb_columns import columns, figures
 
 SENT = "sent.json"  # beside the offline runs: what was sent last, and where to
 LONGEST_TAG = 64  # characters; W&B refuses the run for a longer one
@@ -49,8 +49,8 @@ class WandbTracker(Tracker):
     Under WANDB_MODE=disabled it writes nothing, whatever its own mode.
 
     Offline runs lie in the run's own folder under ``wandb/``; ``wandb sync`` sends them later.
-    The record travels with the run (see `siammae.tracking.parcel`), so that tables can be made from
-    W&B alone.
+    The record travels with the run (see `siammae.tracking.record_text`), so that tables can be
+    made from W&B alone.
 
     Args:
         project: name of the W&B project.

@@ -19,9 +19,9 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from siammae.config.check import TrainConfig
-from siammae.config.errors import ConfigError, SiammaeError, TrainedElsewhere, TrainingError
-from siammae.config.processes import launched
+from siammae.config.schema import TrainConfig
+from siammae.system.errors import ConfigError, SiammaeError, TrainedElsewhere, TrainingError
+from siammae.system.processes import launched
 
 if TYPE_CHECKING:
     import torch
@@ -50,7 +50,7 @@ class Team:
 
     def device(self, name: str) -> "torch.device":
         """The device that this process computes on; see `choose_device`."""
-        from siammae.training.device import choose_device
+        from siammae.assembly.device import choose_device
 
         return choose_device(name)
 
@@ -156,7 +156,7 @@ class Processes(Team):
         """
         import torch
 
-        from siammae.training.device import choose_device
+        from siammae.assembly.device import choose_device
 
         if name == "auto":
             name = "cuda" if torch.cuda.is_available() else "cpu"

@@ -9,21 +9,21 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from siammae.config.cadence import LOSSES
-from siammae.config.errors import TrainingError
-from siammae.data.batch import PairBatch
-from siammae.evaluation.pictures.uncertainty import uncertainty_grid
-from siammae.model.draws import WHOLE, Part
+from siammae.assembly.checkpoint import Checkpoints
+from siammae.assembly.device import autocast
+from siammae.data.sampling.batch import PairBatch
+from siammae.evaluation.pictures.uncertainty_maps import uncertainty_grid
+from siammae.model.batch_draws import WHOLE, Part
 from siammae.model.restoration import Restoration
 from siammae.model.siammae import SiamMAE
-from siammae.training.checkpoint import Checkpoints
-from siammae.training.device import autocast
+from siammae.system.errors import TrainingError
+from siammae.training.broken_clips import Shortfall
+from siammae.training.cadence import LOSSES
 from siammae.training.distributed import Team
 from siammae.training.optim import learning_rate, set_learning_rate
-from siammae.training.pictures import restoration_grid
-from siammae.training.plan import Plan, Progress, step_seed
-from siammae.training.shortfall import Shortfall
+from siammae.training.run_pictures import restoration_grid
 from siammae.training.stop import EXIT_CODE, StopSignal
+from siammae.training.training_plan import Plan, Progress, step_seed
 
 Row = dict[str, float]
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from siammae.evaluation.benchmarks.result import BenchmarkResult
 from siammae.evaluation.features import EncoderFeatures
-from siammae.evaluation.result import BenchmarkResult
 from siammae.model.siammae import SiamMAE
 from siammae.tracking.provenance import code_version
 from siammae.tracking.record import write_atomic

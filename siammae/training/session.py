@@ -10,29 +10,29 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from siammae.config.check import TrainConfig
+from siammae.assembly.build import build_model
+from siammae.assembly.checkpoint import Checkpoints
+from siammae.assembly.device import choose_precision, fast_matmul, keep_memory
+from siammae.assembly.encoder_file import export_encoder
 from siammae.config.groups import build_group
-from siammae.data.batch import PairBatch
-from siammae.data.datasets import ClipSource
-from siammae.data.loader import PairDataset, first_pairs, make_loader
-from siammae.evaluation.result import BenchmarkResult
-from siammae.studies.intermediate import intermediate_values
-from siammae.studies.trial import Pruned, RunningTrial
-from siammae.tracking.progress import ProgressBar
+from siammae.config.schema import TrainConfig
+from siammae.data.sampling.batch import PairBatch
+from siammae.data.sampling.loader import PairDataset, first_pairs, make_loader
+from siammae.data.sets.videos import ClipSource
+from siammae.evaluation.benchmarks.result import BenchmarkResult
+from siammae.system.progress import ProgressBar
 from siammae.tracking.provenance import provenance
 from siammae.tracking.record import RunRecord
 from siammae.tracking.wandb import Tracker
-from siammae.training.build import build_model, make_plan
-from siammae.training.checkpoint import Checkpoints
-from siammae.training.device import choose_precision, fast_matmul, keep_memory
 from siammae.training.distributed import Team
-from siammae.training.export import export_encoder
+from siammae.training.input_wait import Waiting, advice
+from siammae.training.intermediate import Pruned, Trial, intermediate_values
 from siammae.training.loop import Row, Trainer
 from siammae.training.measure import controls, measure
 from siammae.training.optim import adamw
-from siammae.training.pictures import run_pictures
-from siammae.training.summary import spent, trained
-from siammae.training.waiting import Waiting, advice
+from siammae.training.run_pictures import run_pictures
+from siammae.training.run_summary import spent, trained
+from siammae.training.training_plan import make_plan
 
 PICTURED = 6  # samples in a picture
 
@@ -54,7 +54,7 @@ class Session:
     benchmark: Any
     tracker: Tracker
     facts: dict[str, Any]
-    trial: RunningTrial | None = None
+    trial: Trial | None = None
     team: Team = field(default_factory=Team)
 
     def carry_out(self) -> float:

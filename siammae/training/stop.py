@@ -4,7 +4,7 @@ import signal
 from types import FrameType, TracebackType
 from typing import Any
 
-from siammae.config.signals import came, handle, restore
+from siammae.system.signals import came, handle, restore
 
 EXIT_CODE = 128 + signal.SIGTERM
 

@@ -3,10 +3,10 @@
 import pytest
 from hydra import compose, initialize_config_dir
 
-from siammae.config.check import check
-from siammae.config.errors import ConfigError
-from siammae.config.paths import CONFIGS
-from siammae.config.top_level import register
+from siammae.config.schema import check
+from siammae.launching.hydra_plugins import register
+from siammae.system.errors import ConfigError
+from siammae.system.paths import CONFIGS
 
 
 @pytest.fixture

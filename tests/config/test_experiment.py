@@ -7,9 +7,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siammae.config.errors import ConfigError
 from siammae.config.experiment import Experiment, parse_experiment, read_experiments, spelled
-from siammae.config.paths import ROOT
+from siammae.system.errors import ConfigError
+from siammae.system.paths import ROOT
 
 AXES = {"mask_ratio": [0.5, 0.9], "decoder": ["cross", "cross_self"]}
 DEFAULT = {"mask_ratio": "0.95", "decoder": "cross_self"}

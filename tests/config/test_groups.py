@@ -3,10 +3,10 @@
 import pytest
 from omegaconf import OmegaConf
 
-from siammae.config.errors import ConfigError
 from siammae.config.groups import build_group
+from siammae.system.errors import ConfigError
 
-PROPAGATION = "siammae.evaluation.protocol.Propagation"
+PROPAGATION = "siammae.evaluation.propagation.protocol.Propagation"
 CASES = {
     "window_first: 'no'": "benchmark.propagation.window_first=no: a bool is needed, true or false",
     "rescale: 1": "benchmark.propagation.rescale=1: a bool is needed, true or false",

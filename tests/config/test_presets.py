@@ -6,9 +6,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from siammae.config.paths import CONFIGS, ROOT
-from siammae.config.top_level import register
-from siammae.config.visible import visible_count
+from siammae.config.visible_patches import visible_count
+from siammae.launching.hydra_plugins import register
+from siammae.system.paths import CONFIGS, ROOT
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siammae.config.check import Schedule
-from siammae.config.errors import ConfigError
+from siammae.config.schema import Schedule
+from siammae.system.errors import ConfigError
 
 K400 = 239_789  # training clips
 
@@ -49,5 +49,5 @@ def test_so_it_is_when_only_the_number_of_clips_tells():
 
 
 def test_lengths_are_told_without_torch():
-    script = "import sys, siammae.config.check; sys.exit('torch' in sys.modules)"
+    script = "import sys, siammae.config.schema; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siammae.config.visible import largest_ratio, visible_count
+from siammae.config.visible_patches import largest_ratio, visible_count
 
 
 @pytest.mark.parametrize(
@@ -42,5 +42,5 @@ def test_the_hinted_ratio_leaves_exactly_one(side):
 
 
 def test_counting_imports_no_torch():
-    script = "import sys, siammae.config.check; sys.exit('torch' in sys.modules)"
+    script = "import sys, siammae.config.schema; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0

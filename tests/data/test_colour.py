@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.transforms import functional as tv
 
-from siammae.data.colour import NEUTRAL, ColourJitter, jitter
+from siammae.data.augment.colour import NEUTRAL, ColourJitter, jitter
 
 
 def torchvision_jitter(image, factors):

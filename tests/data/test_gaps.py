@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siammae.data.augment import PairAugment
-from siammae.data.datasets import ClipSource
-from siammae.data.gaps import frames_of_unit, gap_range, stored_gap
-from siammae.data.loader import PairDataset
-from siammae.data.rotation import NoRotation
-from siammae.data.several_targets import DIRECTIONS, SPACINGS, SeveralTargets
-from siammae.data.targets import SingleTarget
+from siammae.data.augment.pair_augment import PairAugment
+from siammae.data.augment.rotation import NoRotation
+from siammae.data.sampling.gaps import frames_of_unit, gap_range, stored_gap
+from siammae.data.sampling.loader import PairDataset
+from siammae.data.sampling.several_targets import DIRECTIONS, SPACINGS, SeveralTargets
+from siammae.data.sampling.targets import SingleTarget
+from siammae.data.sets.videos import ClipSource
 
 seeds = st.integers(0, 2**32)
 

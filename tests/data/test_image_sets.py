@@ -6,11 +6,11 @@ import pytest
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
-from siammae.config.errors import ConfigError, DataError
 from siammae.config.groups import build_group
-from siammae.config.paths import CONFIGS
-from siammae.config.top_level import register
 from siammae.data.sets.kitti_raw import rate_of
+from siammae.launching.hydra_plugins import register
+from siammae.system.errors import ConfigError, DataError
+from siammae.system.paths import CONFIGS
 
 
 def write(folder, names, size=(40, 24)):

@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 import torch
 
-from siammae.config.errors import DataError
-from siammae.data.augment import Drawn, PairAugment
-from siammae.data.box import Box
-from siammae.data.clips import shrink
-from siammae.data.colour import ColourJitter
-from siammae.data.datasets import Videos
-from siammae.data.loader import PairDataset, first_pairs, make_loader
-from siammae.data.rotation import AnyAngle, NoRotation, RightAngles
-from siammae.data.targets import SingleTarget
+from siammae.data.augment.box import Box
+from siammae.data.augment.colour import ColourJitter
+from siammae.data.augment.pair_augment import Drawn, PairAugment
+from siammae.data.augment.rotation import AnyAngle, NoRotation, RightAngles
+from siammae.data.reading.clips import shrink
+from siammae.data.sampling.loader import PairDataset, first_pairs, make_loader
+from siammae.data.sampling.targets import SingleTarget
+from siammae.data.sets.videos import Videos
+from siammae.system.errors import DataError
 
 
 def dataset(root, seed=0, gap=4, augment=None, **arguments):
@@ -65,7 +65,9 @@ def test_frames_held_in_memory_are_those_of_the_files(clips, workers):
 def test_a_clip_in_memory_is_decoded_once(clips, monkeypatch):
     data = dataset(clips, in_memory=True)
     first = [data[visit] for visit in range(6)]
-    monkeypatch.setattr("siammae.data.clips.open_clip", lambda path: pytest.fail(f"opened {path}"))
+    monkeypatch.setattr(
+        "siammae.data.reading.clips.open_clip", lambda path: pytest.fail(f"opened {path}")
+    )
     assert sorted(v.samples[0].clip for v in first) == sorted(
         data[visit].samples[0].clip for visit in range(6, 12)
     )

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from siammae.config.errors import ConfigError, DataError
-from siammae.data.augment import PairAugment
-from siammae.data.datasets import Videos
-from siammae.data.loader import PairDataset, make_loader
-from siammae.data.mixture import MixedClips, Mixture, pattern
-from siammae.data.rotation import NoRotation
-from siammae.data.sequences import Sequences
-from siammae.data.targets import SingleTarget
+from siammae.data.augment.pair_augment import PairAugment
+from siammae.data.augment.rotation import NoRotation
+from siammae.data.sampling.loader import PairDataset, make_loader
+from siammae.data.sampling.mixture import MixedClips, Mixture, pattern
+from siammae.data.sampling.targets import SingleTarget
+from siammae.data.sets.sequences import Sequences
+from siammae.data.sets.videos import Videos
+from siammae.system.errors import ConfigError, DataError
 from siammae.tracking.signature import signature
 
 

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 from scipy.io import loadmat
 
-from siammae.config.errors import DataError
-from siammae.data.labels import JOINTS, PARTS
-from siammae.data.puppet_scene import OUTFITS, PuppetScene, PuppetStyle
-from siammae.data.puppets import Puppets, frame_number, write_joints
+from siammae.data.built_in.label_names import JOINTS, PARTS
+from siammae.data.built_in.puppet_scene import OUTFITS, PuppetScene, PuppetStyle
+from siammae.data.built_in.puppets import Puppets, frame_number, write_joints
+from siammae.system.errors import DataError
 
 QUIET = PuppetStyle(size=160, grain=0.8, light=0.0, noise=0.0, pan=(0.0, 0.0), shake=0.0)
 
@@ -243,7 +243,9 @@ def test_a_set_that_is_there_is_not_written_again(puppets):
 
 
 def test_an_interrupted_first_use_heals(tmp_path):
-    script = f"from siammae.data.puppets import Puppets; Puppets({str(tmp_path)!r}).prepare()"
+    script = (
+        f"from siammae.data.built_in.puppets import Puppets; Puppets({str(tmp_path)!r}).prepare()"
+    )
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not list(tmp_path.rglob("*.png")) and time.monotonic() < deadline:

@@ -6,17 +6,17 @@ import torch
 from hydra import compose, initialize_config_dir
 from scipy import stats
 
-from siammae.config.check import check
-from siammae.config.errors import ConfigError
 from siammae.config.groups import build_group
-from siammae.config.paths import CONFIGS
-from siammae.config.top_level import register
-from siammae.data.augment import PairAugment
-from siammae.data.colour import ColourJitter
-from siammae.data.datasets import Videos
-from siammae.data.loader import PairDataset, make_loader
-from siammae.data.rotation import AnyAngle, NoRotation, RightAngles, SmallAngles
-from siammae.data.targets import Offsets, SingleTarget
+from siammae.config.schema import check
+from siammae.data.augment.colour import ColourJitter
+from siammae.data.augment.pair_augment import PairAugment
+from siammae.data.augment.rotation import AnyAngle, NoRotation, RightAngles, SmallAngles
+from siammae.data.sampling.loader import PairDataset, make_loader
+from siammae.data.sampling.targets import Offsets, SingleTarget
+from siammae.data.sets.videos import Videos
+from siammae.launching.hydra_plugins import register
+from siammae.system.errors import ConfigError
+from siammae.system.paths import CONFIGS
 
 
 def drawn(rotation, samples=2000, frames=3):

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siammae.config.errors import DataError
-from siammae.data.augment import PairAugment
-from siammae.data.batch import collate
-from siammae.data.datasets import Videos
-from siammae.data.loader import PairDataset
-from siammae.data.rotation import NoRotation
-from siammae.data.several_targets import DIRECTIONS, SPACINGS, SeveralTargets
-from siammae.data.targets import SingleTarget
+from siammae.data.augment.pair_augment import PairAugment
+from siammae.data.augment.rotation import NoRotation
+from siammae.data.sampling.batch import collate
+from siammae.data.sampling.loader import PairDataset
+from siammae.data.sampling.several_targets import DIRECTIONS, SPACINGS, SeveralTargets
+from siammae.data.sampling.targets import SingleTarget
+from siammae.data.sets.videos import Videos
+from siammae.system.errors import DataError
 
 settings_of = st.fixed_dictionaries(
     {

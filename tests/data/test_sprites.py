@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from siammae.config.errors import DataError
-from siammae.data.sprite_scene import Scene, SceneStyle
-from siammae.data.sprites import Sprites
-from siammae.data.video import open_clip
+from siammae.data.built_in.sprite_scene import Scene, SceneStyle
+from siammae.data.built_in.sprites import Sprites
+from siammae.data.reading.video import open_clip
+from siammae.system.errors import DataError
 
 SMALL = {"clips": 3, "frames": 10, "sequences": 2, "sequence_frames": 8}
 
@@ -114,7 +114,7 @@ def test_other_parameters_are_another_set(sprites):
     assert Sprites("elsewhere", **SMALL).fingerprint() == sprites.fingerprint()
 
 
-SCRIPT = "import json, sys; from siammae.data.sprites import Sprites; "
+SCRIPT = "import json, sys; from siammae.data.built_in.sprites import Sprites; "
 SCRIPT += "s = Sprites(sys.argv[1], **json.loads(sys.argv[2])); s.prepare(); print(s.folder)"
 
 

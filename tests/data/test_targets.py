@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siammae.data.rotation import NoRotation
-from siammae.data.targets import SingleTarget
+from siammae.data.augment.rotation import NoRotation
+from siammae.data.sampling.targets import SingleTarget
 
 
 @given(

@@ -2,9 +2,9 @@ import av
 import numpy as np
 import pytest
 
-from siammae.config.errors import DataError
-from siammae.data import video
-from siammae.data.video import open_clip
+from siammae.data.reading import video
+from siammae.data.reading.video import open_clip
+from siammae.system.errors import DataError
 
 
 def straight(path):

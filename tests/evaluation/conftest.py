@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from siammae.data.masks import write_ids
+from siammae.data.reading.label_masks import write_ids
 
 
 def write_davis(root: Path, names: list[str], year: int = 2017, frames: int = 5) -> Path:

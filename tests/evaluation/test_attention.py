@@ -5,10 +5,10 @@ import timm
 import torch
 from torch import nn
 
-from siammae.config.errors import DataError
 from siammae.evaluation.features import EncoderFeatures
-from siammae.evaluation.pictures.attention import LastAttention, cls_attention
+from siammae.evaluation.pictures.cls_attention import LastAttention, cls_attention
 from siammae.model.encoder import Encoder
+from siammae.system.errors import DataError
 
 CPU = torch.device("cpu")
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from siammae.config.errors import ConfigError
-from siammae.evaluation.cache import Evaluations, Setting, as_result, read_entry
-from siammae.evaluation.result import BenchmarkResult
+from siammae.evaluation.benchmarks.result import BenchmarkResult
+from siammae.evaluation.result_cache import Evaluations, Setting, as_result, read_entry
+from siammae.system.errors import ConfigError
 
 WHAT = {"encoder": {"content": "a"}, "precision": "fp32"}
 

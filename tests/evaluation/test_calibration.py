@@ -6,10 +6,9 @@ import torch
 from scipy import stats
 from torch.distributions import Laplace, Normal, StudentT
 
-from siammae.config.errors import ConfigError, DataError
-from siammae.data.normalising import MEAN, STD
-from siammae.data.sprites import Sprites
-from siammae.data.video import open_clip
+from siammae.data.augment.normalising import MEAN, STD
+from siammae.data.built_in.sprites import Sprites
+from siammae.data.reading.video import open_clip
 from siammae.evaluation.benchmarks.calibration import Calibration
 from siammae.evaluation.benchmarks.suite import Suite
 from siammae.evaluation.features import EncoderFeatures
@@ -17,8 +16,9 @@ from siammae.evaluation.scores.calibration import LEVELS
 from siammae.model.decoders import CrossSelfDecoder
 from siammae.model.encoder import Encoder
 from siammae.model.heads import PixelMean, Prediction
-from siammae.model.masking import AsymmetricGrid, AsymmetricRandom
+from siammae.model.masking.strategies import AsymmetricGrid, AsymmetricRandom
 from siammae.model.siammae import SiamMAE
+from siammae.system.errors import ConfigError, DataError
 
 CPU = torch.device("cpu")
 CLIPS, PAIRS, HIDDEN = 5, 3, 12
@@ -297,7 +297,7 @@ def test_gaps_are_of_the_video_where_not_every_frame_is_stored(source, monkeypat
         clip.step = 2
         return clip
 
-    monkeypatch.setattr("siammae.data.clips.open_clip", every_second)
+    monkeypatch.setattr("siammae.data.reading.clips.open_clip", every_second)
     rows = Calibration(source, pairs=PAIRS, **SETTINGS).copy_first_mask().per_object
     assert {tuple(row["gap"]) for row in rows} == {(2, 4, 8)}  # 1, 5 and 9 are 1, 2 and 4 stored
 
@@ -308,7 +308,7 @@ def test_a_clip_without_a_rate_fails_by_name(source, monkeypatch):
             self.clip = open_clip(path)
             self.frames, self.fps, self.step = self.clip.frames, None, 1
 
-    monkeypatch.setattr("siammae.data.clips.open_clip", Timeless)
+    monkeypatch.setattr("siammae.data.reading.clips.open_clip", Timeless)
     timed = Calibration(source, pairs=PAIRS, **SETTINGS, gap_unit="seconds")
     with pytest.raises(DataError, match=r"00000\.mp4 tells no frame rate"):
         timed.control(timed.videos()[0])

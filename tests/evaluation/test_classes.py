@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from siammae.config.errors import DataError
 from siammae.evaluation.scores.classes import class_rows, mean_iou
+from siammae.system.errors import DataError
 
 IDS = st.sampled_from([0, 1, 2, 3, 4, 5, 200, 255])
 FRAMES = arrays(np.uint8, (2, 3, 4), elements=IDS)

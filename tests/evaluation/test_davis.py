@@ -8,13 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from siammae.config.errors import DataError
-from siammae.data.masks import write_ids
+from siammae.data.reading.label_masks import write_ids
 from siammae.evaluation.benchmarks.davis import Davis
+from siammae.evaluation.benchmarks.outputs import Outputs
 from siammae.evaluation.files.davis import DavisFiles, read_ids
-from siammae.evaluation.outputs import Outputs
-from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.propagation.protocol import Propagation
 from siammae.score import main as score_main
+from siammae.system.errors import DataError
 
 
 class Colours:

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from siammae.config.errors import ConfigError, DataError
-from siammae.data.normalising import MEAN, STD
+from siammae.data.augment.normalising import MEAN, STD
 from siammae.evaluation.encoders.convert import shape_of
-from siammae.evaluation.encoders.file import FORMATS, FileEncoder
 from siammae.evaluation.encoders.layouts import LAYOUTS
+from siammae.evaluation.encoders.published import FORMATS, FileEncoder
+from siammae.system.errors import ConfigError, DataError
 
 spec = importlib.util.spec_from_file_location("layouts", Path(__file__).parent / "layouts.py")
 layouts = importlib.util.module_from_spec(spec)
@@ -254,8 +254,8 @@ def test_every_layout_can_be_asked_for():
 
 
 def test_an_export_of_siammae_tells_its_heads(tmp_path):
+    from siammae.assembly.encoder_file import export_encoder
     from siammae.model.encoder import Encoder
-    from siammae.training.export import export_encoder
 
     told = {"image_size": 32, "patch_size": 8, "width": 64, "depth": 2, "heads": 4}
     ours = Encoder(**told).eval()

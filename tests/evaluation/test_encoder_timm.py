@@ -8,11 +8,11 @@ import timm
 import torch
 from torch import nn
 
-from siammae.config.errors import ConfigError, DataError
-from siammae.data.normalising import MEAN, STD
+from siammae.data.augment.normalising import MEAN, STD
 from siammae.evaluation.encoders.timm_model import TimmEncoder
 from siammae.evaluation.encoders.tokens import PatchTokens
 from siammae.evaluation.features import EncoderFeatures
+from siammae.system.errors import ConfigError, DataError
 
 SMALL = {"depth": 1, "embed_dim": 64, "num_heads": 2, "num_classes": 0, "dynamic_img_size": True}
 

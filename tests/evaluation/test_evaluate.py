@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from siammae.config.paths import ROOT
 from siammae.evaluation.benchmarks.davis import Davis
-from siammae.evaluation.encoders.file import FileEncoder
+from siammae.evaluation.encoders.published import FileEncoder
 from siammae.evaluation.features import EncoderFeatures
-from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.propagation.protocol import Propagation
+from siammae.system.paths import ROOT
 
 spec = importlib.util.spec_from_file_location("layouts", Path(__file__).parent / "layouts.py")
 layouts = importlib.util.module_from_spec(spec)
@@ -158,8 +158,8 @@ def test_what_cannot_be_used_is_told_before_any_work(tmp_path, monkeypatch, over
     from hydra import compose, initialize_config_dir
 
     from siammae import evaluate as command
-    from siammae.config.errors import ConfigError
-    from siammae.config.paths import CONFIGS
+    from siammae.system.errors import ConfigError
+    from siammae.system.paths import CONFIGS
 
     (tmp_path / "made/result.json").mkdir(parents=True)
     (tmp_path / "file").touch()

@@ -3,9 +3,9 @@
 import pytest
 from hydra import compose, initialize_config_dir
 
-from siammae.config.errors import ConfigError
 from siammae.config.groups import build_group
-from siammae.config.paths import CONFIGS
+from siammae.system.errors import ConfigError
+from siammae.system.paths import CONFIGS
 
 NAMES = ("vspw", "uvo", "kitti_step", "kitti_mots", "kitti_flow")
 

@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
-from siammae.config.errors import DataError
-from siammae.data.labels import JOINTS
+from siammae.data.built_in.label_names import JOINTS
 from siammae.evaluation.benchmarks.jhmdb import Jhmdb
 from siammae.evaluation.files.jhmdb import JhmdbFiles
-from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.propagation.protocol import Propagation
+from siammae.system.errors import DataError
 
 PATCH = 8
 PROTOCOL = Propagation(top_k=1, queue=1, radius=4, temperature=0.05)

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from siammae.evaluation.keypoints import draw_joints, read_joints
+from siammae.evaluation.propagation.keypoints import draw_joints, read_joints
 
 SHAPE, GRID = (240, 320), (20, 20)  # cells of 12 x 16 pixels
 

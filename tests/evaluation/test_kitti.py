@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from siammae.config.errors import DataError
 from siammae.evaluation.benchmarks.kitti_mots import KittiMots
 from siammae.evaluation.benchmarks.kitti_step import KittiStep
 from siammae.evaluation.files.kitti import read_instances, read_panoptic
-from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.propagation.protocol import Propagation
+from siammae.system.errors import DataError
 
 spec = importlib.util.spec_from_file_location("coco", Path(__file__).parent / "coco.py")
 coco = importlib.util.module_from_spec(spec)

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from siammae.config.errors import DataError
 from siammae.evaluation.benchmarks.kitti_flow import KittiFlow, patch_flow
 from siammae.evaluation.files.kitti import read_flow
-from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.propagation.protocol import Propagation
+from siammae.system.errors import DataError
 
 PATCH, GRID = 4, (10, 14)
 SHAPE = (GRID[0] * PATCH, GRID[1] * PATCH)

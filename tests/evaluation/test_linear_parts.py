@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from siammae.config.errors import DataError
-from siammae.data.masks import write_ids
+from siammae.data.reading.label_masks import write_ids
 from siammae.evaluation.benchmarks.linear_parts import LinearParts
-from siammae.evaluation.probing import Probes
+from siammae.evaluation.benchmarks.probing import Probes
+from siammae.system.errors import DataError
 
 COLOURS = np.array([(90, 90, 90), (220, 40, 40), (40, 40, 220), (40, 200, 40)], np.uint8)
 

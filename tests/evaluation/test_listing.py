@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from siammae.data.masks import write_ids
+from siammae.data.reading.label_masks import write_ids
 from siammae.evaluation.benchmarks.davis import Davis
 from siammae.evaluation.benchmarks.jhmdb import Jhmdb
 from siammae.evaluation.benchmarks.kitti_flow import KittiFlow
@@ -15,7 +15,7 @@ from siammae.evaluation.benchmarks.kitti_step import KittiStep
 from siammae.evaluation.benchmarks.vip import Vip
 from siammae.evaluation.benchmarks.vspw import Vspw
 from siammae.evaluation.files.listing import visible
-from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.propagation.protocol import Propagation
 
 PROTOCOL = Propagation(top_k=3, queue=2, radius=4, temperature=0.05)
 SHAPE = (16, 24)

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from siammae.config.errors import DataError
 from siammae.evaluation.scores.davis import METRICS, score_sequence, total
 from siammae.evaluation.scores.metrics import (
     boundary,
@@ -15,6 +14,7 @@ from siammae.evaluation.scores.metrics import (
     region_similarity,
     statistics,
 )
+from siammae.system.errors import DataError
 
 
 def reference_boundary(mask):

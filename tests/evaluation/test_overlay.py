@@ -6,11 +6,11 @@ import pytest
 import torch
 from PIL import Image
 
-from siammae.config.errors import DataError
 from siammae.evaluation.benchmarks.davis import Davis
-from siammae.evaluation.outputs import Outputs
+from siammae.evaluation.benchmarks.outputs import Outputs
 from siammae.evaluation.pictures.overlay import draw_masks, write_overlay
-from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.propagation.protocol import Propagation
+from siammae.system.errors import DataError
 
 RED, GREEN = np.array([128, 0, 0]), np.array([0, 128, 0])  # 1 and 2 of PASCAL VOC
 

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from siammae.config.errors import DataError
-from siammae.data.labels import JOINTS
+from siammae.data.built_in.label_names import JOINTS
 from siammae.evaluation.scores.pck import score_clip, total
+from siammae.system.errors import DataError
 
 
 def plain_pck(clips, threshold, customary):

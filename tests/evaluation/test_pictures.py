@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from siammae.config.errors import DataError
-from siammae.data.sprites import write_video
+from siammae.assembly.encoder_file import export_encoder
+from siammae.data.built_in.sprites import write_video
 from siammae.evaluation.pictures.clip import few_frames
-from siammae.evaluation.pictures.encoder import (
+from siammae.evaluation.pictures.encoder_pictures import (
     arrows,
     best_matches,
     encoder_pictures,
@@ -20,7 +20,7 @@ from siammae.evaluation.pictures.encoder import (
     robust_unit,
 )
 from siammae.model.encoder import Encoder
-from siammae.training.export import export_encoder
+from siammae.system.errors import DataError
 
 SIZES = {"image_size": 32, "patch_size": 8, "width": 32, "depth": 2, "heads": 2}
 

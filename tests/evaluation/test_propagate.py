@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from siammae.config.paths import CONFIGS
-from siammae.data.normalising import MEAN, STD
-from siammae.evaluation.propagate import BLOCK, largest, make_bands, propagate
-from siammae.evaluation.protocol import Propagation
-from siammae.evaluation.sequence import prepare, to_grid
+from siammae.data.augment.normalising import MEAN, STD
+from siammae.evaluation.propagation.propagate import BLOCK, largest, make_bands, propagate
+from siammae.evaluation.propagation.protocol import Propagation
+from siammae.evaluation.propagation.sequence import prepare, to_grid
+from siammae.system.paths import CONFIGS
 
 
 def brute_force(protocol, features, grid, first):

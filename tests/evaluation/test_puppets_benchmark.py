@@ -9,11 +9,11 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from siammae.config.groups import build_group
-from siammae.config.paths import CONFIGS
-from siammae.data.puppet_scene import PuppetStyle
-from siammae.data.puppets import Puppets
+from siammae.data.built_in.puppet_scene import PuppetStyle
+from siammae.data.built_in.puppets import Puppets
 from siammae.evaluation.benchmarks.puppets import SpritesParts, SpritesPose
-from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.propagation.protocol import Propagation
+from siammae.system.paths import CONFIGS
 
 PROTOCOL = Propagation(top_k=3, queue=4, radius=4, temperature=0.05)
 

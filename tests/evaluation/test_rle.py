@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from siammae.config.errors import DataError
 from siammae.evaluation.files.rle import decode_mask, decompress
+from siammae.system.errors import DataError
 
 spec = importlib.util.spec_from_file_location("coco", Path(__file__).parent / "coco.py")
 coco = importlib.util.module_from_spec(spec)

@@ -6,9 +6,9 @@ import sys
 import pytest
 import torch
 
-from siammae.data.sprites import Sprites
+from siammae.data.built_in.sprites import Sprites
 from siammae.evaluation.benchmarks.sprites import SpritesBenchmark
-from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.propagation.protocol import Propagation
 
 
 class Pixels:

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from siammae.config.errors import ConfigError, DataError
 from siammae.evaluation.benchmarks.davis import Davis
+from siammae.evaluation.benchmarks.outputs import Outputs
+from siammae.evaluation.benchmarks.shared_features import SharedFeatures
 from siammae.evaluation.benchmarks.suite import Suite
-from siammae.evaluation.outputs import Outputs
-from siammae.evaluation.protocol import Propagation
-from siammae.evaluation.shared_features import SharedFeatures
+from siammae.evaluation.propagation.protocol import Propagation
+from siammae.system.errors import ConfigError, DataError
 
 PROTOCOL = Propagation(top_k=3, queue=2, radius=4, temperature=0.05)
 

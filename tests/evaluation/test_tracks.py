@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from siammae.config.errors import DataError
 from siammae.evaluation.scores.metrics import contour_accuracy
 from siammae.evaluation.scores.tracks import Scene, track_rows, track_total
+from siammae.system.errors import DataError
 
 SHAPE = (10, 12)
 

@@ -7,17 +7,17 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from PIL import Image
 
-from siammae.config.errors import ConfigError
 from siammae.config.groups import build_group
-from siammae.config.paths import CONFIGS
-from siammae.config.top_level import register
-from siammae.data.masks import write_ids
+from siammae.data.reading.label_masks import write_ids
 from siammae.evaluation.benchmarks.davis import Davis
-from siammae.evaluation.cache import Setting
+from siammae.evaluation.benchmarks.outputs import Outputs
+from siammae.evaluation.benchmarks.turning_videos import turn_frame, turn_ids
 from siammae.evaluation.files.davis import read_ids
-from siammae.evaluation.outputs import Outputs
-from siammae.evaluation.protocol import Propagation
-from siammae.evaluation.turning import turn_frame, turn_ids
+from siammae.evaluation.propagation.protocol import Propagation
+from siammae.evaluation.result_cache import Setting
+from siammae.launching.hydra_plugins import register
+from siammae.system.errors import ConfigError
+from siammae.system.paths import CONFIGS
 
 PROTOCOL = Propagation(top_k=3, queue=2, radius=4, temperature=0.05)
 

@@ -9,9 +9,9 @@ from PIL import Image
 from torch.distributions import Normal
 
 from siammae.evaluation.pictures.heat import NOTHING, Scale, colour_bar, paint, scale_of
-from siammae.evaluation.pictures.uncertainty import Passes, to_pixels, uncertainty_grid
+from siammae.evaluation.pictures.uncertainty_maps import Passes, to_pixels, uncertainty_grid
 from siammae.model.heads import Prediction
-from siammae.model.masking import FrameMask
+from siammae.model.masking.strategies import FrameMask
 from siammae.model.restoration import Restoration, Restored
 
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from siammae.config.errors import DataError
 from siammae.evaluation.benchmarks.uvo import Uvo, paint
 from siammae.evaluation.files.uvo import read_uvo
-from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.propagation.protocol import Propagation
+from siammae.system.errors import DataError
 
 PROTOCOL = Propagation(top_k=3, queue=2, radius=4, temperature=0.05)
 FRAMES, START = 12, 1  # frames 1.png to 12.png: 10.png sorts before 2.png as text

@@ -8,12 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
-from siammae.config.errors import DataError
-from siammae.data.masks import write_ids
+from siammae.data.reading.label_masks import write_ids
+from siammae.evaluation.benchmarks.outputs import Outputs
 from siammae.evaluation.benchmarks.vip import Vip
 from siammae.evaluation.files.davis import read_ids
-from siammae.evaluation.outputs import Outputs
-from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.propagation.protocol import Propagation
+from siammae.system.errors import DataError
 
 PROTOCOL = Propagation(top_k=1, queue=2, radius=4, temperature=0.05)
 NUMBERS = (1, 26, 101, 1126)  # of annotated frames

@@ -5,9 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from siammae.config.errors import DataError
 from siammae.evaluation.benchmarks.vspw import Vspw
-from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.propagation.protocol import Propagation
+from siammae.system.errors import DataError
 
 PROTOCOL = Propagation(top_k=3, queue=2, radius=4, temperature=0.05)
 NAMES = ["127_-hIVCYO4C90", "12_short"]

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from siammae.model.gaps import LearnedGap, SineCosineGap, gap_embedding, gap_weights
+from siammae.model.gap_embedding import LearnedGap, SineCosineGap, gap_embedding, gap_weights
 
 GAPS = torch.tensor([-192, -48, -1, 1, 2, 48, 192])
 

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from masks import masks_of
 from scipy.stats import chisquare
 
-from siammae.config.visible import visible_count
-from siammae.model.draws import Part
-from siammae.model.masking import (
+from siammae.config.visible_patches import visible_count
+from siammae.model.batch_draws import Part
+from siammae.model.masking.strategies import (
     AsymmetricGrid,
     AsymmetricRandom,
     SymmetricRandom,

@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import nn
 
+from siammae.model.batch_draws import Part
 from siammae.model.decoders import CrossDecoder, CrossSelfDecoder, JointDecoder
-from siammae.model.draws import Part
 from siammae.model.encoder import Encoder
 from siammae.model.encoding import JointEncoding, SiameseEncoding
-from siammae.model.gaps import gap_embedding
+from siammae.model.gap_embedding import gap_embedding
 from siammae.model.heads import PixelMean
-from siammae.model.masking import AsymmetricRandom, SymmetricRandom
+from siammae.model.masking.strategies import AsymmetricRandom, SymmetricRandom
 from siammae.model.siammae import SiamMAE
 
 DECODERS = [CrossSelfDecoder, CrossDecoder, JointDecoder]

@@ -3,16 +3,16 @@
 import pytest
 import torch
 
+from siammae.model.batch_draws import WHOLE, Part
 from siammae.model.decoders import CrossSelfDecoder
-from siammae.model.draws import WHOLE, Part
 from siammae.model.encoder import Encoder
 from siammae.model.heads import PixelMean
-from siammae.model.masking import AsymmetricRandom, FrameMask, Masking
+from siammae.model.masking.strategies import AsymmetricRandom, FrameMask, Masking
+from siammae.model.masking.uncertainty import UncertaintyMasking
 from siammae.model.patches import patchify
 from siammae.model.siammae import SiamMAE
 from siammae.model.uncertainty.density import Gaussian
 from siammae.model.uncertainty.ensemble import Ensemble
-from siammae.model.uncertainty_masking import UncertaintyMasking
 
 ESTIMATES = ["error", "predicted"]
 

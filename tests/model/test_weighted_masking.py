@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from masks import masks_of
 from scipy.stats import chisquare
 
-from siammae.config.visible import visible_count
-from siammae.model.draws import WHOLE, Part
-from siammae.model.masking import AsymmetricRandom
-from siammae.model.motion_masking import MotionMasking
-from siammae.model.weighted_masking import WeightedMasking, choice_keys
+from siammae.config.visible_patches import visible_count
+from siammae.model.batch_draws import WHOLE, Part
+from siammae.model.masking.motion import MotionMasking
+from siammae.model.masking.strategies import AsymmetricRandom
+from siammae.model.masking.weighted import WeightedMasking, choice_keys
 
 
 class Weighed(WeightedMasking):

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import nct, t
 
 from siammae import plan
-from siammae.config.launch import tell_hydra
+from siammae.launching.entry import tell_hydra
 from siammae.planning.coming import chosen, coming
 from siammae.planning.cost import estimate, samples
 from siammae.planning.power import seeds_needed, spread

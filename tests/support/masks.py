@@ -2,8 +2,8 @@
 
 import torch
 
-from siammae.model.draws import WHOLE, Draws
-from siammae.model.masking import View
+from siammae.model.batch_draws import WHOLE, Draws
+from siammae.model.masking.strategies import View
 from siammae.model.patches import patchify
 
 

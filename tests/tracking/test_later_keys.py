@@ -1,20 +1,15 @@
 """A key that came later, at its default, leaves runs of before their names and tables."""
 
-import sys
-
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from siammae.browsing import difference
-from siammae.config.paths import CONFIGS, ROOT
-from siammae.config.top_level import register
+from siammae.launching.hydra_plugins import register
+from siammae.report.runs import difference
+from siammae.report.tables.selection import recipe
+from siammae.system.paths import CONFIGS
 from siammae.tracking.record import RunRecord
 from siammae.tracking.signature import essential, signature
-
-sys.path.insert(0, str(ROOT / "analysis"))
-
-from selection import recipe
 
 LATER = {"frame_gap_unit", "gap_unit"}
 SETTINGS = [

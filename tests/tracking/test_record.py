@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siammae.config.errors import ConfigError
+from siammae.system.errors import ConfigError
 from siammae.tracking.record import Invocation, RunRecord, read_runs, write_atomic
 from siammae.tracking.signature import VOLATILE, signature
 

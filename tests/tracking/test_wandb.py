@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from siammae.tracking.parcel import contents, unpack
 from siammae.tracking.record import RunRecord
+from siammae.tracking.record_text import contents, unpack
 
 # A process for each: the client keeps state of its own in one.
 LOG = """

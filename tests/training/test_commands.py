@@ -31,7 +31,7 @@ def summaries(folder):
 
 
 def tables(folder):
-    from siammae.config.paths import ROOT
+    from siammae.system.paths import ROOT
 
     command = [sys.executable, str(ROOT / "analysis" / "make_tables.py")]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from siammae.config.errors import ConfigError
-from siammae.config.processes import leads, refuse_with_torchrun
+from siammae.system.errors import ConfigError
+from siammae.system.processes import leads, refuse_with_torchrun
 from siammae.training.distributed import Processes, Team, join
 
 from .conftest import held

@@ -12,13 +12,13 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from siammae.config.check import check
-from siammae.config.errors import ConfigError
-from siammae.config.paths import CONFIGS
-from siammae.config.top_level import register
-from siammae.tracking.identity import identify
+from siammae.assembly.checkpoint import load_checked
+from siammae.assembly.identity import identify
+from siammae.config.schema import check
+from siammae.launching.hydra_plugins import register
+from siammae.system.errors import ConfigError
+from siammae.system.paths import CONFIGS
 from siammae.tracking.wandb import Tracker
-from siammae.training.checkpoint import load_checked
 from siammae.training.session import Session
 
 TINY = [

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from siammae.config.paths import ROOT
+from siammae.system.paths import ROOT
 
 KILLS = int(os.environ.get("SIAMMAE_KILLS", "3"))
 AXES = ["-m", "experiments=direction", "seed=0,1"]

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field, replace
 import pytest
 import torch
 
-from siammae.data.batch import PairBatch
+from siammae.assembly.checkpoint import Checkpoints
+from siammae.data.sampling.batch import PairBatch
 from siammae.model.decoders import CrossSelfDecoder
 from siammae.model.encoder import Encoder
 from siammae.model.heads import PixelMean
-from siammae.model.masking import AsymmetricRandom
+from siammae.model.masking.strategies import AsymmetricRandom
 from siammae.model.siammae import SiamMAE
-from siammae.training.checkpoint import Checkpoints
 from siammae.training.loop import Trainer
 from siammae.training.optim import adamw
-from siammae.training.plan import Plan
+from siammae.training.training_plan import Plan
 
 PLAN = Plan(
     steps=8,

@@ -4,28 +4,27 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from siammae.evaluation.benchmark import Benchmark
-from siammae.evaluation.result import BenchmarkResult
+from siammae.assembly.build import build_model
+from siammae.evaluation.benchmarks.base import Benchmark
+from siammae.evaluation.benchmarks.result import BenchmarkResult
 from siammae.training import measure
-from siammae.training.build import build_model
 
-MODEL = "siammae.model."
 CONFIG = OmegaConf.create(
     {
         "benchmark": {"_target_": "x"},
         "encoder": {
-            "_target_": f"{MODEL}encoder.Encoder",
+            "_target_": "siammae.model.Encoder",
             **{"image_size": 16, "patch_size": 8, "width": 16, "depth": 1, "heads": 2},
         },
-        "encoding": {"_target_": f"{MODEL}encoding.SiameseEncoding"},
+        "encoding": {"_target_": "siammae.model.SiameseEncoding"},
         "decoder": {
-            "_target_": f"{MODEL}decoders.CrossSelfDecoder",
+            "_target_": "siammae.model.CrossSelfDecoder",
             **{"encoder_width": 16, "width": 16, "depth": 1, "heads": 2},
             **{"image_size": 16, "patch_size": 8},
         },
-        "uncertainty": {"_target_": f"{MODEL}heads.PixelMean", "width": 16, "patch_size": 8},
-        "masking": {"_target_": f"{MODEL}masking.AsymmetricRandom", "ratio": 0.5},
-        "targets": {"_target_": "siammae.data.targets.SingleTarget", "gap": 4},
+        "uncertainty": {"_target_": "siammae.model.PixelMean", "width": 16, "patch_size": 8},
+        "masking": {"_target_": "siammae.model.AsymmetricRandom", "ratio": 0.5},
+        "targets": {"_target_": "siammae.data.SingleTarget", "gap": 4},
         "seed": 0,
     }
 )

@@ -7,11 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from siammae.data.normalising import MEAN, STD
+from siammae.data.augment.normalising import MEAN, STD
 from siammae.model.heads import Prediction
-from siammae.model.masking import FrameMask
+from siammae.model.masking.strategies import FrameMask
 from siammae.model.siammae import Restoration, Restored
-from siammae.training.pictures import restoration_grid
+from siammae.training.run_pictures import restoration_grid
 
 SIDE, PATCH, TILE = 32, 8, 36
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from siammae.data.datasets import Videos
-from siammae.data.sprites import write_video
-from siammae.evaluation.benchmark import Benchmark
+from siammae.data.built_in.sprites import write_video
+from siammae.data.sets.videos import Videos
+from siammae.evaluation.benchmarks.base import Benchmark
 from siammae.model.encoder import Encoder
 from siammae.tracking.record import RunRecord
 from siammae.tracking.wandb import Tracker

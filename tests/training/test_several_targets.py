@@ -9,15 +9,16 @@ import torch
 import yaml
 from hydra import compose, initialize_config_dir
 
-from siammae.config.check import check
+from siammae.assembly.build import build_model
+from siammae.assembly.checkpoint import Checkpoints
 from siammae.config.groups import build_group
-from siammae.config.paths import CONFIGS
-from siammae.config.top_level import register
-from siammae.data.loader import PairDataset, first_pairs, make_loader
-from siammae.training.build import build_model, make_plan
-from siammae.training.checkpoint import Checkpoints
+from siammae.config.schema import check
+from siammae.data.sampling.loader import PairDataset, first_pairs, make_loader
+from siammae.launching.hydra_plugins import register
+from siammae.system.paths import CONFIGS
 from siammae.training.loop import Trainer
 from siammae.training.optim import adamw
+from siammae.training.training_plan import make_plan
 
 from .conftest import TINY
 

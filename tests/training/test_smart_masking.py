@@ -7,23 +7,23 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from siammae.config.check import check
-from siammae.config.errors import ConfigError
-from siammae.config.launch import tell_hydra
-from siammae.config.paths import CONFIGS
-from siammae.data.batch import PairBatch
+from siammae.assembly.build import build_model
+from siammae.assembly.checkpoint import Checkpoints
+from siammae.config.schema import check
+from siammae.data.sampling.batch import PairBatch
+from siammae.launching.entry import tell_hydra
 from siammae.model.decoders import CrossSelfDecoder
 from siammae.model.encoder import Encoder
 from siammae.model.heads import PixelMean
-from siammae.model.masking import AsymmetricRandom
+from siammae.model.masking.strategies import AsymmetricRandom
+from siammae.model.masking.uncertainty import UncertaintyMasking
 from siammae.model.siammae import SiamMAE
 from siammae.model.uncertainty.density import Gaussian
-from siammae.model.uncertainty_masking import UncertaintyMasking
-from siammae.training.build import build_model
-from siammae.training.checkpoint import Checkpoints
+from siammae.system.errors import ConfigError
+from siammae.system.paths import CONFIGS
 from siammae.training.loop import Trainer
 from siammae.training.optim import adamw
-from siammae.training.plan import Plan
+from siammae.training.training_plan import Plan
 
 PLAN = Plan(
     steps=12,

@@ -2,26 +2,36 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
-import yaml
 
-from siammae.config.errors import DataError
-from siammae.config.paths import CONFIGS
+from siammae.data.auditing.clip_names import base_of, name_of
 from siammae.data.auditing.facts import DECORD, IMAGES, NONE, PYAV
 from siammae.data.auditing.manifest import read_columns
-from siammae.data.auditing.names import base_of, name_of
 from siammae.data.auditing.status import status_of
-from siammae.data.clips import FileClips, SmallerClip
-from siammae.data.video import Clip, Judged, open_clip
-
-if TYPE_CHECKING:
-    from siammae.data.datasets import ClipSource
+from siammae.data.reading.clips import FileClips, SmallerClip
+from siammae.data.reading.video import Clip, Judged, open_clip
+from siammae.system.errors import DataError
 
 READERS = (DECORD, PYAV, IMAGES)
+
+
+class AuditedSource(Protocol):
+    """What a data set tells of itself to have its manifest read."""
+
+    root: str
+    manifest: str | None
+
+    def videos(self) -> list[Path]:
+        """Return the paths of its clips, in its order."""
+
+    def clips_at(self, paths: Sequence[Path]) -> FileClips:
+        """Make some of these clips ready to be opened."""
+
+    def overrides(self) -> str:
+        """Return what names the set on the command line."""
 
 
 class AuditedClips(FileClips):
@@ -67,7 +77,7 @@ class FirstFrames:
         return self.clip.read(indices)
 
 
-def audited_clips(source: "ClipSource") -> AuditedClips:
+def audited_clips(source: AuditedSource) -> AuditedClips:
     """The clips that ``source.manifest`` tells to be readable.
 
     Raises:
@@ -101,30 +111,8 @@ def audited_clips(source: "ClipSource") -> AuditedClips:
     )
 
 
-def _unfit(source: "ClipSource", manifest: Path, what: str) -> DataError:
+def _unfit(source: AuditedSource, manifest: Path, what: str) -> DataError:
     return DataError(
         f"data.manifest={manifest} does not fit data.root={source.root}: {what}; renew it with "
-        f"python -m siammae.audit {settings_of(source)} out={manifest}"
+        f"python -m siammae.audit {source.overrides()} out={manifest}"
     )
-
-
-def settings_of(source: "ClipSource") -> str:
-    """What names a source on the command line: its option, root and keys of its own."""
-    from siammae.data.datasets import ClipSource
-
-    common = {field.name for field in fields(ClipSource)}
-    told = [f"data={_option_of(type(source))}", f"data.root={source.root}"]
-    for field in fields(source):
-        value = getattr(source, field.name)
-        if field.name not in common and value != field.default and isinstance(value, str | int):
-            told.append(f"data.{field.name}={value}")
-    return " ".join(told)
-
-
-def _option_of(kind: type) -> str:
-    """The configuration that names a class."""
-    target = f"{kind.__module__}.{kind.__qualname__}"
-    for path in sorted((CONFIGS / "data").glob("*.yaml")):
-        if (yaml.safe_load(path.read_text()) or {}).get("_target_") == target:
-            return path.stem
-    return "NAME"

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from siammae.config.errors import DataError
 from siammae.data.auditing.facts import PYAV, Facts
 from siammae.data.auditing.images import read_images
 from siammae.data.auditing.seeking import judge_seeking
 from siammae.data.auditing.status import status_of
 from siammae.data.auditing.straight import read_straight, sample_of_video
+from siammae.system.errors import DataError
 
 
 def examine(path: Path, name: str, reads: int) -> Iterator[Facts | None]:

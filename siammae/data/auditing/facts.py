@@ -11,7 +11,7 @@ BROKEN, DAMAGED, WHOLE = "broken", "damaged", "whole"
 class Facts:
     """One file, or one folder of images. Unknown is None.
 
-    path: relative to the data set's root, with ``/``; see `siammae.data.auditing.names`.
+    path: relative to the data set's root, with ``/``; see `siammae.data.auditing.clip_names`.
     bytes, modified: size, and time of change in ns, by which a changed file is recognised; -1 for
         a file that is missing.
     frames: that straight decoding gives, up to where it breaks.

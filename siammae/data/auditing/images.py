@@ -4,10 +4,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from siammae.config.errors import DataError
 from siammae.data.auditing.facts import IMAGES, Facts
 from siammae.data.auditing.straight import PULSE
-from siammae.data.image_clip import images_of, read_image
+from siammae.data.reading.image_folder import images_of, read_image
+from siammae.system.errors import DataError
 
 
 def read_images(path: Path, facts: Facts) -> Iterator[None]:

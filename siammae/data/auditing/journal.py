@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from siammae.config.errors import ConfigError
 from siammae.data.auditing.facts import Facts
-from siammae.tracking.files import append_line, read_lines
+from siammae.system.atomic_files import append_line, read_lines
+from siammae.system.errors import ConfigError
 
 
 class Journal:

@@ -12,9 +12,9 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
 
-from siammae.config.errors import ConfigError, DataError
 from siammae.data.auditing.facts import Facts
-from siammae.tracking.files import write_atomic
+from siammae.system.atomic_files import write_atomic
+from siammae.system.errors import ConfigError, DataError
 
 # pandas' kinds that know unknown values: a whole number does not become 3.0.
 KINDS = {int: "Int64", float: "Float64", bool: "boolean", str: "string"}

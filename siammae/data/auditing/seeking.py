@@ -8,7 +8,7 @@ import numpy as np
 
 from siammae.data.auditing.facts import DECORD, PYAV, Facts
 from siammae.data.auditing.sample import FrameSample, blocks_of, difference
-from siammae.data.video import UNSURE_FRAMES, decord_seeks_right, find_decord
+from siammae.data.reading.video import UNSURE_FRAMES, decord_seeks_right, find_decord
 
 TOGETHER = 4  # frames of one read: two pairs, as training takes them
 # Grey levels that the mean of a block of pixels may differ by, for roundings of another FFmpeg than

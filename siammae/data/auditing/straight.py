@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from siammae.config.errors import DataError
 from siammae.data.auditing.facts import Facts
 from siammae.data.auditing.sample import FrameSample
-from siammae.data.video import possible_rate, upright, video_stream
+from siammae.data.reading.video import possible_rate, upright, video_stream
+from siammae.system.errors import DataError
 
 PULSE = 0.5  # seconds between two signs of life
 

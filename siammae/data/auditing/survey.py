@@ -6,8 +6,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import cast
 
+from siammae.data.auditing.examiner import Examine, Worker
 from siammae.data.auditing.facts import Facts
-from siammae.data.auditing.worker import Examine, Worker
 
 WAKE = 0.5  # seconds between two looks for hanging processes
 

@@ -7,8 +7,8 @@ from urllib.parse import unquote, urlsplit
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from siammae.config.check import Positive, Section, nearest
-from siammae.config.errors import ConfigError
+from siammae.config.schema import Positive, Section, nearest
+from siammae.system.errors import ConfigError
 
 FOLDER = Path(__file__).parent / "sets"
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".rar")

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from siammae.config.errors import DataError
 from siammae.data.downloading.catalog import DataSet, Expectation
+from siammae.system.errors import DataError
 
 FIELD = re.compile(r"\{(\w+)\}")
 SHOWN = 10  # names in one line

@@ -9,8 +9,8 @@ from pathlib import Path
 import requests
 from urllib3.exceptions import HTTPError
 
-from siammae.config.errors import DataError
-from siammae.data.downloading.verify import set_aside, why_wrong
+from siammae.data.downloading.checksum import set_aside, why_wrong
+from siammae.system.errors import DataError
 
 CHUNK = 1 << 16  # bytes between two looks at progress and at a wish to stop
 TIMEOUT = (10, 30)  # seconds to connect, and without a byte

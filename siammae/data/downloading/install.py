@@ -14,14 +14,14 @@ from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from siammae.config.errors import DataError
 from siammae.data.downloading.catalog import Source
+from siammae.data.downloading.checksum import set_aside
 from siammae.data.downloading.complete import shorten
 from siammae.data.downloading.fetch import Fetch, Stopped
 from siammae.data.downloading.rar import programs, unpack_rar
 from siammae.data.downloading.receipt import FOLDER, lost_files, write_receipt
 from siammae.data.downloading.unpack import BadArchive, check_room, unpack
-from siammae.data.downloading.verify import set_aside
+from siammae.system.errors import DataError
 
 THREADS = 3
 PLACING = threading.Lock()  # parts of one set go into one folder: one moves at a time

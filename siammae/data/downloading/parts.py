@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from siammae.config.errors import DataError
 from siammae.data.downloading.catalog import DataSet, Parts, Source
 from siammae.data.downloading.receipt import FOLDER
+from siammae.system.errors import DataError
 
 Told = Callable[[str, str, int, int | None], None]
 

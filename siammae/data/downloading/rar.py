@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from siammae.config.errors import DataError
 from siammae.data.downloading.unpack import BadArchive, check_name, drop_leading
+from siammae.system.errors import DataError
 
 PAUSE = 0.2  # seconds between two looks at a program's progress
 ADVICE = (

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
-from siammae.config.errors import DataError
+from siammae.system.errors import DataError
 
 CHUNK = 1 << 20
 BLOCK = 4096  # bytes that a file takes at least, and in steps, on most disks

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from siammae.data.packing.files import shard_name, shards
+from siammae.data.packing.layout import shard_name, shards
 from siammae.data.packing.remote import fetch
 
 FRESH = 5.0  # seconds in which a use is not noted again

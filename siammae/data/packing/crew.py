@@ -10,11 +10,11 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from siammae.config.signals import deaf_children
-from siammae.data.clips import Clips
+from siammae.data.packing.packer import Add, Alive, Begin, Broken, Close, Closed, Failed, work
 from siammae.data.packing.row import Row
 from siammae.data.packing.shard_writer import How
-from siammae.data.packing.worker import Add, Alive, Begin, Broken, Close, Closed, Failed, work
+from siammae.data.reading.clips import Clips
+from siammae.system.signals import deaf_children
 
 PATIENCE = 300.0  # seconds without a frame after which a decoder is taken to hang
 
@@ -134,7 +134,7 @@ class Crew:
         forks = "forkserver" in get_all_start_methods()
         self.context: Any = get_context("forkserver" if forks else "spawn")
         if forks:
-            parts = ["siammae.data.packing.worker", "simplejpeg", "cv2", "av", "decord"]
+            parts = ["siammae.data.packing.packer", "simplejpeg", "cv2", "av", "decord"]
             self.context.set_forkserver_preload(parts)
         self.size, self.arguments = size, (clips, how)
         self.members: list[Member] = []

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siammae.config.errors import DataError
 from siammae.data.packing.row import Row, shard_size
+from siammae.system.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa

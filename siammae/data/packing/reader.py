@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from siammae.config.errors import DataError
-from siammae.data.clips import shuffled_turn
-from siammae.data.packing.files import pread, shard_name
 from siammae.data.packing.index import Index
+from siammae.data.packing.layout import pread, shard_name
 from siammae.data.packing.row import Row
-from siammae.data.video import Clip
+from siammae.data.reading.clips import shuffled_turn
+from siammae.data.reading.video import Clip
+from siammae.system.errors import DataError
 
 OPEN = 64  # shards that a process keeps open
 

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from siammae.config.errors import DataError
-from siammae.data.packing.files import INDEX, MEMBER, pread, shards
 from siammae.data.packing.index import Index, make_table, write
-from siammae.data.packing.plan import read_plan
+from siammae.data.packing.layout import INDEX, MEMBER, pread, shards
+from siammae.data.packing.pack_plan import read_plan
 from siammae.data.packing.row import Row, read_description
 from siammae.data.packing.tar import BLOCK, Member, members
+from siammae.system.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa

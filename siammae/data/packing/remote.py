@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from siammae.config.errors import DataError
+from siammae.system.errors import DataError
 
 ATTEMPTS = 5  # how often in a row a store may fail
 PAUSE = 1.0  # seconds before the second attempt; doubled each time

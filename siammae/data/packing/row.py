@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from siammae.data.packing.files import frame_name, json_name
+from siammae.data.packing.layout import frame_name, json_name
 from siammae.data.packing.tar import BLOCK, END, Member, padding
 
 

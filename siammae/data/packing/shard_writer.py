@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from siammae.config.errors import DataError
-from siammae.data.clips import Clips
-from siammae.data.packing.files import frame_name, json_name
-from siammae.data.packing.names import short_name
+from siammae.data.packing.layout import frame_name, json_name
+from siammae.data.packing.packed_names import short_name
 from siammae.data.packing.row import Row
 from siammae.data.packing.tar import END, header, padding
-from siammae.data.video import Clip, in_order
+from siammae.data.reading.clips import Clips
+from siammae.data.reading.video import Clip, in_order
+from siammae.system.errors import DataError
 
 LEAST = 2  # frames of a pair
 Told = Callable[[], None]

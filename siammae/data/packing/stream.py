@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from siammae.config.errors import DataError
 from siammae.data.packing.cache import ShardCache
 from siammae.data.packing.index import Index
 from siammae.data.packing.order import WindowedOrder
 from siammae.data.packing.reader import PackedClips, ShardFiles
-from siammae.data.video import Clip
+from siammae.data.reading.video import Clip
+from siammae.system.errors import DataError
 
 ATTEMPTS = 10  # of fetching a shard that others remove before it is opened
 

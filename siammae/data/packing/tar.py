@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from siammae.data.packing.files import pread
+from siammae.data.packing.layout import pread
 
 BLOCK = tarfile.BLOCKSIZE
 END = bytes(2 * BLOCK)  # two empty blocks close an archive

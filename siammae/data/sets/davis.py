@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from siammae.config.errors import DataError
-from siammae.data.sequences import ImageFolders
-from siammae.data.sets.lists import names_of, refuse_measured
+from siammae.data.sets.measured_names import names_of, refuse_measured
+from siammae.data.sets.sequences import ImageFolders
+from siammae.system.errors import DataError
 
 LAYOUT = (
     "a DAVIS root holds ImageSets/2017/train.txt and JPEGImages/480p/SEQUENCE/00000.jpg "

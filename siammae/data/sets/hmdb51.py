@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from siammae.config.errors import DataError
-from siammae.data.lists import read_text
+from siammae.data.sets.clip_lists import read_text
 from siammae.data.sets.released import ReleasedSet
+from siammae.system.errors import DataError
 
 TRAIN, TEST = "1", "2"  # tags in the lists; 0: in neither
 

@@ -8,10 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
-from siammae.config.errors import DataError
-from siammae.data.lists import check_missing, read_list, read_text
+from siammae.data.sets.clip_lists import check_missing, read_list, read_text
 from siammae.data.sets.released import ReleasedSet, folder_and_stem
-from siammae.data.walking import Folders, kind_of, walk
+from siammae.system.errors import DataError
+from siammae.system.file_tree import Folders, kind_of, walk
 
 REPLACEMENTS = "replacement_for_corrupted_k400"
 # train, and train2, train_256 or validation of other copies; no class is called so.

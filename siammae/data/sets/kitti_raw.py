@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from siammae.config.errors import DataError
-from siammae.data.clips import SmallerClip
-from siammae.data.image_clip import ImageClip
-from siammae.data.sequences import FolderClips, ImageFolders
-from siammae.data.video import Clip
+from siammae.data.reading.clips import SmallerClip
+from siammae.data.reading.image_folder import ImageClip
+from siammae.data.reading.video import Clip
+from siammae.data.sets.sequences import FolderClips, ImageFolders
+from siammae.system.errors import DataError
 
 KINDS = ("sync", "extract")
 DRIVE = r"\d{4}_\d{2}_\d{2}_drive_\d{4}"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from siammae.config.errors import DataError
-from siammae.data.datasets import ClipSource, file_size
-from siammae.data.lists import check_missing
-from siammae.data.walking import KNOWN, is_video, kind_of, walk
+from siammae.data.sets.clip_lists import check_missing
+from siammae.data.sets.videos import ClipSource, file_size
+from siammae.system.errors import DataError
+from siammae.system.file_tree import KNOWN, is_video, kind_of, walk
 
 SIZES = 500  # files whose size counts in a fingerprint
 

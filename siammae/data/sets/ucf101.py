@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from siammae.data.lists import read_text
+from siammae.data.sets.clip_lists import read_text
 from siammae.data.sets.released import ReleasedSet, folder_and_stem
 
 

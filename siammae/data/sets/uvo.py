@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from siammae.config.errors import ConfigError, DataError
-from siammae.data.clips import Clips, FileClips, HeldClips
-from siammae.data.datasets import ClipSource
-from siammae.data.sequences import ImageFolders
-from siammae.data.sets.lists import refuse_measured
+from siammae.data.reading.clips import Clips, FileClips, HeldClips
+from siammae.data.sets.measured_names import refuse_measured
+from siammae.data.sets.sequences import ImageFolders
+from siammae.data.sets.videos import ClipSource
+from siammae.system.errors import ConfigError, DataError
 
 FRAMES, VIDEOS = "uvo_videos_dense_frames", "uvo_videos_dense"
 FORMS = ("auto", "frames", "videos")

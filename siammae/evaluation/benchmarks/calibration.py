@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siammae.config.errors import ConfigError, DataError
-from siammae.config.visible import visible_count
-from siammae.data.augment import PairAugment
-from siammae.data.clips import Clips
-from siammae.data.datasets import ClipSource, Videos
-from siammae.data.gaps import frames_of_unit, gap_range
-from siammae.evaluation.benchmark import WHOLE_MODEL, Benchmark, Rows, Told
-from siammae.evaluation.result import BenchmarkResult
+from siammae.config.visible_patches import visible_count
+from siammae.data.augment.pair_augment import PairAugment
+from siammae.data.reading.clips import Clips
+from siammae.data.sampling.gaps import frames_of_unit, gap_range
+from siammae.data.sets.videos import ClipSource, Videos
+from siammae.evaluation.benchmarks.base import WHOLE_MODEL, Benchmark, Rows, Told
+from siammae.evaluation.benchmarks.result import BenchmarkResult
+from siammae.system.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from siammae.evaluation.benchmarks.restoring import Pairs
     from siammae.evaluation.features import FeatureExtractor
-    from siammae.evaluation.restoring import Pairs
     from siammae.evaluation.scores.calibration import Residuals
 
 NOTE = (
@@ -175,14 +175,14 @@ class Calibration(Benchmark):
 
     def predict(self, video: str, features: "FeatureExtractor") -> Predicted:
         """What the model predicts of a clip's pairs, compared with what came true."""
-        from siammae.evaluation.restoring import restored
+        from siammae.evaluation.benchmarks.restoring import restored
 
         pairs = self._pairs(video)
         return restored(features, pairs, self._hidden(pairs, features.patch_size)), pairs
 
     def control(self, video: str) -> Predicted:
         """The same of the control."""
-        from siammae.evaluation.restoring import not_restored
+        from siammae.evaluation.benchmarks.restoring import not_restored
 
         pairs, patch = self._pairs(video), self.patch_size or 0
         return not_restored(pairs, self._hidden(pairs, patch), patch), pairs
@@ -278,7 +278,7 @@ class Calibration(Benchmark):
         Raises:
             DataError: when it cannot be read.
         """
-        from siammae.evaluation.restoring import Pairs
+        from siammae.evaluation.benchmarks.restoring import Pairs
 
         rng = np.random.default_rng([self.seed, self.videos().index(video)])
         low, high = self.gap or (1, 1)

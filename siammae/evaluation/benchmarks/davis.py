@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siammae.config.errors import DataError
-from siammae.evaluation.benchmark import Benchmark, Rows
+from siammae.evaluation.benchmarks.base import Benchmark, Rows
+from siammae.evaluation.benchmarks.turning_videos import check_rotation, turn_frame, turn_ids
 from siammae.evaluation.files.davis import SEQUENCES, VOID, DavisFiles
 from siammae.evaluation.files.labels import first_alone, scored
-from siammae.evaluation.protocol import Propagation
-from siammae.evaluation.turning import check_rotation, turn_frame, turn_ids
+from siammae.evaluation.propagation.protocol import Propagation
+from siammae.system.errors import DataError
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor
-    from siammae.evaluation.sequence import Reader
+    from siammae.evaluation.propagation.sequence import Reader
 
 
 class Davis(Benchmark):
@@ -77,14 +77,14 @@ class Davis(Benchmark):
         """A frame's pixels, turned as far as it is from the first."""
         if not self.rotation:
             return None
-        from siammae.evaluation.sequence import read_frame
+        from siammae.evaluation.propagation.sequence import read_frame
 
         degrees = {path: t * self.rotation for t, path in enumerate(self.frames(video))}
         return lambda path: turn_frame(read_frame(path), degrees[path])
 
     def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
         """Predicted ids (T, H, W)."""
-        from siammae.evaluation.sequence import propagate_ids
+        from siammae.evaluation.propagation.sequence import propagate_ids
 
         frames = [frame for frame, _ in self.files.pairs(video)]
         first, read = self._first(video), self.reader(video)

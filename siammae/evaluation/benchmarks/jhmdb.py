@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siammae.evaluation.benchmark import Benchmark, Rows
+from siammae.evaluation.benchmarks.base import Benchmark, Rows
 from siammae.evaluation.files.jhmdb import CLIPS, JhmdbFiles
-from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.propagation.protocol import Propagation
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor
@@ -19,8 +19,8 @@ class Jhmdb(Benchmark):
 
     Figures without an ending count joints that the propagation has lost as wrong; those ending in
     ``-customary`` leave them out, as published figures do, and flatter an encoder that loses many.
-    `siammae.evaluation.scores.pck` defines both, `siammae.evaluation.keypoints` how joints become
-    labels.
+    `siammae.evaluation.scores.pck` defines both, and
+    `siammae.evaluation.propagation.keypoints` how joints become labels.
 
     Args:
         root: holds ``Rename_Images/``, ``joint_positions/`` and ``splits/``.
@@ -87,8 +87,8 @@ class Jhmdb(Benchmark):
 
     def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
         """Predicted joints (2, 15, T) in pixels, from 0; NaN where one is lost."""
-        from siammae.evaluation.keypoints import draw_joints, read_joints
-        from siammae.evaluation.sequence import propagate_maps, read_frame
+        from siammae.evaluation.propagation.keypoints import draw_joints, read_joints
+        from siammae.evaluation.propagation.sequence import propagate_maps, read_frame
 
         frames, joints = self.files.frames(video), self.files.joints(video)
         shape = read_frame(frames[0]).shape[1:]

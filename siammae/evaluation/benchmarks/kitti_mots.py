@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siammae.evaluation.benchmark import Benchmark, Rows
+from siammae.evaluation.benchmarks.base import Benchmark, Rows
 from siammae.evaluation.files.kitti import VAL
 from siammae.evaluation.files.kitti_mots import MotsFiles
 from siammae.evaluation.files.labels import fingerprint, first_alone, scored
-from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.propagation.protocol import Propagation
 from siammae.evaluation.scores.tracks import Scene, track_rows, track_total
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class KittiMots(Benchmark):
 
     def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
         """Predicted ids (T, H, W), 0 for none."""
-        from siammae.evaluation.sequence import propagate_ids
+        from siammae.evaluation.propagation.sequence import propagate_ids
 
         first, frames = self._first(video), self.frames(video)
         if not first.any():

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from siammae.evaluation.benchmark import Benchmark, Rows
+from siammae.evaluation.benchmarks.base import Benchmark, Rows
 from siammae.evaluation.files.kitti import INSTANCES, TRAIN, VAL, read_panoptic
 from siammae.evaluation.files.labels import Pair, fingerprint, first_alone, folders, pairs, scored
 from siammae.evaluation.files.listing import present, visible
-from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.propagation.protocol import Propagation
 from siammae.evaluation.scores.classes import class_rows, mean_iou
 from siammae.evaluation.scores.tracks import Scene, track_rows, track_total
 
@@ -100,7 +100,7 @@ class KittiStep(Benchmark):
 
     def predict(self, video: str, features: "FeatureExtractor") -> Segments:
         """Predicted segments."""
-        from siammae.evaluation.sequence import propagate_ids
+        from siammae.evaluation.propagation.sequence import propagate_ids
 
         first = number(read_panoptic(self._pairs(video)[0].labels))
         maps = propagate_ids(self.propagation, features, self.frames(video), first.numbers)

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siammae.config.errors import DataError
-from siammae.data.puppets import Puppets
-from siammae.evaluation.benchmark import Benchmark, Rows, Told
+from siammae.data.built_in.puppets import Puppets
+from siammae.evaluation.benchmarks.base import Benchmark, Rows, Told
+from siammae.evaluation.benchmarks.result import BenchmarkResult
 from siammae.evaluation.files.davis import read_ids
 from siammae.evaluation.files.vip import VipFiles
 from siammae.evaluation.files.vspw import VspwFiles
-from siammae.evaluation.protocol import Propagation
-from siammae.evaluation.result import BenchmarkResult
+from siammae.evaluation.propagation.protocol import Propagation
 from siammae.evaluation.scores.classes import class_rows, mean_iou
+from siammae.system.errors import DataError
 
 if TYPE_CHECKING:
+    from siammae.evaluation.benchmarks.probing import Probes
     from siammae.evaluation.features import FeatureExtractor
-    from siammae.evaluation.probing import Probes
 
 LAYOUTS: dict[str, type[VipFiles] | type[VspwFiles]] = {"vip": VipFiles, "vspw": VspwFiles}
 PROBES = ("linear", "knn")
@@ -276,7 +276,7 @@ class LinearParts(Benchmark):
     def _fit(
         self, features: "FeatureExtractor", told: Told | None, failed: dict[str, str]
     ) -> "Probes":
-        from siammae.evaluation.probing import Probes, Samples, labelled_tokens, shares
+        from siammae.evaluation.benchmarks.probing import Probes, Samples, labelled_tokens, shares
 
         training, samples = self.training_videos(), Samples()
         everything, each = len(training) + len(self.videos()), self.frames_per_video
@@ -295,7 +295,7 @@ class LinearParts(Benchmark):
         return Probes.fit(*samples.all(), self.l2, self.top_k, self.temperature)
 
     def _classify(self, video: str, features: "FeatureExtractor", probes: "Probes") -> Predicted:
-        from siammae.evaluation.probing import class_maps
+        from siammae.evaluation.benchmarks.probing import class_maps
 
         frames = [(frame, self._read(mask)) for frame, mask in self._chosen(video)]
         maps = list(class_maps(features, frames, self.sizing, probes))

@@ -1,10 +1,10 @@
 """The built-in figures' joints and parts, with JHMDB's and VIP's formulas."""
 
-from siammae.data.puppets import Puppets
+from siammae.data.built_in.puppets import Puppets
 from siammae.evaluation.benchmarks.built_in import BuiltIn
 from siammae.evaluation.benchmarks.jhmdb import Jhmdb
 from siammae.evaluation.benchmarks.vip import Vip
-from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.propagation.protocol import Propagation
 
 
 class SpritesPose(BuiltIn, Jhmdb):

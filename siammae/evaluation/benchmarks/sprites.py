@@ -1,9 +1,9 @@
 """The built-in set's validation sequences, with DAVIS's formulas."""
 
-from siammae.data.sprites import Sprites
+from siammae.data.built_in.sprites import Sprites
 from siammae.evaluation.benchmarks.built_in import BuiltIn
 from siammae.evaluation.benchmarks.davis import Davis
-from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.propagation.protocol import Propagation
 
 
 class SpritesBenchmark(BuiltIn, Davis):

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siammae.config.errors import ConfigError, DataError
-from siammae.evaluation.benchmark import Benchmark, Told
-from siammae.evaluation.result import BenchmarkResult
+from siammae.evaluation.benchmarks.base import Benchmark, Told
+from siammae.evaluation.benchmarks.result import BenchmarkResult
+from siammae.system.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor
@@ -86,7 +86,7 @@ class Suite(Benchmark):
 
     def evaluate(self, features: "FeatureExtractor", told: Told | None = None) -> BenchmarkResult:
         """Score an encoder's features on every part."""
-        from siammae.evaluation.shared_features import SharedFeatures
+        from siammae.evaluation.benchmarks.shared_features import SharedFeatures
 
         shared = SharedFeatures(features, int(self.keep_gb * 1e9))
         for name, part in self.parts.items():

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siammae.config.errors import DataError
-from siammae.evaluation.benchmark import Benchmark, Rows
+from siammae.evaluation.benchmarks.base import Benchmark, Rows
 from siammae.evaluation.files.labels import first_alone, scored
 from siammae.evaluation.files.listing import present
 from siammae.evaluation.files.uvo import UvoVideo, read_uvo
-from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.propagation.protocol import Propagation
 from siammae.evaluation.scores.tracks import Scene, track_rows, track_total
+from siammae.system.errors import DataError
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor
@@ -95,7 +95,7 @@ class Uvo(Benchmark):
 
     def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
         """Predicted object numbers (T, H, W), 0 for none."""
-        from siammae.evaluation.sequence import propagate_ids
+        from siammae.evaluation.propagation.sequence import propagate_ids
 
         files = self._video(video)
         first = paint(files)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siammae.evaluation.benchmark import Benchmark, Rows
+from siammae.evaluation.benchmarks.base import Benchmark, Rows
 from siammae.evaluation.files.davis import read_ids
 from siammae.evaluation.files.labels import first_alone, scored
 from siammae.evaluation.files.vip import CLASSES, VIDEOS, VipFiles
-from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.propagation.protocol import Propagation
 from siammae.evaluation.scores.classes import class_rows, mean_iou
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Vip(Benchmark):
 
     def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
         """Predicted ids (T, H, W)."""
-        from siammae.evaluation.sequence import propagate_ids
+        from siammae.evaluation.propagation.sequence import propagate_ids
 
         first = self._first(video)
         maps = propagate_ids(self.propagation, features, self.frames(video), first)

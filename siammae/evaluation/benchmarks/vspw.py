@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siammae.config.errors import DataError
-from siammae.evaluation.benchmark import Benchmark, Rows
+from siammae.evaluation.benchmarks.base import Benchmark, Rows
 from siammae.evaluation.files.davis import read_ids
 from siammae.evaluation.files.labels import fingerprint, first_alone, scored, stack
 from siammae.evaluation.files.vspw import VspwFiles
-from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.propagation.protocol import Propagation
 from siammae.evaluation.scores.classes import class_rows, mean_iou
 from siammae.evaluation.scores.consistency import script_consistency, video_consistency
+from siammae.system.errors import DataError
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor
@@ -75,7 +75,7 @@ class Vspw(Benchmark):
 
     def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
         """Predicted ids (T, H, W); void of the first frame counts as others."""
-        from siammae.evaluation.sequence import propagate_ids
+        from siammae.evaluation.propagation.sequence import propagate_ids
 
         files = self._pairs(video)
         maps = propagate_ids(self.propagation, features, self.frames(video), self._first(files))

@@ -5,9 +5,9 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from siammae.config.errors import ConfigError
 from siammae.config.groups import build_group
 from siammae.evaluation.encoders.source import Source
+from siammae.system.errors import ConfigError
 
 KEYS = ("checkpoint", "model", "pretrained", "weights", "path", "format", "heads")
 

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from siammae.config.errors import DataError
+from siammae.system.errors import DataError
 
 VIDEOMAE_SIDE = 224  # pixels, of the frames that its published models were trained on
 HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 16, 1664: 16}  # by width

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from siammae.config.errors import ConfigError, DataError
-from siammae.data.normalising import MEAN, STD
+from siammae.data.augment.normalising import MEAN, STD
+from siammae.system.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from torch import Tensor

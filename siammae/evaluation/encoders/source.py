@@ -4,8 +4,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siammae.config.errors import ConfigError, DataError
-from siammae.evaluation.benchmark import WHOLE_MODEL
+from siammae.evaluation.benchmarks.base import WHOLE_MODEL
+from siammae.system.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from torch import nn

@@ -4,9 +4,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siammae.config.check import nearest
-from siammae.config.errors import ConfigError, DataError
+from siammae.config.schema import nearest
 from siammae.evaluation.encoders.source import Source, digest, keep_blocks, whole_number
+from siammae.system.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -133,7 +133,7 @@ class TimmEncoder(Source):
             ) from None
 
     def _fill(self, model: "nn.Module", path: Path) -> None:
-        from siammae.evaluation.encoders.names import differences
+        from siammae.assembly.tensor_names import differences
         from siammae.evaluation.encoders.unpickle import read_tensors
 
         tensors, _ = read_tensors(path)

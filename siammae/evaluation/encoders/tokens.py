@@ -7,8 +7,8 @@ import torch
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 
-from siammae.config.errors import ConfigError
-from siammae.data.normalising import MEAN, STD
+from siammae.data.augment.normalising import MEAN, STD
+from siammae.system.errors import ConfigError
 
 
 class PatchTokens(nn.Module):

@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from siammae.config.errors import DataError
 from siammae.evaluation.encoders.source import existing
+from siammae.system.errors import DataError
 
 # Where checkpoints keep the model, the one to be used first: DINO evaluates its teacher.
 HOLDERS = ("teacher", "student", "model", "model_state", "state_dict")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from siammae.config.check import nearest
-from siammae.config.errors import DataError
+from siammae.config.schema import nearest
 from siammae.evaluation.files.listing import in_order, names_in, pair, present, visible
+from siammae.system.errors import DataError
 
 VOID = 255
 LAYOUT = (

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from siammae.config.errors import DataError
-from siammae.data.labels import JOINTS
+from siammae.data.built_in.label_names import JOINTS
 from siammae.evaluation.files.listing import names_in, present, visible
+from siammae.system.errors import DataError
 
 CLIPS = {1: 268}  # test clips of a split, as published figures count them
 LAYOUT = (

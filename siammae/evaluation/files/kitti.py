@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from siammae.config.errors import DataError
+from siammae.system.errors import DataError
 
 SEQUENCES = 21  # of KITTI tracking's training part, which STEP and MOTS annotate
 VAL = ("0002", "0006", "0007", "0008", "0010", "0013", "0014", "0016", "0018")  # of both

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from siammae.config.errors import DataError
 from siammae.evaluation.files.kitti import read_instances
 from siammae.evaluation.files.labels import numbered, pairs
 from siammae.evaluation.files.listing import present, visible
 from siammae.evaluation.files.rle import decode_mask
+from siammae.system.errors import DataError
 
 FORM = "FRAME ID CLASS HEIGHT WIDTH RLE, ID being CLASS * 1000 + INSTANCE"
 LAYOUT = (

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from siammae.config.errors import DataError
 from siammae.evaluation.files.listing import visible
-from siammae.evaluation.protocol import Propagation
+from siammae.evaluation.propagation.protocol import Propagation
+from siammae.system.errors import DataError
 
 
 class Pair(NamedTuple):

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from siammae.config.errors import DataError
+from siammae.system.errors import DataError
 
 NAMED = 5  # of the missing names, in an error
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from siammae.config.errors import DataError
+from siammae.system.errors import DataError
 
 ZERO, BITS = 48, 5  # the first character, and bits of a number in each
 MORE, SIGN = 1 << BITS, 1 << (BITS - 1)  # another character follows; the number is negative

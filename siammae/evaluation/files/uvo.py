@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from siammae.config.errors import DataError
 from siammae.evaluation.files.rle import decode_mask
+from siammae.system.errors import DataError
 
 
 @dataclass

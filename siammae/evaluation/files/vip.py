@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from siammae.config.errors import DataError
-from siammae.data.labels import PARTS
+from siammae.data.built_in.label_names import PARTS
 from siammae.evaluation.files.davis import read_ids
 from siammae.evaluation.files.listing import names_in, present, visible
+from siammae.system.errors import DataError
 
 CLASSES = len(PARTS)
 VIDEOS = {"val": 50}

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from siammae.config.errors import DataError
 from siammae.evaluation.files.listing import in_order, names_in, present, visible
+from siammae.system.errors import DataError
 
 LAYOUT = (
     "a VSPW root holds data/VIDEO/origin/*.jpg, data/VIDEO/mask/*.png and val.txt with a video a "

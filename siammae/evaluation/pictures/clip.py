@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from siammae.config.errors import DataError
-from siammae.data.video import Clip, open_clip
+from siammae.data.reading.video import Clip, open_clip
+from siammae.system.errors import DataError
 
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 
@@ -50,7 +50,7 @@ def _wanted(there: int, frames: int, every: int, start: int) -> range:
 
 
 def _of_images(paths: list[Path]) -> np.ndarray:
-    from siammae.evaluation.sequence import read_frame
+    from siammae.evaluation.propagation.sequence import read_frame
 
     pixels = [read_frame(path).transpose(1, 2, 0) for path in paths]
     for path, image in zip(paths, pixels, strict=True):

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from siammae.config.errors import DataError
-from siammae.data.masks import voc_palette
+from siammae.data.reading.label_masks import voc_palette
 from siammae.evaluation.pictures.sheet import contact_sheet
+from siammae.system.errors import DataError
 
 if TYPE_CHECKING:
-    from siammae.evaluation.sequence import Reader
+    from siammae.evaluation.propagation.sequence import Reader
 
 OPACITY = 0.45  # of a mask; its contour is opaque
 SHOWN = 12  # frames of the sheet
@@ -85,7 +85,7 @@ def draw_masks(pixels: np.ndarray, ids: np.ndarray) -> np.ndarray:
 
 def write_whole(path: Path, pictures: Iterator[np.ndarray], fps: int) -> None:
     """Write frames (H, W, 3) uint8 of even sides as H.264, the file whole or not at all."""
-    from siammae.data.sprites import write_video
+    from siammae.data.built_in.sprites import write_video
 
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial.mp4")
     try:
@@ -96,7 +96,7 @@ def write_whole(path: Path, pictures: Iterator[np.ndarray], fps: int) -> None:
 
 
 def _read(frame: Path, ids: np.ndarray, read: "Reader | None") -> np.ndarray:
-    from siammae.evaluation.sequence import read_frame
+    from siammae.evaluation.propagation.sequence import read_frame
 
     pixels = (read or read_frame)(frame).transpose(1, 2, 0)
     if pixels.shape[:2] != ids.shape:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from siammae.config.errors import DataError
+from siammae.system.errors import DataError
 
 
 def class_rows(

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from siammae.evaluation.propagate import propagate
-from siammae.evaluation.protocol import Propagation
-from siammae.evaluation.sequence import frame_features
+from siammae.evaluation.propagation.propagate import propagate
+from siammae.evaluation.propagation.protocol import Propagation
+from siammae.evaluation.propagation.sequence import frame_features
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from siammae.config.errors import DataError
 from siammae.evaluation.files.davis import VOID
 from siammae.evaluation.scores.metrics import contour_accuracy, region_similarity, statistics
+from siammae.system.errors import DataError
 
 METRICS = ("J-Mean", "J-Recall", "J-Decay", "F-Mean", "F-Recall", "F-Decay")
 

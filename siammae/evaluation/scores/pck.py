@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from siammae.config.errors import DataError
-from siammae.data.labels import JOINTS
+from siammae.data.built_in.label_names import JOINTS
+from siammae.system.errors import DataError
 
 THRESHOLDS = (0.1, 0.2)
 BOX = 0.6  # of the box's diagonal is the size of a person

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from siammae.config.errors import DataError
 from siammae.evaluation.scores.davis import METRICS
 from siammae.evaluation.scores.metrics import contour_accuracy, region_similarity, statistics
+from siammae.system.errors import DataError
 
 Masks = Mapping[int, np.ndarray]
 

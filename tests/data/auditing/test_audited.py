@@ -6,12 +6,12 @@ from shutil import copy
 import numpy as np
 import pytest
 
-from siammae.config.errors import DataError
-from siammae.data import video
-from siammae.data.auditing.audit import Settings, audit
 from siammae.data.auditing.manifest import read_manifest, write_manifest
-from siammae.data.datasets import Videos
+from siammae.data.auditing.run_audit import Settings, audit
+from siammae.data.reading import video
 from siammae.data.sets.ucf101 import UCF101
+from siammae.data.sets.videos import Videos
+from siammae.system.errors import DataError
 
 
 @pytest.fixture

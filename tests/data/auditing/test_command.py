@@ -13,11 +13,11 @@ from omegaconf import OmegaConf
 from processes import group_lives, hear_interrupts, wait_until
 
 from siammae.audit import settings_from
-from siammae.config.errors import ConfigError
-from siammae.config.paths import CONFIGS
-from siammae.data.auditing.audit import Settings, audit
 from siammae.data.auditing.journal import Journal
-from siammae.data.datasets import Videos
+from siammae.data.auditing.run_audit import Settings, audit
+from siammae.data.sets.videos import Videos
+from siammae.system.errors import ConfigError
+from siammae.system.paths import CONFIGS
 
 COMMAND = [sys.executable, "-m", "siammae.audit", "progress=none"]
 CLIPS = 50

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from siammae.config.errors import ConfigError
-from siammae.data.auditing.audit import Settings, audit
-from siammae.data.mixture import Mixture
-from siammae.data.sequences import Sequences
+from siammae.data.auditing.run_audit import Settings, audit
+from siammae.data.sampling.mixture import Mixture
+from siammae.data.sets.sequences import Sequences
+from siammae.system.errors import ConfigError
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from siammae.data.auditing.audit import Settings, audit
 from siammae.data.auditing.examine import examine
 from siammae.data.auditing.facts import Facts
-from siammae.data.datasets import Videos
+from siammae.data.auditing.run_audit import Settings, audit
+from siammae.data.sets.videos import Videos
 
 BROKEN = {
     "empty.mp4": "no video that FFmpeg knows",

@@ -12,10 +12,10 @@ import pytest
 from examiners import always_fail, misbehave
 from processes import group_lives, wait_until
 
-from siammae.config.paths import ROOT
-from siammae.data.auditing.audit import Settings, audit
-from siammae.data.auditing.names import base_of, name_of
-from siammae.data.datasets import Videos
+from siammae.data.auditing.clip_names import base_of, name_of
+from siammae.data.auditing.run_audit import Settings, audit
+from siammae.data.sets.videos import Videos
+from siammae.system.paths import ROOT
 
 
 @pytest.fixture
@@ -66,8 +66,8 @@ def test_hanging_processes_end_with_their_parent(folder, tmp_path):
     spoil(folder, "hang0", "hang1")
     code = (
         "import sys; from pathlib import Path; from examiners import misbehave\n"
-        "from siammae.data.auditing.audit import Settings, audit\n"
-        "from siammae.data.datasets import Videos\n"
+        "from siammae.data.auditing.run_audit import Settings, audit\n"
+        "from siammae.data.sets.videos import Videos\n"
         "if __name__ == '__main__':\n"
         "    audit(Videos(sys.argv[1]), Path(sys.argv[2]), Settings(workers=2), misbehave)\n"
     )

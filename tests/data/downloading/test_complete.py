@@ -7,10 +7,10 @@ import pytest
 import set_layouts
 import yaml
 
-from siammae.config.errors import DataError
-from siammae.config.paths import CONFIGS
 from siammae.data.downloading.catalog import DataSet, load, names
 from siammae.data.downloading.complete import inspect, read_list
+from siammae.system.errors import DataError
+from siammae.system.paths import CONFIGS
 
 
 def write(root, paths, text="x"):

@@ -9,9 +9,9 @@ from collections import namedtuple
 
 import pytest
 
-from siammae.config.errors import DataError
 from siammae.data.downloading import fetch
 from siammae.data.downloading.fetch import Fetch, Stopped
+from siammae.system.errors import DataError
 
 BODY = random.Random(3).randbytes(50_000)
 

@@ -4,10 +4,10 @@ import pytest
 import yaml
 from set_layouts import WRITERS, smaller, write
 
-from siammae.config.errors import ConfigError
-from siammae.config.paths import CONFIGS
 from siammae.data.downloading.catalog import load
 from siammae.data.downloading.complete import inspect
+from siammae.system.errors import ConfigError
+from siammae.system.paths import CONFIGS
 
 
 @pytest.mark.parametrize(

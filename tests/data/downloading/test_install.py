@@ -11,11 +11,11 @@ import zipfile
 
 import pytest
 
-from siammae.config.errors import DataError
 from siammae.data.downloading import install as module
 from siammae.data.downloading.catalog import Source
 from siammae.data.downloading.install import install
 from siammae.data.downloading.receipt import lost_files
+from siammae.system.errors import DataError
 
 FILES = {f"SET/frames/{name}/{t:05d}.jpg": f"{name}{t}" for name in "abc" for t in range(4)}
 

@@ -6,11 +6,11 @@ import sys
 import pytest
 from rar_writer import rar
 
-from siammae.config.errors import DataError
 from siammae.data.downloading import rar as module
 from siammae.data.downloading.catalog import Source
 from siammae.data.downloading.install import install
 from siammae.data.downloading.unpack import BadArchive
+from siammae.system.errors import DataError
 
 FILES = {
     "UCF-101/A b/-x é!.avi": b"hello" * 1000,

@@ -8,8 +8,8 @@ import zipfile
 
 import pytest
 
-from siammae.config.errors import DataError
 from siammae.data.downloading.unpack import BadArchive, check_room, unpack
+from siammae.system.errors import DataError
 
 GOOD = {"DAVIS/a/1.txt": b"one", "DAVIS/b.txt": b"two" * 5000}
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from siammae.data.datasets import Videos
-from siammae.data.packing.pack import Packer
-from siammae.data.packing.plan import Settings
+from siammae.data.packing.pack_plan import Settings
+from siammae.data.packing.write_pack import Packer
+from siammae.data.sets.videos import Videos
 
 
 def make_pack(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from siammae.data.loader import Turns
 from siammae.data.packing.order import WindowedOrder
+from siammae.data.sampling.loader import Turns
 
 
 @st.composite

@@ -15,10 +15,10 @@ import webdataset
 from deadly_clips import DeadlyClips
 from PIL import Image
 
-from siammae.config.errors import ConfigError, DataError
-from siammae.data.clips import shrink
 from siammae.data.packing import crew
-from siammae.data.packing import pack as packing
+from siammae.data.packing import write_pack as packing
+from siammae.data.reading.clips import shrink
+from siammae.system.errors import ConfigError, DataError
 
 LOSS = 4.0  # mean absolute difference, in grey levels, that JPEG may make here
 

@@ -12,8 +12,8 @@ import time
 import pytest
 from processes import hear_interrupts
 
-from siammae.data.packing.files import shards
-from siammae.data.packing.verify import verify_pack
+from siammae.data.packing.layout import shards
+from siammae.data.packing.verify_pack import verify_pack
 
 
 def command(clips, out):
@@ -112,7 +112,7 @@ def test_a_full_disk_loses_nothing_finished(clips, whole_pack, tmp_path):
 
 def test_nothing_can_be_written(clips, pack, tmp_path):
     (tmp_path / "file").write_text("")
-    from siammae.config.errors import DataError
+    from siammae.system.errors import DataError
 
     with pytest.raises(DataError, match=r"out=.*file/out cannot be written: Not a directory"):
         pack(clips, tmp_path / "file" / "out")

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from siammae.config.errors import DataError
-from siammae.data.augment import PairAugment
-from siammae.data.datasets import Videos
-from siammae.data.loader import PairDataset
+from siammae.data.augment.pair_augment import PairAugment
+from siammae.data.augment.rotation import NoRotation
 from siammae.data.packing import reader, rebuild
 from siammae.data.packing.index import Index
-from siammae.data.packing.source import Packed
-from siammae.data.rotation import NoRotation
-from siammae.data.targets import SingleTarget
-from siammae.data.video import Clip
+from siammae.data.packing.packed import Packed
+from siammae.data.reading.video import Clip
+from siammae.data.sampling.loader import PairDataset
+from siammae.data.sampling.targets import SingleTarget
+from siammae.data.sets.videos import Videos
+from siammae.system.errors import DataError
 
 
 def pairs_of(source, seed=5):

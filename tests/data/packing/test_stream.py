@@ -6,16 +6,16 @@ import time
 import numpy as np
 import pytest
 
-from siammae.config.errors import DataError
-from siammae.data.augment import PairAugment
-from siammae.data.datasets import file_size
-from siammae.data.loader import PairDataset, make_loader
+from siammae.data.augment.pair_augment import PairAugment
+from siammae.data.augment.rotation import NoRotation
 from siammae.data.packing import cache as caching
 from siammae.data.packing import remote
 from siammae.data.packing.cache import ShardCache
-from siammae.data.packing.source import Packed
-from siammae.data.rotation import NoRotation
-from siammae.data.targets import SingleTarget
+from siammae.data.packing.packed import Packed
+from siammae.data.sampling.loader import PairDataset, make_loader
+from siammae.data.sampling.targets import SingleTarget
+from siammae.data.sets.videos import file_size
+from siammae.system.errors import DataError
 
 
 def pairs_of(source, seed=5):

@@ -5,9 +5,9 @@ import shutil
 import numpy as np
 import pytest
 
-from siammae.config.errors import DataError
 from siammae.data.packing.index import Index
-from siammae.data.packing.verify import verify_pack
+from siammae.data.packing.verify_pack import verify_pack
+from siammae.system.errors import DataError
 
 
 def check(folder):

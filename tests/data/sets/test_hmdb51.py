@@ -1,7 +1,7 @@
 import pytest
 
-from siammae.config.errors import DataError
 from siammae.data.sets.hmdb51 import HMDB51
+from siammae.system.errors import DataError
 
 # Names as they are: with exclamation marks, ats, brackets and the like.
 TAGS = {

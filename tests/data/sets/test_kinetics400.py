@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from siammae.config.errors import DataError
 from siammae.data.sets.kinetics400 import Kinetics400
+from siammae.system.errors import DataError
 
 # Names as they are: one begins with a dash, as YouTube's ids may.
 CLIPS = ["-3B32lodo2M_000059_000069", "__NrybzYzUg_000415_000425", "zzO7b_6Wvdw_000001_000011"]

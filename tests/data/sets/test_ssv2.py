@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from siammae.config.errors import DataError
 from siammae.data.sets.ssv2 import SomethingSomethingV2
+from siammae.system.errors import DataError
 
 
 @pytest.fixture(params=["20bn-something-something-v2/{}.webm", "videos/{}.mp4", "{}.webm"])

@@ -1,7 +1,7 @@
 import pytest
 
-from siammae.config.errors import DataError
 from siammae.data.sets.ucf101 import UCF101
+from siammae.system.errors import DataError
 
 TRAIN = ["ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01", "HandstandPushups/v_HandstandPushups_g08_c02"]
 TEST = ["ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01", "HandstandPushups/v_HandstandPushups_g01_c01"]

@@ -1,0 +1,135 @@
+"""Checkpoints that a crash at any moment cannot harm.
+
+A file is written under a temporary name, synced and renamed; its SHA-256 stands beside it in
+``sha256sum`` format before the file itself appears. The newest two stay, so that a damaged one has
+a forerunner, and the best one.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from siammae.system.errors import DataError
+from siammae.tracking.record import write_atomic
+
+KEEP = 2
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Args:
+        folder: where they lie; made when missing.
+        warn: told, in a sentence, of each file that is damaged.
+    """
+
+    def __init__(self, folder: Path, warn: Callable[[str], None] = print):
+        self.folder, self.warn = folder, warn
+
+    def save(self, step: int, state: dict[str, Any]) -> Path:
+        """Write the state after ``step`` optimiser steps and drop all but the newest two.
+
+        What stands there of later steps goes too: it was damaged, or training would be past it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.path(step)
+        save_checked(state, path)
+        best = self.best()
+        done = [found for found in self.paths() if found <= path]
+        for old in self.paths():
+            if old > path or (old in done[:-KEEP] and old != best):
+                old.unlink()
+                digest_path(old).unlink(missing_ok=True)
+        for leftover in self.folder.glob("*.partial"):  # of writes that a crash cut short
+            leftover.unlink(missing_ok=True)
+        return path
+
+    def mark_best(self, path: Path, value: float) -> None:
+        """Keep this checkpoint for good, in place of the one that was best before."""
+        write_atomic(self.folder / "best.json", json.dumps({"file": path.name, "value": value}))
+
+    def best(self) -> Path | None:
+        """The checkpoint that `mark_best` named last; ``None`` when it is not there."""
+        marked = self._marked()
+        return None if marked is None else marked[0]
+
+    def best_value(self, step: int) -> float | None:
+        """The objective of `best`; ``None`` when that is of a step later than ``step``."""
+        marked = self._marked()
+        return None if marked is None or marked[0] > self.path(step) else marked[1]
+
+    def _marked(self) -> tuple[Path, float] | None:
+        try:
+            content = json.loads((self.folder / "best.json").read_text())
+            path, value = self.folder / content["file"], float(content["value"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return (path, value) if path.is_file() else None
+
+    def load_newest(self) -> dict[str, Any] | None:
+        """The newest state that is whole; ``None`` when there is none. Tells of damaged ones."""
+        paths = self.paths()
+        for path in reversed(paths):
+            try:
+                return load_checked(path)
+            except DataError as error:
+                left = "going back to the checkpoint before it"
+                if path == paths[0]:
+                    left = "no whole checkpoint is left, and training starts anew"
+                self.warn(f"{error}; {left}")
+        return None
+
+    def path(self, step: int) -> Path:
+        """Where the state after ``step`` optimiser steps stands."""
+        return self.folder / f"step-{step:08d}.pt"
+
+    def paths(self) -> list[Path]:
+        """The numbered checkpoints, oldest first."""
+        return sorted(self.folder.glob("step-*.pt"))
+
+
+def digest_path(path: Path) -> Path:
+    """Where the SHA-256 of a checkpoint stands."""
+    return path.with_name(path.name + ".sha256")
+
+
+def save_checked(state: dict[str, Any], path: Path) -> None:
+    """Write ``state`` to ``path`` so that readers see the old file, or the new one whole."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    digest = _sha256(partial)
+    write_atomic(digest_path(path), f"{digest}  {path.name}\n")
+    partial.replace(path)
+
+
+def load_checked(path: Path) -> dict[str, Any]:
+    """Read a checkpoint after comparing its SHA-256.
+
+    Raises:
+        DataError: when the file is missing, cut short or changed.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such checkpoint")
+    try:
+        expected = digest_path(path).read_text().split()[0]
+    except (OSError, IndexError):
+        raise DataError(f"{path}: its SHA-256 file is missing, it cannot be trusted") from None
+    if _sha256(path) != expected:
+        raise DataError(f"{path} is damaged: its SHA-256 differs from {digest_path(path).name}")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises half a dozen kinds for a file it did not write
+        raise DataError(f"{path} is no checkpoint of ours: {type(error).__name__}") from None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

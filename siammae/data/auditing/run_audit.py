@@ -1,0 +1,122 @@
+"""An audit from the list of clips to the manifest; goes on where an earlier one stopped."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from siammae.data.auditing.clip_names import base_of, name_of
+from siammae.data.auditing.examine import examine
+from siammae.data.auditing.examiner import Examine
+from siammae.data.auditing.facts import NONE, VERSION, Facts
+from siammae.data.auditing.journal import Journal
+from siammae.data.auditing.manifest import check_writable, read_manifest, write_manifest
+from siammae.data.auditing.status import status_of
+from siammae.data.auditing.survey import survey
+from siammae.data.sets.videos import ClipSource
+from siammae.system.errors import ConfigError
+from siammae.system.progress import Counter
+
+AGAIN = ("none", "broken", "all")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How clips are audited.
+
+    workers: processes; None: one for each core that this one may use.
+    timeout: seconds without a sign of life after which a process is killed.
+    reads: see `judge_seeking`.
+    again: ``none``, ``broken`` or ``all``: which unchanged files are read again.
+    progress: ``auto``, ``rich``, ``plain`` or ``none``.
+    """
+
+    workers: int | None = None
+    timeout: float = 60.0
+    reads: int = 4
+    again: str = "none"
+    progress: str = "none"
+
+
+def audit(
+    source: ClipSource, manifest: Path, settings: Settings, examine_one: Examine | None = None
+) -> list[Facts]:
+    """Read what is new or changed and write the manifest.
+
+    Args:
+        source: the data set.
+        manifest: to be written.
+        settings: how.
+        examine_one: finds the facts of a file; None: `examine`.
+
+    Returns:
+        A row a clip, in the source's order.
+
+    Raises:
+        ConfigError: when the manifest cannot be written, or the source has no files.
+    """
+    base, journal = base_of(source.root), Journal(manifest)
+    files = {name_of(path, base): path for path in _videos(source)}
+    check_writable(manifest)
+    with journal.held():
+        known = _known(manifest, journal, settings.again)
+        rows = {name: row for name, row in known.items() if name in files}
+        rows = {name: row for name, row in rows.items() if _unchanged(row, files[name])}
+        waiting = [(path, name) for name, path in files.items() if name not in rows]
+        if rows:
+            print(f"{len(rows)} of {len(files)} clips were read before", flush=True)
+        workers = min(settings.workers or _cores(), max(len(waiting), 1))
+        chosen = examine_one or partial(examine, reads=settings.reads)
+        with Counter("clips", settings.progress) as told:
+            for facts in survey(waiting, chosen, workers, settings.timeout):
+                rows[facts.path] = facts
+                journal.add(facts)
+                told(len(rows), len(files), facts.path)
+        ordered = [rows[name] for name in files]
+        write_manifest(manifest, ordered)
+    return ordered
+
+
+def default_place(source: ClipSource, option: str) -> Path:
+    """Below the present folder, since data sets are often on read-only places.
+
+    The hash tells roots of the same name, and parts of a data set, from each other.
+    """
+    root = base_of(source.root)
+    told = f"{root}\0{source.overrides()}"
+    digest = hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:6]
+    return Path("audits") / f"{option}-{Path(source.root).absolute().stem}-{digest}.parquet"
+
+
+def _cores() -> int:
+    """That this process may use, where the system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _videos(source: ClipSource) -> list[Path]:
+    """Of a source with files below a root: a mixture has none, a pack is no set of clips."""
+    try:
+        if source.root:
+            return source.videos()
+    except NotImplementedError:
+        pass
+    kind = type(source).__name__
+    raise ConfigError(f"data: {kind} has no clips of its own to be audited; audit what it is of")
+
+
+def _known(manifest: Path, journal: Journal, again: str) -> dict[str, Facts]:
+    """Rows of earlier audits that need not be found again, by name; the newest of each."""
+    earlier = read_manifest(manifest) if manifest.is_file() else []
+    if again == "all":
+        earlier = []
+    elif again == "broken":
+        earlier = [row for row in earlier if row.reader != NONE]
+    rows = {row.path: row for row in (*earlier, *journal.rows())}
+    return {name: row for name, row in rows.items() if row.version == VERSION}
+
+
+def _unchanged(row: Facts, path: Path) -> bool:
+    return (row.bytes, row.modified) == status_of(path)

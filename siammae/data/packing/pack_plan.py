@@ -1,0 +1,165 @@
+"""What a pack is to be, written down before the first shard: the same command goes on from it."""
+
+import fcntl
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from siammae.data.packing.layout import SETTINGS, WORK, shards
+from siammae.system.atomic_files import write_atomic
+from siammae.system.errors import ConfigError, DataError
+
+LEAST_SHARDS = 16  # of sets that have as many clips: fewer would not be read by many at once
+MOST_SAMPLED = 32  # clips; they are packed one after another
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the content of a pack depends on.
+
+    source: the fingerprint of the packed source. stride: each which frame. quality: of JPEG.
+    short_side: in pixels; None: as the clips are; of a mixture, a text that tells of each part.
+    shard_mb: about how large a shard is.
+    """
+
+    source: str
+    stride: int
+    quality: int
+    short_side: int | str | None
+    shard_mb: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How clips are dealt to shards.
+
+    They go there in an order that looks random and is always the same, so that a few shards are a
+    fair sample of the set, whose own order is often one class after another.
+
+    clips: of the source. per_shard: clips in one. bytes, seconds: of an average clip, measured.
+    complete: all shards are written, and the index. fingerprint: of the index then.
+    """
+
+    settings: Settings
+    clips: int
+    per_shard: int
+    bytes: float
+    seconds: float
+    complete: bool = False
+    fingerprint: str | None = None
+
+    @property
+    def shards(self) -> int:
+        """How many."""
+        return -(-self.clips // self.per_shard)
+
+    def of_shard(self, shard: int, order: list[int]) -> list[int]:
+        """The numbers of a shard's clips; ``order`` is that of `dealt`."""
+        return order[shard * self.per_shard : (shard + 1) * self.per_shard]
+
+    def write(self, folder: Path) -> None:
+        """Replace ``pack.json``."""
+        write_atomic(folder / SETTINGS, json.dumps({"format": FORMAT, **asdict(self)}, indent=1))
+
+
+def dealt(clips: int) -> list[int]:
+    """The order in which clips go to shards, for ever the same for this number of them."""
+    return sorted(
+        range(clips), key=lambda clip: hashlib.blake2b(b"%d" % clip, digest_size=8).digest()
+    )
+
+
+def sample_size(clips: int) -> int:
+    """Clips that are packed before sizes and times are told."""
+    return min(clips, max(4, min(MOST_SAMPLED, clips // LEAST_SHARDS)))
+
+
+def make_plan(settings: Settings, clips: int, size: float, seconds: float) -> Plan:
+    """From what an average clip takes, in bytes and in seconds of one process."""
+    fit = int(settings.shard_mb * 1e6 // size)
+    per_shard = max(1, min(fit, clips // LEAST_SHARDS))
+    return Plan(settings, clips, per_shard, size, seconds)
+
+
+def read_plan(folder: Path) -> Plan | None:
+    """The plan of a folder; None when there is none.
+
+    Raises:
+        DataError: when it is there and cannot be used.
+    """
+    path = folder / SETTINGS
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    return parse_plan(text, str(path))
+
+
+def parse_plan(text: str, path: str) -> Plan:
+    """The plan in a ``pack.json``.
+
+    Raises:
+        DataError: when it is none; it names ``path``.
+    """
+    try:
+        told: dict[str, Any] = json.loads(text)
+        if told.pop("format") != FORMAT:
+            raise ValueError("it is of another version")
+        return Plan(**(told | {"settings": Settings(**told["settings"])}))
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} cannot be used: {error}") from None
+
+
+def refuse_others(folder: Path, plan: Plan | None, settings: Settings) -> None:
+    """A folder is for one pack.
+
+    Raises:
+        ConfigError: when it was begun with other settings, or holds shards of an unknown pack.
+    """
+    if plan is None:
+        if shards(folder):
+            raise ConfigError(
+                f"out={folder} holds shards but no {SETTINGS}, which says what they are; name "
+                "another folder"
+            )
+        return
+    before, now = asdict(plan.settings), asdict(settings)
+    differ = [key for key in now if before[key] != now[key]]
+    if differ == ["source"]:
+        raise ConfigError(
+            f"out={folder} is a pack of other clips: those of data.root differ (names, sizes or "
+            "number) from those that it was begun with; name another folder"
+        )
+    if differ:
+        keys = [key for key in differ if key != "source"]
+        told = ", ".join(f"{key}={_shown(before[key])}, not {_shown(now[key])}" for key in keys)
+        raise ConfigError(
+            f"out={folder} was begun with {told}; give the same, or name another folder"
+        )
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else str(value)
+
+
+@contextmanager
+def claim(folder: Path) -> Iterator[None]:
+    """Be the only process that packs into this folder.
+
+    Raises:
+        DataError: when another does.
+    """
+    (folder / WORK).mkdir(parents=True, exist_ok=True)
+    with (folder / WORK / "lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise DataError(f"out={folder}: another process packs into it") from None
+        yield

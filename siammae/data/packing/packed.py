@@ -1,0 +1,132 @@
+"""A pack as a data set."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from siammae.data.packing.cache import ShardCache
+from siammae.data.packing.index import Index
+from siammae.data.packing.layout import INDEX, SETTINGS, shards
+from siammae.data.packing.order import WindowedOrder
+from siammae.data.packing.pack_plan import parse_plan
+from siammae.data.packing.reader import PackedClips
+from siammae.data.packing.rebuild import open_index
+from siammae.data.packing.remote import fetch, is_remote
+from siammae.data.packing.stream import StreamedClips
+from siammae.data.reading.clips import Clips, HeldClips, SmallerClips
+from siammae.data.sets.videos import ClipSource
+from siammae.system.errors import DataError
+
+
+@dataclass
+class Packed(ClipSource):
+    """What ``python -m siammae.pack`` wrote.
+
+    root: the folder of the shards; when streaming also a URL of it: http(s)://, or what fsspec
+        knows, such as s3://.
+    short_side: frames are made still smaller to it; None: as they were packed.
+    streaming: whole shards are read one after another, in the order of `WindowedOrder`; otherwise
+        single frames, in the order of the source that was packed.
+    window: shards among which clips are shuffled.
+    lanes: parts of a pass that are read side by side; when it is a multiple of the processes of a
+        run times ``accumulate``, each process reads shards of its own.
+    batch_size: pairs of an optimiser step, which ``lanes`` must divide; not needed for one lane.
+    cache: folder for the shards of a URL, shared by the processes of a node.
+    cache_gb: how large it may become.
+
+    Without streaming, and with every frame packed (``stride=1``), the same seed gives the pairs,
+    crops and order of the source that was packed; pixels differ by what JPEG loses.
+    """
+
+    short_side: int | None = None
+    streaming: bool = False
+    window: int = 16
+    lanes: int = 1
+    batch_size: int | None = None
+    cache: str = "datasets/.cache"
+    cache_gb: float = 50.0
+
+    def __post_init__(self) -> None:
+        for key in ("window", "lanes"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"{key}={getattr(self, key)} must be at least 1")
+        if self.manifest is not None:
+            raise ValueError(
+                f"manifest={self.manifest} goes with the clips that are packed; the pack itself "
+                "is checked by siammae.pack out=DIR --verify"
+            )
+        if not self.cache_gb > 0:
+            raise ValueError(f"cache_gb={self.cache_gb} must be above 0")
+        if is_remote(self.root) and not self.streaming:
+            raise ValueError(f"root={self.root} is a URL, which needs streaming=true")
+        if self.lanes > 1 and (self.batch_size or 0) % (self.lanes * self.repeated_sampling):
+            raise ValueError(
+                f"batch_size={self.batch_size} is not a multiple of lanes={self.lanes} times "
+                f"repeated_sampling={self.repeated_sampling}"
+            )
+        if self.lanes > 1 and self.batch_size is None:
+            raise ValueError(f"lanes={self.lanes} needs batch_size, the pairs of a step")
+
+    @cached_property
+    def index(self) -> Index:
+        """What lies where, read once.
+
+        Raises:
+            DataError: when there is no pack.
+        """
+        if not is_remote(self.root):
+            return open_index(self.folder, lambda text: print(f"warning: {text}", flush=True))
+        path = self.folder / INDEX
+        if not path.is_file():
+            fetch(f"{self.root.rstrip('/')}/{INDEX}", path)
+        index = Index.load(path)
+        if index.fingerprint != self.folder.name:
+            path.unlink()
+            raise DataError(f"{self.root}: {INDEX} and {SETTINGS} are not of the same pack")
+        return index
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the shards are read: the pack, or its part of the cache."""
+        if not is_remote(self.root):
+            return Path(self.root).expanduser().absolute()
+        url = f"{self.root.rstrip('/')}/{SETTINGS}"
+        with TemporaryDirectory() as work:  # small, and fetched each time: it may be another pack
+            fetch(url, Path(work) / SETTINGS)
+            plan = parse_plan((Path(work) / SETTINGS).read_text(), url)
+        if plan.fingerprint is None:
+            raise DataError(f"{self.root} is not packed to its end: {SETTINGS} says so")
+        return Path(self.cache).expanduser().absolute() / plan.fingerprint
+
+    def videos(self) -> list[Path]:
+        """The shards that are here."""
+        return list(shards(self.folder).values())
+
+    def footage(self) -> Clips:
+        """See `ClipSource.footage`."""
+        if not len(self.index):
+            raise DataError(f"data.root={self.root}: the pack has no clip")
+        clips: Clips = self._stream() if self.streaming else PackedClips(self.folder, self.index)
+        if self.short_side is not None:
+            clips = SmallerClips(clips, self.short_side)
+        return HeldClips(clips) if self.in_memory else clips
+
+    def _stream(self) -> StreamedClips:
+        granule = (self.batch_size or 1) // (self.lanes * self.repeated_sampling)
+        order = WindowedOrder(self.index.shard, self.window, self.lanes, max(1, granule))
+        if not is_remote(self.root):
+            return StreamedClips(self.folder, self.index, order)
+        cache = ShardCache(self.root, self.folder, self.cache_gb * 1e9)
+        clips = StreamedClips(self.folder, self.index, order, cache)
+        needed = clips.room() / 1e9
+        if needed > self.cache_gb:
+            raise DataError(
+                f"data.cache_gb={self.cache_gb} holds no two windows for each lane: "
+                f"window={self.window} and lanes={self.lanes} need {needed:.3g}"
+            )
+        return clips
+
+    def fingerprint(self) -> str:
+        """Of names, sizes and checksums of all frames."""
+        return self.index.fingerprint

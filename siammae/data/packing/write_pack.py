@@ -1,0 +1,308 @@
+"""Packing a source's clips into a folder of shards."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from siammae.data.packing.crew import CannotWrite, Crew, Job
+from siammae.data.packing.index import Index, join, make_table, write
+from siammae.data.packing.layout import BROKEN, INDEX, WORK, shard_name, shards
+from siammae.data.packing.pack_plan import (
+    Plan,
+    Settings,
+    claim,
+    dealt,
+    make_plan,
+    read_plan,
+    refuse_others,
+    sample_size,
+)
+from siammae.data.packing.pack_progress import size_text, span_text
+from siammae.data.packing.packed_names import common_folders
+from siammae.data.packing.packer import Broken, Closed
+from siammae.data.packing.rebuild import open_index, rows_of_shard
+from siammae.data.packing.row import Row
+from siammae.data.packing.shard_writer import How
+from siammae.data.packing.verify_pack import wrong_sizes
+from siammae.data.reading.clips import Clips
+from siammae.system.atomic_files import write_atomic
+from siammae.system.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Say = Callable[[str], None]
+Told = Callable[[int, int, int], None]
+SAMPLES = 4  # times the sample that is tried before a set without a readable clip is given up
+
+
+class Packer:
+    """One packing of ``clips`` into ``folder``.
+
+    Args:
+        clips: of the source.
+        folder: of the shards; made when it is not there.
+        settings: what the pack is to be.
+        workers: processes that decode and encode.
+        max_broken: share of unreadable clips above which it stops.
+        say: told what a person should know, a line at a time.
+        told: ``(clips done, of how many, bytes written)``.
+    """
+
+    def __init__(
+        self,
+        clips: Clips,
+        folder: Path,
+        settings: Settings,
+        workers: int,
+        max_broken: float,
+        say: Say,
+        told: Told,
+    ):
+        self.clips, self.folder, self.settings = clips, folder, settings
+        self.workers, self.max_broken, self.say, self.told = workers, max_broken, say, told
+        self.order = dealt(len(clips))
+        self.run_id = f"{os.getpid()}-{time.time_ns()}"  # an orphan of another run shares no file
+        self.broken: dict[int, str] = {}
+        self.done = self.bytes = 0
+
+    def run(self) -> Index:
+        """Pack what is missing.
+
+        Raises:
+            ConfigError: when the folder was begun with other settings.
+            DataError: when another process packs into it, its disk is full, or more clips are
+                broken than may be. Finished shards stay, and the same command goes on.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with claim(self.folder):
+                return self._run()
+        except CannotWrite as error:
+            raise DataError(self._full(str(error))) from None
+        except OSError as error:
+            raise DataError(self._full(error.strerror or str(error))) from None
+
+    def _run(self) -> Index:
+        plan = read_plan(self.folder)
+        refuse_others(self.folder, plan, self.settings)
+        if plan is not None and plan.complete and len(shards(self.folder)) == plan.shards:
+            return self._known()
+        self._sweep()
+        with self._crew() as crew:
+            try:
+                begun, began = None, time.monotonic()
+                if plan is None:
+                    begun = self._sample(crew)
+                    plan = self._planned(begun, time.monotonic() - began)
+                self._announce(plan, 0 if begun is None else begun.end())
+                crew.run(self._jobs(plan, begun), self._heard)
+            finally:
+                self._sweep()
+        return self._finish(plan)
+
+    def _crew(self) -> Crew:
+        how = How(common_folders(self.clips), self.settings.stride, self.settings.quality)
+        return Crew(self.workers, self.clips, how)
+
+    # Before ---------------------------------------------------------------------------------------
+
+    def _known(self) -> Index:
+        """A finished pack.
+
+        Raises:
+            DataError: when a shard has another size than it was written with.
+        """
+        index = open_index(self.folder, self.say)
+        cut = [path.name for path in wrong_sizes(self.folder, index)]
+        if cut:
+            raise DataError(
+                f"out={self.folder} was complete, and {', '.join(cut[:5])} ({len(cut)}) is not as "
+                "long as it was; remove it and give the same command again, which makes it anew"
+            )
+        self.say(f"{self.folder} is complete: {_summary(index)}; --verify checks it")
+        return index
+
+    def _sample(self, crew: Crew) -> Job:
+        """Begin the first shard with a few clips, which tell sizes and times.
+
+        Raises:
+            DataError: when none of them can be read.
+        """
+        job = Job(0, self._part(0), [], stays_open=True)
+        size = sample_size(len(self.order))
+        self.say(f"packing {size} of {len(self.order)} clips to tell sizes and times")
+        for first in range(0, SAMPLES * size, size):
+            job.todo = self.order[first : first + size]
+            if job.rows or not job.todo:
+                break
+            crew.run([job], lambda job, answer: None)
+        if not job.rows:
+            reasons = "; ".join(list(job.broken.values())[:5])
+            raise DataError(f"none of the first {len(job.broken)} clips can be packed: {reasons}")
+        return job
+
+    def _planned(self, begun: Job, seconds: float) -> Plan:
+        """The plan, written down."""
+        tried = len(begun.rows) + len(begun.broken)
+        plan = make_plan(self.settings, len(self.order), begun.end() / tried, seconds / tried)
+        plan.write(self.folder)
+        return plan
+
+    def _announce(self, plan: Plan, begun: int) -> None:
+        """Tell sizes and times, and whether there is room; ``begun`` bytes are there already.
+
+        Raises:
+            DataError: when there is not.
+        """
+        finished = shards(self.folder)
+        known = json.loads(_text(self.folder / BROKEN) or "{}")
+        places = {clip: place // plan.per_shard for place, clip in enumerate(self.order)}
+        entries = {int(clip): entry for clip, entry in known.items()}
+        self.broken = {clip: why for clip, why in entries.items() if places.get(clip) in finished}
+        self.done = sum(len(plan.of_shard(shard, self.order)) for shard in finished)
+        self.bytes = sum(path.stat().st_size for path in finished.values())
+        left = plan.clips - self.done
+        free = shutil.disk_usage(self.folder).free
+        if finished:
+            self.say(f"going on: {len(finished)} of {plan.shards} shards are finished")
+        span = span_text(plan.seconds * left / min(self.workers, plan.shards))
+        self.say(
+            f"{plan.clips} clips: about {size_text(plan.bytes * plan.clips)} in {plan.shards} "
+            f"shards; about {span} for {left} of them with {self.workers} processes; "
+            f"{size_text(free)} are free"
+        )
+        needed = plan.bytes * left - begun
+        if needed > free:
+            raise DataError(
+                f"out={self.folder} has {size_text(free)} free, and about {size_text(needed)} more "
+                "are needed; free some, or give another folder, a larger stride or a lower quality"
+            )
+
+    # While it goes on -----------------------------------------------------------------------------
+
+    def _jobs(self, plan: Plan, begun: Job | None) -> Iterator[Job]:
+        """The shards that are not finished, in order."""
+        finished = shards(self.folder)
+        for shard in range(plan.shards):
+            if shard in finished:
+                continue
+            job = Job(shard, self._part(shard), plan.of_shard(shard, self.order))
+            if shard == 0 and begun is not None:
+                job.rows = [row for row in begun.rows if row.number in job.todo]
+                job.broken = {clip: why for clip, why in begun.broken.items() if clip in job.todo}
+                known = {row.number for row in job.rows} | set(job.broken)
+                job.todo = [clip for clip in job.todo if clip not in known]
+                self.broken |= job.broken
+                self.done, self.bytes = self.done + len(known), self.bytes + job.end()
+            yield job
+
+    def _heard(self, job: Job, answer: Row | Broken | Closed) -> None:
+        if isinstance(answer, Closed):
+            self._keep(job)
+            return
+        self.done += 1
+        if isinstance(answer, Row):
+            self.bytes += answer.end() - answer.start
+        else:
+            self.broken |= job.broken
+            self._check_broken()
+        self.told(self.done, len(self.order), self.bytes)
+
+    def _keep(self, job: Job) -> None:
+        """A shard is whole: what is known of it is written first, then it gets its name."""
+        self._write_broken()
+        write(make_table(job.rows), self._rows(job.shard))
+        job.path.rename(self.folder / shard_name(job.shard))
+
+    def _check_broken(self) -> None:
+        """Stop when too many clips are broken.
+
+        Raises:
+            DataError: with the first reasons.
+        """
+        if len(self.broken) > self.max_broken * len(self.order):
+            self._write_broken()
+            raise DataError(
+                f"packing stopped: {len(self.broken)} of {len(self.order)} clips were broken so "
+                f"far, more than data.max_broken={self.max_broken} allows; set it higher, or leave "
+                f"out what siammae.audit finds (data.manifest=FILE). {self.folder / BROKEN} has "
+                "those: " + "; ".join(list(self.broken.values())[:5])
+            )
+
+    # At the end -----------------------------------------------------------------------------------
+
+    def _finish(self, plan: Plan) -> Index:
+        """Write the index, and that the pack is complete.
+
+        Raises:
+            DataError: when a shard lacks a clip.
+        """
+        tables = []
+        for shard, path in shards(self.folder).items():
+            table = self._table(shard, path)
+            asked = set(plan.of_shard(shard, self.order))
+            if set(table["number"].to_pylist()) != asked - set(self.broken):
+                raise DataError(
+                    f"{path} has not the clips that it was given; remove it and give the same "
+                    "command again"
+                )
+            tables.append(table)
+        write(join(tables), self.folder / INDEX)
+        index = Index.load(self.folder / INDEX)
+        replace(plan, complete=True, fingerprint=index.fingerprint).write(self.folder)
+        for path in (self.folder / WORK).glob("*.arrow"):
+            path.unlink()
+        self.say(f"packed: {_summary(index)}, {size_text(self.bytes)} in {plan.shards} shards")
+        if self.broken:
+            self.say(
+                f"{len(self.broken)} of {len(self.order)} clips cannot be read and are left out; "
+                f"{self.folder / BROKEN} says why"
+            )
+        return index
+
+    def _table(self, shard: int, path: Path) -> "pa.Table":
+        part = self._rows(shard)
+        if part.exists():
+            return Index.load(part).table
+        return make_table(rows_of_shard(shard, path, self.say))
+
+    # Files ----------------------------------------------------------------------------------------
+
+    def _part(self, shard: int) -> Path:
+        return self.folder / WORK / f"{shard_name(shard)}.{self.run_id}.part"
+
+    def _rows(self, shard: int) -> Path:
+        return self.folder / WORK / f"{shard:06d}.arrow"
+
+    def _sweep(self) -> None:
+        """Remove shards that are not whole."""
+        for path in (self.folder / WORK).glob("*.part"):
+            path.unlink(missing_ok=True)
+
+    def _write_broken(self) -> None:
+        if self.broken:
+            told = {str(clip): self.broken[clip] for clip in sorted(self.broken)}
+            write_atomic(self.folder / BROKEN, json.dumps(told, indent=1, ensure_ascii=False))
+        else:
+            (self.folder / BROKEN).unlink(missing_ok=True)
+
+    def _full(self, reason: str) -> str:
+        finished = len(shards(self.folder)) if self.folder.is_dir() else 0
+        return (
+            f"out={self.folder} cannot be written: {reason}; {finished} finished shards are kept, "
+            "and the same command goes on when there is room"
+        )
+
+
+def _summary(index: Index) -> str:
+    return f"{len(index)} clips with {index.frames()} frames"
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""

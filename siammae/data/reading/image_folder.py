@@ -1,0 +1,144 @@
+"""A folder of images as a clip."""
+
+import os
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path, PurePath
+
+import numpy as np
+
+from siammae.system.errors import DataError
+
+IMAGES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm"})
+EIGHT_BIT = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
+
+
+class ImageClip:
+    """The images of a folder in the order of their numbers, as a `Clip`.
+
+    Its frames are the images that there are: a gap in their numbers does not count, for sets number
+    their images by the source video's frames, of which they keep every so-manieth (VSPW), or start
+    anywhere. An empty file (0 bytes) is a frame that got lost, though: frames on both sides of it
+    are not neighbours, so the clip is the longest run of images without one. A note in an image's
+    EXIF data on how to turn it is passed over, as video files do not have it.
+
+    Args:
+        folder: of the images.
+        fps: images a second; None: unknown.
+
+    Raises:
+        DataError: when there is no such folder, it does not hold two images in a row, or two of its
+            images have the same number.
+    """
+
+    def __init__(self, folder: Path, fps: float | None = None):
+        self.folder, self.fps, self.step = folder, fps, 1
+        self.names = images_of(folder)
+        self.frames = len(self.names)
+
+    def read(self, indices: Sequence[int]) -> np.ndarray:
+        """See `Clip.read`.
+
+        Raises:
+            DataError: naming an image that cannot be decoded, or two that differ in size.
+        """
+        paths = [self.folder / self.names[index] for index in indices]
+        frames = [read_image(path) for path in paths]
+        for path, frame in zip(paths, frames, strict=True):
+            if frame.shape != frames[0].shape:
+                sizes = [f"{w}x{h}" for h, w, _ in (frame.shape, frames[0].shape)]
+                raise DataError(
+                    f"{path} has {sizes[0]} pixels and {paths[0]} {sizes[1]}; frames of one clip "
+                    "have one size"
+                )
+        return np.stack(frames)
+
+
+def is_image(name: str) -> bool:
+    """By its ending; hidden files, macOS's ``._0001.jpg`` among them, are none."""
+    return not name.startswith(".") and PurePath(name).suffix.lower() in IMAGES
+
+
+@lru_cache(maxsize=256)  # long folders are listed at every visit otherwise
+def images_of(folder: Path) -> tuple[str, ...]:
+    """Names of the images of a clip, see `ImageClip`."""
+    sizes = image_sizes(folder)
+    names = sorted(sizes, key=in_order)
+    stems = [in_order(name)[0] for name in names]
+    for i, (one, other) in enumerate(pairwise(stems)):
+        if one == other:
+            raise DataError(f"{folder} has {names[i]} and {names[i + 1]}, one frame twice")
+    whole = _longest_whole(names, sizes)
+    if len(whole) < 2:
+        empty = [name for name in names if not sizes[name]]
+        more = f" and {len(empty)} empty file(s), such as {empty[0]}" if empty else ""
+        raise DataError(f"{folder} holds {len(whole)} image(s) in a row{more}; a pair needs two")
+    return whole
+
+
+def image_sizes(folder: Path) -> dict[str, int]:
+    """Bytes of each image of a folder, by name.
+
+    Raises:
+        DataError: when it cannot be listed.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return {e.name: e.stat().st_size for e in entries if is_image(e.name) and e.is_file()}
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error.strerror}") from None
+
+
+def in_order(name: str) -> tuple[list[tuple[int, int | str]], str]:
+    """Sorts names by the numbers in them, 9 before 10 whatever the zeros: the stem, then all."""
+    parts = re.split(r"([0-9]+)", PurePath(name).stem)
+    return [(1, int(part)) if part.isdecimal() else (0, part) for part in parts if part], name
+
+
+def _longest_whole(names: list[str], sizes: dict[str, int]) -> tuple[str, ...]:
+    """The first of the longest runs of names without an empty file."""
+    runs: list[list[str]] = [[]]
+    for name in names:
+        if sizes[name]:
+            runs[-1].append(name)
+        else:
+            runs.append([])
+    longest = max(len(run) for run in runs)
+    return tuple(next(run for run in runs if len(run) == longest))
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Pixels (H, W, 3) uint8, RGB.
+
+    Raises:
+        DataError: when the file is missing, damaged, or has more than 8 bits a value.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    if data[:2] == b"\xff\xd8":  # a JPEG, whatever the name says
+        import simplejpeg
+
+        try:
+            return simplejpeg.decode_jpeg(data, "RGB")
+        except ValueError:  # CMYK; or damaged, which Pillow tells
+            pass
+    return _read_slowly(path, data)
+
+
+def _read_slowly(path: Path, data: bytes) -> np.ndarray:
+    """Of the decoders Pillow refuses a file that is cut short; others fill up what is missing."""
+    import io
+
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.mode not in EIGHT_BIT:
+                raise DataError(f"{path} has mode {image.mode}; a frame has 8 bits a value")
+            return np.array(image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path} cannot be decoded: {error}") from None

@@ -1,0 +1,1 @@
+"""Which frames of which clip make a batch: gaps, targets, mixtures and the loader."""

@@ -1,0 +1,110 @@
+"""What readers hand over: samples of a clip, and a batch of them as it goes to the device."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from siammae.system.errors import DataError
+
+
+@dataclass
+class PairBatch:
+    """B samples of T frames, the given one first, as they come from the readers.
+
+    frames: (B, T, H, W, 3) uint8, what was cut out of each frame in the upper left corner, zero
+        beyond it.
+    size: (B, T, 2) int64, height and width of what was cut out in pixels.
+    flip: (B,) bool, mirror it; False where the readers did.
+    colour: (B, T, 4) float32, brightness, contrast, saturation and hue of each frame.
+    angle: (B, T) float32, degrees counter-clockwise to turn each frame's content, after mirroring.
+    gap: (B, T - 1) int64, frames of the video from the given one to each of the others, whatever
+        unit gaps are drawn in and however many frames are stored; negative for one that is earlier
+        in the clip; never 0.
+    clip: (B,) int64, index in the source's list.
+    short: how many samples have a smaller gap than was drawn, because the clip is short.
+    broken: clips that could not be read, with the reason; others were taken in their place.
+    crop: (B, T, 2) int64, height and width of the crops in the middle of what was cut out, which
+        are to be resampled; None: all of it is the crop, and angles are quarter turns.
+    upright: every angle is 0.
+    """
+
+    frames: Tensor
+    size: Tensor
+    flip: Tensor
+    colour: Tensor
+    angle: Tensor
+    gap: Tensor
+    clip: Tensor
+    short: int
+    broken: dict[str, str]
+    crop: Tensor | None = None
+    upright: bool = False
+
+    def to(self, device: torch.device) -> "PairBatch":
+        """On another device."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "PairBatch":
+        """In memory from which a GPU copies by itself."""
+        return self._each(lambda tensor: tensor.pin_memory())
+
+    def _each(self, change: Any) -> "PairBatch":
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved = {k: change(v) for k, v in values.items() if isinstance(v, Tensor)}
+        return replace(self, **moved)
+
+
+class Sample(NamedTuple):
+    """One pair as it is read: T parts of frames (h, w, 3) and the numbers that go with them.
+
+    gap: frames of the video from the given one to each of the others, as in `PairBatch`.
+    crop: (T, 2), height and width of each crop in the middle of its part; None: it is the part.
+    """
+
+    frames: list[np.ndarray]
+    flip: bool
+    colour: np.ndarray
+    angle: np.ndarray
+    gap: list[int]
+    clip: int
+    short: bool
+    crop: np.ndarray | None = None
+
+
+class Visit(NamedTuple):
+    """What opening a clip gave: samples, and clips that had to be passed over."""
+
+    samples: list[Sample]
+    broken: dict[str, str]
+
+
+def collate(visits: list[Visit]) -> PairBatch:
+    """Visits to a batch: parts of frames of different sizes on a canvas of the largest."""
+    samples = [sample for visit in visits for sample in visit.samples]
+    broken = {path: why for visit in visits for path, why in visit.broken.items()}
+    if not samples:
+        raise DataError("no clip could be read: " + "; ".join(list(broken.values())[:5]))
+    size = np.array([[crop.shape[:2] for crop in sample.frames] for sample in samples])
+    height, width = size.max(axis=(0, 1))
+    canvas = np.zeros((len(samples), len(samples[0].frames), height, width, 3), np.uint8)
+    for i, sample in enumerate(samples):
+        for frame, crop in zip(canvas[i], sample.frames, strict=True):
+            frame[: crop.shape[0], : crop.shape[1]] = crop
+    angle = np.stack([sample.angle for sample in samples])
+    inner = [sample.crop for sample in samples if sample.crop is not None]
+    return PairBatch(
+        frames=torch.from_numpy(canvas),
+        size=torch.from_numpy(size),
+        flip=torch.tensor([sample.flip for sample in samples]),
+        colour=torch.from_numpy(np.stack([sample.colour for sample in samples])),
+        angle=torch.from_numpy(angle),
+        gap=torch.tensor([sample.gap for sample in samples]),
+        clip=torch.tensor([sample.clip for sample in samples]),
+        short=sum(sample.short for sample in samples),
+        broken=broken,
+        crop=torch.from_numpy(np.stack(inner)) if inner else None,
+        upright=not angle.any(),
+    )

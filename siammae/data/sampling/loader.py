@@ -1,0 +1,213 @@
+"""Batches of frame pairs, the same for any number of workers and after any resume."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing import get_all_start_methods, get_context, parent_process
+from multiprocessing.context import BaseContext
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from siammae.data.augment.pair_augment import PairAugment
+from siammae.data.augment.rotate_frames import cut_out
+from siammae.data.augment.rotation import NoRotation, Rotation
+from siammae.data.reading.video import Clip
+from siammae.data.sampling.batch import PairBatch, Sample, Visit, collate
+from siammae.data.sampling.gaps import frames_of_unit
+from siammae.data.sampling.mixture import MixedClips
+from siammae.data.sampling.seeding import generator
+from siammae.data.sampling.targets import Offsets, Targets
+from siammae.data.sets.videos import ClipSource
+from siammae.system.end_with_parent import end_with_parent
+from siammae.system.errors import DataError
+from siammae.system.signals import SIGNALS, deaf_children
+
+
+class PairDataset(Dataset[Visit]):
+    """Item v is the v-th visit to a clip; its content is a function of (seed, v) alone.
+
+    The clips are visited in a new order in every pass. A visit opens one clip and reads the frames
+    of ``source.repeated_sampling`` pairs in one go.
+
+    Args:
+        source: the clips.
+        targets: draws the frames of a pair.
+        rotation: draws the angles.
+        augment: draws crops, flips and colours.
+        seed: of all randomness here.
+
+    Raises:
+        ValueError: when readers are to resize frames that the device turns by any angle.
+    """
+
+    def __init__(
+        self,
+        source: ClipSource,
+        targets: Targets,
+        rotation: NoRotation | Rotation,
+        augment: PairAugment,
+        seed: int,
+    ):
+        if augment.resize == "host" and rotation.interpolates:
+            raise ValueError(
+                "resize 'host' leaves nothing around a crop to turn it by any angle; take 'device'"
+            )
+        self.targets, self.rotation, self.augment, self.seed = targets, rotation, augment, seed
+        self.turns = not isinstance(rotation, NoRotation)  # which draws nothing
+        self.clips, self.pairs = source.footage(), source.repeated_sampling
+        # Enough to find a good clip among as many broken ones as a run puts up with.
+        self.attempts = min(len(self.clips), 10 + int(source.max_broken * len(self.clips)))
+        self.known_broken: dict[int, str] = {}
+
+    def __getitem__(self, visit: int) -> Visit:
+        """Read a clip; when it is broken, another in its place."""
+        broken: dict[str, str] = {}
+        for attempt, clip in enumerate(self._candidates(visit)):
+            rng = generator(self.seed, visit, attempt)
+            try:
+                # Not spawned from the other, which would change what is drawn for jitter.
+                turns = generator(self.seed, visit, attempt, 1 << 34) if self.turns else rng
+                return Visit(self._read(clip, rng, turns), broken)
+            except DataError as error:
+                self.known_broken[clip] = str(error)
+                broken[self.clips.name(clip)] = str(error)
+        return Visit([], broken)
+
+    def _candidates(self, visit: int) -> Iterator[int]:
+        """The clip whose turn it is, then others at random."""
+        first = self.clips.turn(self.seed, visit)
+        yield first
+        others = np.random.default_rng([self.seed, visit, 1 << 32]).permutation(len(self.clips))
+        if isinstance(self.clips, MixedClips):
+            others = self.clips.alike_first(first, others)
+        yield from (int(clip) for clip in others[: self.attempts] if clip != first)
+
+    def _read(
+        self, clip: int, rng: np.random.Generator, turns: np.random.Generator
+    ) -> list[Sample]:
+        if clip in self.known_broken:
+            raise DataError(self.known_broken[clip])
+        reader = self.clips.open(clip)
+        pairs = self._pairs(rng, clip, reader)
+        wanted = sorted({index for offsets in pairs for index in offsets.frames})
+        place = {index: i for i, index in enumerate(wanted)}
+        frames = reader.read(wanted)
+        samples = []
+        for offsets in pairs:
+            drawn = self.augment.draw(rng, len(offsets.frames), *frames.shape[1:3])
+            angle = self.rotation.draw(turns, len(offsets.frames))
+            chosen = [frames[place[index]] for index in offsets.frames]
+            parts, crop = cut_out(chosen, drawn.boxes, angle, self.rotation.interpolates)
+            parts, flip = self.augment.by_reader(parts, drawn.flip)
+            gap = [reader.step * (index - offsets.frames[0]) for index in offsets.frames[1:]]
+            samples.append(Sample(parts, flip, drawn.colour, angle, gap, clip, offsets.short, crop))
+        return samples
+
+    def _pairs(self, rng: np.random.Generator, clip: int, reader: Clip) -> list[Offsets]:
+        """The frames of each pair; what a clip lacks for them is told with its name."""
+        name = self.clips.name(clip)
+        scale = frames_of_unit(self.targets.gap_unit, reader, name)
+        try:
+            return [self.targets.draw(rng, reader.frames, scale) for _ in range(self.pairs)]
+        except DataError as error:
+            raise DataError(f"{name}: {error}") from None
+
+
+@dataclass(frozen=True)
+class Turns:
+    """Visits first .. last - 1 in chunks that several processes take in turn.
+
+    chunk: visits in one. rank: of this process, whose chunks these are. size: how many there are.
+    """
+
+    first: int
+    last: int
+    chunk: int
+    rank: int
+    size: int
+
+    def __iter__(self) -> Iterator[list[int]]:
+        begin, stride = self.first + self.rank * self.chunk, self.size * self.chunk
+        for start in range(begin, self.last, stride):
+            yield list(range(start, min(start + self.chunk, self.last)))
+
+    def __len__(self) -> int:
+        begin, stride = self.first + self.rank * self.chunk, self.size * self.chunk
+        return len(range(begin, self.last, stride))
+
+
+def make_loader(
+    dataset: PairDataset,
+    batch_size: int,
+    first_visit: int,
+    last_visit: int,
+    workers: int,
+    rank: int = 0,
+    size: int = 1,
+) -> DataLoader[PairBatch]:
+    """Batches of ``batch_size`` pairs from the visits first_visit .. last_visit - 1, in order.
+
+    Of these batches ``size`` processes take turns; process ``rank`` gets its own.
+
+    Workers come from a clean server process: a plain fork of a process that has decoded or encoded
+    video hangs in FFmpeg's locks.
+    """
+    return DataLoader(
+        dataset,  # type: ignore[arg-type]
+        batch_sampler=Turns(first_visit, last_visit, batch_size // dataset.pairs, rank, size),
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=torch.cuda.is_available(),
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_in_worker,
+        multiprocessing_context=_server() if workers else None,
+    )
+
+
+def _server() -> BaseContext:
+    """Where workers come from: a server that has imported what they need once, and nothing else."""
+    if "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
+    from multiprocessing import forkserver, resource_tracker
+
+    server = get_context("forkserver")
+    server.set_forkserver_preload(
+        [__name__, "siammae.data.sampling.reader_server", "cv2", "av", "decord"]
+    )
+    with deaf_children():  # apart from the server, whose start would have it hear SIGTERM again
+        resource_tracker.ensure_running()
+    with deaf_children():
+        forkserver.ensure_running()
+    return server
+
+
+def _in_worker(worker: int) -> None:
+    """A process reads with one thread: there are as many processes as cores are meant for this."""
+    if hasattr(signal, "sigwaitinfo"):  # Linux
+        # First of all: threads inherit the mask, and one without it would take the signal.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        threading.Thread(target=_end_when_parent_asks, daemon=True).start()
+    # torch's own watchdog looks at the parent's number, which is the server's here: after a
+    # SIGKILL of the trainer its workers would stay for ever.
+    end_with_parent()
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+def _end_when_parent_asks() -> None:
+    """Take SIGTERM from the trainer alone: torchrun and Slurm send it to all processes of a job."""
+    parent = parent_process()
+    while parent is not None:
+        if signal.sigwaitinfo({signal.SIGTERM}).si_pid == parent.pid:
+            os._exit(0)
+
+
+def first_pairs(dataset: PairDataset, pairs: int) -> PairBatch:
+    """A fixed batch for pictures: the first pairs of the run's first visits."""
+    visits = range(-(-pairs // dataset.pairs))
+    return collate([dataset[visit] for visit in visits])

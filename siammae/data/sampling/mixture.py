@@ -1,0 +1,207 @@
+"""Several data sets at once, each with its share of the visits."""
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from siammae.data.reading.clips import Clips
+from siammae.data.reading.video import Clip
+from siammae.data.sets.videos import ClipSource
+from siammae.system.errors import ConfigError, DataError, SiammaeError
+
+KEY = re.compile(r"(?<![\w/.])data\.(?=\w+[=.])")  # a setting in an error, and no file
+LONGEST = 100_000  # visits of a pattern that is worked out in advance
+
+
+class Mixture(ClipSource):
+    """Clips of other sets by weights.
+
+    Visits go round the parts so that after any number of them each part has had its share of it to
+    within one visit (see `pattern`); within a part each clip is visited once before any is again,
+    in the part's own order. How large a part is does not matter, but for how soon its clips come
+    again. An epoch has as many pairs as all parts have clips together: of it each part has its
+    share, whether that is some of its clips or each of them many times.
+
+    ``short_side``, ``in_memory`` and whatever else says which clips there are and how they are read
+    belongs to the parts. ``repeated_sampling``, ``workers`` and ``max_broken`` (a share of all
+    clips) belong to the mixture; the same keys of the parts do not count. In the place of a broken
+    clip another of the same part is taken as long as there are some.
+
+    Args:
+        parts: sets by name. Clips are told as ``NAME: PATH``.
+        weights: one for each part, above 0; only their ratios count.
+        repeated_sampling: pairs drawn from each opened clip (paper: 2).
+        workers: processes that read clips.
+        max_broken: share of unreadable clips above which a run stops, 0 to 1.
+
+    Raises:
+        ConfigError: when there is no part, a part has no weight or a weight no part, a weight is
+            not above 0, or the ratios are so odd that no short pattern has them.
+    """
+
+    def __init__(
+        self,
+        parts: Mapping[str, ClipSource],
+        weights: Mapping[str, float],
+        repeated_sampling: int = 2,
+        workers: int = 1,
+        max_broken: float = 0.05,
+    ):
+        super().__init__("", repeated_sampling, None, workers, max_broken)
+        # By name: what a mixture gives must not follow from the order in which keys were typed.
+        self.parts = dict(sorted((parts or {}).items()))
+        self.weights = _checked(dict(weights or {}), list(self.parts))
+
+    def prepare(self) -> None:
+        """Of all parts, so that what is missing is told at once.
+
+        Raises:
+            DataError: with what each part misses.
+        """
+        self._each(lambda part: part.prepare())
+
+    def videos(self) -> list[Path]:
+        """Of all parts."""
+        found: list[Path] = []
+        self._each(lambda part: found.extend(part.videos()))
+        return found
+
+    def footage(self) -> "MixedClips":
+        """See `ClipSource.footage`."""
+        found: list[Clips] = []
+        self._each(lambda part: found.append(part.footage()))
+        return MixedClips(dict(zip(self.parts, found, strict=True)), list(self.weights.values()))
+
+    def fingerprint(self) -> str:
+        """Of the parts' names, weights and clips."""
+        prints: list[str] = []
+        self._each(lambda part: prints.append(part.fingerprint()))
+        digest = hashlib.sha256()
+        for (name, weight), content in zip(self.weights.items(), prints, strict=True):
+            digest.update(f"{name}\0{weight}\0{content}\n".encode())
+        return digest.hexdigest()[:10]
+
+    def _each(self, do: Callable[[ClipSource], None]) -> None:
+        """Ask all parts, and tell what each of them lacks, with the keys that would be right."""
+        problems: list[str] = []
+        kind: type[SiammaeError] = DataError
+        for name, part in self.parts.items():
+            try:
+                do(part)
+            except (DataError, ConfigError) as error:
+                problems.append(KEY.sub(f"data.parts.{name}.", str(error)))
+                kind = type(error)
+        if problems:
+            raise kind("\n       ".join(problems))
+
+
+def _checked(weights: Mapping[str, float], parts: list[str]) -> dict[str, int]:
+    """The smallest whole numbers in the ratios of the weights, by part."""
+    if not parts:
+        raise ConfigError(
+            "data.parts is empty; name sets as +data@data.parts.NAME=OPTION, each with its weight "
+            "as +data.weights.NAME=1"
+        )
+    lacking, unknown = sorted(set(parts) - set(weights)), sorted(set(weights) - set(parts))
+    if lacking:
+        raise ConfigError(f"data.weights lacks {', '.join(lacking)}: each part needs a weight")
+    if unknown:
+        raise ConfigError(
+            f"data.weights.{unknown[0]}: there is no such part; there are: {', '.join(parts)}"
+        )
+    for name, weight in weights.items():
+        if type(weight) not in (int, float) or not 0 < weight < math.inf:
+            raise ConfigError(f"data.weights.{name}={weight}: a number above 0 is needed")
+    exact = [Fraction(str(weights[name])) for name in parts]
+    common = math.lcm(*(weight.denominator for weight in exact))
+    whole = [int(weight * common) for weight in exact]
+    whole = [weight // math.gcd(*whole) for weight in whole]
+    if sum(whole) > LONGEST:
+        ratio = ":".join(map(str, whole))
+        raise ConfigError(
+            f"data.weights: {ratio} is no ratio of small numbers (their sum is at most {LONGEST}); "
+            "round them, three digits do"
+        )
+    return dict(zip(parts, whole, strict=True))
+
+
+class MixedClips:
+    """The clips of several sets, those of the first part first.
+
+    Args:
+        parts: by name.
+        weights: whole numbers without a common factor.
+    """
+
+    def __init__(self, parts: Mapping[str, Clips], weights: list[int]):
+        self.names, self.parts, self.weights = list(parts), list(parts.values()), tuple(weights)
+        self.starts = np.cumsum([0, *(len(part) for part in self.parts)])
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def name(self, clip: int) -> str:
+        """``PART: NAME``."""
+        part, inner = self._place(clip)
+        return f"{self.names[part]}: {self.parts[part].name(inner)}"
+
+    def open(self, clip: int) -> Clip:
+        """See `Clips.open`."""
+        part, inner = self._place(clip)
+        return self.parts[part].open(inner)
+
+    def turn(self, seed: int, visit: int) -> int:
+        """See `Clips.turn`."""
+        order, before = pattern(self.weights)
+        rounds, place = divmod(visit, len(order))
+        part = int(order[place])
+        earlier = rounds * self.weights[part] + int(before[place])
+        return int(self.starts[part]) + self.parts[part].turn(seed, earlier)
+
+    def alike_first(self, clip: int, others: np.ndarray) -> np.ndarray:
+        """Other clips in their order, those of the clip's own part before the rest."""
+        part = np.searchsorted(self.starts, others, side="right") - 1
+        alike = part == self._place(clip)[0]
+        return np.concatenate([others[alike], others[~alike]])
+
+    def _place(self, clip: int) -> tuple[int, int]:
+        part = int(np.searchsorted(self.starts, clip, side="right")) - 1
+        return part, clip - int(self.starts[part])
+
+
+@lru_cache(maxsize=4)
+def pattern(weights: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Which part each visit is of, in a pattern that repeats itself.
+
+    Tijdeman's algorithm for the chairman assignment problem (Discrete Mathematics 32, 1980): after
+    n visits a part with share s has had n s of them to within 1 - 1 / (2 k - 2), k being the number
+    of parts, and no bound that holds for all shares is smaller.
+
+    Args:
+        weights: whole numbers without a common factor.
+
+    Returns:
+        For each visit of the pattern its part, and how many of this part's came before it there.
+    """
+    total, slack = sum(weights), max(1, 2 * len(weights) - 2)
+    had = [0] * len(weights)
+    order = np.empty(total, np.int16)
+    before = np.empty(total, np.int32)
+    for visit in range(total):
+        chosen, soonest = 0, math.inf
+        for part, weight in enumerate(weights):
+            owed = weight * (visit + 1) - had[part] * total  # in parts of total
+            if owed * slack < total:
+                continue
+            due = ((slack - 1) * total - owed * slack) / weight
+            if due < soonest:
+                chosen, soonest = part, due
+        order[visit], before[visit] = chosen, had[chosen]
+        had[chosen] += 1
+    return order, before

@@ -1,0 +1,123 @@
+"""Several frames that are restored from one, at increasing gaps, on one side of it or on both."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from siammae.data.sampling.gaps import gap_range, stored_gap
+from siammae.data.sampling.targets import Offsets, Targets
+from siammae.system.errors import DataError
+
+SPACINGS = ("even", "random", "doubling")
+DIRECTIONS = ("future", "past", "both")
+EMBEDDINGS = ("none", "sincos", "learned")
+
+
+class SeveralTargets(Targets):
+    """A given frame and ``count`` others, the nearest first.
+
+    With one target and ``direction`` future or past the frames are those of `SingleTarget`, from
+    the same draws.
+
+    Args:
+        gap: from the given frame to the nearest other, a number or ``[lo, hi]`` as in
+            `SingleTarget`; with ``spacing`` random the range of all gaps.
+        count: frames to restore.
+        spacing: of their distances. ``even``: g, 2g, 3g and so on; ``doubling``: g, 2g, 4g;
+            ``random``: different ones, every set of them alike.
+        direction: ``future`` or ``past``, all on that side of the given frame; ``both``, in turn
+            after and before it at the same distance, so that two targets have one distance.
+        predict: all patches of the last target, the farthest, are hidden: pure prediction.
+        gap_embedding: what the decoder is told of each target's gap. ``none``; ``sincos``: a fixed
+            sine-cosine code of it; ``learned``: a small perceptron of that code.
+        loss_gap_power: x; a target at gap g counts in the loss as g^-x, scaled so that the weights
+            of a sample have mean 1. 0: all alike; below 0 far ones count more.
+        gap_unit: ``frames`` or ``seconds``, as in `SingleTarget`.
+    """
+
+    def __init__(
+        self,
+        gap: float | Sequence[float],
+        count: int = 2,
+        spacing: str = "even",
+        direction: str = "future",
+        predict: bool = False,
+        gap_embedding: str = "none",
+        loss_gap_power: float = 0.0,
+        gap_unit: str = "frames",
+    ):
+        self.low, self.high = gap_range(gap, gap_unit)
+        if count < 1:
+            raise ValueError(f"count {count} must be at least 1")
+        for name, value, known in (
+            ("spacing", spacing, SPACINGS),
+            ("direction", direction, DIRECTIONS),
+            ("gap_embedding", gap_embedding, EMBEDDINGS),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} '{value}' is none of {', '.join(known)}")
+        if not np.isfinite(loss_gap_power):
+            raise ValueError(f"loss_gap_power {loss_gap_power} is no finite number")
+        self.distances = -(-count // 2) if direction == "both" else count
+        values = int(self.high - self.low) + 1
+        if spacing == "random" and gap_unit == "frames" and self.distances > values:
+            raise ValueError(
+                f"spacing 'random' draws {self.distances} different gaps, and gap {gap} has "
+                f"{values}; widen it or take spacing 'even' or 'doubling'"
+            )
+        self.gap_unit = gap_unit
+        self.count, self.spacing, self.direction = count, spacing, direction
+        self.predict, self.gap_embedding = predict, gap_embedding
+        self.loss_gap_power = loss_gap_power
+
+    def draw(self, rng: np.random.Generator, frames: int, scale: float = 1.0) -> Offsets:
+        """Indices into a clip of ``frames`` frames, uniform over all places that have room.
+
+        In a clip that is too short what each distance has above the smallest one that is possible,
+        1, 2, 3 and so on, shrinks by one factor: distances stay different and in their order.
+
+        Raises:
+            DataError: when the clip has not a frame for each target, or at its rate the range has
+                not a gap for each random one.
+        """
+        if frames < self.count + 1:
+            raise DataError(
+                f"the clip has {frames} frames; targets.count={self.count} needs {self.count + 1}"
+            )
+        gaps, short = self._fitted(self._distances(rng, scale), frames)
+        first, last = min(0, *gaps), max(0, *gaps)
+        given = int(rng.integers(0, frames - (last - first))) - first
+        return Offsets([given, *(given + gap for gap in gaps)], short)
+
+    def _distances(self, rng: np.random.Generator, scale: float) -> list[int]:
+        """Ascending, in stored frames."""
+        low, high = stored_gap(self.low, scale), stored_gap(self.high, scale)
+        if self.spacing == "random" and self.distances > 1:
+            span = np.arange(low, high + 1)
+            if len(span) < self.distances:
+                raise DataError(
+                    f"targets.spacing=random draws {self.distances} different gaps, and frame_gap="
+                    f"[{self.low}, {self.high}] {self.gap_unit} has {len(span)} at the clip's rate"
+                )
+            return sorted(int(d) for d in rng.choice(span, self.distances, replace=False))
+        nearest = int(rng.integers(low, high + 1))
+        if self.spacing == "doubling":
+            return [nearest * 2**i for i in range(self.distances)]
+        return [nearest * i for i in range(1, self.distances + 1)]
+
+    def _fitted(self, distances: list[int], frames: int) -> tuple[list[int], bool]:
+        """Signed gaps that fit into the clip, and whether they had to shrink."""
+        signed = self._signed(distances)
+        wanted = max(0, *signed) - min(0, *signed)
+        if wanted < frames:
+            return signed, False
+        # The smallest distances take count frames beside the given one, whatever the direction.
+        spare, above = frames - 1 - self.count, wanted - self.count
+        fitted = [i + (d - i) * spare // above for i, d in enumerate(distances, start=1)]
+        return self._signed(fitted), True
+
+    def _signed(self, distances: list[int]) -> list[int]:
+        """One gap a target: the distance, negative for a frame before the given one."""
+        if self.direction == "both":
+            return [sign * d for d in distances for sign in (1, -1)][: self.count]
+        return [-d if self.direction == "past" else d for d in distances]

@@ -1,0 +1,105 @@
+"""Lists of clips as other projects write them: a path a line, perhaps with columns behind it."""
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from siammae.system.errors import DataError
+from siammae.system.file_tree import Folders, is_video, unreadable
+
+SEPARATORS = re.compile(r"[ \t,]+")
+SHOWN = 5  # names in a message
+QUOTED = re.compile(
+    r"""(?P<mark>["'])(?P<text>(?:(?!(?P=mark)).|(?P=mark){2})*)(?P=mark)(?=[\s,]|$)"""
+)
+
+
+def read_text(path: Path) -> str:
+    """UTF-8 with or without a mark at its start; other bytes stay what file names have.
+
+    Raises:
+        DataError: when it cannot be read.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig", "surrogateescape")
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def read_list(path: Path, folders: Folders, start: Path | None = None) -> list[Path]:
+    """Paths of a list file, in its order, each once; there or not.
+
+    What follows a path after a space, tab or comma
+    (``path label``, ``path,label``, ``path 0 -1``) is passed over; paths may hold all of these, and
+    may stand in quotes. Empty lines, comments (``#``) and lines without a video are passed over.
+
+    Args:
+        path: of the list.
+        folders: what is known of the disk.
+        start: where relative paths start; None: at the list's folder.
+    """
+    folder = str((start or path.parent).absolute())
+    found: dict[str, None] = {}
+    for line in read_text(path).split("\n"):
+        name = _path_of(line.strip(), folder, folders)
+        if name:
+            found[os.path.join(folder, name)] = None  # noqa: PTH118
+    return [Path(name) for name in found]
+
+
+def _path_of(line: str, folder: str, folders: Folders) -> str:
+    """The longest beginning that names a file; or what stands in quotes; or the longest beginning
+    with a video's ending, so that a missing file is named whole."""
+    for name in _beginnings(line):
+        if name and folders.has(os.path.join(folder, name)):  # noqa: PTH118
+            return name
+    quoted = QUOTED.match(line)
+    if quoted and is_video(quoted["text"]):
+        return quoted["text"].replace(quoted["mark"] * 2, quoted["mark"])
+    if line.startswith("#"):
+        return ""
+    return next((name for name in _beginnings(line) if is_video(name)), "")
+
+
+def _beginnings(line: str) -> Iterator[str]:
+    """The line, then without its last column, and so on."""
+    yield line
+    for separator in reversed(list(SEPARATORS.finditer(line))):
+        yield line[: separator.start()]
+
+
+def check_missing(
+    source: str, missing: Sequence[object], listed: int, most: float, where: str = ""
+) -> None:
+    """Refuse a list of which too much is missing; tell of the rest once.
+
+    Args:
+        source: what lists them.
+        missing: names of files that are not there.
+        listed: files in the list.
+        most: share of them that may be missing, ``data.max_broken``.
+        where: what was looked through, with a space before it.
+
+    Raises:
+        DataError: with how many are missing, and the first of them.
+    """
+    if not missing:
+        return
+    first = ", ".join(str(name) for name in missing[:SHOWN])
+    more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+    told = (
+        f"{source}: {len(missing)} of the {listed} clips that it names are missing{where}: "
+        f"{first}{more}; data.max_broken={most} allows {int(most * listed)}"
+    )
+    if len(missing) > most * listed:
+        raise DataError(told)
+    _tell_once(told)
+
+
+@lru_cache(maxsize=64)
+def _tell_once(note: str) -> None:
+    """Several parts of a command ask a data set for its clips."""
+    print(f"note: {note}", file=sys.stderr)

@@ -1,0 +1,145 @@
+"""Which clips there are: folders and lists of videos."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+
+from siammae.data.auditing.audited import AuditedClips, audited_clips
+from siammae.data.auditing.clip_names import base_of
+from siammae.data.reading.clips import Clips, FileClips, HeldClips
+from siammae.data.sets.clip_lists import check_missing, read_list
+from siammae.system.errors import DataError
+from siammae.system.file_tree import KNOWN, Folders, is_video, kind_of, walk
+from siammae.system.paths import CONFIGS
+
+
+@dataclass
+class ClipSource:
+    """A set of videos and how they are read; base of the data sets.
+
+    root: a folder or a list file.
+    repeated_sampling: pairs drawn from each opened clip (paper: 2).
+    short_side: frames are read with this short side in pixels when they are larger; None: as is.
+    workers: processes that read clips; what they give does not depend on it.
+    max_broken: share of unreadable clips above which a run stops, 0 to 1.
+    in_memory: each reader decodes a clip once and holds all its frames, for small sets.
+    manifest: of `siammae.audit`: clips that it found broken are left out, each of the others is
+        opened by the reader that gives its frames rightly; None: files' headers decide.
+    """
+
+    root: str
+    repeated_sampling: int = 2
+    short_side: int | None = 256
+    workers: int = 1
+    max_broken: float = 0.05
+    in_memory: bool = False
+    manifest: str | None = None
+
+    def prepare(self) -> None:
+        """Make what has to be made before the first use."""
+
+    def videos(self) -> list[Path]:
+        """Paths of the clips, in an order that depends on their names only."""
+        raise NotImplementedError
+
+    def footage(self) -> Clips:
+        """What pairs are drawn from."""
+        clips = self._audited or self.clips_at(self.videos())
+        return HeldClips(clips) if self.in_memory else clips
+
+    def clips_at(self, paths: Sequence[Path]) -> FileClips:
+        """Some of `videos`, ready to be opened."""
+        return FileClips(paths, self.short_side)
+
+    def fingerprint(self) -> str:
+        """A short hash that changes when the clips do, and not when their folder is moved.
+
+        With a manifest also when other clips can be used, or another reader gives their frames.
+        """
+        if self._audited is not None:
+            return self._audited.fingerprint(base_of(self.root))
+        videos = self.videos()
+        base = Path(os.path.commonpath([str(path.parent) for path in videos]))
+        digest = hashlib.sha256()
+        for path in videos:
+            row = f"{path.relative_to(base).as_posix()}\0{file_size(path)}\n"
+            digest.update(row.encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()[:10]
+
+    def overrides(self) -> str:
+        """Return what names this set on the command line: its option, root and keys of its own."""
+        common = {field.name for field in fields(ClipSource)}
+        words = [f"data={_option_of(type(self))}", f"data.root={self.root}"]
+        for field in fields(self):
+            value = getattr(self, field.name)
+            own = field.name not in common and value != field.default
+            if own and isinstance(value, str | int):
+                words.append(f"data.{field.name}={value}")
+        return " ".join(words)
+
+    @cached_property
+    def _audited(self) -> AuditedClips | None:
+        """What the manifest leaves, read once."""
+        return None if self.manifest is None else audited_clips(self)
+
+
+@dataclass
+class Videos(ClipSource):
+    """Any folder tree of videos, or a list file (``.txt``, ``.csv``) with a path a line.
+
+    Paths of a list are relative to its folder. A column after the path, as in the lists of other
+    projects (``path label``, ``path,label``, ``path 0 -1``), is passed over; names may hold spaces.
+    Missing files count as broken clips: more than ``max_broken`` of them are refused at once.
+    """
+
+    def videos(self) -> list[Path]:
+        """Sorted by relative path.
+
+        Raises:
+            DataError: when there is no such folder or file, no video in it, or too few of a list's.
+        """
+        root = Path(self.root).expanduser().absolute()
+        kind = kind_of(root)
+        if kind == "folder":
+            found = [root / name for name in walk(root) if is_video(name)]
+        elif root.suffix.lower() in (".txt", ".csv") and kind:
+            found = self._listed(root)
+        elif kind:
+            raise DataError(
+                f"data.root={self.root} is a file, but no list (.txt or .csv) of videos"
+            )
+        else:
+            raise DataError(f"data.root={self.root}: no such folder or list file")
+        if not found:
+            raise DataError(f"data.root={self.root} holds no video (looked for {KNOWN})")
+        return found
+
+    def _listed(self, path: Path) -> list[Path]:
+        """In the list's order."""
+        folders = Folders()
+        found = read_list(path, folders)
+        missing = [clip for clip in found if not folders.has(str(clip))]
+        check_missing(f"data.root={self.root}", missing, len(found), self.max_broken)
+        return found
+
+
+def _option_of(kind: type) -> str:
+    """The option of the group ``data`` that names a class, or NAME when none does."""
+    target = f"siammae.data.{kind.__qualname__}"
+    for path in sorted((CONFIGS / "data").glob("*.yaml")):
+        if (yaml.safe_load(path.read_text()) or {}).get("_target_") == target:
+            return path.stem
+    return "NAME"
+
+
+def file_size(path: Path) -> int:
+    """Bytes; -1 when there is no such file."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1

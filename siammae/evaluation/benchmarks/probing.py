@@ -1,0 +1,148 @@
+"""Labelled frames to training samples of probes, and their classes back on the frames' pixels."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from siammae.evaluation.benchmarks.probes import LinearProbe, NearestNeighbours
+from siammae.evaluation.propagation.protocol import Propagation
+from siammae.evaluation.propagation.sequence import frame_features
+from siammae.system.errors import DataError
+
+if TYPE_CHECKING:
+    from siammae.evaluation.features import FeatureExtractor
+
+Labelled = tuple[Path, np.ndarray]  # an image file and its ids (H, W)
+
+
+class Probes(NamedTuple):
+    """Fitted to features of the training videos."""
+
+    linear: LinearProbe
+    knn: NearestNeighbours
+
+    @classmethod
+    def fit(
+        cls, tokens: Tensor, classes: Tensor, l2: float, top_k: int, temperature: float
+    ) -> "Probes":
+        """Both probes, from tokens (N, D) and their classes (N,)."""
+        if tokens.device.type == "mps":  # has no float64
+            tokens, classes = tokens.cpu(), classes.cpu()
+        return cls(
+            LinearProbe(tokens, classes, l2),
+            NearestNeighbours(tokens, classes, top_k, temperature),
+        )
+
+
+def shares(frames: int, per_frame: int, most: int) -> list[int]:
+    """How many patches each frame may give, so that all together give no more than ``most``.
+
+    ``per_frame`` when that many fit; or else ``most`` is spread evenly, which may leave frames of a
+    very long list with none.
+    """
+    ends = [number * most // frames for number in range(frames + 1)]
+    return [min(per_frame, end - start) for start, end in pairwise(ends)]
+
+
+class Samples:
+    """Collects patches that have a class, a number of each frame at most.
+
+    Which ones is drawn from the frame's place in the order of all frames, and from nothing else.
+    """
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.tokens: list[Tensor] = []
+        self.classes: list[Tensor] = []
+
+    def add(self, frames: Sequence[tuple[Tensor, Tensor]], most: Sequence[int]) -> None:
+        """Tokens (N, D) and classes (N,) of frames, class -1 is none; ``most`` of each are kept."""
+        for (tokens, classes), limit in zip(frames, most, strict=True):
+            drawn = torch.from_numpy(np.random.default_rng(self.frames).permutation(len(classes)))
+            drawn = drawn[classes[drawn] >= 0][:limit]
+            self.tokens.append(tokens[drawn.to(tokens.device)])
+            self.classes.append(classes[drawn].to(tokens.device))
+            self.frames += 1
+
+    def all(self) -> tuple[Tensor, Tensor]:
+        """Tokens (N, D) and classes (N,).
+
+        Raises:
+            DataError: when there are fewer than two classes.
+        """
+        tokens, classes = torch.cat(self.tokens), torch.cat(self.classes)
+        if len(classes.unique()) < 2:
+            raise DataError(
+                f"the training videos' patches have {len(classes.unique())} class(es) that count; "
+                "probes need two"
+            )
+        return tokens, classes
+
+
+def labelled_tokens(
+    features: "FeatureExtractor",
+    frames: Sequence[Labelled],
+    sizing: Propagation,
+    counted: np.ndarray,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Tokens (N, D) and classes (N,) of each frame's patches; see `patch_classes`.
+
+    Raises:
+        DataError: when a frame cannot be read or differs in size from its mask.
+    """
+    for path, ids in frames:
+        size = sizing.input_shape(ids.shape, features.patch_size)
+        (tokens,) = frame_features(sizing, features, [path], ids.shape)
+        kept = torch.from_numpy(counted)
+        yield tokens, patch_classes(torch.from_numpy(ids), size, features.patch_size, kept)
+
+
+def class_maps(
+    features: "FeatureExtractor", frames: Sequence[Labelled], sizing: Propagation, probes: Probes
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Predicted ids (H, W) uint8 of each frame, by the linear probe and by nearest neighbours.
+
+    Only the size of a frame's ids is used.
+    """
+    for path, ids in frames:
+        height, width = sizing.input_shape(ids.shape, features.patch_size)
+        grid = (height // features.patch_size, width // features.patch_size)
+        (tokens,) = frame_features(sizing, features, [path], ids.shape)
+        linear, knn = (_enlarged(probe, tokens, grid, ids.shape) for probe in probes)
+        yield linear, knn
+
+
+def _enlarged(
+    probe: LinearProbe | NearestNeighbours,
+    tokens: Tensor,
+    grid: tuple[int, int],
+    shape: tuple[int, ...],
+) -> np.ndarray:
+    """Scores enlarged to pixels; the largest wins."""
+    scores = probe.scores(tokens.to(probe.ids.device)).float().T.unflatten(1, grid)
+    largest = F.interpolate(scores[None], shape, mode="bilinear")[0].argmax(dim=0)
+    return probe.ids[largest].byte().cpu().numpy()
+
+
+def patch_classes(ids: Tensor, size: tuple[int, int], patch: int, counted: Tensor) -> Tensor:
+    """The class (N,) of each patch: the most frequent of its pixels, or -1.
+
+    Args:
+        ids: (H, W) of a mask.
+        size: height and width of the encoder's input, to which the mask is brought by the nearest
+            pixel.
+        patch: its side in pixels.
+        counted: (256,) bool, which ids count. A patch of which less than half counts has no class.
+    """
+    resized = F.interpolate(ids[None, None].float(), size, mode="nearest-exact")[0, 0].long()
+    rows, columns = size[0] // patch, size[1] // patch
+    pixels = resized.view(rows, patch, columns, patch).transpose(1, 2).reshape(rows * columns, -1)
+    place = torch.arange(len(pixels)).unsqueeze(1) * 256 + pixels
+    counts = place[counted[pixels]].bincount(minlength=256 * len(pixels)).view(-1, 256)
+    return torch.where(2 * counts.sum(1) >= patch**2, counts.argmax(1), -1)

@@ -1,0 +1,123 @@
+"""Published checkpoints of MAE, MAE-ST, VideoMAE, DINO, MoCo v3, SimCLR, CropMAE and RSP."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from siammae.config.schema import nearest
+from siammae.evaluation.encoders.source import Source, digest, keep_blocks, whole_number
+from siammae.system.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from siammae.evaluation.encoders.tokens import PatchTokens
+
+FORMATS = ("mae", "mae_st", "videomae", "dino", "simclr", "cropmae", "rsp", "plain", "auto")
+
+
+class FileEncoder(Source):
+    """A ViT out of a checkpoint in somebody's layout, as a timm ``VisionTransformer``.
+
+    Its size follows from the tensors. Normalisation of frames is ImageNet's, MAE-ST's its own.
+
+    Args:
+        path: the file, of ``torch.save`` or ``.safetensors``.
+        format: see `siammae.evaluation.encoders.layouts`; None or ``auto`` tells by the names.
+        heads: of the attention; None: as siammae's export tells, or by the width (see
+            `convert.shape_of`).
+        layer: see `Source`.
+    """
+
+    def __init__(
+        self,
+        path: str | None,
+        format: str | None = None,
+        heads: int | None = None,
+        layer: int = -1,
+    ):
+        if path is None:
+            raise ConfigError("path=FILE is missing: the checkpoint that features=file reads")
+        if format is not None and format not in FORMATS:
+            raise ConfigError(
+                f"format={format}: no such format{nearest(str(format), list(FORMATS))}; there are: "
+                + ", ".join(FORMATS)
+            )
+        if heads is not None and whole_number("heads", heads) < 1:
+            raise ConfigError(f"heads={heads}: must be at least 1")
+        self.path, self.format, self.heads = Path(str(path)), format or "auto", heads
+        self.layer = whole_number("layer", layer)
+        self.found = self.format  # the recognised format, once loaded
+
+    def identity(self) -> dict[str, Any]:
+        """See `Source`."""
+        return {
+            "source": "file",
+            "content": digest(self.path),
+            "format": self.format,
+            "heads": self._heads(),
+            "layer": self.layer,
+        }
+
+    def _heads(self) -> int | None:
+        """As given, or as siammae's own export tells."""
+        return self.heads or exported_heads(self.path)
+
+    def label(self) -> str:
+        """See `Source`."""
+        return f"{self.path} ({self.found}{self._suffix()})"
+
+    def _load(self) -> "PatchTokens":
+        """See `Source`."""
+        from siammae.evaluation.encoders.layouts import LAYOUTS, choose
+        from siammae.evaluation.encoders.tokens import PatchTokens
+        from siammae.evaluation.encoders.unpickle import read_tensors
+
+        tensors, holder = read_tensors(self.path)
+        try:
+            self.found = choose(self.format, tensors, holder)
+            layout = LAYOUTS[self.found]
+            encoder = PatchTokens(build(tensors, layout, self._heads()), layout.mean, layout.std)
+        except (ConfigError, DataError) as error:
+            raise type(error)(f"{self.path}: {error}") from None
+        keep_blocks(encoder.model, self.layer)
+        return encoder
+
+
+def exported_heads(path: Path) -> int | None:
+    """The number of heads in the metadata of siammae's export; None in any other file."""
+    from safetensors import SafetensorError, safe_open
+
+    if path.suffix != ".safetensors":
+        return None
+    try:
+        with safe_open(path, "np") as file:  # without torch: only the header is read
+            told = json.loads((file.metadata() or {}).get("siammae.encoder", "{}"))
+    except (SafetensorError, OSError, ValueError):  # told when its tensors are read
+        return None
+    heads = told.get("heads") if isinstance(told, dict) else None
+    return heads if type(heads) is int and heads > 0 else None
+
+
+def build(tensors: dict[str, Any], layout: Any, heads: int | None = None) -> Any:
+    """A timm ``VisionTransformer`` with the tensors of a file.
+
+    Raises:
+        DataError: when names or shapes are left over on either side; they are listed.
+    """
+    from timm.models.vision_transformer import VisionTransformer
+
+    from siammae.assembly.tensor_names import differences, listed
+    from siammae.evaluation.encoders.convert import shape_of, to_timm
+    from siammae.evaluation.encoders.layouts import encoder_part
+
+    part, prefix, unknown = encoder_part(tensors, layout)
+    if unknown:
+        raise DataError(f"unmatched: {listed(unknown)}")
+    renamed = to_timm(part, layout.over_time)
+    shape = shape_of(renamed, heads, prefix)
+    plain: dict[str, Any] = {"num_classes": 0, "global_pool": "", "fc_norm": False}
+    model = VisionTransformer(**shape, **plain, dynamic_img_size=True, weight_init="skip")
+    problem = differences(model.state_dict(), renamed)
+    if problem:
+        raise DataError(f"not a ViT of width {shape['embed_dim']} in timm's names; {problem}")
+    model.load_state_dict(renamed)
+    return model

@@ -1,0 +1,1 @@
+"""Label propagation: each patch takes the labels of its nearest patches in earlier frames."""

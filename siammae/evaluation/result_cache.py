@@ -1,0 +1,143 @@
+"""Results that were measured before, as JSON files that tables are made of."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from siammae.evaluation.benchmarks.result import BenchmarkResult
+from siammae.system.command import Command
+from siammae.system.errors import ConfigError
+from siammae.tracking.provenance import code_version
+from siammae.tracking.record import write_atomic
+from siammae.tracking.signature import essential, signature
+
+CONTROL = "copy first mask"
+VERSION = (
+    1  # of what benchmarks compute; a change of it, with any that moves figures, measures anew
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A benchmark as it is set: what results must share to stand in one table.
+
+    name: of the benchmark.
+    config: its resolved settings, without where files lie.
+    fingerprint: of its files.
+    """
+
+    name: str
+    config: dict[str, Any]
+    fingerprint: str
+
+    @classmethod
+    def of(cls, benchmark: Any, config: dict[str, Any]) -> "Setting":
+        """Of a built benchmark and its resolved group."""
+        kept = _without_permission(essential({"benchmark": config})["benchmark"])
+        return cls(benchmark.name, kept, benchmark.fingerprint())
+
+    def key(self, what: dict[str, Any]) -> str:
+        """Ten digits that tell apart ``what`` was measured on it."""
+        facts = {"benchmark": self.fingerprint, "version": str(VERSION)}
+        return signature({"benchmark": self.config, **what}, facts)
+
+
+class Evaluations:
+    """The results of a folder.
+
+    Args:
+        folder: made when the first result is kept.
+        setting: the benchmark.
+        rerun: measure again what is there.
+    """
+
+    def __init__(self, folder: Path, setting: Setting, rerun: bool = False):
+        self.folder, self.setting, self.rerun = folder, setting, rerun
+
+    def find(self, what: dict[str, Any]) -> dict[str, Any] | None:
+        """The entry of an earlier measurement; None when there is none, or it cannot be read."""
+        if self.rerun:
+            return None
+        entry = read_entry(self.path(what))
+        return entry if entry is not None and entry["key"] == self.setting.key(what) else None
+
+    def keep(self, what: dict[str, Any], label: str, result: BenchmarkResult, **facts: Any) -> None:
+        """Write a result; one with failed videos too, whose table names them.
+
+        Args:
+            what: the encoder's identity and settings, or the control's.
+            label: for tables.
+            result: of the benchmark.
+            facts: recorded beside.
+
+        Raises:
+            ConfigError: when the folder cannot be written.
+        """
+        entry = {
+            "key": self.setting.key(what),
+            "label": label,
+            "what": what,
+            "benchmark": vars(self.setting),
+            "result": result.as_dict(),
+            "code_version": code_version(),
+            "created": time.time(),
+            "command": Command.instance().line,
+            **facts,
+        }
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_atomic(self.path(what), json.dumps(entry, indent=1))
+        except OSError as error:
+            raise ConfigError(
+                f"results_dir={self.folder} cannot be written: {error.strerror}"
+            ) from None
+
+    def control(self, measure: Callable[[], BenchmarkResult]) -> BenchmarkResult | None:
+        """The first frame's labels in every frame, measured once for each setting.
+
+        None for a benchmark that has no such control.
+        """
+        what = {"control": CONTROL}
+        entry = self.find(what)
+        if entry is not None:
+            return as_result(entry)
+        try:
+            result = measure()
+        except NotImplementedError:
+            return None
+        self.keep(what, CONTROL, result)
+        return result
+
+    def path(self, what: dict[str, Any]) -> Path:
+        """Where the entry lies, or would."""
+        return self.folder / f"{self.setting.name}-{self.setting.key(what)}.json"
+
+
+def _without_permission(section: dict[str, Any]) -> dict[str, Any]:
+    """Without ``allow_missing``: which files were there shows in the fingerprint and the result."""
+    return {
+        key: _without_permission(value) if isinstance(value, dict) else value
+        for key, value in section.items()
+        if key != "allow_missing"
+    }
+
+
+def read_entry(path: Path) -> dict[str, Any] | None:
+    """What `Evaluations.keep` wrote; None when there is no such file or it is something else."""
+    try:
+        entry = json.loads(path.read_text())
+        as_result(entry)
+        Setting(**entry["benchmark"])
+        wanted = ("key", "label", "what", "created", "code_version")
+        return entry if all(name in entry for name in wanted) else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def as_result(entry: dict[str, Any]) -> BenchmarkResult:
+    """The result of an entry."""
+    fields = entry["result"]
+    return BenchmarkResult(**{**fields, "units": tuple(fields["units"])})

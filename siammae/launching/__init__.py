@@ -1,0 +1,1 @@
+"""How commands start, and where the runs of a multirun are carried out."""

@@ -1,0 +1,1 @@
+"""Which patches are hidden, a strategy a file."""

@@ -1,0 +1,1 @@
+"""Records of runs to tables, figures, pages and dashboards: data frames in, files out."""

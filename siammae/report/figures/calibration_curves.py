@@ -1,0 +1,104 @@
+"""Calibration curves of runs: python analysis/calibration_curves.py RUN [RUN ...] [--out FILE].
+
+RUN is a run's folder that was measured with benchmark=calibration (or a suite with it), a
+result.json of siammae.evaluate, or one of the results that it keeps; NAME=RUN calls it NAME in the
+legend. Without RUN: all that siammae.evaluate measured, in runs/.evaluations. Draws what is stored;
+nothing is measured again.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from siammae.evaluation.result_cache import CONTROL
+from siammae.report.figures.calibration import Curves, draw_curves
+from siammae.report.figures.figure_data import wrapped
+from siammae.report.figures.styles import palette
+from siammae.system.errors import DataError, SiammaeError
+from siammae.tracking.record import RunRecord
+
+KEPT = Path("runs/.evaluations")  # results_dir of siammae.evaluate
+
+
+def read(name: str) -> tuple[str, Curves]:
+    """A name for the legend and the curves.
+
+    Raises:
+        DataError: when there is nothing of calibration.
+    """
+    label, path = None, Path(name)
+    if not path.exists() and "=" in name:
+        label, _, rest = name.partition("=")
+        path = Path(rest)
+    try:
+        own, rows = _of_run(path) if path.is_dir() else _of_file(path)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} is no run and no result of siammae.evaluate: {error!r}") from None
+    curves = Curves.of(rows)
+    if curves is None:
+        raise DataError(
+            f"{path} was not measured with benchmark=calibration; measure it with\n"
+            f"  python -m siammae.evaluate checkpoint={path} benchmark=calibration out=FOLDER"
+        )
+    return label or own, curves
+
+
+def _of_run(folder: Path) -> tuple[str, list[dict[str, Any]]]:
+    """Named by its signature and what was set."""
+    record = RunRecord(folder)
+    asked = record.invocations()
+    told = [f"{key}={value}" for key, value in (asked[-1]["overrides"] if asked else {}).items()]
+    chosen = [setting for setting in told if setting.startswith(("uncertainty", "masking", "seed"))]
+    rows = (record.summary().get("benchmark") or {}).get("per_object") or []
+    return " ".join([record.signature, *chosen]), rows
+
+
+def _of_file(path: Path) -> tuple[str, list[dict[str, Any]]]:
+    """A kept result has a label, a ``result.json`` is called by its folder."""
+    content = json.loads(path.read_text())
+    if "result" in content:
+        result = content["result"]
+        label = result["control"] if content["label"] == CONTROL else content["label"]
+        return str(label), result["per_object"]
+    return path.absolute().parent.name, content["per_object"]
+
+
+def draw(names: list[str], out: Path) -> Path:
+    """Write the figure.
+
+    Raises:
+        DataError: when there is nothing to draw, or ``out`` cannot be written.
+    """
+    found = dict(enumerate(read(name) for name in names))
+    if not found:
+        raise DataError(f"no RUN is given, and {KEPT} holds no result of benchmark=calibration")
+    looks = dict(enumerate(palette(len(found))))
+    labels = {key: wrapped(label) for key, (label, _) in found.items()}
+    figure = draw_curves({key: curves for key, (_, curves) in found.items()}, labels, looks)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(out, dpi=150)
+    except (OSError, ValueError) as error:
+        raise DataError(f"--out {out} cannot be written: {error}") from None
+    return out
+
+
+def main() -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "runs", nargs="*", metavar="RUN", help="folder or result; NAME=RUN names it"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("tables/calibration.png"), help="picture to write"
+    )
+    given = parser.parse_args()
+    kept = [str(path) for path in sorted(KEPT.glob("calibration-*.json"))]
+    try:
+        print(draw(given.runs or kept, given.out))
+    except SiammaeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0

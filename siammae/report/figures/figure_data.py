@@ -1,0 +1,151 @@
+"""What a figure is drawn from: a table, its runs' histories, and how each setting looks."""
+
+import textwrap
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from siammae.report.figures.histories import History
+from siammae.report.figures.styles import Look, looks
+from siammae.report.tables.metric_names import merit
+from siammae.report.tables.render import head, scale
+from siammae.report.tables.statistics_table import JF, LOSS, Table
+
+LABEL_WIDTH = 30  # characters of a line of a label
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure and what it shows, in words."""
+
+    figure: Figure
+    caption: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A table's objective, ready to be drawn.
+
+    table: the table.
+    benchmark: name of its benchmark; None when runs were not measured.
+    histories: of its runs, by signature.
+    rows: the benchmark's rows of its runs, by signature.
+    """
+
+    table: Table
+    benchmark: str | None
+    histories: dict[str, History]
+    rows: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    @property
+    def metric(self) -> str:
+        """What is drawn: the metric that decides."""
+        return self.table.objective
+
+    @cached_property
+    def trained(self) -> pd.DataFrame:
+        """Rows of settings with a figure; controls and settings without a run are not among them.
+
+        Further columns: ``mean``, ``low`` and ``high`` in the unit of the figure, the latter NaN
+        without several seeds, and ``name``, the label as it is drawn.
+        """
+        rows = self.table.rows
+        rows = rows[~rows["control"] & rows[self.metric].notna()].copy()
+        factor, _ = scale(self.metric)
+        rows["mean"] = rows[self.metric].astype(float) * factor
+        low, high = interval(rows, self.metric)
+        rows["low"], rows["high"] = low * factor, high * factor
+        rows["name"] = [
+            wrapped(label + (" (default)" if default else ""))
+            for label, default in zip(rows["label"], rows["default"], strict=True)
+        ]
+        return rows
+
+    @property
+    def controls(self) -> pd.Series:
+        """Figures of the controls by label, in the unit of the figure."""
+        rows = self.table.rows[self.table.rows["control"]].set_index("label")
+        return rows[self.metric].dropna().astype(float) * scale(self.metric)[0]
+
+    @property
+    def paper(self) -> pd.Series:
+        """The paper's figures by index of the row, in the unit of its table."""
+        rows = self.table.rows
+        old = ["paper"] if self.metric == JF else []
+        there = [column for column in (f"paper/{self.metric}", *old) if column in rows]
+        return rows[there[0]].dropna().astype(float) if there else pd.Series(dtype=float)
+
+    @cached_property
+    def looks(self) -> dict[Hashable, Look]:
+        """How each setting looks, by index of its row: alike in all figures of the table."""
+        return looks(self.table)
+
+    @property
+    def larger_is_better(self) -> bool:
+        """Of the objective."""
+        return merit(self.metric) >= 0
+
+    @property
+    def unit(self) -> str:
+        """Name of the axis of figures."""
+        if self.metric == LOSS:
+            return "training loss"
+        percent = " (%)" if scale(self.metric)[0] == 100 else ""
+        where = f" on {self.benchmark}" if self.benchmark else ""
+        return plain(f"{head(self.metric)}{where}{percent}")
+
+    @property
+    def spread(self) -> str:
+        """What whiskers and bands are; empty when no setting has several seeds."""
+        if self.trained["low"].isna().all():
+            return ""
+        exact = f"{self.metric}/low" in self.table.rows
+        return "95% interval over seeds" if exact else "± standard deviation over seeds"
+
+    def text(self, value: float) -> str:
+        """A figure with the decimals of the table."""
+        return f"{value:.{scale(self.metric)[1]}f}"
+
+    def write_title(self, figure: Figure, width: int = 70) -> None:
+        """The question, or else what was varied, above a figure, in lines of ``width`` characters.
+
+        From the left: a legend on the right may begin as high.
+        """
+        seeds = ["the seed"] if self.trained["n"].gt(1).any() else []
+        axes = " and ".join(self.table.axes or seeds)
+        told = f"Effect of {axes}" if axes else self.table.name
+        text = wrapped(self.table.question or told, width)
+        figure.suptitle(text, x=0.01, ha="left", fontsize=12)
+
+
+def interval(rows: pd.DataFrame, metric: str) -> tuple[pd.Series, pd.Series]:
+    """Ends of the interval of each row's mean, or of mean ± deviation where there is none."""
+    if f"{metric}/low" in rows:
+        return rows[f"{metric}/low"].astype(float), rows[f"{metric}/high"].astype(float)
+    mean, deviation = rows[metric].astype(float), rows[f"{metric}/std"].astype(float)
+    return mean - deviation, mean + deviation
+
+
+def plain(text: str) -> str:
+    """Text in which a dollar sign begins no formula."""
+    return text.replace("$", r"\$")
+
+
+def wrapped(text: str, width: int = LABEL_WIDTH) -> str:
+    """Text in lines of ``width`` characters at most."""
+    return plain(textwrap.fill(text, width, break_on_hyphens=False))
+
+
+@contextmanager
+def style(grid: str = "whitegrid") -> Iterator[Callable[[float, float], Figure]]:
+    """Seaborn's style for as long as a figure is drawn; gives what makes one of inches."""
+    with mpl.rc_context(), sns.plotting_context("notebook", font_scale=0.9), sns.axes_style(grid):
+        mpl.rcParams["pdf.fonttype"] = 42  # text stays text in an editor of pictures
+        yield lambda width, height: Figure(figsize=(width, height), layout="constrained")

@@ -1,0 +1,189 @@
+"""Tables of all runs: python analysis/make_tables.py [--runs DIR | --wandb E/P] [--out DIR].
+
+Reads the records of runs and the results of siammae.evaluate; makes one table for each experiment,
+for each multirun without one, and for each benchmark as it was set. Prints them and writes
+Markdown, LaTeX, CSV, what is behind each figure (JSON), and for runs pictures; ``index.html`` has
+all of them on one page. ``--explain decoder/joint/jf`` writes nothing and tells what is behind one
+figure. How figures are compared stands in ``analysis/intervals.py``.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from siammae.config.experiment import read_experiments
+from siammae.report.page.page import Section, write_page
+from siammae.report.page.sections import section_of_encoders, section_of_runs
+from siammae.report.tables.captions import unfinished
+from siammae.report.tables.evaluations import load_evaluations, show_evaluated, texts
+from siammae.report.tables.explain import Tables, explain
+from siammae.report.tables.render import csv, latex, markdown
+from siammae.report.tables.runs_frame import load
+from siammae.report.tables.selection import select
+from siammae.report.tables.sidecar import sidecar
+from siammae.report.tables.statistics_table import read_defaults, tabulate
+from siammae.report.tables.terminal import show
+from siammae.report.wandb.snapshot import pull, read_snapshot, tell
+from siammae.system.errors import DataError, SiammaeError
+from siammae.system.paths import ROOT
+from siammae.tracking.record import write_atomic
+
+HINT = "python -m siammae.train -m mask_ratio=0.9,0.95 frame_gap=4,10"
+
+
+def make_tables(
+    runs_dir: Path, out: Path, experiments: Path, evaluations: Path | None = None
+) -> list[Path]:
+    """Write all tables; returns their files.
+
+    Args:
+        runs_dir: folder of the runs.
+        out: folder for the tables.
+        experiments: folder of the declared experiments.
+        evaluations: results of siammae.evaluate; None: where it keeps them beside the runs.
+
+    Raises:
+        DataError: when there is no run and no result, or ``out`` cannot be written.
+    """
+    runs = load_runs(runs_dir)
+    measured = load_evaluations(evaluations or runs_dir / ".evaluations")
+    if runs.empty and not measured:
+        raise DataError(f"{runs_dir} holds no run; make some with\n  {HINT}")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"--out {out} cannot be written: {error.strerror}") from None
+    written, sections, without = tables_of_runs(runs, runs_dir, out, experiments)
+    for evaluated in measured:
+        show_evaluated(evaluated)
+        files = write_texts(out, evaluated.name, texts(evaluated))
+        sections.append(section_of_encoders(evaluated, files))
+        written += files
+    return [*written, write_page(out, sections, without)]
+
+
+def load_runs(runs_dir: Path) -> pd.DataFrame:
+    """The runs of a folder; tells what was skipped."""
+    runs, skipped = load(runs_dir)
+    for name, reason in skipped.items():
+        print(f"skipped {runs_dir / name}: {reason}", file=sys.stderr)
+    return runs
+
+
+def tabulated(runs: pd.DataFrame, experiments: Path) -> tuple[Tables, dict[str, str]]:
+    """The table of each experiment and multirun, and those without a finished run by name."""
+    defaults = read_defaults(ROOT / "configs" / "train.yaml")
+    selected = select(runs, read_experiments(experiments))
+    tables = [(each, tabulate(each, defaults)) for each in selected if each.finished]
+    return tables, {each.name: unfinished(each) for each in selected if not each.finished}
+
+
+def tables_of_runs(
+    runs: pd.DataFrame, runs_dir: Path, out: Path, experiments: Path
+) -> tuple[list[Path], list[Section], list[str]]:
+    """Of experiments and multiruns: files, sections of the page, and what has no table yet."""
+    if runs.empty:
+        return [], [], []
+    from siammae.report.figures.figures import (
+        draw,  # seaborn takes seconds, and tables of encoders have no pictures
+    )
+
+    written: list[Path] = []
+    sections: list[Section] = []
+    tables, without = tabulated(runs, experiments)
+    for selected, table in tables:
+        show(table)
+        found = {"md": markdown(table), "tex": latex(table), "csv": csv(table)}
+        files = write_texts(out, table.name, {**found, "json": sidecar(table, selected)})
+        drawn = draw(table, selected.runs, runs_dir, out)
+        sections.append(section_of_runs(table, selected.runs, runs_dir, files, drawn))
+        written += files + [path for picture in drawn for path in picture.paths]
+    for told in without.values():
+        print(told)
+    return written, sections, list(without.values())
+
+
+def explained(runs_dir: Path, experiments: Path, cell: str) -> str:
+    """What is behind a cell of the tables of runs.
+
+    Raises:
+        DataError: when there is no run or no such cell.
+    """
+    runs = load_runs(runs_dir)
+    if runs.empty:
+        raise DataError(f"{runs_dir} holds no run; make some with\n  {HINT}")
+    tables, without = tabulated(runs, experiments)
+    name = cell.partition("/")[0]
+    if name in without:
+        raise DataError(without[name])
+    return explain(tables, cell)
+
+
+def write_texts(out: Path, name: str, found: dict[str, str]) -> list[Path]:
+    """A file for each ending."""
+    written = []
+    for ending, text in found.items():
+        path = out / f"{name}.{ending}"
+        write_atomic(path, text)
+        written.append(path)
+    return written
+
+
+def runs_of_wandb(source: str | None, place: Path | None, offline: bool) -> Path:
+    """The folder of runs of a snapshot, which is made or brought up to date unless ``offline``.
+
+    Raises:
+        DataError: when W&B cannot be read, or there is no snapshot to use offline.
+    """
+    place = place or Path("snapshots") / str(source)
+    snapshot = read_snapshot(place) if offline else pull(str(source), place)
+    if snapshot is None:
+        raise DataError(f"{place} holds no snapshot; make one without --offline")
+    if source is not None and snapshot.source != source:
+        raise DataError(f"{place} is a snapshot of {snapshot.source}, not of {source}")
+    tell(snapshot, place)
+    return place / snapshot.folder
+
+
+def main() -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs")
+    parser.add_argument("--out", type=Path, default=Path("tables"), help="folder for the tables")
+    parser.add_argument("--experiments", type=Path, default=ROOT / "experiments")
+    parser.add_argument(
+        "--evaluations",
+        type=Path,
+        help="results_dir of siammae.evaluate (RUNS/.evaluations)",
+    )
+    parser.add_argument(
+        "--explain",
+        metavar="CELL",
+        help="tell what is behind one figure, TABLE/ROW/METRIC as decoder/joint/jf; writes nothing",
+    )
+    parser.add_argument("--wandb", metavar="ENTITY/PROJECT", help="runs of W&B, not of --runs")
+    parser.add_argument(
+        "--snapshot", type=Path, help="where W&B's runs are kept (snapshots/ENTITY/PROJECT)"
+    )
+    parser.add_argument(
+        "--offline", action="store_true", help="use the snapshot as it is, without network"
+    )
+    given = parser.parse_args()
+    if given.wandb is None and (given.snapshot or given.offline):
+        parser.error("--snapshot and --offline belong to --wandb ENTITY/PROJECT")
+    try:
+        if given.wandb is not None:
+            given.runs = runs_of_wandb(given.wandb, given.snapshot, given.offline)
+        if given.explain is not None:
+            print(explained(given.runs, given.experiments, given.explain))
+            return 0
+        written = make_tables(given.runs, given.out, given.experiments, given.evaluations)
+    except SiammaeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print("tables and pictures:")
+    for path in written:
+        print(f"  {path}")
+    return 0

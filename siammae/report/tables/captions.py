@@ -1,0 +1,170 @@
+"""What stands under a table: what was measured, how it was compared, what was left out."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from siammae.report.tables.agreement import FEWEST, agree
+from siammae.report.tables.comparisons import Compared
+from siammae.report.tables.metric_names import head, same_elsewhere, shares
+from siammae.report.tables.selection import Selected
+
+MARK = "*"
+STATES = ("pruned", "failed", "interrupted", "running", "planned")
+
+
+def caption(selected: Selected, done: pd.DataFrame, rows: pd.DataFrame, metrics: list[str]) -> str:
+    """Preset, benchmark and data; what the cells are; how differences were found."""
+    objective = metrics[0]
+    run = (done if len(done) else selected.runs).iloc[-1]
+    fixed = "".join(f", {key}={value}" for key, value in selected.fixed.items())
+    benchmark = f"benchmark {run['benchmark']} ({run['benchmark_files']})"
+    benchmark += "" if pd.isna(run["protocol"]) else f", protocol {run['protocol']}"
+    parts = [
+        f"preset {run['preset']}{fixed}",
+        f"{'no benchmark' if pd.isna(run['benchmark']) else benchmark}, training clips "
+        f"{run['data']}",
+        f"benchmark figures {shares(metrics)}",
+    ]
+    if (run["composed"] or {}).get("frame_gap_unit") == "seconds":
+        parts.append("frame_gap in seconds")
+    if (rows["n"] > 1).any():
+        parts.append(f"{head(objective)}: mean ± standard deviation over n seeds [95% t interval]")
+    else:
+        parts.append("one seed each, so no spread over seeds is known")
+    return "; ".join(parts + _differences(rows, metrics))
+
+
+def _differences(rows: pd.DataFrame, metrics: list[str]) -> list[str]:
+    """Of the deciding metric: over what it is paired, what that speaks of, what the mark means."""
+    metric = metrics[0]
+    of = {
+        pairing: rows.loc[rows[f"{metric}/pairing"] == pairing, "label"].tolist()
+        for pairing in ("seeds", "videos")
+    }
+    tested = sum(map(len, of.values()))
+    if not tested:
+        return []
+    texts = {
+        "seeds": "paired over seeds",
+        "videos": "paired over videos (clusters of their objects): of other videos for these "
+        "trainings alone, other seeds may differ",
+    }
+    used = [pairing for pairing, labels in of.items() if labels]
+    told = [
+        texts[pairing] + (f" ({', '.join(of[pairing])})" if len(used) > 1 else "")
+        for pairing in used
+    ]
+    family = f"Holm's correction for {tested} comparison{'s' if tested > 1 else ''}"
+    shown = [m for m in same_elsewhere(metrics) if rows[f"{m}/diff"].notna().any()]
+    family += " of each metric" if len(shown) > 1 else ""
+    return [
+        f"Δ: difference from the default [95% t interval], {'; '.join(told)}",
+        f"{MARK}: p at most 5% after {family}",
+    ]
+
+
+def left_out(runs: pd.DataFrame) -> list[str]:
+    """How many runs are not in the figures, by state, with the errors of failed ones."""
+    notes = []
+    for state, part in runs[runs["state"] != "finished"].groupby("state"):
+        notes.append(
+            f"{len(part)} run(s) {state}, not in the figures: " + ", ".join(part["signature"])
+        )
+        for _, run in part.dropna(subset=["error"]).iterrows():
+            notes.append(f"  {run['signature']}: {str(run['error']).strip().splitlines()[-1]}")
+    return notes
+
+
+def unfinished(selected: Selected) -> str:
+    """Of runs of which none is finished: how many are in which state, with their errors."""
+    runs = selected.runs.drop_duplicates("signature")
+    errors = (str(error).strip().splitlines() for error in runs["error"].dropna())
+    told = dict.fromkeys(lines[-1] for lines in errors if lines)
+    parts = []
+    for state, part in sorted(runs.groupby("state"), key=lambda found: -STATES.index(found[0])):
+        why = f" ({'; '.join(told)})" if state == "failed" and told else ""
+        parts.append(f"{len(part)} {state}{why}")
+    return f"{selected.name}: no finished run yet, {', '.join(parts)}"
+
+
+def notes_of_declaration(selected: Selected, unknown: list[str], metrics: list[str]) -> list[str]:
+    """Metrics that were asked for in vain, and where the paper's figures come from."""
+    declared = selected.declared
+    if declared is None:
+        return []
+    notes = [
+        f"metric {name} of the experiment was not measured; shown: {', '.join(metrics)}"
+        for name in unknown
+    ]
+    return notes + ([f"paper: {declared.source}"] if declared.source else [])
+
+
+def short_gaps(rows: pd.DataFrame, settings: dict[Any, pd.DataFrame]) -> list[str]:
+    """Rows whose runs could not have the frame gap that they ask for, with the share of pairs."""
+    notes = []
+    for _, row in rows[rows["run"] & ~rows["control"]].iterrows():
+        runs = settings[_key(row)].dropna(subset=["pairs_seen", "short_gap_pairs"])
+        short, seen = runs["short_gap_pairs"].sum(), runs["pairs_seen"].sum()
+        if short > 0 and seen > 0:
+            notes.append(
+                f"{row['label']}: {_percent(short / seen)} of the pairs had a smaller gap than "
+                "drawn, their clips are too short"
+            )
+    return notes
+
+
+def _percent(share: float) -> str:
+    """Neither none nor all when it is only nearly so."""
+    if share < 0.01:
+        return "under 1%"
+    return "over 99%" if 0.99 < share < 1 else f"{share:.0%}"
+
+
+def not_compared(rows: pd.DataFrame, compared: Compared, metric: str) -> list[str]:
+    """Why rows that have runs have no difference from the default."""
+    trained = rows[rows["run"] & ~rows["control"]]
+    if len(trained) < 2:
+        return []
+    if not trained["default"].any():
+        named = rows.loc[rows["default"], "label"].tolist()
+        why = (
+            f"of the default ({named[0]}) no run is finished" if named else "no row is the default"
+        )
+        return [f"{why}: no differences"]
+    default = trained.index[trained["default"]][0]
+    rest = trained.drop(default)
+    missing: dict[str, list[str]] = {}
+    for _, row in rest[rest[f"{metric}/diff"].isna()].iterrows():
+        missing.setdefault(compared.of[_key(row), metric].lacks, []).append(row["label"])
+    return [f"no difference of {', '.join(labels)}: {why}" for why, labels in missing.items()]
+
+
+def ranks(
+    rows: pd.DataFrame,
+    settings: dict[Any, pd.DataFrame],
+    compared: Compared,
+    metrics: list[str],
+) -> list[str]:
+    """Rank agreement with the paper in the first metric that it has a figure of."""
+    metric = next((name for name in metrics if f"paper/{name}" in rows), None)
+    if metric is None:
+        return []
+    both = rows[rows[f"paper/{metric}"].notna() & rows[metric].notna() & ~rows["control"]]
+    told = f"rank agreement with the paper in {head(metric)} (Kendall): "
+    if len(both) < FEWEST:
+        return [f"{told}needs {FEWEST} rows with a figure of both, there are {len(both)}"]
+    runs = [settings[_key(row)] for _, row in both.iterrows()]
+    seeds = [_figures(part, metric) for part in runs]
+    videos = [compared.videos(part.iloc[-1], metric) for part in runs]
+    return [told + str(agree(seeds, list(both[f"paper/{metric}"]), videos))]
+
+
+def _key(row: pd.Series) -> Hashable:
+    return tuple(row["setting"].values())
+
+
+def _figures(runs: pd.DataFrame, metric: str) -> np.ndarray:
+    return runs[f"metric/{metric}"].dropna().to_numpy(dtype=float)

@@ -1,0 +1,51 @@
+"""What is behind a figure of a table, in short sentences."""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from siammae.report.tables.render import scale
+
+
+def facts_of(row: pd.Series, metric: str, seeds: list[int]) -> list[str]:
+    """Of one metric of one row; what a table has no column for is left out."""
+    factor, digits = scale(metric)
+
+    def shown(value: float, sign: str = "") -> str:
+        return f"{value * factor:{sign}.{digits + 1}f}"
+
+    listed = f": {', '.join(map(str, seeds))}" if seeds else ""
+    facts = [f"mean {shown(row[metric])} over n = {row['n']}, seed{'s' * (row['n'] > 1)}{listed}"]
+    if pd.notna(row.get(f"{metric}/std")):
+        facts.append(f"standard deviation {shown(row[f'{metric}/std'])}")
+    if pd.notna(row.get(f"{metric}/low")):
+        ends = (shown(row[f"{metric}/{end}"]) for end in ("low", "high"))
+        facts.append(f"95% interval {' to '.join(ends)}")
+    facts += _difference(row, metric, shown)
+    for column in (f"paper/{metric}", "paper"):
+        if pd.notna(row.get(column)):
+            facts.append(f"the paper's figure {row[column]:g}")
+    return facts
+
+
+def mark(row: pd.Series, metric: str) -> str:
+    """The sign of a difference from the default that is told from zero; else nothing."""
+    found = row.get(f"{metric}/mark")
+    if isinstance(found, str):
+        return found
+    return "*" if pd.notna(found) and bool(found) else ""
+
+
+def _difference(row: pd.Series, metric: str, shown: Callable[..., str]) -> list[str]:
+    """The paired difference from the default."""
+    if pd.isna(row.get(f"{metric}/diff")):
+        return []
+    text = f"against the default {shown(row[f'{metric}/diff'], '+')}"
+    pairing = row.get(f"{metric}/pairing")
+    text += f", paired over {pairing}" if isinstance(pairing, str) else ""
+    if pd.notna(row.get(f"{metric}/diff_low")):
+        ends = (shown(row[f"{metric}/{end}"], "+") for end in ("diff_low", "diff_high"))
+        text += f", 95% interval {' to '.join(ends)}"
+    if pd.notna(row.get(f"{metric}/p_holm")):
+        text += f", p = {row[f'{metric}/p_holm']:.2g} after Holm's correction"
+    return [text + (f" {mark(row, metric)}" if mark(row, metric) else "")]

@@ -1,0 +1,217 @@
+"""Tables of encoders from siammae.evaluate's results: one for each benchmark as it was set."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from siammae.evaluation.result_cache import CONTROL, read_entry
+from siammae.report.tables.metric_names import merit, shares, shown
+from siammae.report.tables.render import (
+    Style,
+    escape_latex,
+    latex_grid,
+    latex_page,
+    markdown_grid,
+    markdown_page,
+    sidecar_name,
+)
+from siammae.system.paths import CONFIGS
+from siammae.system.progress import console
+
+
+def protocol(settings: dict[str, Any]) -> str:
+    """The preset's name, and what was set otherwise than it says."""
+    path = CONFIGS / "protocol" / f"{settings['preset']}.yaml"
+    tasks = yaml.safe_load(path.read_text()) if path.is_file() else {}
+    preset = tasks.get(settings.get("task"), {})
+    told = ", ".join(
+        f"{key} {settings[key]}" for key in preset if settings.get(key, preset[key]) != preset[key]
+    )
+    return f"protocol {settings['preset']}" + (f" but with {told}" if told else "")
+
+
+def _clauses(settings: dict[str, Any]) -> list[str]:
+    """The protocol, how many videos, and what makes figures not comparable."""
+    parts = [protocol(settings)] if settings.get("preset") else []
+    if degrees := settings.get("rotation"):
+        parts.append(f"frames and true masks turning by {degrees} degrees a frame")
+    for key, official in settings.items():
+        unit = key.removeprefix("official_")
+        if unit != key and settings.get(unit) is not None:
+            same = official in (None, settings[unit])
+            told = "" if same else f", not the official {official}: not comparable"
+            parts.append(f"{settings[unit]} {unit}{told}")
+    return parts + ([str(settings["note"])] if settings.get("note") else [])
+
+
+@dataclass
+class Evaluated:
+    """Entries that share a benchmark, its settings and its files, newest last; controls apart."""
+
+    name: str
+    entries: list[dict[str, Any]]
+    control: dict[str, Any] | None
+
+    @property
+    def metrics(self) -> list[str]:
+        """Columns, in the benchmark's order."""
+        return list(dict.fromkeys(m for e in self.entries for m in e["result"]["metrics"]))
+
+    @property
+    def caption(self) -> str:
+        """Benchmark, protocol, how many videos, and what makes figures not comparable."""
+        setting, result = self.entries[0]["benchmark"], self.entries[0]["result"]
+        parts = [f"benchmark {setting['name']} ({setting['fingerprint']})"]
+        settings = result["settings"]
+        if all(isinstance(part, dict) for part in settings.values()):  # a suite's, by part
+            parts += [f"{name}: {', '.join(_clauses(part))}" for name, part in settings.items()]
+        else:
+            parts += _clauses(settings)
+        parts.append(f"figures {shares(self.metrics)}")
+        return "; ".join([*parts, "in bold the best encoder of each column"])
+
+    @property
+    def notes(self) -> list[str]:
+        """What may make the rows differ beside the encoders."""
+        everything = [*self.entries, *([self.control] if self.control else [])]
+        found = [
+            f"{entry['label']} without {len(entry['result']['failed'])} that failed: "
+            + ", ".join(entry["result"]["failed"])
+            for entry in self.entries
+            if entry["result"].get("failed")
+        ]
+        for what in ("code_version", "precision", "device"):
+            values = sorted({str(entry[what]) for entry in everything if entry.get(what)})
+            if len(values) > 1:
+                told = what.replace("_", " ")
+                found.append(f"rows come from {len(values)} values of {told}: {', '.join(values)}")
+        return found
+
+
+def load_evaluations(folder: Path) -> list[Evaluated]:
+    """The tables of a folder of results; of tables with one name the newest has the plain one."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted(folder.glob("*.json")):
+        entry = read_entry(path)
+        if entry is not None:
+            groups.setdefault(json.dumps(entry["benchmark"], sort_keys=True), []).append(entry)
+    tables = []
+    for group in groups.values():
+        group.sort(key=lambda entry: entry["created"])
+        encoders = [entry for entry in group if "control" not in entry["what"]]
+        controls = [entry for entry in group if "control" in entry["what"]]
+        if encoders:
+            name = f"evaluation-{group[0]['benchmark']['name']}"
+            tables.append(Evaluated(name, encoders, controls[-1] if controls else None))
+    tables.sort(key=lambda table: (table.name, -table.entries[-1]["created"]))
+    seen: dict[str, int] = {}
+    for table in tables:
+        seen[table.name] = seen.get(table.name, 0) + 1
+        table.name += f"-{seen[table.name]}" if seen[table.name] > 1 else ""
+    return tables
+
+
+def labelled(table: Evaluated) -> list[tuple[str, dict[str, Any]]]:
+    """A label for each entry; those that share one get their key behind it."""
+    labels = [entry["label"] for entry in table.entries]
+    return [
+        (label if labels.count(label) == 1 else f"{label} {entry['key']}", entry)
+        for label, entry in zip(labels, table.entries, strict=True)
+    ]
+
+
+def cells(table: Evaluated, bold: Style, escape: Style = str) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows of text; the control last."""
+    best = {metric: _best(table, metric) for metric in table.metrics}
+    lines = []
+    for label, entry in labelled(table):
+        figures = entry["result"]["metrics"]
+        line = [escape(label)]
+        for metric in table.metrics:
+            text = _figure(metric, figures.get(metric))
+            line.append(bold(text) if figures.get(metric) == best[metric] and text else text)
+        lines.append(line)
+    if table.control is not None:
+        figures = table.control["result"]["metrics"]
+        lines.append(
+            [
+                table.control["result"].get("control", CONTROL),
+                *(_figure(m, figures.get(m)) for m in table.metrics),
+            ]
+        )
+    return [escape(head) for head in ["encoder", *table.metrics]], lines
+
+
+def _best(table: Evaluated, metric: str) -> float | None:
+    """Of two encoders or more."""
+    if merit(metric) == 0:
+        return None
+    values = [entry["result"]["metrics"].get(metric) for entry in table.entries]
+    known = [value for value in values if value is not None and not math.isnan(value)]
+    if len(known) < 2:
+        return None
+    return min(known) if merit(metric) < 0 else max(known)
+
+
+def _figure(metric: str, value: float | None) -> str:
+    if value is None or math.isnan(value):
+        return ""
+    return shown(metric, value)
+
+
+def texts(table: Evaluated) -> dict[str, str]:
+    """The table by the ending of its file."""
+    heads, lines = cells(table, lambda text: f"**{text}**", lambda text: text.replace("|", "\\|"))
+    tex_heads, tex_lines = cells(table, lambda text: f"\\textbf{{{text}}}", escape_latex)
+    middle = len(lines) - 1 if table.control is not None else None
+    rows = [
+        {"encoder": label, "control": False, **entry["result"]["metrics"], "key": entry["key"]}
+        for label, entry in labelled(table)
+    ]
+    if table.control is not None:
+        figures = table.control["result"]["metrics"]
+        rows.append(
+            {
+                "encoder": table.control["result"].get("control", CONTROL),
+                "control": True,
+                **figures,
+                "key": table.control["key"],
+            }
+        )
+    facts = ("key", "what", "command", "code_version", "created", "device", "precision")
+    behind = {
+        label: {fact: entry.get(fact) for fact in facts}
+        for label, entry in [*labelled(table), (CONTROL, table.control or {})]
+        if entry
+    }
+    content = {"table": table.name, "caption": table.caption, "notes": table.notes, "rows": behind}
+    content["benchmark"] = table.entries[0]["benchmark"]
+    content["settings"] = table.entries[0]["result"]["settings"]
+    return {
+        "md": markdown_page(
+            table.name, "", markdown_grid(heads, lines), table.caption, table.notes
+        ),
+        "tex": latex_page(
+            table.name, latex_grid(tex_heads, tex_lines, middle), table.caption, table.notes
+        ),
+        "csv": pd.DataFrame(rows).assign(behind=sidecar_name(table.name)).to_csv(index=False),
+        "json": json.dumps(content, indent=1, default=str),
+    }
+
+
+def show_evaluated(table: Evaluated) -> None:
+    """Print with rich."""
+    from rich.markup import escape
+
+    from siammae.report.tables.terminal import print_grid
+
+    heads, lines = cells(table, lambda text: f"[bold]{text}[/bold]", escape)
+    dim = [place == len(table.entries) for place in range(len(lines))]
+    print_grid(table.name, table.caption, heads, lines, dim, range(2, len(heads)))
+    for note in table.notes:
+        console().print(f"[dim]{escape(note)}[/dim]")

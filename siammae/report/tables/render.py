@@ -1,0 +1,189 @@
+"""A table as text: rows of cells, Markdown, LaTeX and CSV."""
+
+import re
+from collections.abc import Callable
+
+import pandas as pd
+
+from siammae.report.tables.captions import MARK
+from siammae.report.tables.metric_names import PIXELS, head, same_elsewhere, scale, shown
+from siammae.report.tables.parts import parts
+from siammae.report.tables.statistics_table import Table
+
+__all__ = ["PIXELS", "Style", "csv", "head", "latex", "markdown", "scale", "sidecar_name"]
+
+Style = Callable[[str], str]
+
+
+def cells(
+    table: Table, bold: Style, escape: Style = str, narrow: bool = False
+) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows of text; the best in bold, the default setting marked.
+
+    Args:
+        table: what to show.
+        bold: how.
+        escape: of the text of a label or head.
+        narrow: with the paper's figures of the deciding metric alone, for a terminal's width.
+    """
+    metric = table.objective
+    compared = [m for m in same_elsewhere(table.metrics) if table.rows[f"{m}/diff"].notna().any()]
+    paper = [name for name in table.paper if not narrow or name == metric]
+    heads = ["setting"]
+    for name in table.metrics:
+        heads += [head(name), *([f"Δ {head(name)}"] if name in compared else [])]
+    heads += ["n", *(f"paper {head(name)}" for name in paper)]
+    lines = []
+    for index, row in table.rows.iterrows():
+        label = escape(row["label"] + (" (default)" if row["default"] else ""))
+        line = [label, _mean(row, metric, True)]
+        if index == table.best:
+            line = [bold(text) for text in line]
+        line += [_difference(row, metric)] if metric in compared else []
+        for name in table.metrics[1:]:
+            line += [_mean(row, name), *([_difference(row, name)] if name in compared else [])]
+        line += [str(row["n"])]
+        line += [_paper(row[f"paper/{name}"]) for name in paper]
+        lines.append(line)
+    return [escape(head) for head in heads], lines
+
+
+def _mean(row: pd.Series, metric: str, spread: bool = False) -> str:
+    """A mean; with its standard deviation and interval when that is asked for and known."""
+    mean, deviation = row[metric], row[f"{metric}/std"]
+    if pd.isna(mean):
+        return ""
+    text = shown(metric, mean)
+    if not spread or pd.isna(deviation):
+        return text
+    return f"{text} ± {shown(metric, deviation)} {_interval(row, metric, '')}"
+
+
+def _difference(row: pd.Series, metric: str) -> str:
+    """The paired difference from the default, its interval, and the mark."""
+    if pd.isna(row[f"{metric}/diff"]):
+        return ""
+    mark = MARK if row[f"{metric}/mark"] else ""
+    return f"{shown(metric, row[f'{metric}/diff'], True)}{mark} {_interval(row, metric, 'diff_')}"
+
+
+def _interval(row: pd.Series, metric: str, of: str) -> str:
+    low, high = (shown(metric, row[f"{metric}/{of}{end}"], bool(of)) for end in ("low", "high"))
+    return f"[{low}, {high}]"
+
+
+def _paper(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:.1f}"
+
+
+def sidecar_name(name: str) -> str:
+    """The file that tells what is behind each figure of a table."""
+    return f"{name}.json"
+
+
+def markdown(table: Table) -> str:
+    """GitHub's tables."""
+    bodies = []
+    for group, part in parts(table):
+        heads, lines = cells(part, lambda text: f"**{text}**", _escape_markdown)
+        title = f"### {_escape_markdown(group)}\n\n" if group else ""
+        bodies.append(title + markdown_grid(heads, lines))
+    notes = [note.strip() for note in table.notes]
+    return markdown_page(table.name, table.question, "\n\n".join(bodies), table.caption, notes)
+
+
+def _escape_markdown(text: str) -> str:
+    return text.replace("|", "\\|").replace(MARK, f"\\{MARK}")
+
+
+def markdown_grid(heads: list[str], lines: list[list[str]]) -> str:
+    """Rows of text as GitHub writes a table."""
+    rows = [heads, ["---", *["---:"] * (len(heads) - 1)], *lines]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def markdown_page(name: str, question: str, body: str, caption: str, notes: list[str]) -> str:
+    """A table, or several, as text with title, caption and notes."""
+    listed = "".join(f"\n- {note}" for note in notes)
+    title = f"## {name}\n\n" + (f"{question}\n\n" if question else "")
+    behind = sidecar_name(name)
+    footer = f"Runs, seeds, commits and files behind each figure: [{behind}]({behind})"
+    return f"{title}{body}\n\n{caption}\n{listed}\n\n{footer}\n"
+
+
+def latex(table: Table) -> str:
+    """A table for booktabs; needs no package beside it."""
+    bodies = []
+    for group, part in parts(table):
+        heads, lines = cells(part, lambda text: f"\\textbf{{{text}}}", escape_latex)
+        lines = [[line[0], *map(_latex_figures, line[1:])] for line in lines]
+        control = [i for i, row in enumerate(part.rows["control"]) if row]
+        grid = latex_grid(heads, lines, control[0] if control else None)
+        bodies.append(f"\\textbf{{{escape_latex(group)}}}\\\\[2pt]\n{grid}" if group else grid)
+    caption = " ".join([table.question, table.caption]).strip()
+    return latex_page(table.name, "\n\\\\[6pt]\n".join(bodies), caption, table.notes)
+
+
+def _latex_figures(cell: str) -> str:
+    """Signs, marks and ± as LaTeX sets them."""
+    signed = re.sub(r"[+-][\d.]+", lambda found: f"${found[0]}$", cell.replace("±", "$\\pm$"))
+    return signed.replace(MARK, f"$^{{{MARK}}}$")
+
+
+def latex_grid(heads: list[str], lines: list[list[str]], control: int | None) -> str:
+    """Rows of text as a tabular of booktabs; a rule before the row ``control``."""
+    body = []
+    for number, line in enumerate(lines):
+        if number == control and number:
+            body.append("\\midrule")
+        # After \\\\ LaTeX takes a [ or * for an argument of it.
+        guard = "{}" if line[0].startswith(("[", "*")) else ""
+        body.append(guard + " & ".join(line) + " \\\\")
+    return (
+        f"\\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}\n"
+        f"\\toprule\n{' & '.join(heads)} \\\\\n\\midrule\n"
+        + "\n".join(body)
+        + "\n\\bottomrule\n\\end{tabular}"
+    )
+
+
+def latex_page(name: str, body: str, caption: str, notes: list[str]) -> str:
+    """A float with its tabulars, caption and notes."""
+    told = "".join(f"% {note}\n" for note in notes)
+    return (
+        f"{told}\\begin{{table}}\n\\centering\n{body}\n\\caption{{{escape_latex(caption)}}}\n"
+        f"\\label{{tab:{name}}}\n\\end{{table}}\n"
+        f"% runs, seeds, commits and files behind each figure: {sidecar_name(name)}\n"
+    )
+
+
+def escape_latex(text: str) -> str:
+    """Characters that mean something to LaTeX, made plain."""
+    special = {c: f"\\{c}" for c in "&%$#_{}"} | {
+        "\\": "\\textbackslash{}",
+        "~": "\\textasciitilde{}",
+        "^": "\\textasciicircum{}",
+        "±": "$\\pm$",
+        "Δ": "$\\Delta$",
+    }
+    return "".join(special.get(character, character) for character in text)
+
+
+def csv(table: Table) -> str:
+    """Full figures, one row a setting; its runs and the sidecar in the last columns.
+
+    Of a table in parts the first column names the part; what stands in all of them is repeated.
+    """
+    frame = pd.concat([_full(group, part) for group, part in parts(table)])
+    for axis in table.axes:
+        frame[axis] = [setting.get(axis) for setting in frame["setting"]]
+    frame["signatures"] = frame["signatures"].map(" ".join)
+    frame["behind"] = sidecar_name(table.name)
+    return frame.drop(columns="setting").to_csv(index=False)
+
+
+def _full(group: str, part: Table) -> pd.DataFrame:
+    frame = part.rows.copy()
+    place = int(frame.columns.get_loc("label")) + 1  # type: ignore[arg-type]
+    frame.insert(place, "best", [index == part.best for index in frame.index])
+    return frame.assign(group=group) if group else frame

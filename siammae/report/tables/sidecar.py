@@ -1,0 +1,173 @@
+"""What is behind each figure of a table: runs, seeds, code, commands, files, pairs, sources."""
+
+import json
+import math
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from siammae.report.tables.comparisons import Comparison
+from siammae.report.tables.intervals import LEVEL, METHOD
+from siammae.report.tables.metric_names import LOSS, head
+from siammae.report.tables.selection import Selected
+from siammae.report.tables.statistics_table import CONTROLS, Table
+
+PACKAGES = ("numpy", "scipy", "statsmodels", "pandas")
+FACTS = (
+    *("seed", "state", "commit", "dirty", "code_version", "device", "precision", "command"),
+    *("pairs_seen", "short_gap_pairs"),
+)
+Cell = dict[str, Any]
+
+
+def sidecar(table: Table, selected: Selected) -> str:
+    """All of it as JSON.
+
+    ``rows`` has the runs of each row, ``cells`` each figure of each row, and ``files``, which alone
+    depends on where the runs lie, the files of each run.
+    """
+    rows = [row for _, row in table.rows.iterrows()]
+    content = {
+        "table": table.name,
+        "question": table.question,
+        "caption": table.caption,
+        "notes": table.notes,
+        "decides": table.objective,
+        "level": LEVEL,
+        "methods": "analysis/intervals.py",
+        "libraries": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in PACKAGES},
+        },
+        "rows": {row["label"]: runs_of(row, selected) for row in rows},
+        "cells": {
+            row["label"]: {
+                metric: cell(table, selected, row, metric) for metric in metrics_of(table)
+            }
+            for row in rows
+        },
+        "files": {name: found for row in rows for name, found in files_of(row, selected).items()},
+    }
+    return json.dumps(_plain(content), indent=1, default=str)
+
+
+def metrics_of(table: Table) -> list[str]:
+    """The table's metrics, and those that only the paper has a figure of."""
+    return list(dict.fromkeys([*table.metrics, *table.paper]))
+
+
+def runs_of(row: pd.Series, selected: Selected) -> dict[str, Cell]:
+    """Facts of each run behind a row, by signature."""
+    runs = selected.runs.drop_duplicates("signature").set_index("signature")
+    return {name: _facts(runs.loc[name]) for name in row["signatures"]}
+
+
+def files_of(row: pd.Series, selected: Selected) -> dict[str, dict[str, str]]:
+    """Files of each run behind a row, by signature."""
+    runs = selected.runs.drop_duplicates("signature").set_index("signature")
+    return {name: _files(runs.loc[name].get("folder")) for name in row["signatures"]}
+
+
+def cell(table: Table, selected: Selected, row: pd.Series, metric: str) -> Cell:
+    """One figure: how it was made of which runs' figures, its difference, and the paper's."""
+    paper = row.get(f"paper/{metric}")
+    source = selected.declared.source if selected.declared else ""
+    found: Cell = {
+        "metric": metric,
+        "unit": "as measured: losses and pixels as they are, else shares from 0 to 1",
+        "n": int(row["n"]),
+        "formula": _formula(row, metric),
+        "figures": _figures(row, metric, selected),
+        "paper": None
+        if paper is None or pd.isna(paper)
+        else {"figure": float(paper), "source": source},
+    }
+    if metric not in table.metrics:
+        return found
+    found |= {"mean": row[metric], "std": row[f"{metric}/std"]}
+    if row["n"] > 1:
+        found["interval"] = [row[f"{metric}/low"], row[f"{metric}/high"]]
+        found["interval_method"] = METHOD
+    compared = table.compared.of.get((tuple(row["setting"].values()), metric))
+    if compared is not None and row["run"]:
+        found["difference"] = _difference(table, row, metric, compared)
+    return found
+
+
+def _difference(table: Table, row: pd.Series, metric: str, compared: Comparison) -> Cell:
+    """From the default, with each pair."""
+    default = table.rows.loc[table.rows["default"] & table.rows["run"], "label"].iloc[0]
+    names = ("diff", "diff_low", "diff_high", "p", "p_holm", "mark")
+    figures = {name: row[f"{metric}/{name}"] for name in names}
+    what = {"seeds": "seeds, a paired t test", "videos": "videos, clusters of their objects"}
+    return {
+        "from": default,
+        **figures,
+        "paired_over": what.get(compared.pairing, f"nothing: {compared.lacks}"),
+        "seeds": list(compared.seeds),
+        "pairs": compared.differences,
+        "videos_left_out": list(compared.left_out),
+    }
+
+
+def _formula(row: pd.Series, metric: str) -> str:
+    if not row["run"]:
+        return "no finished run"
+    what = (
+        "each run's loss, the mean of its last 100 optimiser steps"
+        if metric == LOSS
+        else f"each run's {metric} on the benchmark, over all its videos"
+    )
+    if row["control"]:
+        return f"mean over the control's distinct figures of {head(metric)}, n of them"
+    return f"mean over n seeds of {what}"
+
+
+def _figures(row: pd.Series, metric: str, selected: Selected) -> dict[str, float | None]:
+    """Each run's figure, at full precision."""
+    control = {label: key for key, label in CONTROLS.items()}.get(row["label"])
+    column = f"control/{control}/{metric}" if row["control"] else f"metric/{metric}"
+    runs = selected.runs.drop_duplicates("signature").set_index("signature")
+    if column not in runs:
+        return {}
+    return {name: runs.loc[name, column] for name in row["signatures"]}
+
+
+def _facts(run: pd.Series) -> Cell:
+    facts = {name: run.get(name) for name in FACTS}
+    created = float(run.get("created") or 0.0)
+    facts["date"] = datetime.fromtimestamp(created, UTC).isoformat(timespec="seconds")
+    return facts
+
+
+def _files(folder: object) -> dict[str, str]:
+    """What lies in a run's folder; nothing when the run is known from elsewhere."""
+    if not isinstance(folder, str):
+        return {}
+    there = Path(folder)
+    names = ("summary.json", "config.yaml", "metrics.jsonl", "encoder.safetensors")
+    files = {name: str(there / name) for name in names if (there / name).is_file()}
+    checkpoints = sorted((there / "checkpoints").glob("step-*.pt"))
+    if checkpoints:
+        last = checkpoints[-1]
+        files["checkpoint"] = str(last)
+        digest = last.with_name(f"{last.name}.sha256")
+        if digest.is_file():
+            files["checkpoint_sha256"] = digest.read_text().split()[0]
+    return files
+
+
+def _plain(value: Any) -> Any:
+    """For JSON, which has no NaN: null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

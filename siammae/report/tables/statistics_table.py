@@ -1,0 +1,300 @@
+"""Runs of a table to its rows: figures over seeds, differences, controls, what was left out."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from siammae.config.experiment import Row, spelled
+from siammae.report.tables.captions import (
+    caption,
+    left_out,
+    not_compared,
+    notes_of_declaration,
+    ranks,
+    short_gaps,
+)
+from siammae.report.tables.comparisons import COLUMNS, Compared
+from siammae.report.tables.intervals import estimate
+from siammae.report.tables.metric_names import JF, LOSS, find_metric, merit
+from siammae.report.tables.selection import DEFAULT, Selected
+
+CONTROLS = {"copy_first_mask": "copy first mask", "untrained_encoder": "untrained encoder"}
+OF_A_CELL = ("", "/std", "/low", "/high")
+NO_ROW: dict[str, Any] = {"setting": {}, "default": False, "control": False, "run": False, "n": 0}
+
+__all__ = ["CONTROLS", "JF", "LOSS", "Table", "read_defaults", "tabulate"]
+
+
+@dataclass
+class Table:
+    """A table ready to be printed.
+
+    objective: the metric that decides; `merit` tells which figures are better.
+    metrics: what is shown, the objective first.
+    rows: one a setting, in order. Columns: ``label``, ``setting``, ``default``, ``control``,
+    ``run`` (whether finished runs stand behind it), ``n`` (how many), ``signatures``; for each
+    metric ``<metric>`` (mean), ``/std`` (NaN for one seed), ``/low`` and ``/high`` (of the 95%
+    interval of the mean; NaN for one seed), ``/diff``, ``/diff_low``, ``/diff_high`` (difference
+    from the default row with its 95% interval), ``/p``, ``/p_holm``, ``/mark`` (whether it is
+    significant after Holm's correction), ``/pairing`` (``seeds``, ``videos`` or nothing); and
+    ``paper/<metric>`` for each metric of which the paper has a figure, in the unit of its table.
+    compared: the comparisons behind ``diff`` and what follows.
+    groups: headings of the parts that `parts` cuts the table into; rows have then a column
+    ``group``, empty for those of every part.
+    """
+
+    name: str
+    question: str
+    axes: list[str]
+    objective: str
+    metrics: list[str]
+    rows: pd.DataFrame
+    caption: str
+    notes: list[str] = field(default_factory=list)
+    compared: Compared = field(default_factory=lambda: Compared({}, None, []))
+    groups: list[str] = field(default_factory=list)
+
+    @property
+    def best(self) -> int | None:
+        """Index of the best trained row; None when there is nothing to choose from.
+
+        Training losses under different masks, heads, gaps or crops do not compare: none is best.
+        """
+        if self.objective == LOSS:
+            return None
+        trained = self.rows[~self.rows["control"]][self.objective].dropna()
+        if len(trained) < 2:
+            return None
+        if merit(self.objective) == 0:
+            return None
+        best = trained.argmin() if merit(self.objective) < 0 else trained.argmax()
+        return int(trained.index[int(best)])
+
+    @property
+    def paper(self) -> list[str]:
+        """Metrics of which the paper has a figure."""
+        return [
+            name.removeprefix("paper/") for name in map(str, self.rows) if name.startswith("paper/")
+        ]
+
+
+def tabulate(selected: Selected, defaults: dict[str, str]) -> Table:
+    """Average over seeds; unfinished, failed and pruned runs are counted, never averaged in."""
+    done = selected.runs[selected.runs["state"] == "finished"]
+    objective, metrics, unknown = _metrics(selected, done)
+    settings = {part["setting"].iloc[0]: part for _, part in done.groupby("setting", sort=False)}
+    rows = [
+        _describe(selected, setting, part, metrics, defaults) for setting, part in settings.items()
+    ]
+    rows = _in_order(selected, rows + _without_runs(selected, rows))
+    compared = _compare(rows, settings, metrics)
+    frame = _frame(rows + _controls(done, metrics), metrics)
+    groups = selected.declared.groups if selected.declared else []
+    if groups:
+        frame.insert(0, "group", _groups(selected, frame))
+    told = notes_of_declaration(selected, unknown, metrics)
+    return Table(
+        name=selected.name,
+        question=selected.declared.question if selected.declared else "",
+        axes=selected.axes,
+        objective=objective,
+        metrics=metrics,
+        rows=frame,
+        caption=caption(selected, done, frame, metrics),
+        notes=[
+            *left_out(selected.runs),
+            *selected.notes,
+            *short_gaps(frame, settings),
+            *not_compared(frame, compared, objective),
+            *ranks(frame, settings, compared, metrics),
+            *told,
+        ],
+        compared=compared,
+        groups=groups,
+    )
+
+
+def read_defaults(config: Path) -> dict[str, str]:
+    """The default of each top-level setting and group, as text."""
+    content = yaml.safe_load(config.read_text())
+    defaults = {
+        key: str(value).replace(" ", "") for key, value in content.items() if key != "defaults"
+    }
+    for entry in content["defaults"]:
+        if isinstance(entry, dict):
+            defaults.update({key: str(value) for key, value in entry.items()})
+    return defaults
+
+
+def _metrics(selected: Selected, done: pd.DataFrame) -> tuple[str, list[str], list[str]]:
+    """What decides, what is shown, and what was asked for and never measured.
+
+    The experiment chooses; else the objective of the runs' benchmark decides, and it, the other
+    means and the loss are shown.
+    """
+    told = done["objective"].dropna()
+    objective = str(told.iloc[0]).lstrip("-") if len(told) else LOSS
+    measured = [
+        column.removeprefix("metric/")
+        for column in map(str, done.columns)
+        if column.startswith("metric/") and done[column].notna().any()
+    ]
+    asked = selected.declared.metrics if selected.declared else []
+    found = {name: find_metric(name, measured) for name in asked}
+    chosen = list(dict.fromkeys(metric for metric in found.values() if metric))
+    unknown = [name for name, metric in found.items() if metric is None]
+    if chosen:
+        return chosen[0], chosen, unknown
+    others = [name for name in measured if not name.endswith(("-Recall", "-Decay"))]
+    shown = dict.fromkeys([objective, *(name for name in others if name != LOSS), LOSS])
+    return objective, list(shown), unknown
+
+
+def _compare(
+    rows: list[dict[str, Any]], settings: dict[Any, pd.DataFrame], metrics: list[str]
+) -> Compared:
+    """Add each row's differences from the first default row that has runs."""
+    default = next((_key(row) for row in rows if row["default"] and row["run"]), None)
+    compared = Compared(settings, default, metrics)
+    for row in rows:
+        for metric in metrics:
+            row |= compared.columns(_key(row) if row["run"] else None, metric)
+    return compared
+
+
+def _frame(rows: list[dict[str, Any]], metrics: list[str]) -> pd.DataFrame:
+    """The table's columns; controls are compared with nothing."""
+    frame = pd.DataFrame(rows, columns=_columns(metrics, rows))
+    for metric in metrics:
+        frame[f"{metric}/mark"] = frame[f"{metric}/mark"].eq(True)
+        frame[f"{metric}/pairing"] = frame[f"{metric}/pairing"].fillna("")
+    return frame.astype(dict.fromkeys(["default", "control", "run"], bool))
+
+
+def _columns(metrics: list[str], rows: list[dict[str, Any]]) -> list[str]:
+    figures = [f"{metric}{part}" for metric in metrics for part in OF_A_CELL]
+    compared = [f"{metric}/{part}" for metric in metrics for part in COLUMNS]
+    paper = dict.fromkeys(name for row in rows for name in row if name.startswith("paper/"))
+    head = ["label", "setting", "default", "control", "run", "n"]
+    return [*head, *figures, *compared, *paper, "signatures"]
+
+
+def _groups(selected: Selected, frame: pd.DataFrame) -> list[str]:
+    """The declared group of each row; empty for one without."""
+    rows = selected.declared.rows if selected.declared else []
+    of = {row.label: row.group or "" for row in rows}
+    return [of.get(label, "") for label in frame["label"]]
+
+
+def _key(row: dict[str, Any]) -> Hashable:
+    return tuple(row["setting"].values())
+
+
+def _describe(
+    selected: Selected,
+    setting: tuple[str, ...],
+    runs: pd.DataFrame,
+    metrics: list[str],
+    defaults: dict[str, str],
+) -> dict[str, Any]:
+    pairs = dict(zip(selected.axes, setting, strict=True))
+    declared = _declared_row(selected, pairs)
+    is_default = bool(pairs) and all(
+        value in (spelled(defaults.get(key, DEFAULT)), DEFAULT) for key, value in pairs.items()
+    )
+    label = ", ".join(f"{key}={value}" for key, value in pairs.items() if value != DEFAULT)
+    return {
+        "label": (declared.label if declared else label) or "default settings",
+        "setting": pairs,
+        "default": declared.default if declared else is_default,
+        "control": False,
+        "run": True,
+        **_moments(runs, {metric: f"metric/{metric}" for metric in metrics}),
+        **(_paper(declared) if declared else {}),
+    }
+
+
+def _without_runs(selected: Selected, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Declared rows of which no run is finished, and rows of the paper alone."""
+    there = {row["label"] for row in rows}
+    missing = [
+        row
+        for row in (selected.declared.rows if selected.declared else [])
+        if row.label not in there
+    ]
+    return [
+        {
+            **NO_ROW,
+            "label": row.label,
+            "setting": {key: spelled((row.set or {}).get(key, DEFAULT)) for key in selected.axes}
+            if row.set is not None
+            else {},
+            "default": row.default,
+            "signatures": [],
+            **_paper(row),
+        }
+        for row in missing
+    ]
+
+
+def _paper(row: Row) -> dict[str, float]:
+    return {f"paper/{name}": float(value) for name, value in row.paper.items() if value is not None}
+
+
+def _moments(runs: pd.DataFrame, columns: dict[str, str]) -> dict[str, Any]:
+    """Mean, unbiased standard deviation and interval over runs; one run has no spread."""
+    figures: dict[str, Any] = {"n": len(runs), "signatures": sorted(runs["signature"])}
+    for metric, column in columns.items():
+        values = pd.to_numeric(runs[column]).dropna() if column in runs else pd.Series(dtype=float)
+        found = estimate(values)
+        figures[metric] = found.mean
+        figures[f"{metric}/std"] = values.std(ddof=1)
+        figures |= {f"{metric}/low": found.low, f"{metric}/high": found.high}
+    return figures
+
+
+def _controls(done: pd.DataFrame, metrics: list[str]) -> list[dict[str, Any]]:
+    """A row for each control; figures that several runs share count once, each metric by itself.
+
+    Untrained models of unlike decoders or heads have one encoder's figures in common.
+    """
+    rows = []
+    for control, label in CONTROLS.items():
+        columns = {metric: f"control/{control}/{metric}" for metric in metrics}
+        there = [column for column in columns.values() if column in done]
+        measured = done.dropna(subset=there) if there else done.iloc[:0]
+        if len(measured):
+            row = {**NO_ROW, "label": label, "control": True, "run": True}
+            for metric, column in reversed(columns.items()):  # n is the first's
+                distinct = measured.drop_duplicates(column if column in measured else there)
+                row |= _moments(distinct, {metric: column})
+            rows.append(row)
+    return rows
+
+
+def _declared_row(selected: Selected, pairs: dict[str, str]) -> Row | None:
+    if selected.declared is None:
+        return None
+    return selected.declared.row({k: v for k, v in pairs.items() if v != DEFAULT})
+
+
+def _in_order(selected: Selected, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The declared order; what is not declared follows, by setting."""
+    order = [row.label for row in selected.declared.rows] if selected.declared else []
+
+    def place(row: dict[str, Any]) -> tuple[int, list[tuple[float, str]]]:
+        known = order.index(row["label"]) if row["label"] in order else len(order)
+        return known, [_sortable(value) for value in row["setting"].values()]
+
+    return sorted(rows, key=place)
+
+
+def _sortable(value: str) -> tuple[float, str]:
+    try:
+        return float(value), value
+    except ValueError:
+        return float("inf"), value

@@ -1,0 +1,1 @@
+"""Errors, signals, processes, files and locks: what every other room stands on."""

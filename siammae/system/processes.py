@@ -1,0 +1,52 @@
+"""Which of the processes that torchrun started this one is, told by the environment alone."""
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+from siammae.system.errors import ConfigError
+
+VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+
+
+def launched() -> bool:
+    """Whether torchrun, or a launcher that sets the same variables, started several processes."""
+    return all(name in os.environ for name in VARIABLES) and int(os.environ["WORLD_SIZE"]) > 1
+
+
+def leads() -> bool:
+    """Whether this process is the only one, or rank 0: the one that writes and tells."""
+    return not launched() or os.environ["RANK"] == "0"
+
+
+def refuse_with_torchrun(choices: Mapping[str, str | None]) -> None:
+    """Refuse what starts processes of its own, or draws other settings in each process.
+
+    Args:
+        choices: the option of each of Hydra's groups.
+
+    Raises:
+        ConfigError: under torchrun, for any launcher or sweeper but Hydra's basic ones.
+    """
+    if not launched():
+        return
+    for key, instead in (
+        ("hydra/launcher", "it starts processes itself: leave one of the two out"),
+        ("hydra/sweeper", "start the study without it, in one process for each GPU"),
+    ):
+        if choices.get(key, "basic") != "basic":
+            raise ConfigError(f"{key}={choices[key]} does not go with torchrun; {instead}")
+
+
+def hush() -> None:
+    """Let this process print nothing but errors, and Hydra's notes of a multirun go elsewhere."""
+    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (for good)
+    warnings.simplefilter("ignore")
+    aside = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, aside, ignore_errors=True)
+    sys.argv.append(f"hydra.sweep.dir={aside}")

@@ -1,0 +1,113 @@
+"""How long training waits for its clips, and what to do about it."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from siammae.config.schema import TrainConfig
+from siammae.data.sets.videos import ClipSource
+from siammae.training.training_plan import Progress
+
+SHARE = 0.1  # of the time; above it a hint is due
+ENOUGH = 100  # steps; in shorter runs the readers' start counts for too much
+FEW_CLIPS = 200  # whose frames fit into memory: 78 MB of a clip of 10 s, 30 fps and 340x256
+
+
+class Waiting:
+    """Watches ``data/wait_share`` and gives one hint in a run, as soon as it is too large.
+
+    The first row of a process does not count: readers start, and those that hold frames in memory
+    fill it.
+
+    Args:
+        advice: what to do; asked once, if at all.
+        tell: where the hint goes.
+    """
+
+    def __init__(self, advice: Callable[[], list[str]], tell: Callable[[str], None]):
+        self.advice, self.tell = advice, tell
+        self.first: float | None = None
+        self.told = False
+
+    def row(self, row: dict[str, float]) -> None:
+        """A row of metrics; those without a share are passed over."""
+        share = row.get("data/wait_share")
+        if share is None or self.told:
+            return
+        if self.first is None:
+            self.first = row["step"]
+        elif share > SHARE and row["step"] - self.first >= ENOUGH:
+            self.told = True
+            lines = "".join(f"\n    - {line}" for line in self.advice())
+            self.tell(f"hint: {100 * share:.0f}% of the time was spent waiting for clips.{lines}")
+
+
+def advice(
+    settings: TrainConfig, source: ClipSource, clips: int, device: str, processes: int
+) -> list[str]:
+    """What would shorten the waiting, what costs least first.
+
+    Args:
+        settings: of the run.
+        source: of the clips.
+        clips: how many there are.
+        device: ``cpu``, ``cuda`` or ``mps``.
+        processes: that train on this machine, each with readers of its own.
+    """
+    return [
+        line
+        for line in (
+            _about_workers(source.workers, processes),
+            _about_memory(source, clips),
+            _about_packing(source),
+            _about_resizing(settings, device),
+        )
+        if line
+    ] or ["readers are as many and as quick as they can be here: more cores or a faster disk"]
+
+
+def share(progress: Progress) -> float:
+    """Of a run's training that was spent waiting for clips."""
+    return progress.waited / max(progress.seconds, 1e-9)
+
+
+def cores() -> int:
+    """That this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _about_workers(workers: int, processes: int) -> str:
+    most = max(1, cores() // processes)
+    if workers >= most:
+        return ""
+    each = f" for each of {processes} training processes" if processes > 1 else ""
+    return f"data.workers={most}{each}: {workers} of {cores()} cores read clips"
+
+
+def _about_memory(source: ClipSource, clips: int) -> str:
+    if source.in_memory or clips > FEW_CLIPS:
+        return ""
+    return (
+        f"data.in_memory=true: each reader decodes the {clips} clips once and holds their frames, "
+        "if there is memory for them"
+    )
+
+
+def _about_packing(source: ClipSource) -> str:
+    from siammae.data.packing.packed import Packed
+
+    if isinstance(source, Packed) or source.in_memory:
+        return ""
+    return (
+        "pack the clips once: python -m siammae.pack data=... data.root=DIR out=PACK, and train "
+        "with data=packed data.root=PACK"
+    )
+
+
+def _about_resizing(settings: TrainConfig, device: str) -> str:
+    where: Any = (settings.augment.model_extra or {}).get("resize")
+    if where != "host" or device == "cpu":
+        return ""
+    return "augment.resize=device: the readers only cut crops out, the device resizes them"

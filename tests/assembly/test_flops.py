@@ -1,0 +1,60 @@
+"""GFLOPs of a training pair against a count by hand."""
+
+import pytest
+from hydra import compose, initialize_config_dir
+from torch import nn
+
+from siammae.assembly.build import build_model
+from siammae.assembly.flops import gflops_per_pair
+from siammae.launching.entry import groups_of, writable_folder
+from siammae.system.paths import CONFIGS
+
+
+@pytest.fixture(scope="module")
+def configured():
+    from omegaconf import OmegaConf
+
+    from siammae.launching.hydra_plugins import register
+
+    register()
+    OmegaConf.register_resolver("writable", writable_folder, replace=True)
+    OmegaConf.register_resolver("groups", groups_of, replace=True)
+    with initialize_config_dir(str(CONFIGS)):
+        yield lambda *overrides: compose("train", [*overrides])
+
+
+def products(config):
+    """Operations of all linear layers in a forward pass, by hooks, and of each attention."""
+    import torch
+
+    total = 0
+
+    def count(layer, inputs, output):
+        nonlocal total
+        total += 2 * inputs[0].numel() // layer.in_features * layer.in_features * layer.out_features
+
+    model = build_model(config)
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear):
+            layer.register_forward_hook(count)
+    with torch.no_grad():
+        model(torch.zeros(1, 2, 3, config.image_size, config.image_size))
+    return total
+
+
+@pytest.mark.parametrize("decoder", ["cross_self", "cross", "joint"])
+def test_it_is_three_times_the_products_of_the_layers(configured, decoder):
+    """A backward pass has two products for each of a forward pass, but for the first layer's."""
+    config = configured(f"decoder={decoder}")
+    layers = 3 * products(config) / 1e9
+    # Of 26 tokens and 128 channels attention is a small part of the work.
+    assert 0.95 * layers < gflops_per_pair(config) < 1.15 * layers
+
+
+def test_it_grows_with_what_is_seen_and_with_depth(configured):
+    base, seen, deep, deeper = (
+        gflops_per_pair(configured(*settings))
+        for settings in ([], ["mask_ratio=0.5"], ["decoder.depth=2"], ["decoder.depth=3"])
+    )
+    assert seen > base
+    assert deeper - deep == pytest.approx(deep - base, rel=1e-9)

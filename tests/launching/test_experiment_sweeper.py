@@ -1,0 +1,95 @@
+"""Multiruns: which runs an experiment means, and what becomes of failures."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from siammae.system.paths import CONFIGS
+
+JOB = """
+import sys, hydra
+from omegaconf import OmegaConf
+from siammae.system.errors import DataError
+from siammae.launching.entry import one_line, run
+
+@hydra.main(config_path={configs!r}, config_name="train")
+@one_line
+def job(config):
+    print("ran", config.mask_ratio, config.seed, config.frame_gap, flush=True)
+    if config.mask_ratio == 0.5:
+        raise DataError("no clips at half")
+    if config.mask_ratio == 0.6:
+        raise ValueError("not ours")
+    return 1.0
+
+sys.exit(run(job))
+"""
+
+
+@pytest.fixture
+def multirun(tmp_path):
+    (tmp_path / "job.py").write_text(JOB.format(configs=str(CONFIGS)))
+
+    def start(*overrides):
+        command = [sys.executable, "job.py", "-m", *overrides]
+        return subprocess.run(
+            command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, timeout=100
+        )
+
+    return start
+
+
+def ran(done):
+    return [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("ran ")]
+
+
+def test_failures_do_not_stop_the_others_and_all_are_listed_at_the_end(multirun):
+    done = multirun("mask_ratio=0.5,0.6,0.75,0.9")
+    assert done.returncode == 1
+    assert [run[0] for run in ran(done)] == ["0.5", "0.6", "0.75", "0.9"]
+    at_once, listed = done.stderr.split("error: 2 of 4 runs failed:\n")
+    assert "failed: mask_ratio=0.5: no clips at half" in at_once
+    assert "Traceback" in at_once  # of the error that is no user's
+    assert "  mask_ratio=0.5: no clips at half\n" in listed
+    assert "  mask_ratio=0.6: ValueError: not ours\n" in listed
+    assert "Error executing job" not in done.stderr
+
+
+def test_a_failure_stops_the_others_when_asked_to(multirun):
+    done = multirun("mask_ratio=0.75,0.5,0.9", "on_failure=stop")
+    assert done.returncode == 1
+    assert [run[0] for run in ran(done)] == ["0.75", "0.5"]
+    assert "1 not started (on_failure=stop)" in done.stderr
+
+
+def test_an_experiment_without_m_gets_a_hint(multirun, tmp_path):
+    command = [sys.executable, "job.py", "experiments=decoder"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 2
+    assert done.stderr == "error: experiments=NAME and sweeps=NAME are multiruns: add -m\n"
+
+
+def test_an_experiment_runs_its_settings_seed_by_seed(multirun):
+    done = multirun("experiments=mask_ratio", "seed=0,1", "frame_gap=4", "mask_ratio=0.75,0.9")
+    assert done.returncode == 0, done.stderr
+    seeds = ["0", "0", "1", "1"]
+    ratios = ["0.75", "0.9"] * 2
+    assert ran(done) == [[r, s, "4"] for r, s in zip(ratios, seeds, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["experiments=decoder,direction"], "name one of them a command"),
+        (["experiments=masking", "masking=grid"], "masking is what experiment masking compares"),
+        (["mask_ratio=interval(0.5,0.9)"], "is a range to draw from"),
+        (["mask_ratio=0.75,2.0"], "mask_ratio=2.0: should be less than 1"),
+    ],
+)
+def test_what_cannot_be_run_is_told_before_anything_starts(multirun, overrides, words):
+    done = multirun(*overrides)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert ran(done) == []
