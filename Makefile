@@ -2,13 +2,14 @@
 # make test   install what is missing, run the tests
 # make test-slurm  the launcher for Slurm, on a Slurm that it starts (as root; slurm-wlm and munge)
 # make check  format, lint and types
+# make docs   the documentation as a site in site/, with its links checked
 
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-kills test-slurm check format install lock clean
+.PHONY: docs demo test test-kills test-slurm check format install lock clean
 
 install: $(READY)
 
@@ -43,6 +44,10 @@ check: $(READY)
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
+# --strict: a broken link is an error.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
+
 format: $(READY)
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
@@ -50,7 +55,7 @@ format: $(READY)
 # Needs uv: one lock for Python 3.11 to 3.13 on Linux, macOS and Windows.
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --extra cluster \
-	  --extra dashboard --no-header --no-annotate --output-file requirements.lock
+	  --extra dashboard --extra docs --no-header --no-annotate --output-file requirements.lock
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
