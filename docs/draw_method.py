@@ -9,7 +9,7 @@ without their mean and contrast, so these two are taken from the true patches.
 
 import argparse
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 
@@ -138,7 +138,7 @@ def box(
     )
     axes.add_patch(shape)
     middle, height = x + width / 2, (low + high) / 2
-    style = {"ha": "center", "color": "white"}
+    style: dict[str, Any] = {"ha": "center", "color": "white"}
     axes.text(middle, height + 0.3, title, va="bottom", fontsize=12, weight="bold", **style)
     axes.text(middle, height - 0.1, words, va="top", fontsize=9, **style)
 
