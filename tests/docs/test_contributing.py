@@ -1,0 +1,105 @@
+"""The examples of CONTRIBUTING.md work as they stand: each is written to its file and used."""
+
+import importlib.util
+import re
+import sys
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+from siammae.assembly.build import build_model
+from siammae.config.experiment import read_experiments
+from siammae.config.groups import build_group
+from siammae.config.schema import check
+from siammae.launching.entry import tell_hydra
+from siammae.system.paths import CONFIGS, ROOT
+
+EXAMPLE = re.compile(r"^```(?:python|yaml)\n# (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+EXAMPLES = dict(EXAMPLE.findall((ROOT / "CONTRIBUTING.md").read_text()))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The examples in their files, below a folder of their own; their modules can be imported."""
+    folder = tmp_path_factory.mktemp("tree")
+    with pytest.MonkeyPatch.context() as patched:
+        for name, text in EXAMPLES.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            if path.suffix == ".py":
+                module = name.removesuffix(".py").replace("/", ".")
+                spec = importlib.util.spec_from_file_location(module, path)
+                patched.setitem(sys.modules, module, importlib.util.module_from_spec(spec))
+                spec.loader.exec_module(sys.modules[module])
+                parent, _, leaf = module.rpartition(".")
+                patched.setattr(
+                    importlib.import_module(parent), leaf, sys.modules[module], raising=False
+                )
+        yield folder
+
+
+def composed(folder, *overrides):
+    GlobalHydra.instance().clear()
+    tell_hydra()
+    place = f"hydra.searchpath=[file://{folder / 'configs'}]"
+    with initialize_config_dir(str(CONFIGS)):
+        config = compose("train", [place, *overrides])
+    check(config)
+    return config
+
+
+@pytest.mark.xfail(reason="keys are declared twice still", strict=False)
+@pytest.mark.parametrize("option", ["decoder=gated", "masking=visible_block"])
+def test_a_part_of_the_model(folder, option):
+    model = build_model(composed(folder, option))
+    frames = torch.randn(2, 2, 3, 40, 40)
+    restored = model(frames, torch.Generator().manual_seed(0))
+    restored.loss.backward()
+    assert restored.loss.isfinite()
+    name = option.partition("=")[0]
+    assert type(getattr(model, name)).__module__.endswith(option.partition("=")[2])
+    if name == "decoder":
+        assert model.decoder.gate.grad is not None
+        assert model.decoder.gate.item() == 0.5
+    else:
+        mask = restored.targets[0].mask
+        assert mask.hidden.shape == (2, 24)
+
+
+@pytest.mark.xfail(reason="keys are declared twice still", strict=False)
+def test_a_data_set(folder, tmp_path):
+    for name in ("south/b.mp4", "north/c.mp4", "north/a.mp4", "west/d.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    source = build_group(composed(folder, "data=cameras", f"data.root={tmp_path}"), "data")
+    names = [path.relative_to(tmp_path).as_posix() for path in source.videos()]
+    assert names == ["north/a.mp4", "north/c.mp4", "south/b.mp4"]
+    assert source.repeated_sampling == 4  # the demo preset's
+    assert len(source.fingerprint()) == 10
+
+
+def test_an_ablation(folder):
+    (experiment,) = read_experiments(folder / "experiments").values()
+    assert experiment.keys == ["decoder.dropout"]
+    text = (folder / "experiments" / "dropout.yaml").read_text()
+    assert text.startswith("# @package _global_")
+    for setting in experiment.settings({}, {}):
+        overrides = [f"{key}={value}" for key, value in setting.items()]
+        config = composed(folder, *overrides)
+        assert OmegaConf.select(config, "decoder.dropout") == float(setting["decoder.dropout"])
+
+
+def test_every_example_is_used():
+    assert set(EXAMPLES) == {
+        "siammae/model/gated.py",
+        "configs/decoder/gated.yaml",
+        "siammae/model/masking/visible_block.py",
+        "configs/masking/visible_block.yaml",
+        "siammae/data/sets/cameras.py",
+        "configs/data/cameras.yaml",
+        "experiments/dropout.yaml",
+    }
