@@ -3,7 +3,8 @@
 import sys
 
 from siammae.report.studies.sweep_report import main
-from siammae.system.broken_pipe import lasting
+from siammae.system.broken_pipe import ignore_broken_pipe
 
 if __name__ == "__main__":
-    sys.exit(lasting(main))
+    with ignore_broken_pipe():
+        sys.exit(main())

@@ -18,7 +18,7 @@ from siammae.config.groups import build_group
 from siammae.config.schema import check_progress
 from siammae.data.auditing.findings import lost, summary_table
 from siammae.data.auditing.run_audit import AGAIN, Settings, audit, default_place
-from siammae.launching.entry import one_line, run
+from siammae.launching.entry import report_user_errors, run
 from siammae.system.errors import ConfigError
 from siammae.system.paths import CONFIGS
 from siammae.system.progress import console
@@ -28,7 +28,7 @@ outcome: list[int] = []  # of this process's job, for the exit code
 
 
 @hydra.main(config_path=str(CONFIGS), config_name="audit")
-@one_line
+@report_user_errors
 def job(config: DictConfig) -> None:
     """Write the manifest and print the summary."""
     settings = settings_from(config)

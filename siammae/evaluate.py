@@ -25,7 +25,7 @@ from siammae.evaluation.benchmarks.show import show_result
 from siammae.evaluation.encoders.choose import choose_source
 from siammae.evaluation.encoders.source import Source
 from siammae.evaluation.result_cache import Evaluations, Setting, as_result
-from siammae.launching.entry import one_line, run
+from siammae.launching.entry import report_user_errors, run
 from siammae.system.errors import ConfigError
 from siammae.system.paths import CONFIGS
 from siammae.system.progress import Counter
@@ -38,7 +38,7 @@ incomplete: list[str] = []  # benchmarks of this process with failed videos, for
 
 
 @hydra.main(config_path=str(CONFIGS), config_name="evaluate")
-@one_line
+@report_user_errors
 def job(config: DictConfig) -> float:
     """Print the figures of an encoder; returns the benchmark's objective."""
     check(config)

@@ -12,14 +12,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from siammae.config.schema import check_device
 from siammae.evaluation.encoders.choose import choose_source
-from siammae.launching.entry import one_line, run
+from siammae.launching.entry import report_user_errors, run
 from siammae.system.errors import ConfigError
 from siammae.system.paths import CONFIGS
 from siammae.tracking.record import write_atomic
 
 
 @hydra.main(config_path=str(CONFIGS), config_name="look")
-@one_line
+@report_user_errors
 def job(config: DictConfig) -> None:
     """Write the pictures and print where they are."""
     _check(config)

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from siammae.config.groups import build_group
 from siammae.config.schema import check_progress
-from siammae.launching.entry import one_line, run
+from siammae.launching.entry import report_user_errors, run
 from siammae.system.errors import ConfigError, DataError
 from siammae.system.paths import CONFIGS
 
@@ -22,7 +22,7 @@ RANGES = {"stride": (1, None), "quality": (1, 100), "shard_mb": (1, None), "work
 
 
 @hydra.main(config_path=str(CONFIGS), config_name="pack")
-@one_line
+@report_user_errors
 def job(config: DictConfig) -> None:
     """Pack, or verify a pack."""
     check(config)

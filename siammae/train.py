@@ -21,15 +21,14 @@ from omegaconf import DictConfig, OmegaConf
 from siammae.assembly.identity import Identity, identify
 from siammae.config.experiment import Experiment
 from siammae.config.groups import build_group
-from siammae.launching.entry import one_line, run
-from siammae.launching.studies.answer import Answer, answer
-from siammae.launching.studies.trial import RunningTrial
+from siammae.launching.entry import report_user_errors, run
+from siammae.launching.studies.trial import Objective, RunningTrial, objective
 from siammae.planning.jobs import declared
 from siammae.system.command import Command
 from siammae.system.errors import SiammaeError
 from siammae.system.paths import CONFIGS
-from siammae.system.processes import hush, leads, refuse_with_torchrun
-from siammae.system.signals import deaf_children, polite_end
+from siammae.system.processes import is_leader, refuse_with_torchrun, silence
+from siammae.system.signals import exit_on_signals, shield_children_from_signals
 from siammae.tracking.record import Invocation, RunRecord
 from siammae.tracking.signature import kind
 from siammae.tracking.wandb import Tracker
@@ -40,15 +39,15 @@ from siammae.training.intermediate import Pruned
 
 
 @hydra.main(config_path=str(CONFIGS), config_name="train")
-@one_line
-def job(config: DictConfig) -> Answer:
-    """One run; returns its objective, larger being better, to whoever sweeps.
+@report_user_errors
+def job(config: DictConfig) -> Objective:
+    """Carry out one run; return its objective, larger being better, for a sweeper.
 
-    A study of two objectives gets its cost as well, see `answer`.
+    A study of two objectives gets the cost as well.
     """
     refuse_with_torchrun(HydraConfig.get().runtime.choices)
     team = join()
-    with team.united(), polite_end(), ExitStack() as stack:
+    with team.united(), exit_on_signals(), ExitStack() as stack:
         with team.together():
             wanted = identify(config, HydraConfig.get().runtime.choices.get("preset"))
             trial = RunningTrial.handed_over()
@@ -62,8 +61,8 @@ def job(config: DictConfig) -> Answer:
             if team.leads:
                 print(f"  {tell(wanted.record.summary())}, in {wanted.record.folder}", flush=True)
         with team.together():
-            told = answer(config, wanted.record, trial) if team.leads else 0.0
-        return team.share(told)
+            value = objective(config, wanted.record, trial) if team.leads else 0.0
+        return team.share(value)
 
 
 def begin(config: DictConfig, wanted: Identity, asked: Invocation, stack: ExitStack) -> bool:
@@ -108,7 +107,7 @@ def train(
         from siammae.training.session import Session
 
         tracker = build_group(config, "tracking")
-        with deaf_children():  # W&B's own process has what is not sent yet
+        with shield_children_from_signals():  # W&B's own process has what is not sent yet
             tracker.start(record, *labels(config, asked))
         if trial is not None:
             trial.describe(run=record.signature)
@@ -190,8 +189,8 @@ def tell(summary: dict[str, Any]) -> str:
 
 def main() -> int:
     """Entry point."""
-    if not leads():
-        hush()
+    if not is_leader():
+        silence()
     return run(job)
 
 

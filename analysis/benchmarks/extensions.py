@@ -35,7 +35,7 @@ from siammae.config.groups import build_group
 from siammae.config.schema import check
 from siammae.data.sampling.batch import PairBatch
 from siammae.data.sampling.loader import PairDataset, make_loader
-from siammae.launching.entry import tell_hydra
+from siammae.launching.registration import register_with_hydra
 from siammae.system.errors import SiammaeError
 from siammae.system.paths import CONFIGS
 from siammae.training.loop import Trainer
@@ -159,7 +159,7 @@ def measure(
 
 def configured(overrides: Sequence[str]) -> DictConfig:
     """The configuration of ``siammae.train``, checked."""
-    tell_hydra()
+    register_with_hydra()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONFIGS)):
         config = compose("train", list(overrides))

@@ -30,6 +30,17 @@ def build_group(config: DictConfig, name: str) -> Any:
         raise ConfigError(f"{name}: {cause}") from error
 
 
+def check_groups(config: DictConfig) -> None:
+    """Check the keys of every group against its class, without building anything.
+
+    Raises:
+        ConfigError: when a class is not there, or does not take a key.
+    """
+    for name, group in config.items():
+        if isinstance(group, DictConfig) and group.get("_target_") is not None:
+            _check_keys(group, str(name))
+
+
 def _check_keys(group: DictConfig, name: str) -> None:
     """Every key is an argument of the class, of its type, and so in parts that are built with it.
 

@@ -1,14 +1,19 @@
-"""Output that nobody reads any more, as after ``| head``: the work goes on, quietly."""
+"""Output whose reader has gone, as after ``| head``: the command goes on in silence."""
 
 import os
 import sys
-from collections.abc import Callable
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any, TextIO
 
 
-class Lasting:
-    """A stream that writes to nowhere once its reader is gone; else the stream itself."""
+class _PipeSafe:
+    """A text stream that drops what is written once its reader has gone.
+
+    Python's documentation of SIGPIPE catches `BrokenPipeError` around the whole program and points
+    the stream at the null device. That would end a training or leave tables unwritten because
+    somebody looked at the first lines only, so here the same is done at the failing write.
+    """
 
     def __init__(self, stream: TextIO):
         self._stream = stream
@@ -17,32 +22,32 @@ class Lasting:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write, or drop what nobody reads."""
         try:
             return self._stream.write(text)
         except BrokenPipeError:
-            self._let_go()
+            self._point_at_null()
             return len(text)
 
     def flush(self) -> None:
-        """Flush, or drop what nobody reads."""
         try:
             self._stream.flush()
         except BrokenPipeError:
-            self._let_go()
+            self._point_at_null()
 
-    def _let_go(self) -> None:
-        """What is still in the buffer then goes nowhere too, also at the interpreter's end."""
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._stream.fileno())
-        os.close(nowhere)
+    def _point_at_null(self) -> None:
+        """Redirect the descriptor, so that what is still buffered is dropped as well."""
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self._stream.fileno())
+        os.close(null)
 
 
-def lasting(main: Callable[[], int]) -> int:
-    """Call an entry point whose reader may leave early; returns its exit code."""
-    output = Lasting(sys.stdout)
-    with redirect_stdout(output):
+@contextmanager
+def ignore_broken_pipe() -> Iterator[None]:
+    """Let a command finish its work although nobody reads its output any more."""
+    streams: Any = _PipeSafe(sys.stdout), _PipeSafe(sys.stderr)
+    with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
         try:
-            return main()
+            yield
         finally:
-            output.flush()
+            for stream in streams:
+                stream.flush()

@@ -1,4 +1,4 @@
-"""Which of the processes that torchrun started this one is, told by the environment alone."""
+"""Which of torchrun's processes this one is; only the environment is asked, not torch."""
 
 import atexit
 import os
@@ -15,17 +15,17 @@ VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 def launched() -> bool:
-    """Whether torchrun, or a launcher that sets the same variables, started several processes."""
+    """Return whether torchrun, or what sets the same variables, started several processes."""
     return all(name in os.environ for name in VARIABLES) and int(os.environ["WORLD_SIZE"]) > 1
 
 
-def leads() -> bool:
-    """Whether this process is the only one, or rank 0: the one that writes and tells."""
+def is_leader() -> bool:
+    """Return whether this process writes and prints: it is the only one, or rank 0."""
     return not launched() or os.environ["RANK"] == "0"
 
 
 def refuse_with_torchrun(choices: Mapping[str, str | None]) -> None:
-    """Refuse what starts processes of its own, or draws other settings in each process.
+    """Refuse what starts processes of its own, or draws different settings in each process.
 
     Args:
         choices: the option of each of Hydra's groups.
@@ -43,8 +43,8 @@ def refuse_with_torchrun(choices: Mapping[str, str | None]) -> None:
             raise ConfigError(f"{key}={choices[key]} does not go with torchrun; {instead}")
 
 
-def hush() -> None:
-    """Let this process print nothing but errors, and Hydra's notes of a multirun go elsewhere."""
+def silence() -> None:
+    """Let this process print errors only, and Hydra write its notes of a multirun elsewhere."""
     sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (for good)
     warnings.simplefilter("ignore")
     aside = tempfile.mkdtemp()

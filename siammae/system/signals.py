@@ -1,10 +1,10 @@
-"""Requests to stop: who of a run's processes hears them, and who answers them last.
+"""Requests to stop a run: which of its processes receive them, and in which order they answer.
 
 SIGTERM is sent by Slurm, Kubernetes and people; SIGUSR2 (or SIGUSR1) by Slurm some time before a
 limit, to a job that submitit has started: submitit's handler puts the job back into the queue and
-ends the process at once. So its turn comes last, when the state is saved and all is closed.
-SIGTERM it passes over: Slurm goes on to requeue the job itself, sends SIGUSR2, or kills it; a job
-that ends by then is not requeued.
+ends the process at once. So it is called last, when the state is saved and all is closed. It
+ignores SIGTERM: Slurm goes on to requeue the job itself, sends SIGUSR2, or kills it; a job that has
+ended by then is not requeued.
 """
 
 import signal
@@ -18,32 +18,34 @@ from typing import Any
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)
 )
-LINGER = 300.0  # seconds that a process waits for the end when its SIGTERM was passed over
-came: list[int] = []  # in this `polite_end`, in order
+LINGER = 300.0  # seconds that a process waits to be ended when submitit has ignored its SIGTERM
+received: list[int] = []  # signals within this `exit_on_signals`, in order
 
 
 @contextmanager
-def polite_end() -> Iterator[None]:
-    """Signals of `SIGNALS` as SystemExit, so that everything open is closed; training waits.
+def exit_on_signals() -> Iterator[None]:
+    """Turn `SIGNALS` into SystemExit within the block, so that everything open is closed.
 
-    Without it W&B would lose what it holds, and the state would say running. At the end of the
-    block a handler of before it is called with what came: it may requeue the job and exit.
+    Otherwise W&B would lose what it has not sent, and the record would say that the run is still
+    trained. Training handles the signals itself, to end its step first (`siammae.training.stop`).
+    At the end of the block the handlers of before it are called with what was received: they may
+    requeue the job and exit.
     """
 
     def leave(number: int, frame: FrameType | None) -> None:
-        first, again = not came, number in came
-        came.append(number)
+        first, again = not received, number in received
+        received.append(number)
         if first or again:  # another kind, as Slurm sends after SIGTERM, does not disturb the end
             raise SystemExit(128 + number)
 
-    came.clear()
-    former = handle(leave)
+    received.clear()
+    former = install_handler(leave)
     try:
         yield
     finally:
-        restore(former)
-        handed_on = [number for number in dict.fromkeys(came) if callable(former.get(number))]
-        came.clear()
+        restore_handlers(former)
+        handed_on = [number for number in dict.fromkeys(received) if callable(former.get(number))]
+        received.clear()
         for number in handed_on:
             former[number](number, None)
         if signal.SIGTERM in handed_on:
@@ -51,8 +53,8 @@ def polite_end() -> Iterator[None]:
 
 
 @contextmanager
-def deaf_children() -> Iterator[None]:
-    """Processes that start in this block do not hear `SIGNALS`; this one does, after it.
+def shield_children_from_signals() -> Iterator[None]:
+    """Start processes in this block that never receive `SIGNALS`; this one does, after the block.
 
     Slurm sends them to all processes of a job: the trainer's helpers would be gone before it had
     ended its step and saved.
@@ -67,15 +69,18 @@ def deaf_children() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
-def handle(handler: Any) -> dict[int, Any]:
-    """Install a handler, where Python allows it: in the main thread; returns those of before."""
+def install_handler(handler: Any) -> dict[int, Any]:
+    """Install a handler of `SIGNALS` and return the ones of before, by number.
+
+    Python allows it in the main thread only; elsewhere nothing happens and the result is empty.
+    """
     if threading.current_thread() is not threading.main_thread():
         return {}
     return {number: signal.signal(number, handler) for number in SIGNALS}
 
 
-def restore(former: dict[int, Any]) -> None:
-    """Put back what `handle` returned."""
+def restore_handlers(former: dict[int, Any]) -> None:
+    """Put back the handlers that `install_handler` returned."""
     for number, handler in former.items():
         # None is a handler that was not installed from Python, which Python cannot put back.
         signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -4,7 +4,7 @@ import signal
 from types import FrameType, TracebackType
 from typing import Any
 
-from siammae.system.signals import came, handle, restore
+from siammae.system.signals import install_handler, received, restore_handlers
 
 EXIT_CODE = 128 + signal.SIGTERM
 
@@ -22,7 +22,7 @@ class StopSignal:
         self._former: dict[int, Any] = {}
 
     def __enter__(self) -> "StopSignal":
-        self._former = handle(self._note)
+        self._former = install_handler(self._note)
         return self
 
     def __exit__(
@@ -31,11 +31,11 @@ class StopSignal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        restore(self._former)
+        restore_handlers(self._former)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        again = self.requested and number in came
-        came.append(number)
+        again = self.requested and number in received
+        received.append(number)
         self.requested = True
         if again and not self.patient:
             raise SystemExit(128 + number)

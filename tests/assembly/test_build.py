@@ -15,7 +15,7 @@ from siammae.config.groups import build_group
 from siammae.config.schema import check
 from siammae.evaluation.features import EncoderFeatures
 from siammae.evaluation.propagation.sequence import propagate_ids, propagate_maps
-from siammae.launching.hydra_plugins import register
+from siammae.launching.registration import register_with_hydra
 from siammae.system.paths import CONFIGS
 from siammae.training.training_plan import make_plan
 
@@ -26,7 +26,7 @@ SMALL += ["decoder.width=32", "decoder.depth=1", "decoder.heads=2", "mask_ratio=
 @pytest.fixture
 def composed() -> Callable[..., DictConfig]:
     def make(*overrides: str) -> DictConfig:
-        register()
+        register_with_hydra()
         with initialize_config_dir(str(CONFIGS)):
             return compose("train", list(overrides))
 

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from siammae.assembly.flops import gflops_per_pair
 from siammae.config.experiment import read_experiments
 from siammae.config.schema import check
-from siammae.launching.entry import tell_hydra
+from siammae.launching.registration import register_with_hydra
 from siammae.planning.coming import coming
 from siammae.system.paths import CONFIGS, ROOT
 
@@ -21,7 +21,7 @@ LENGTH = "schedule.length=${equal_compute:}"
 
 @pytest.fixture
 def composed():
-    tell_hydra()
+    register_with_hydra()
     with initialize_config_dir(str(CONFIGS)):
         yield lambda *overrides: compose("train", [*overrides])
 
@@ -74,7 +74,7 @@ def test_the_length_follows_from_no_seed_and_draws_nothing(composed):
 
 
 def test_the_experiment_resolves_it_in_each_runs_own_configuration(tmp_path):
-    tell_hydra()
+    register_with_hydra()
     tiny = ["data.clips=1", "data.frames=4", "benchmark=none", "tracking=none"]
     given = [*tiny, *SMALL, f"runs_dir={tmp_path / 'runs'}", "seed=0"]
     runs = {
@@ -100,8 +100,8 @@ def test_a_row_without_it_needs_no_torch():
 import sys
 from hydra import compose, initialize_config_dir
 from siammae.config.schema import check
-from siammae.launching.entry import tell_hydra
-tell_hydra()
+from siammae.launching.registration import register_with_hydra
+register_with_hydra()
 with initialize_config_dir({str(CONFIGS)!r}):
     check(compose("train", ["experiments=multi_frame", "targets=multi"]))
 print("torch" in sys.modules)

@@ -6,19 +6,13 @@ from torch import nn
 
 from siammae.assembly.build import build_model
 from siammae.assembly.flops import gflops_per_pair
-from siammae.launching.entry import groups_of, writable_folder
+from siammae.launching.registration import register_with_hydra
 from siammae.system.paths import CONFIGS
 
 
 @pytest.fixture(scope="module")
 def configured():
-    from omegaconf import OmegaConf
-
-    from siammae.launching.hydra_plugins import register
-
-    register()
-    OmegaConf.register_resolver("writable", writable_folder, replace=True)
-    OmegaConf.register_resolver("groups", groups_of, replace=True)
+    register_with_hydra()
     with initialize_config_dir(str(CONFIGS)):
         yield lambda *overrides: compose("train", [*overrides])
 

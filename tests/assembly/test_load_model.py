@@ -12,7 +12,7 @@ from siammae.assembly.checkpoint import Checkpoints
 from siammae.assembly.encoder_file import export_encoder
 from siammae.assembly.load_model import load_model
 from siammae.config.schema import check
-from siammae.launching.hydra_plugins import register
+from siammae.launching.registration import register_with_hydra
 from siammae.system.errors import ConfigError, DataError
 from siammae.system.paths import CONFIGS
 
@@ -24,7 +24,7 @@ DEEP = "uncertainty@uncertainty.member=gaussian"
 
 
 def composed(*overrides):
-    register()
+    register_with_hydra()
     with initialize_config_dir(str(CONFIGS)):
         return compose("train", [*SMALL, *overrides])
 

@@ -4,7 +4,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from siammae.config.schema import check
-from siammae.launching.hydra_plugins import register
+from siammae.launching.registration import register_with_hydra
 from siammae.system.errors import ConfigError
 from siammae.system.paths import CONFIGS
 
@@ -12,7 +12,7 @@ from siammae.system.paths import CONFIGS
 @pytest.fixture
 def checked():
     def make(*overrides):
-        register()
+        register_with_hydra()
         with initialize_config_dir(str(CONFIGS)):
             return check(compose("train", list(overrides)))
 

@@ -7,14 +7,14 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from siammae.config.visible_patches import visible_count
-from siammae.launching.hydra_plugins import register
+from siammae.launching.registration import register_with_hydra
 from siammae.system.paths import CONFIGS, ROOT
 
 
 @pytest.fixture
 def composed() -> Callable[..., DictConfig]:
     def make(*overrides: str) -> DictConfig:
-        register()
+        register_with_hydra()
         with initialize_config_dir(str(CONFIGS)):
             return compose("train", list(overrides))
 

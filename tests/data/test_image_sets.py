@@ -8,7 +8,7 @@ from PIL import Image
 
 from siammae.config.groups import build_group
 from siammae.data.sets.kitti_raw import rate_of
-from siammae.launching.hydra_plugins import register
+from siammae.launching.registration import register_with_hydra
 from siammae.system.errors import ConfigError, DataError
 from siammae.system.paths import CONFIGS
 
@@ -24,7 +24,7 @@ def source(tmp_path):
     """The set of an option, as ``siammae.train`` builds it."""
 
     def make(option, *overrides):
-        register()
+        register_with_hydra()
         arguments = [f"data={option}", f"data.root={tmp_path}", *overrides]
         with initialize_config_dir(str(CONFIGS)):
             return build_group(compose("train", arguments), "data")

@@ -14,7 +14,7 @@ from siammae.data.augment.rotation import AnyAngle, NoRotation, RightAngles, Sma
 from siammae.data.sampling.loader import PairDataset, make_loader
 from siammae.data.sampling.targets import Offsets, SingleTarget
 from siammae.data.sets.videos import Videos
-from siammae.launching.hydra_plugins import register
+from siammae.launching.registration import register_with_hydra
 from siammae.system.errors import ConfigError
 from siammae.system.paths import CONFIGS
 
@@ -51,7 +51,7 @@ def test_which_frames_turn(kind):
 
 
 def group(*overrides):
-    register()
+    register_with_hydra()
     with initialize_config_dir(str(CONFIGS)):
         return build_group(compose("train", list(overrides)), "rotation")
 
@@ -84,7 +84,7 @@ def test_senseless_values_are_refused_in_one_line(overrides, told):
 @pytest.mark.parametrize("where", ["future", "independent"])
 @pytest.mark.parametrize("rotation", ["small", "right_angles", "any"])
 def test_frames_that_turn_apart_have_no_motion_to_mask_by(rotation, where):
-    register()
+    register_with_hydra()
     chosen = [f"rotation={rotation}", f"rotation.applies_to={where}"]
     with initialize_config_dir(str(CONFIGS)):
         check(compose("train", chosen))

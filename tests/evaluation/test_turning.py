@@ -15,7 +15,7 @@ from siammae.evaluation.benchmarks.turning_videos import turn_frame, turn_ids
 from siammae.evaluation.files.davis import read_ids
 from siammae.evaluation.propagation.protocol import Propagation
 from siammae.evaluation.result_cache import Setting
-from siammae.launching.hydra_plugins import register
+from siammae.launching.registration import register_with_hydra
 from siammae.system.errors import ConfigError
 from siammae.system.paths import CONFIGS
 
@@ -142,7 +142,7 @@ def test_kept_masks_and_overlays_are_those_of_the_turning_frames(davis2017, tmp_
 
 
 def benchmark_of(*overrides):
-    register()
+    register_with_hydra()
     with initialize_config_dir(str(CONFIGS)):
         return compose("train", list(overrides)).benchmark
 

@@ -9,11 +9,11 @@ JOB = """
 import sys
 import hydra
 from siammae.system.errors import ConfigError
-from siammae.launching.entry import one_line, run
+from siammae.launching.entry import report_user_errors, run
 from siammae.system.paths import CONFIGS
 
 @hydra.main(config_path=str(CONFIGS), config_name="look")
-@one_line
+@report_user_errors
 def job(config):
     if config.start == 1:
         raise ConfigError("start=1 is odd")

@@ -12,10 +12,10 @@ JOB = """
 import sys, hydra
 from omegaconf import OmegaConf
 from siammae.system.errors import DataError
-from siammae.launching.entry import one_line, run
+from siammae.launching.entry import report_user_errors, run
 
 @hydra.main(config_path={configs!r}, config_name="train")
-@one_line
+@report_user_errors
 def job(config):
     print("ran", config.mask_ratio, config.seed, config.frame_gap, flush=True)
     if config.mask_ratio == 0.5:

@@ -16,14 +16,11 @@ def name(tmp_path_factory):
             # As a multirun composes it, but no run: the study's name is printed.
             script = (
                 "import sys\n"
-                "from hydra._internal.hydra import Hydra\n"
-                "from hydra.types import RunMode\n"
+                "from siammae.launching.hydra_adapter import compose_instead_of_running\n"
                 "from siammae.train import main\n"
-                "def show(self, config_name, overrides, **more):\n"
-                "    config = self.compose_config(config_name=config_name, overrides=overrides,\n"
-                "        with_log_configuration=False, run_mode=RunMode.MULTIRUN)\n"
+                "def show(config):\n"
                 "    print(config.hydra.sweeper.study_name)\n"
-                "Hydra.multirun = show\n"
+                "compose_instead_of_running(show)\n"
                 "sys.exit(main())\n"
             )
             command = [sys.executable, "-c", script, "-m", "sweeps=masking", *arguments]

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import nct, t
 
 from siammae import plan
-from siammae.launching.entry import tell_hydra
+from siammae.launching.registration import register_with_hydra
 from siammae.planning.coming import chosen, coming
 from siammae.planning.cost import estimate, samples
 from siammae.planning.power import seeds_needed, spread
@@ -21,7 +21,7 @@ def silent(*told):
 
 @pytest.fixture
 def overrides(tmp_path):
-    tell_hydra()
+    register_with_hydra()
     return [*TINY, f"runs_dir={tmp_path / 'runs'}"]
 
 

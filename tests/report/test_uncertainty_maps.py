@@ -13,7 +13,7 @@ from PIL import Image
 from siammae.assembly.build import build_model
 from siammae.assembly.checkpoint import Checkpoints
 from siammae.data.built_in.sprites import write_video
-from siammae.launching.hydra_plugins import register
+from siammae.launching.registration import register_with_hydra
 from siammae.report import uncertainty_maps
 from siammae.system.paths import CONFIGS
 
@@ -23,7 +23,7 @@ SMALL += ["encoder.patch_size=8", "frame_gap=[2,6]"]
 
 
 def run_folder(folder, *overrides):
-    register()
+    register_with_hydra()
     with initialize_config_dir(str(CONFIGS)):
         config = compose("train", [*SMALL, *overrides])
     folder.mkdir()

@@ -4,7 +4,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from siammae.launching.hydra_plugins import register
+from siammae.launching.registration import register_with_hydra
 from siammae.report.runs import difference
 from siammae.report.tables.selection import recipe
 from siammae.system.paths import CONFIGS
@@ -20,7 +20,7 @@ SETTINGS = [
 
 
 def composed(overrides, resolve):
-    register()
+    register_with_hydra()
     with initialize_config_dir(str(CONFIGS)):
         return OmegaConf.to_container(compose("train", overrides), resolve=resolve)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from siammae.system.errors import ConfigError
-from siammae.system.processes import leads, refuse_with_torchrun
+from siammae.system.processes import is_leader, refuse_with_torchrun
 from siammae.training.distributed import Processes, Team, join
 
 from .conftest import held
@@ -225,7 +225,7 @@ def test_a_process_that_is_alone_is_a_team(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     join.cache_clear()
     team = join()
-    assert (team.rank, team.size, team.leads, leads()) == (0, 1, True, True)
+    assert (team.rank, team.size, team.leads, is_leader()) == (0, 1, True, True)
     assert team.total([3, 4]) == [3, 4]
     assert team.gather("x") == ["x"]
     with pytest.raises(KeyError), team.united(), team.together():

@@ -15,7 +15,7 @@ from hydra import compose, initialize_config_dir
 from siammae.assembly.checkpoint import load_checked
 from siammae.assembly.identity import identify
 from siammae.config.schema import check
-from siammae.launching.hydra_plugins import register
+from siammae.launching.registration import register_with_hydra
 from siammae.system.errors import ConfigError
 from siammae.system.paths import CONFIGS
 from siammae.tracking.wandb import Tracker
@@ -120,7 +120,7 @@ RUNS = covering()
 @pytest.fixture(scope="module")
 def carry_out(tmp_path_factory):
     """carry_out(run, folder) trains a run to its end, or on from where its folder is."""
-    register()
+    register_with_hydra()
     data = tmp_path_factory.mktemp("clips")
 
     def make(run, folder):
@@ -168,7 +168,7 @@ def test_options_that_make_no_sense_together_are_refused_by_name(one, other, nam
     """Before anything is built: the check alone sees the settings."""
     group = "masking=uncertainty" if one.startswith("masking.estimate") else None
     turning = ["rotation=any"] if other.startswith("rotation.") else []
-    register()
+    register_with_hydra()
     with initialize_config_dir(str(CONFIGS)):
         config = compose("train", [*([group] if group else []), one, *turning, other])
     with pytest.raises(ConfigError, match=named) as caught:

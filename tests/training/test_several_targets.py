@@ -14,7 +14,7 @@ from siammae.assembly.checkpoint import Checkpoints
 from siammae.config.groups import build_group
 from siammae.config.schema import check
 from siammae.data.sampling.loader import PairDataset, first_pairs, make_loader
-from siammae.launching.hydra_plugins import register
+from siammae.launching.registration import register_with_hydra
 from siammae.system.paths import CONFIGS
 from siammae.training.loop import Trainer
 from siammae.training.optim import adamw
@@ -55,7 +55,7 @@ def start(clips, tmp_path):
     def make(name, *overrides, dropout="0.1"):
         taken = {part.partition("=")[0] for part in overrides}
         tiny = [part for part in TINY if part.partition("=")[0] not in {*taken, "decoder.dropout"}]
-        register()
+        register_with_hydra()
         with initialize_config_dir(str(CONFIGS)):
             config = compose(
                 "train", [*tiny, f"data.root={clips}", f"decoder.dropout={dropout}", *overrides]

@@ -11,7 +11,7 @@ from siammae.assembly.build import build_model
 from siammae.assembly.checkpoint import Checkpoints
 from siammae.config.schema import check
 from siammae.data.sampling.batch import PairBatch
-from siammae.launching.entry import tell_hydra
+from siammae.launching.registration import register_with_hydra
 from siammae.model.decoders import CrossSelfDecoder
 from siammae.model.encoder import Encoder
 from siammae.model.heads import PixelMean
@@ -171,7 +171,7 @@ def test_with_masks_that_are_uniform_the_rest_trains_as_without(start, clip):
 
 @pytest.fixture(scope="module")
 def configured():
-    tell_hydra()
+    register_with_hydra()
     with initialize_config_dir(str(CONFIGS)):
         yield lambda *overrides: compose("train", [*overrides])
 

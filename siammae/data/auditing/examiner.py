@@ -13,7 +13,7 @@ from signal import SIG_BLOCK, SIG_SETMASK, SIGINT, Signals, pthread_sigmask
 from siammae.data.auditing.facts import Facts
 from siammae.data.auditing.status import status_of
 from siammae.system.end_with_parent import end_with_parent
-from siammae.system.signals import deaf_children
+from siammae.system.signals import shield_children_from_signals
 
 # Facts of a file (path, name in the manifest), as `examine` gives them.
 Examine = Callable[[Path, str], Iterator[Facts | None]]
@@ -44,7 +44,7 @@ class Worker:
         ours, theirs = context.Pipe()
         former = pthread_sigmask(SIG_BLOCK, {SIGINT})
         try:
-            with deaf_children():
+            with shield_children_from_signals():
                 process = context.Process(  # type: ignore[attr-defined]
                     target=_work, args=(theirs, examine), daemon=True
                 )

@@ -14,7 +14,7 @@ from siammae.data.packing.packer import Add, Alive, Begin, Broken, Close, Closed
 from siammae.data.packing.row import Row
 from siammae.data.packing.shard_writer import How
 from siammae.data.reading.clips import Clips
-from siammae.system.signals import deaf_children
+from siammae.system.signals import shield_children_from_signals
 
 PATIENCE = 300.0  # seconds without a frame after which a decoder is taken to hang
 
@@ -202,7 +202,7 @@ class Crew:
     def _start(self) -> tuple[Any, Connection]:
         ours, theirs = self.context.Pipe()
         process = self.context.Process(target=work, args=(theirs, *self.arguments), daemon=True)
-        with deaf_children():
+        with shield_children_from_signals():
             process.start()
         theirs.close()
         return process, ours

@@ -24,7 +24,7 @@ from siammae.data.sampling.targets import Offsets, Targets
 from siammae.data.sets.videos import ClipSource
 from siammae.system.end_with_parent import end_with_parent
 from siammae.system.errors import DataError
-from siammae.system.signals import SIGNALS, deaf_children
+from siammae.system.signals import SIGNALS, shield_children_from_signals
 
 
 class PairDataset(Dataset[Visit]):
@@ -178,9 +178,11 @@ def _server() -> BaseContext:
     server.set_forkserver_preload(
         [__name__, "siammae.data.sampling.reader_server", "cv2", "av", "decord"]
     )
-    with deaf_children():  # apart from the server, whose start would have it hear SIGTERM again
+    with (
+        shield_children_from_signals()
+    ):  # apart from the server, whose start would have it hear SIGTERM again
         resource_tracker.ensure_running()
-    with deaf_children():
+    with shield_children_from_signals():
         forkserver.ensure_running()
     return server
 

@@ -1,7 +1,7 @@
 """What the launchers share.
 
-Hydra's own launchers for joblib, Ray and submitit carry a job to its worker; ours differ in what
-they do when a worker dies: they wait for the others and tell of it as of any other failure.
+Hydra's plugins for joblib, Ray and submitit carry a job to its worker. Ours differ in what happens
+when a worker dies: the other jobs go on, and the job counts as failed like any other.
 """
 
 import sys
@@ -12,6 +12,7 @@ from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+from typing_extensions import override
 
 from siammae.system.errors import ConfigError, SiammaeError
 
@@ -20,23 +21,23 @@ class WorkerDied(SiammaeError):
     """A worker ended without a result: out of memory, killed, or its machine is gone."""
 
 
-class OurLauncher(Launcher):
-    """Keeps what Hydra hands over, for `launch`."""
+class JobLauncher(Launcher):
+    """Base of the launchers; keeps what Hydra hands over, for `launch`."""
 
     hydra_context: HydraContext
     task_function: TaskFunction
     config: DictConfig
 
+    @override
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """See Hydra's `Launcher`."""
         self.hydra_context = hydra_context
         self.task_function = task_function
         self.config = config
 
 
-def need(package: str, launcher: str) -> None:
+def require_plugin(package: str, launcher: str) -> None:
     """Raise a `ConfigError` when the package of a launcher is not installed."""
     if find_spec("hydra_plugins") is None or find_spec(f"hydra_plugins.{package}") is None:
         raise ConfigError(
@@ -45,8 +46,8 @@ def need(package: str, launcher: str) -> None:
         )
 
 
-def titles(job_overrides: Sequence[Sequence[str]], first: int) -> dict[int, str]:
-    """Jobs for people, by number: with what is not the same in all of them."""
+def job_titles(job_overrides: Sequence[Sequence[str]], first: int) -> dict[int, str]:
+    """Return a title of each job by its number: ``job N`` and the overrides that not all share."""
     jobs = [filter_overrides(one) for one in job_overrides]
     same = set(jobs[0]).intersection(*jobs) if len(jobs) > 1 else set()
     return {
@@ -55,9 +56,9 @@ def titles(job_overrides: Sequence[Sequence[str]], first: int) -> dict[int, str]
     }
 
 
-def died(title: str, overrides: Sequence[str], why: str) -> JobReturn:
-    """The result of a job whose worker has none; told at once, since the others may take days."""
-    error = WorkerDied(f"{title} ended without a result: {why}")
+def failed_result(title: str, overrides: Sequence[str], reason: str) -> JobReturn:
+    """Return a failure for a job whose worker died; print it now, as the others may take days."""
+    error = WorkerDied(f"{title} ended without a result: {reason}")
     print(error, file=sys.stderr, flush=True)
     result = JobReturn(overrides=list(overrides), status=JobStatus.FAILED)
     result.return_value = error

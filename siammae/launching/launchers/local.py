@@ -16,27 +16,28 @@ from typing import Any, TextIO
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, setup_globals
 
-from siammae.launching.launchers.base import OurLauncher, died, need, titles
+from siammae.launching import hydra_adapter
+from siammae.launching.launchers.base import JobLauncher, failed_result, job_titles, require_plugin
 from siammae.system.errors import ConfigError
-from siammae.system.signals import polite_end
+from siammae.system.signals import exit_on_signals
 
-_at_work = threading.Lock()  # held in a worker that has a run
-PARENT_LOOK = 1.0  # seconds between two looks of a worker for the process that started it
+_busy = threading.Lock()  # held in a worker while it has a run
+PARENT_LOOK = 1.0  # seconds between two checks of a worker that the process that started it lives
 
 
-class ProcessLauncher(OurLauncher):
-    """Workers of joblib's process pool, one pool for each, so that one that dies takes no other.
+class ProcessLauncher(JobLauncher):
+    """Runs jobs in workers of joblib, each a pool of one, so that one that dies ends no other.
 
-    A worker sees one GPU, and the processor's cores are shared out evenly as ``OMP_NUM_THREADS``,
-    unless that is set. Runs are handed to workers as these become free.
+    A worker sees one GPU. The processor's cores are divided evenly as ``OMP_NUM_THREADS``, unless
+    that is set. A worker gets its next run when it is free.
 
     Args:
-        n_jobs: runs at a time; null: one for each visible GPU, or without any one for each core.
-            More than there are GPUs share them evenly.
+        n_jobs: runs at a time. None means one for each visible GPU, or one for each core where
+            there is no GPU. More runs than GPUs share these evenly.
     """
 
     def __init__(self, n_jobs: int | None = None) -> None:
-        need("hydra_joblib_launcher", "joblib")
+        require_plugin("hydra_joblib_launcher", "joblib")
         if n_jobs is not None and (not isinstance(n_jobs, int) or n_jobs < 1):
             raise ConfigError(f"hydra.launcher.n_jobs={n_jobs}: must be null or an int >= 1")
         self.n_jobs = n_jobs
@@ -44,15 +45,17 @@ class ProcessLauncher(OurLauncher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """See Hydra's `Launcher`. An interrupt reaches the workers, which save and end."""
+        """Carry out the jobs; an interrupt reaches the workers, which save and end."""
         setup_globals()
-        gpus = _gpus(str(self.config.get("device", "auto")))
-        workers = [_Worker(env) for env in _places(self.n_jobs, len(job_overrides), gpus)]
+        gpus = _visible_gpus(str(self.config.get("device", "auto")))
+        workers = [
+            _Worker(env) for env in _worker_environments(self.n_jobs, len(job_overrides), gpus)
+        ]
         print(f"{len(job_overrides)} runs, {len(workers)} at a time", flush=True)
-        names = titles(job_overrides, initial_job_idx)
+        names = job_titles(job_overrides, initial_job_idx)
         waiting = list(zip(names, map(list, job_overrides), strict=True))
         results: dict[int, JobReturn] = {}
-        with polite_end():
+        with exit_on_signals():
             try:
                 while waiting or any(worker.job is not None for worker in workers):
                     for worker in workers:
@@ -85,11 +88,11 @@ class _Worker:
 
         if self.pool is None:
             self.pool = ProcessPoolExecutor(
-                1, env=self.env, initializer=_begin, initargs=(os.getpid(),)
+                1, env=self.env, initializer=_init_worker, initargs=(os.getpid(),)
             )
         self.job = (number, overrides)
         self.future: Future[JobReturn] = self.pool.submit(
-            _work,
+            _run_job,
             number,
             overrides,
             launcher.hydra_context,
@@ -99,7 +102,7 @@ class _Worker:
         )
 
     def finish(self) -> tuple[int, list[str]]:
-        """The job, which is over."""
+        """Return the job, which is over; drop the pool when its process has died."""
         assert self.job is not None
         job, self.job = self.job, None
         if isinstance(self.future.exception(), Exception):  # no process, and a pool without use
@@ -108,9 +111,9 @@ class _Worker:
         return job
 
     def ask_to_end(self) -> None:
-        """Have a job that still runs save and end."""
+        """Ask a job that still runs to save and end."""
         if self.pool is not None and self.job is not None:
-            for process in list(self.pool._processes.values()):
+            for process in hydra_adapter.pool_processes(self.pool):
                 with suppress(ProcessLookupError):
                     os.kill(process.pid, signal.SIGTERM)
 
@@ -124,28 +127,26 @@ def _result(future: Future[JobReturn], title: str, overrides: list[str]) -> JobR
     error = future.exception()
     if error is None:
         return future.result()
-    told = isinstance(error, SystemExit | KeyboardInterrupt)
-    return died(title, overrides, "it was told to stop" if told else str(error).split("\n")[0])
+    stopped = isinstance(error, SystemExit | KeyboardInterrupt)
+    reason = "it was asked to stop" if stopped else str(error).split("\n")[0]
+    return failed_result(title, overrides, reason)
 
 
-def _work(
+def _run_job(
     number: int, overrides: list[str], context: Any, config: Any, task: Any, singletons: Any
 ) -> JobReturn:
-    """A job, in a worker."""
-    from hydra_plugins.hydra_joblib_launcher._core import execute_job
-
-    with _at_work, redirect_stdout(_Prefixed(sys.stdout, f"[{number}] ")):
+    with _busy, redirect_stdout(_PrefixedLines(sys.stdout, f"[{number}] ")):
         try:
-            return execute_job(number, overrides, context, config, task, 0, singletons, False)
+            return hydra_adapter.execute_job(number, overrides, context, config, task, singletons)
         except (SystemExit, KeyboardInterrupt) as stop:
             # Hydra hangs the job's result on it, which holds it in turn: pickling would not end.
             raise type(stop)(*stop.args) from None
 
 
-class _Prefixed(TextIOBase):
-    """Whole lines with the number of their job: several runs print to one terminal.
+class _PrefixedLines(TextIOBase):
+    """Prints whole lines that begin with the number of their job: several runs share a terminal.
 
-    Not a terminal itself, so that none of them draws a bar.
+    It is no terminal itself, so that none of the runs draws a bar.
     """
 
     def __init__(self, out: TextIO, prefix: str):
@@ -162,8 +163,8 @@ class _Prefixed(TextIOBase):
         return True
 
 
-def _begin(parent: int) -> None:
-    """In a worker: end politely when the process that started it is gone, however it went."""
+def _init_worker(parent: int) -> None:
+    """Prepare a worker: it ends, after saving, when the process that started it is gone."""
     # joblib's pool makes its own start method the default, which the run's data workers lack.
     multiprocessing.set_start_method(None, force=True)
 
@@ -171,14 +172,14 @@ def _begin(parent: int) -> None:
         while os.getppid() == parent:
             time.sleep(PARENT_LOOK)
         os.kill(os.getpid(), signal.SIGTERM)
-        with _at_work:  # nobody is left to take the result, so that the pool would wait for ever
+        with _busy:  # nobody is left to take the result, so that the pool would wait for ever
             os._exit(128 + signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _gpus(device: str) -> list[str]:
-    """The GPUs that runs may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+def _visible_gpus(device: str) -> list[str]:
+    """Return the GPUs that runs may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
     if device.startswith("cuda:"):
         raise ConfigError(
             f"device={device}: with hydra/launcher=joblib each run sees one GPU; leave device=auto "
@@ -194,8 +195,8 @@ def _gpus(device: str) -> list[str]:
     return [str(number) for number in range(torch.cuda.device_count())]
 
 
-def _places(n_jobs: int | None, jobs: int, gpus: list[str]) -> list[dict[str, str]]:
-    """The environment of each worker."""
+def _worker_environments(n_jobs: int | None, jobs: int, gpus: list[str]) -> list[dict[str, str]]:
+    """Return the environment of each worker."""
     from joblib import cpu_count
 
     cores = cpu_count()

@@ -7,36 +7,38 @@ from typing import Any
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, setup_globals
 from omegaconf import DictConfig, OmegaConf, open_dict
+from typing_extensions import override
 
-from siammae.launching.launchers.base import OurLauncher, died, need, titles
+from siammae.launching import hydra_adapter
+from siammae.launching.launchers.base import JobLauncher, failed_result, job_titles, require_plugin
 
 
-class RayLauncher(OurLauncher):
-    """Each run is a task that Ray places; one whose worker dies is tried again, and resumes.
+class RayLauncher(JobLauncher):
+    """Runs each job as a task of Ray; one whose worker dies is tried again, and resumes.
 
     Args:
-        init: arguments of ``ray.init``; an ``address`` joins a cluster, none starts Ray here.
-        remote: arguments of ``ray.remote``. ``num_gpus`` null: 1 where the cluster has any, else 0.
-            ``num_cpus`` null: an even share of its cores; Ray sets ``OMP_NUM_THREADS`` to it.
+        init: arguments of ``ray.init``. With an ``address`` it joins a cluster, else it starts Ray.
+        remote: arguments of ``ray.remote``. ``num_gpus=null`` means 1 where the cluster has GPUs,
+            else 0. ``num_cpus=null`` means an even share of its cores, which Ray also sets as
+            ``OMP_NUM_THREADS``.
     """
 
     def __init__(self, init: DictConfig, remote: DictConfig) -> None:
-        need("hydra_ray_launcher", "ray")
+        require_plugin("hydra_ray_launcher", "ray")
         self.init, self.remote = init, remote
 
+    @override
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """See Hydra's `Launcher`."""
         # Ray reports its use over the network unless it is told not to.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         import ray
-        from hydra_plugins.hydra_ray_launcher._launcher_util import start_ray
 
         setup_globals()
-        start_ray(self.init)
+        hydra_adapter.start_ray(self.init)
         remote = _shares(self.remote, ray.cluster_resources(), len(job_overrides))
-        names = titles(job_overrides, initial_job_idx)
+        names = job_titles(job_overrides, initial_job_idx)
         jobs = dict(zip(names, map(list, job_overrides), strict=True))
         tasks = {self._submit(number, one, remote): number for number, one in jobs.items()}
         print(f"{len(tasks)} runs on Ray, each with {remote}", flush=True)
@@ -50,29 +52,27 @@ class RayLauncher(OurLauncher):
         return [results[number] for number in sorted(results)]
 
     def _submit(self, number: int, overrides: list[str], remote: DictConfig) -> Any:
-        from hydra_plugins.hydra_ray_launcher._launcher_util import launch_job_on_ray
-
         loader = self.hydra_context.config_loader
         config = loader.load_sweep_config(self.config, overrides)
         with open_dict(config):
             config.hydra.job.id = f"{config.hydra.job.name}_{number}"
             config.hydra.job.num = number
-        return launch_job_on_ray(
+        return hydra_adapter.launch_on_ray(
             self.hydra_context, remote, config, self.task_function, Singleton.get_state()
         )
 
 
 def _result(ray: Any, task: Any, title: str, overrides: list[str]) -> JobReturn:
-    """What a task gave; an error of Ray itself is the failure of this job alone."""
+    """Return the result of a task; an error of Ray itself is the failure of this job alone."""
     try:
         result: JobReturn = ray.get(task)
     except ray.exceptions.RayError as error:
-        return died(title, overrides, str(error).strip().split("\n")[0])
+        return failed_result(title, overrides, str(error).strip().split("\n")[0])
     return result
 
 
 def _shares(remote: DictConfig, resources: dict[str, float], jobs: int) -> DictConfig:
-    """``remote`` with its share of the cluster's GPUs and cores, where it names none."""
+    """Return ``remote`` with its share of the cluster's GPUs and cores, where it names none."""
     given: dict[str, Any] = OmegaConf.to_container(remote, resolve=True)  # type: ignore[assignment]
     gpus, cores = int(resources.get("GPU", 0)), int(resources.get("CPU", 1))
     if given.get("num_gpus") is None:

@@ -16,12 +16,14 @@ from typing import Any
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
+from typing_extensions import override
 
-from siammae.launching.launchers.base import OurLauncher, died, need, titles
+from siammae.launching import hydra_adapter
+from siammae.launching.launchers.base import JobLauncher, failed_result, job_titles, require_plugin
 from siammae.system.errors import ConfigError, ending
 
 POLL = 2.0  # seconds between two looks for results
-QUEUE_LOOK = 30.0  # seconds between two looks at the queue, and for a result once a job has left it
+QUEUE_LOOK = 30.0  # seconds between two looks at the queue; also how long a result may come late
 # Arguments of submitit's executor itself; `_SHARED` are common to its clusters, all others Slurm's.
 _OF_EXECUTOR = ("submitit_folder", "max_num_timeout", "python")
 _SHARED = (
@@ -41,7 +43,7 @@ _CORES = (
 )
 
 
-class SlurmLauncher(OurLauncher):
+class SlurmLauncher(JobLauncher):
     """Submits all runs as one job array and waits for their results.
 
     Args:
@@ -49,7 +51,7 @@ class SlurmLauncher(OurLauncher):
     """
 
     def __init__(self, **params: Any) -> None:
-        need("hydra_submitit_launcher", "slurm")
+        require_plugin("hydra_submitit_launcher", "slurm")
         if shutil.which("sbatch") is None:
             raise ConfigError(
                 "hydra/launcher=slurm: there is no sbatch here; run it where Slurm is"
@@ -61,10 +63,10 @@ class SlurmLauncher(OurLauncher):
             for key, value in params.items()
         }
 
+    @override
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """See Hydra's `Launcher`."""
         from hydra_plugins.hydra_submitit_launcher.submitit_launcher import (
             SlurmLauncher as Callable,  # what submitit calls in the job, and asks how to requeue it
         )
@@ -75,7 +77,7 @@ class SlurmLauncher(OurLauncher):
             hydra_context=self.hydra_context, task_function=self.task_function, config=self.config
         )
         Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
-        names = titles(job_overrides, initial_job_idx)
+        names = job_titles(job_overrides, initial_job_idx)
         arguments = (
             [list(one) for one in job_overrides],
             ["hydra.sweep.dir"] * len(names),
@@ -86,8 +88,8 @@ class SlurmLauncher(OurLauncher):
         try:
             jobs = self._executor().map_array(call, *arguments)
         except FailedJobError as error:  # what sbatch said comes last
-            said = str(error).strip().splitlines()[-1].strip()
-            raise ConfigError(f"hydra/launcher=slurm: sbatch refused the runs: {said}") from None
+            reason = str(error).strip().splitlines()[-1].strip()
+            raise ConfigError(f"hydra/launcher=slurm: sbatch refused the runs: {reason}") from None
         print(f"submitted to Slurm: {', '.join(job.job_id for job in jobs)}", flush=True)
         return self._collect(dict(zip(names, jobs, strict=True)), names, job_overrides)
 
@@ -113,7 +115,7 @@ class SlurmLauncher(OurLauncher):
     def _collect(
         self, jobs: dict[int, Any], names: dict[int, str], job_overrides: Sequence[Sequence[str]]
     ) -> list[JobReturn]:
-        """Results in the order of the jobs; each is told of as it comes."""
+        """Wait for all results, print each as it comes and return them in the order of the jobs."""
         overrides = dict(zip(names, job_overrides, strict=True))
         results: dict[int, JobReturn] = {}
         try:
@@ -126,8 +128,8 @@ class SlurmLauncher(OurLauncher):
                             results[number] = _result(job, names[number], overrides[number])
                     time.sleep(POLL)
                 for number in [n for n, job in left.items() if job in gone and n not in results]:
-                    results[number] = died(
-                        names[number], overrides[number], _last_words(left[number])
+                    results[number] = failed_result(
+                        names[number], overrides[number], _last_error(left[number])
                     )
         except (KeyboardInterrupt, SystemExit):
             ids = " ".join(job.job_id for number, job in jobs.items() if number not in results)
@@ -137,7 +139,7 @@ class SlurmLauncher(OurLauncher):
 
 
 def _queued(jobs: Iterable[Any]) -> set[Any]:
-    """Jobs that wait or run; all when the queue cannot be asked. Needs no accounting of Slurm."""
+    """Return the jobs that wait or run, without Slurm's accounting; all if squeue fails."""
     command = ["squeue", "--me", "--noheader", "--array", "--format=%i"]
     asked = subprocess.run(command, capture_output=True, text=True)
     if asked.returncode:
@@ -146,26 +148,26 @@ def _queued(jobs: Iterable[Any]) -> set[Any]:
 
 
 def _result(job: Any, title: str, overrides: Sequence[str]) -> JobReturn:
-    """What a job left."""
+    """Return the result that a job left in its folder."""
     from submitit.core.utils import pickle_load
 
     outcome, content = pickle_load(job.paths.result_pickle)
     if outcome != "success":
-        return died(
+        return failed_result(
             title, overrides, f"{content.strip().splitlines()[-1]}; log: {job.paths.stderr}"
         )
     result: JobReturn = content
     if result.status == JobStatus.COMPLETED:
         print(f"{title}, Slurm's {job.job_id}: finished", flush=True)
     else:
-        error = result._return_value
+        error = hydra_adapter.outcome(result)
         why = f"{ending(error)}: {error}; its log: {job.paths.stdout}"
         print(f"{title}, Slurm's {job.job_id}: {why}", file=sys.stderr, flush=True)
     return result
 
 
-def _last_words(job: Any) -> str:
-    """The end of a job's log of errors, where Slurm tells why it ended one."""
+def _last_error(job: Any) -> str:
+    """Return the end of a job's log of errors, where Slurm writes why it ended one."""
     try:
         lines = job.paths.stderr.read_text().splitlines()
     except OSError:

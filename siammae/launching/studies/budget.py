@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from siammae.launching.studies.storage import StoredStudy
 from siammae.launching.studies.workers import is_dead
 
 if TYPE_CHECKING:
@@ -13,50 +14,50 @@ KILLED, SURPLUS = "killed", "surplus"
 
 
 def counted(study: "Study") -> list["FrozenTrial"]:
-    """Trials that count, by number: complete, pruned, failed by themselves, or being run."""
+    """Return the trials that count, by number: complete, pruned, failed by themselves, or run."""
     from optuna.trial import TrialState
 
-    waiting = TrialState.WAITING
     trials = study.get_trials(deepcopy=False)
-    counting = [t for t in trials if t.state != waiting and UNCOUNTED not in t.user_attrs]
+    counting = [
+        trial
+        for trial in trials
+        if trial.state != TrialState.WAITING and UNCOUNTED not in trial.user_attrs
+    ]
     return sorted(counting, key=lambda trial: trial.number)
 
 
 def running(study: "Study") -> list["FrozenTrial"]:
-    """Trials that somebody runs, or did."""
+    """Return the trials that somebody runs, or ran until it was killed."""
     return [trial for trial in counted(study) if not trial.state.is_finished()]
 
 
-def release(study: "Study", trial: "FrozenTrial", why: str) -> None:
-    """End a trial that gave no result as failed and queue its parameters.
+def release(stored: StoredStudy, number: int, why: str) -> None:
+    """End a trial that gave no result as failed, and queue its parameters.
 
     Whoever draws next takes them up: the run's folder has its checkpoints, so that it goes on where
-    it was. In the study's count the new trial stands for this one.
+    it was. In the study's count the new trial replaces this one.
     """
     from optuna.exceptions import UpdateFinishedTrialError
-    from optuna.trial import TrialState
 
-    storage = study._storage
     try:
-        storage.set_trial_user_attr(trial._trial_id, UNCOUNTED, why)
-        storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-    except UpdateFinishedTrialError:  # another worker saw it, too
+        stored.set_attribute(number, UNCOUNTED, why)
+        stored.fail(number)
+    except UpdateFinishedTrialError:  # another worker has released it, too
         return
-    params = storage.get_trial(trial._trial_id).params
-    if params:
-        study.enqueue_trial(params, user_attrs={"instead_of": trial.number})
+    if params := stored.trial(number).params:
+        stored.study.enqueue_trial(params, user_attrs={"instead_of": number})
 
 
-def release_dead(study: "Study") -> int:
-    """Release the trials of workers that are no more; returns how many."""
-    dead = [trial for trial in running(study) if is_dead(trial)]
+def release_dead(stored: StoredStudy) -> int:
+    """Release the trials of workers that are no more; return how many."""
+    dead = [trial for trial in running(stored.study) if is_dead(trial)]
     for trial in dead:
-        release(study, trial, KILLED)
+        release(stored, trial.number, KILLED)
     return len(dead)
 
 
 def is_surplus(study: "Study", number: int, total: int) -> bool:
-    """Whether a trial is one too many: two workers may have drawn the last one at the same time.
+    """Return whether a trial is one too many: two workers may draw the last one at the same time.
 
     Both see the same numbers, so that the earlier one stays.
     """

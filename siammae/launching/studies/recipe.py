@@ -12,13 +12,13 @@ from siammae.tracking.signature import essential, signature
 
 
 def recipe(_root_: DictConfig) -> str:
-    """``${recipe:}`` in a sweep's ``study_name``: six hexadecimal digits.
+    """Return the value of ``${recipe:}`` in a sweep's ``study_name``: six hexadecimal digits.
 
     They follow from everything that can change a trial's result and is not drawn, from where clips
     and benchmark lie, and from the search space. What is drawn counts by its value outside of the
     sweep: a group may be drawn and one of its keys fixed.
     """
-    # Before a study is made: every process would add trials of its own to it.
+    # Refused before a study is made: every process would add trials of its own to it.
     refuse_with_torchrun(_root_.hydra.runtime.choices)
     keys = [str(key) for key in _root_ if key != "hydra"]
     plain: dict[str, Any] = OmegaConf.to_container(  # type: ignore[assignment]
@@ -30,7 +30,7 @@ def recipe(_root_: DictConfig) -> str:
 
 
 def _space(hydra_config: DictConfig) -> dict[str, str]:
-    """What is drawn: the sweep's parameters, unless the command line fixes or changes them."""
+    """Return what is drawn: the sweep's parameters, with the changes of the command line."""
     space = {str(key): str(value) for key, value in (hydra_config.sweeper.params or {}).items()}
     for override in OverridesParser.create().parse_overrides(list(hydra_config.overrides.task)):
         space.pop(override.get_key_element(), None)
@@ -40,7 +40,7 @@ def _space(hydra_config: DictConfig) -> dict[str, str]:
 
 
 def _roots(section: dict[str, Any]) -> Iterator[str]:
-    """Folders named ``root`` in a group and its parts."""
+    """Return the folders named ``root`` in a group and its parts."""
     for key, value in section.items():
         if key == "root":
             yield str(value)

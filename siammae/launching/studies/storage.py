@@ -1,14 +1,16 @@
-"""Where a study is kept, by URL."""
+"""Where a study is kept: its storage by URL, and its trials by number."""
 
 import random
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from siammae.system.errors import ConfigError
 
 if TYPE_CHECKING:
+    from optuna import Study
     from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial
 
 JOURNAL = "journal:///"
 SQLITE_PATIENCE = 60  # seconds that a worker waits while others write to the same file
@@ -18,15 +20,56 @@ KNOWN = (
 )
 
 
-def open_storage(url: str) -> "BaseStorage":
-    """The storage of studies that ``url`` names; files are made when missing.
+class StoredStudy:
+    """A study whose trials can be written by their number, also those that other processes run.
 
-    Three slashes and a relative path, four and an absolute one, as SQLAlchemy has it for SQLite.
+    Optuna's `Study` allows that for a trial of this process only; its storages allow it for all.
+    """
+
+    def __init__(self, study: "Study", storage: "BaseStorage"):
+        self.study, self._storage = study, storage
+        self._study_id = storage.get_study_id_from_name(study.study_name)
+        self._trial_ids: dict[int, int] = {}
+
+    def trial(self, number: int) -> "FrozenTrial":
+        """Return a trial as it stands in the storage now."""
+        return self._storage.get_trial(self._id(number))
+
+    def set_attribute(self, number: int, key: str, value: Any) -> None:
+        """Set a user attribute of a trial."""
+        self._storage.set_trial_user_attr(self._id(number), key, value)
+
+    def report(self, number: int, evaluation: int, value: float) -> None:
+        """Set an intermediate value of a trial, which pruners compare."""
+        self._storage.set_trial_intermediate_value(self._id(number), evaluation, value)
+
+    def fail(self, number: int) -> None:
+        """End a trial as failed.
+
+        Raises:
+            UpdateFinishedTrialError: when it has ended already.
+        """
+        from optuna.trial import TrialState
+
+        self._storage.set_trial_state_values(self._id(number), TrialState.FAIL)
+
+    def _id(self, number: int) -> int:
+        if number not in self._trial_ids:
+            self._trial_ids[number] = self._storage.get_trial_id_from_study_id_trial_number(
+                self._study_id, number
+            )
+        return self._trial_ids[number]
+
+
+def open_storage(url: str) -> "BaseStorage":
+    """Open the storage of studies that ``url`` names; make its file when it is missing.
+
+    As SQLAlchemy has it for SQLite, three slashes begin a relative path and four an absolute one.
     ``journal:///FILE`` is Optuna's append-only journal, which also works on network file systems,
     where SQLite's locks do not.
 
     Raises:
-        ConfigError: when the URL is none, its driver is missing or it cannot be reached.
+        ConfigError: when the URL is malformed, its driver is missing or it cannot be reached.
     """
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
@@ -42,18 +85,18 @@ def open_storage(url: str) -> "BaseStorage":
         # Optuna's own text says what is missing only in its cause.
         missing = error.__cause__ or error.__context__ or error
         raise ConfigError(
-            f"storage {hidden(url)} needs a driver that is not installed ({missing}); "
+            f"storage {without_password(url)} needs a driver that is not installed ({missing}); "
             "for PostgreSQL: pip install 'psycopg[binary]' and postgresql+psycopg://..."
         ) from None
     except (SQLAlchemyError, OSError, ValueError) as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise ConfigError(
-            f"storage {hidden(url)} cannot be opened ({reason}); it must be {KNOWN}"
+            f"storage {without_password(url)} cannot be opened ({reason}); it must be {KNOWN}"
         ) from None
 
 
 def _database(url: str, attempts: int = 10) -> "BaseStorage":
-    """Once more when another worker makes the same tables at the same time."""
+    """Open a database; try again when another worker makes the same tables at the same time."""
     from optuna.storages import RDBStorage
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -68,8 +111,8 @@ def _database(url: str, attempts: int = 10) -> "BaseStorage":
     return _database(url, attempts - 1)
 
 
-def hidden(url: str) -> str:
-    """The URL for people: without its password."""
+def without_password(url: str) -> str:
+    """Return a storage's URL as it can be shown."""
     scheme, separator, rest = url.partition("://")
     login, at, place = rest.rpartition("@")
     if not (at and ":" in login):

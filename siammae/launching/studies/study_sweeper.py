@@ -1,18 +1,24 @@
-"""hydra-optuna-sweeper with studies that survive: totals, restarts, several workers, pruning."""
+"""The sweeper of Optuna studies: totals that hold over restarts and several workers, pruning."""
 
 import json
 import logging
+import math
 import traceback
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from hydra.utils import instantiate
-from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
 from omegaconf import DictConfig, OmegaConf
+from typing_extensions import override
 
+from siammae.launching import hydra_adapter
+from siammae.launching.hydra_adapter import SearchSpace
+from siammae.launching.job_check import check_space
 from siammae.launching.studies.budget import (
     SURPLUS,
     counted,
@@ -21,7 +27,7 @@ from siammae.launching.studies.budget import (
     release_dead,
     running,
 )
-from siammae.launching.studies.storage import hidden, open_storage
+from siammae.launching.studies.storage import StoredStudy, open_storage, without_password
 from siammae.launching.studies.trial import PRUNERS, VARIABLE
 from siammae.launching.studies.workers import Worker
 from siammae.system.errors import ConfigError, SiammaeError, TrainedElsewhere
@@ -32,21 +38,24 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Overrides = tuple[str, ...]
+SHOWN = 300  # characters of a failed trial's error in the log
 SAMPLERS = ("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*")
 
 
-class StudySweeper(OptunaSweeper):
-    """The plugin's sweeper, whose search spaces and samplers it takes, with a loop of its own.
+class StudySweeper(hydra_adapter.OptunaSweeper):
+    """Runs the trials of a study; search spaces and samplers are those of hydra-optuna-sweeper.
 
     ``n_trials`` is the study's total over all starts and workers. Trials of killed processes do not
-    count and are taken up again; failed ones count and do not end the sweep, unless the
+    count and are taken up again. Failed ones count and do not end the sweep, unless the
     configuration says ``on_failure=stop``.
 
     Args:
         pruner: configuration of one of ``optuna.pruners``.
-        storage: URL, see `open_storage`.
-        direction, n_jobs, sampler, study_name, params, custom_search_space: as the plugin's.
-            Two directions are of quality and cost.
+        storage: URL of the storage, as for `open_storage`.
+        direction: ``maximize``, ``minimize``, or ``[maximize, minimize]`` for quality and cost.
+        n_trials: total of the study.
+        n_jobs: trials side by side, where the launcher can.
+        sampler, study_name, params, custom_search_space: as in hydra-optuna-sweeper.
     """
 
     def __init__(
@@ -82,13 +91,14 @@ class StudySweeper(OptunaSweeper):
         self.url, self.pruner = storage, instantiate(pruner, _execution_whitelist_=PRUNERS)
         self.errors: dict[int, BaseException] = {}
 
+    @override
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """See Hydra's `Sweeper`."""
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         self.settings, self.launcher = config, self.sweeper.launcher
-        self.directions = [name.lower() for name in self.sweeper._get_directions()]
+        self.loader = hydra_context.config_loader
+        self.directions = hydra_adapter.directions(self)
         if self.directions not in (["maximize"], ["minimize"], ["maximize", "minimize"]):
             raise ConfigError(
                 f"hydra.sweeper.direction={self.directions}: maximize, or [maximize,minimize] "
@@ -96,47 +106,53 @@ class StudySweeper(OptunaSweeper):
             )
         self._check_pruner()
 
+    @override
     def sweep(self, arguments: list[str]) -> None:
         """Run trials until the study has its total, or all that are left are run by others."""
         space = self._space(arguments)
-        study = self._study()
-        log.info(f"Study {study.study_name} in {hidden(self.url)}")
-        released = release_dead(study)
+        check_space(self.loader, self.settings, space)
+        stored = self._open_study()
+        log.info(f"Study {stored.study.study_name} in {without_password(self.url)}")
+        released = release_dead(stored)
         if released:
             log.info(f"{released} trial(s) of killed processes are taken up again")
         with Worker() as worker:
-            while trials := self._draw(study, worker, space):
-                self._run(study, worker, *trials)
-        self._conclude(study)
+            while trials := self._draw(stored, worker, space):
+                self._run(stored, worker, *trials)
+        self._conclude(stored.study)
 
     # The parts of a sweep -------------------------------------------------------------------------
 
-    def _space(self, arguments: list[str]) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-        """What is drawn, what is fixed, and overrides that delete; a grid bounds the total."""
-        from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
+    def _space(self, arguments: list[str]) -> SearchSpace:
+        """Return what is drawn and what is fixed; a grid limits the total to its points."""
         from optuna.samplers import GridSampler
 
-        given = [*self.sweeper._parse_sweeper_params_config(), *arguments]
-        drawn, fixed, deleted = create_params_from_overrides(given)
-        drawn = {key: what for key, what in drawn.items() if key not in fixed}
+        drawn, fixed, deleted = hydra_adapter.search_space(self, arguments)
         if not drawn and self.sweeper.custom_search_space_extender is None:
             raise ConfigError(
                 "the study draws nothing: give KEY=choice(...) or interval(...), or sweeps=NAME"
             )
         self.is_grid = getattr(self.sweeper.sampler, "func", None) is GridSampler
         if self.is_grid:
-            choices = {k: self.sweeper._to_grid_sampler_choices(v) for k, v in drawn.items()}
+            choices = {key: hydra_adapter.grid_choices(self, drawn[key]) for key in drawn}
             self.sweeper.sampler = self.sweeper.sampler(choices)
-            self.sweeper.n_trials = min(self.sweeper.n_trials, len(self.sweeper.sampler._all_grids))
+            points = math.prod(len(values) for values in choices.values())
+            self.sweeper.n_trials = min(self.sweeper.n_trials, points)
         return drawn, fixed, deleted
 
-    def _study(self) -> "Study":
+    def _open_study(self) -> StoredStudy:
+        """Create the study, or load it when it is there.
+
+        Raises:
+            ConfigError: when it was begun with another direction.
+        """
         import optuna
         from optuna.study import StudyDirection
 
+        storage = open_storage(self.url)
         study = optuna.create_study(
             study_name=self.sweeper.study_name,
-            storage=open_storage(self.url),
+            storage=storage,
             sampler=self.sweeper.sampler,
             pruner=self.pruner,
             directions=[StudyDirection[name.upper()] for name in self.directions],
@@ -148,16 +164,14 @@ class StudySweeper(OptunaSweeper):
                 f"study {study.study_name} was begun with direction={known}, "
                 f"not {self.directions}; name another with hydra.sweeper.study_name=NAME"
             )
-        return study
+        return StoredStudy(study, storage)
 
     def _draw(
-        self,
-        study: "Study",
-        worker: Worker,
-        space: tuple[dict[str, Any], dict[str, Any], list[str]],
+        self, stored: StoredStudy, worker: Worker, space: SearchSpace
     ) -> tuple[list["Trial"], list[Overrides]] | None:
-        """The next trials and their overrides; None when there are none left to draw."""
-        release_dead(study)
+        """Draw the next trials and their overrides; return None when none is left to draw."""
+        study = stored.study
+        release_dead(stored)
         left = self.sweeper.n_trials - len(counted(study))
         trials, overrides = [], []
         for _ in range(min(left, self._side_by_side())):
@@ -165,20 +179,20 @@ class StudySweeper(OptunaSweeper):
             self._seed(study, len(study.get_trials(deepcopy=False)))
             trial = study.ask()
             self._seed(study, trial.number)
-            worker.own(study._storage, trial._trial_id)
-            (drawn,) = self.sweeper._configure_trials([trial], *space)
+            worker.own(stored, trial.number)
+            drawn = hydra_adapter.draw(self, trial, space)
             if is_surplus(study, trial.number, self.sweeper.n_trials):
-                release(study, study._storage.get_trial(trial._trial_id), SURPLUS)
+                release(stored, trial.number, SURPLUS)
                 continue
             trials.append(trial)
             overrides.append((*drawn, self._handed_over(study, trial)))
         return (trials, overrides) if trials else None
 
     def _seed(self, study: "Study", number: int) -> None:
-        """Draw trial ``number`` from a seed of its own, where the sampler has one.
+        """Give the sampler, where it has a seed, one that belongs to trial ``number`` alone.
 
-        A sampler that began with its one seed at every start, and in every worker, would draw again
-        what the study has.
+        With the same seed at every start, and in every worker, it would draw again what the study
+        has already.
         """
         from optuna.samplers import QMCSampler
 
@@ -191,26 +205,26 @@ class StudySweeper(OptunaSweeper):
         study.sampler = instantiate(config, _execution_whitelist_=SAMPLERS)
 
     def _run(
-        self, study: "Study", worker: Worker, trials: list["Trial"], overrides: list[Overrides]
+        self, stored: StoredStudy, worker: Worker, trials: list["Trial"], overrides: list[Overrides]
     ) -> None:
-        """Launch a batch and tell the study; whatever ends the process leaves the trials free."""
+        """Launch a batch and write its results; whatever ends the process releases the trials."""
         assert self.launcher is not None  # Hydra has called `setup`
         try:
-            with worker.alive(study._storage, [trial._trial_id for trial in trials]):
+            with worker.alive(stored, [trial.number for trial in trials]):
                 returns = self.launcher.launch(overrides, initial_job_idx=self.sweeper.job_idx)
         except BaseException:
             for trial in trials:
-                release(study, study._storage.get_trial(trial._trial_id), "interrupted")
+                release(stored, trial.number, "interrupted")
             raise
         self.sweeper.job_idx += len(returns)
-        failed = self._tell(study, trials, returns)
+        failed = self._write_results(stored.study, trials, returns)
         if failed is not None and self.settings.get("on_failure") == "stop":
             raise failed
 
-    def _tell(
+    def _write_results(
         self, study: "Study", trials: Sequence["Trial"], returns: Sequence[JobReturn]
     ) -> BaseException | None:
-        """Results to the study; returns the last error."""
+        """Write the results of a batch into the study; return the last error."""
         from optuna.trial import TrialState
 
         last = None
@@ -233,8 +247,8 @@ class StudySweeper(OptunaSweeper):
         return last
 
     def _outcome(self, job: JobReturn) -> tuple[list[float] | None, BaseException | None]:
-        """What a job returned, or raised."""
-        value = job._return_value  # `return_value` would print overrides, and raise
+        """Return the values that a job returned, or the error that it raised."""
+        value = hydra_adapter.outcome(job)
         if job.status is not JobStatus.COMPLETED:
             return None, value
         wanted = len(self.directions)
@@ -254,25 +268,27 @@ class StudySweeper(OptunaSweeper):
         log.error(f"trial {trial.number} failed: {text}")
 
     def _handed_over(self, study: "Study", trial: "Trial") -> str:
-        """The trial for the job, in its environment: no setting of the run, so not in its name."""
-        told = {
+        """Return an override that sets the trial in the job's environment.
+
+        It is no setting of the run, so that it does not count in its signature.
+        """
+        handed = {
             "study": study.study_name,
             "number": trial.number,
             "objectives": len(self.directions),
         }
-        text = json.dumps(told).replace("\\", "\\\\").replace("'", "\\'")
+        text = json.dumps(handed).replace("\\", "\\\\").replace("'", "\\'")
         return f"+hydra.job.env_set.{VARIABLE}='{text}'"
 
     def _side_by_side(self) -> int:
-        """Trials of a batch. Hydra's basic launcher runs one after the other: then each may learn
-        from all before it."""
-        from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+        """Return how many trials a batch has.
 
-        basic = isinstance(self.launcher, BasicLauncher)
-        return 1 if basic else int(self.sweeper.n_jobs)
+        Hydra's basic launcher runs one after the other, so that each may learn from all before it.
+        """
+        return 1 if hydra_adapter.is_basic(self.launcher) else int(self.sweeper.n_jobs)
 
     def _check_pruner(self) -> None:
-        """A pruner that could never act is a mistake."""
+        """Refuse a pruner that could never act."""
         from optuna.pruners import NopPruner
 
         if isinstance(self.pruner, NopPruner):
@@ -287,13 +303,39 @@ class StudySweeper(OptunaSweeper):
             )
 
     def _conclude(self, study: "Study") -> None:
-        """Tell what the study holds, what others still run, and what failed here."""
-        from siammae.launching.studies.conclusion import conclude
+        """Log states, failures and the best trials; write ``optimization_results.yaml``.
 
-        others = [trial.number for trial in running(study)]
-        conclude(study, self.sweeper.n_trials, others, self.settings.hydra.sweep.dir)
-        if self.errors and not [t for t in counted(study) if t.values is not None]:
+        Raises:
+            ConfigError: when no trial gave a result and some failed here.
+        """
+        trials = counted(study)
+        states = Counter(trial.state.name.lower() for trial in trials)
+        summary = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+        total = self.sweeper.n_trials
+        log.info(f"Study {study.study_name} has {len(trials)} of {total} trials: {summary}")
+        if others := [trial.number for trial in running(study)]:
+            log.info(f"Trials that another worker runs, or ran until just now: {others}")
+        for trial in trials:
+            if trial.state.name == "FAIL":
+                error = str(trial.user_attrs.get("error", "no error was kept")).strip()
+                log.info(f"Trial {trial.number} failed, {trial.params}: {error[-SHOWN:]}")
+        self._write_best(study)
+        if self.errors and not [trial for trial in trials if trial.values is not None]:
             raise ConfigError(
                 f"no trial of study {study.study_name} gave a result; the last error: "
                 + str(list(self.errors.values())[-1]).strip().splitlines()[0]
             )
+
+    def _write_best(self, study: "Study") -> None:
+        """Log the best trials and write them as hydra-optuna-sweeper does."""
+        is_any = any(trial.state.name == "COMPLETE" for trial in counted(study))
+        best = study.best_trials if is_any else []
+        for trial in best:
+            log.info(f"Best: trial {trial.number}, {trial.values}, {trial.params}")
+        found = [{"params": trial.params, "values": list(trial.values)} for trial in best]
+        results: dict[str, Any] = {"name": "optuna", "solutions": found}
+        if len(study.directions) == 1 and best:
+            results = {"name": "optuna", "best_params": best[0].params, "best_value": best[0].value}
+        folder = Path(self.settings.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(OmegaConf.create(results), folder / "optimization_results.yaml")

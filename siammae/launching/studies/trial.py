@@ -1,4 +1,4 @@
-"""The trial that a run is made for: handed over by the sweeper, told how the run goes."""
+"""The trial of a study that a run is made for: the sweeper hands it over, the run reports to it."""
 
 import json
 import os
@@ -10,19 +10,23 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from siammae.launching.studies.storage import open_storage
+from siammae.launching.studies.storage import StoredStudy, open_storage
+from siammae.tracking.record import RunRecord, write_atomic
+from siammae.training.cadence import spread
+from siammae.training.intermediate import intermediate_values
 
 if TYPE_CHECKING:
     from optuna import Study
 
-VARIABLE = "SIAMMAE_TRIAL"  # set by the sweeper for the time of a job, on whatever machine it runs
+VARIABLE = "SIAMMAE_TRIAL"  # environment variable that the sweeper sets for the time of a job
 PRUNERS = ("optuna.pruners.*",)
+Objective = float | tuple[float, float]
 
 
 class RunningTrial:
-    """A trial of a study, seen from the run.
+    """A trial of a study, as the run that is made for it sees it.
 
-    What cannot be reported is left out with a warning: a storage may fail, the run may not.
+    A storage may fail without harm to the run: what cannot be reported is left out with a warning.
 
     Args:
         study: its name.
@@ -34,71 +38,102 @@ class RunningTrial:
     def __init__(self, study: str, number: int, objectives: int, sweeper: DictConfig):
         self.study_name, self.number, self.objectives = study, number, objectives
         self._sweeper = sweeper
-        self._study: Study | None = None
-        self._trial_id = -1
+        self._stored: StoredStudy | None = None
         self._reported: set[int] = set()
 
     @classmethod
     def handed_over(cls) -> "RunningTrial | None":
-        """The trial of this job; None outside of a study."""
-        told = os.environ.get(VARIABLE)
-        return None if told is None else cls(**json.loads(told), sweeper=HydraConfig.get().sweeper)
+        """Return the trial of this job; None outside of a study."""
+        text = os.environ.get(VARIABLE)
+        return None if text is None else cls(**json.loads(text), sweeper=HydraConfig.get().sweeper)
 
     def describe(self, **facts: Any) -> None:
         """Attach facts, such as the run's signature, to the trial."""
 
-        def tell(study: "Study") -> None:
+        def attach(stored: StoredStudy) -> None:
             for key, value in facts.items():
-                study._storage.set_trial_user_attr(self._trial_id, key, value)
+                stored.set_attribute(self.number, key, value)
 
-        self._guarded(tell, None)
+        self._guarded(attach, None)
 
     def report(self, values: dict[int, float]) -> None:
-        """Objective by number of the evaluation; what has been reported is not told again.
+        """Report the objective by number of the evaluation; leave out what was reported before.
 
-        Optuna takes none of trials with two objectives.
+        Optuna accepts none for a trial of two objectives.
         """
 
-        def tell(study: "Study") -> None:
-            for number, value in values.items():
-                if number not in self._reported:
-                    study._storage.set_trial_intermediate_value(self._trial_id, number, value)
-                    self._reported.add(number)
+        def report_new(stored: StoredStudy) -> None:
+            for evaluation, value in values.items():
+                if evaluation not in self._reported:
+                    stored.report(self.number, evaluation, value)
+                    self._reported.add(evaluation)
 
         if self.objectives == 1:
-            self._guarded(tell, None)
+            self._guarded(report_new, None)
 
     def is_hopeless(self) -> bool:
-        """Whether the study's pruner would stop the run where it stands."""
+        """Return whether the study's pruner would stop the run where it stands."""
 
-        def ask(study: "Study") -> bool:
-            return study.pruner.prune(study, study._storage.get_trial(self._trial_id))
+        def ask(stored: StoredStudy) -> bool:
+            return stored.study.pruner.prune(stored.study, stored.trial(self.number))
 
         return self.objectives == 1 and bool(self._reported) and self._guarded(ask, False)
 
-    def _guarded(self, call: "Callable[[Study], Any]", otherwise: Any) -> Any:
+    def _guarded(self, call: Callable[[StoredStudy], Any], otherwise: Any) -> Any:
         try:
             return call(self._open())
         except Exception as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             print(
-                f"warning: trial {self.number} of study {self.study_name} cannot be told: "
+                f"warning: trial {self.number} of study {self.study_name} cannot be reached: "
                 f"{reason}; the run goes on",
                 file=sys.stderr,
                 flush=True,
             )
             return otherwise
 
-    def _open(self) -> "Study":
-        if self._study is None:
+    def _open(self) -> StoredStudy:
+        if self._stored is None:
             import optuna
 
             storage = open_storage(str(self._sweeper.storage))
             pruner = instantiate(self._sweeper.pruner, _execution_whitelist_=PRUNERS)
-            study = optuna.load_study(study_name=self.study_name, storage=storage, pruner=pruner)
-            self._trial_id = study._storage.get_trial_id_from_study_id_trial_number(
-                study._study_id, self.number
+            study: Study = optuna.load_study(
+                study_name=self.study_name, storage=storage, pruner=pruner
             )
-            self._reported = set(study._storage.get_trial(self._trial_id).intermediate_values)
-            self._study = study
-        return self._study
+            stored = StoredStudy(study, storage)
+            self._reported = set(stored.trial(self.number).intermediate_values)
+            self._stored = stored
+        return self._stored
+
+
+def objective(config: DictConfig, record: RunRecord, trial: RunningTrial | None) -> Objective:
+    """Return the objective of a finished run; quality and cost for a study of two objectives.
+
+    The trial, if there is one, gets the values of the evaluations on the way, even of a run that
+    was trained long before.
+    """
+    known = record.summary()["objective"]
+    quality = float(known["value"])
+    if trial is None:
+        return quality
+    benchmark, metric = known["benchmark"], known["metric"]
+    described = f"{metric} on {benchmark}" if benchmark else metric
+    trial.describe(run=record.signature, quality=described)
+    steps = sorted(spread(record.summary()["steps"], config.schedule.evaluations))
+    name = f"{benchmark}/{metric}" if benchmark else None
+    trial.report({**intermediate_values(record.metrics(), steps, name), len(steps): quality})
+    return quality if trial.objectives == 1 else (quality, cost(config, record))
+
+
+def cost(config: DictConfig, record: RunRecord) -> float:
+    """Return GFLOPs of a training pair; ``cost.json`` of the run keeps them, counted once."""
+    path = record.folder / "cost.json"
+    try:
+        return float(json.loads(path.read_text())["gflops_per_pair"])
+    except (OSError, ValueError, KeyError):
+        from siammae.assembly.flops import gflops_per_pair
+
+        count = gflops_per_pair(config)
+        write_atomic(path, json.dumps({"gflops_per_pair": count}))
+        return count

@@ -1,8 +1,8 @@
-"""Who runs a trial, and whether it still does.
+"""Which process runs a trial, and whether that process is still alive.
 
 A worker is a process that draws trials of a study. It holds a lock on a file in the temporary
-folder of its machine for as long as it lives: whoever finds the file there and the lock free knows
-at once that the worker is dead. Elsewhere its sign of life in the storage tells.
+folder of its machine for as long as it lives. On the same machine, a file whose lock is free means
+that the worker is dead. On another machine the worker's sign of life in the storage decides.
 """
 
 import os
@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 from siammae.system.lock import exclusive, is_held
 
 if TYPE_CHECKING:
-    from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
+
+    from siammae.launching.studies.storage import StoredStudy
 
 OWNER, ALIVE = "worker", "alive"  # user attributes of a trial
 INTERVAL = 30.0  # seconds between two signs of life
@@ -29,7 +30,7 @@ GRACE = 300.0  # seconds without one after which a worker of another machine cou
 
 
 class Worker:
-    """This process as a drawer of trials; use in a ``with`` block."""
+    """This process, which draws trials; it counts as alive within its ``with`` block."""
 
     def __init__(self) -> None:
         self.id = uuid.uuid4().hex
@@ -44,25 +45,25 @@ class Worker:
         self._stack.close()
         shutil.rmtree(lock_path(self.id).parent, ignore_errors=True)
 
-    def own(self, storage: "BaseStorage", trial_id: int) -> None:
-        """Say in the storage whose the trial is."""
-        storage.set_trial_user_attr(trial_id, OWNER, self.id)
-        storage.set_trial_user_attr(trial_id, ALIVE, time.time())
+    def own(self, stored: "StoredStudy", number: int) -> None:
+        """Write into the storage that this worker runs the trial."""
+        stored.set_attribute(number, OWNER, self.id)
+        stored.set_attribute(number, ALIVE, time.time())
 
     @contextmanager
-    def alive(self, storage: "BaseStorage", trial_ids: list[int]) -> Iterator[None]:
-        """Give signs of life for these trials while the block runs."""
+    def alive(self, stored: "StoredStudy", numbers: list[int]) -> Iterator[None]:
+        """Write signs of life for these trials while the block runs."""
         over = threading.Event()
 
-        def tell() -> None:
+        def beat() -> None:
             while not over.wait(INTERVAL):
-                for trial_id in trial_ids:
+                for number in numbers:
                     try:
-                        storage.set_trial_user_attr(trial_id, ALIVE, time.time())
+                        stored.set_attribute(number, ALIVE, time.time())
                     except Exception:  # a job has ended its trial, or the storage is away for now
                         continue
 
-        thread = threading.Thread(target=tell, name="study-worker", daemon=True)
+        thread = threading.Thread(target=beat, name="study-worker", daemon=True)
         thread.start()
         try:
             yield
@@ -72,7 +73,7 @@ class Worker:
 
 
 def is_dead(trial: "FrozenTrial") -> bool:
-    """Whether nobody runs this running trial any more."""
+    """Return whether the process that ran this unfinished trial is gone."""
     owner = trial.user_attrs.get(OWNER)
     if owner is None:  # drawn this moment, or by a process that knows no owners
         begun = trial.datetime_start or datetime.now()
@@ -84,5 +85,5 @@ def is_dead(trial: "FrozenTrial") -> bool:
 
 
 def lock_path(owner: str) -> Path:
-    """The file whose lock a worker of this machine holds."""
+    """Return the file whose lock a worker of this machine holds."""
     return Path(tempfile.gettempdir()) / f"siammae-worker-{owner}" / "lock"

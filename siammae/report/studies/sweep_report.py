@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from siammae.launching.studies.storage import hidden, open_storage
+from siammae.launching.studies.storage import open_storage, without_password
 from siammae.report.studies.figures import draw_study
 from siammae.report.studies.frame import StudyFrame, importance, read_study
 from siammae.system.errors import DataError, SiammaeError
@@ -152,7 +152,7 @@ def find_study(storage: "BaseStorage", name: str, url: str) -> "Study":
     if len(found) != 1:
         what = "several studies begin with" if found else "there is no study"
         listed = ", ".join(sorted(found or names)) or "none"
-        raise DataError(f"{what} {name} in {hidden(url)}; there are: {listed}")
+        raise DataError(f"{what} {name} in {without_password(url)}; there are: {listed}")
     return optuna.load_study(study_name=found[0], storage=storage)
 
 
@@ -167,9 +167,11 @@ def list_studies(storage: "BaseStorage", url: str) -> None:
         value = _text(top[frame.objectives[0]].iloc[0]) if len(top) else ""
         rows.append((name, str(len(frame.trials)), frame.states(), value))
     if not rows:
-        raise DataError(f"{hidden(url)} holds no study; python -m siammae.train -m sweeps=masking")
+        raise DataError(
+            f"{without_password(url)} holds no study; python -m siammae.train -m sweeps=masking"
+        )
     columns = ["study", "trials", "states", "best"]
-    show(f"Studies in {hidden(url)}", pd.DataFrame(rows, columns=columns))
+    show(f"Studies in {without_password(url)}", pd.DataFrame(rows, columns=columns))
 
 
 def existing(url: str) -> "BaseStorage":

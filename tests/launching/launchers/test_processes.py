@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from siammae.launching.launchers.local import _gpus, _places
+from siammae.launching.launchers.local import _visible_gpus, _worker_environments
 from siammae.system.errors import ConfigError
 from siammae.system.signals import SIGNALS
 
@@ -85,26 +85,26 @@ def test_who_is_killed_and_what_becomes_of_the_runs(multirun, tmp_path, victim):
 def test_gpus_and_cores_are_shared_out(monkeypatch):
     monkeypatch.setattr("joblib.cpu_count", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert _places(None, 10, ["2", "5"]) == [
+    assert _worker_environments(None, 10, ["2", "5"]) == [
         {"OMP_NUM_THREADS": "4", "CUDA_VISIBLE_DEVICES": "2"},
         {"OMP_NUM_THREADS": "4", "CUDA_VISIBLE_DEVICES": "5"},
     ]
-    shared = [place["CUDA_VISIBLE_DEVICES"] for place in _places(4, 10, ["2", "5"])]
+    shared = [place["CUDA_VISIBLE_DEVICES"] for place in _worker_environments(4, 10, ["2", "5"])]
     assert shared == ["2", "5", "2", "5"]
-    assert _places(None, 10, []) == [{"OMP_NUM_THREADS": "1"}] * 8
-    assert _places(None, 3, []) == [{"OMP_NUM_THREADS": "2"}] * 3
+    assert _worker_environments(None, 10, []) == [{"OMP_NUM_THREADS": "1"}] * 8
+    assert _worker_environments(None, 3, []) == [{"OMP_NUM_THREADS": "2"}] * 3
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    assert _places(2, 3, []) == [{"OMP_NUM_THREADS": "7"}] * 2
+    assert _worker_environments(2, 3, []) == [{"OMP_NUM_THREADS": "7"}] * 2
 
 
 def test_the_visible_gpus_are_those_the_user_names(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-1a, 3")
-    assert _gpus("auto") == ["GPU-1a", "3"]
-    assert _gpus("cpu") == []
+    assert _visible_gpus("auto") == ["GPU-1a", "3"]
+    assert _visible_gpus("cpu") == []
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-    assert _gpus("auto") == []
+    assert _visible_gpus("auto") == []
     with pytest.raises(ConfigError, match="device=cuda:1"):
-        _gpus("cuda:1")
+        _visible_gpus("cuda:1")
 
 
 def test_signals_are_those_that_slurm_and_submitit_send():

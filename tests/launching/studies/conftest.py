@@ -9,13 +9,10 @@ from pathlib import Path
 
 import optuna
 import pytest
-from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_config_search_path
-from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from siammae.launching.entry import writable_folder
-from siammae.launching.hydra_plugins import register
+from siammae.launching import hydra_adapter
+from siammae.launching.registration import register_with_hydra
 from siammae.launching.studies.storage import open_storage
 from siammae.system.paths import CONFIGS
 
@@ -49,12 +46,7 @@ class Studies:
         fixed += ["x=interval(0.0,1.0)"] if self.name == "config" else []
         names = {argument.split("=")[0] for argument in arguments}
         kept = [argument for argument in fixed if argument.split("=")[0] not in names]
-        GlobalHydra.instance().clear()
-        try:
-            hydra = Hydra.create_main_hydra2("job", create_config_search_path(str(self.configs)))
-            hydra.multirun(self.name, job, [*kept, *arguments])
-        finally:
-            GlobalHydra.instance().clear()
+        hydra_adapter.multirun(str(self.configs), self.name, [*kept, *arguments], job)
 
     def fork(self, *arguments: str, job: Callable[[DictConfig], object] = quality):
         """The same in a process of its own."""
@@ -74,6 +66,5 @@ class Studies:
 def studies(tmp_path, monkeypatch) -> Studies:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.yaml").write_text(CONFIG)
-    register()
-    OmegaConf.register_resolver("writable", writable_folder, replace=True)
+    register_with_hydra()
     return Studies()

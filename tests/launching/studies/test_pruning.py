@@ -5,15 +5,10 @@ from pathlib import Path
 
 import optuna
 import pytest
-from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_config_search_path
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import JobStatus
-from omegaconf import OmegaConf
 from optuna.trial import TrialState, create_trial
 
-from siammae.launching.entry import groups_of
-from siammae.launching.studies.recipe import recipe
+from siammae.launching.hydra_adapter import single_run
 from siammae.launching.studies.storage import open_storage
 from siammae.system.paths import CONFIGS
 from siammae.train import job
@@ -52,8 +47,6 @@ DISTRIBUTION = {"optim.base_lr": optuna.distributions.CategoricalDistribution([0
 @pytest.fixture
 def train(studies):
     """train(...) runs trials of the study ``test``."""
-    OmegaConf.register_resolver("recipe", recipe, replace=True)
-    OmegaConf.register_resolver("groups", groups_of, replace=True)
     studies.configs, studies.name = CONFIGS, "train"
     task = job.__wrapped__  # without the decorator that parses the command line
 
@@ -79,13 +72,8 @@ def excellent(studies, value=1.0):
 
 def single(*arguments):
     """A run outside of a study."""
-    GlobalHydra.instance().clear()
-    try:
-        hydra = Hydra.create_main_hydra2("job", create_config_search_path(str(CONFIGS)))
-        done = hydra.run("train", job.__wrapped__, [*TINY, *arguments])
-        assert done.status == JobStatus.COMPLETED
-    finally:
-        GlobalHydra.instance().clear()
+    status = single_run(str(CONFIGS), "train", [*TINY, *arguments], job.__wrapped__)
+    assert status == JobStatus.COMPLETED
 
 
 def only_run():

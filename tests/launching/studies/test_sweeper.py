@@ -10,6 +10,7 @@ import pytest
 
 from siammae.launching.studies import workers
 from siammae.launching.studies.budget import KILLED, UNCOUNTED
+from siammae.launching.studies.storage import StoredStudy
 from siammae.launching.studies.workers import lock_path
 from siammae.system.errors import ConfigError, DataError, TrainedElsewhere
 
@@ -262,8 +263,9 @@ def test_mistakes_are_told(studies, arguments, words):
 
 
 def test_a_worker_of_another_machine_is_dead_when_it_gives_no_sign(monkeypatch):
-    study = optuna.create_study()
-    trial = study.ask()
+    storage = optuna.storages.InMemoryStorage()
+    study = optuna.create_study(storage=storage)
+    stored, trial = StoredStudy(study, storage), study.ask()
     assert not workers.is_dead(study.trials[0])  # drawn this moment
     trial.set_user_attr(workers.OWNER, "elsewhere")
     trial.set_user_attr(workers.ALIVE, time.time() - workers.GRACE / 2)
@@ -271,9 +273,9 @@ def test_a_worker_of_another_machine_is_dead_when_it_gives_no_sign(monkeypatch):
     trial.set_user_attr(workers.ALIVE, time.time() - workers.GRACE - 1)
     assert workers.is_dead(study.trials[0])
     monkeypatch.setattr(workers, "INTERVAL", 0.01)
-    with workers.Worker() as worker, worker.alive(study._storage, [trial._trial_id]):
+    with workers.Worker() as worker, worker.alive(stored, [trial.number]):
         wait_for(lambda: not workers.is_dead(study.trials[0]))
-    worker.own(study._storage, trial._trial_id)
+    worker.own(stored, trial.number)
     lock_path(worker.id).parent.mkdir()
     lock_path(worker.id).touch()  # as a killed worker of this machine leaves it
     assert workers.is_dead(study.trials[0])

@@ -7,9 +7,7 @@ from omegaconf import OmegaConf
 from siammae.assembly.build import build_model
 from siammae.config.groups import build_group
 from siammae.config.schema import check
-from siammae.launching.entry import groups_of
 from siammae.launching.studies.budget import counted
-from siammae.launching.studies.recipe import recipe
 from siammae.system.paths import CONFIGS, ROOT
 
 NAMES = sorted(path.stem for path in (ROOT / "sweeps").glob("*.yaml"))
@@ -18,8 +16,6 @@ TRIALS = 6
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_sweep_draws_can_be_trained(studies, name):
-    OmegaConf.register_resolver("recipe", recipe, replace=True)
-    OmegaConf.register_resolver("groups", groups_of, replace=True)
     studies.configs, studies.name = CONFIGS, "train"
     drawn = []
 

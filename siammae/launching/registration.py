@@ -1,0 +1,107 @@
+"""What Hydra and OmegaConf learn of this package before a configuration is composed."""
+
+import os
+from collections.abc import Callable
+from errno import EACCES
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import OmegaConf
+from typing_extensions import override
+
+from siammae.assembly.equal_compute import equal_compute
+from siammae.launching.experiment_sweeper import ExperimentSweeper
+from siammae.launching.hydra_adapter import FoldersSource
+from siammae.launching.launchers.local import ProcessLauncher
+from siammae.launching.launchers.ray import RayLauncher
+from siammae.launching.launchers.slurm import SlurmLauncher
+from siammae.launching.studies.recipe import recipe
+from siammae.launching.studies.study_sweeper import StudySweeper
+from siammae.system.errors import ConfigError
+from siammae.system.paths import CONFIGS, ROOT
+
+
+class TopLevelSource(FoldersSource):
+    """Offers ``experiments/`` and ``sweeps/`` of the repository's root as groups."""
+
+    folders = ("experiments", "sweeps")
+
+    @staticmethod
+    @override
+    def scheme() -> str:
+        return "siammae"
+
+
+class TopLevelGroups(SearchPathPlugin):
+    """Appends `TopLevelSource` to Hydra's search path."""
+
+    @override
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        search_path.append("siammae", f"{TopLevelSource.scheme()}://{ROOT}")
+
+
+PLUGINS = (
+    *(TopLevelSource, TopLevelGroups),
+    *(ProcessLauncher, RayLauncher, SlurmLauncher),
+    *(ExperimentSweeper, StudySweeper),
+)
+
+
+def register_with_hydra() -> None:
+    """Register our groups, launchers, sweepers and resolvers; call it before composing anything.
+
+    `ExperimentSweeper` takes the place of Hydra's own sweeper, under its name ``basic``.
+    """
+    for plugin in PLUGINS:
+        Plugins.instance().register(plugin)
+    target = f"{ExperimentSweeper.__module__}.{ExperimentSweeper.__qualname__}"
+    node = {"_target_": target, "max_batch_size": None, "params": None}
+    ConfigStore.instance().store(
+        group="hydra/sweeper", name="basic", node=node, provider="siammae", replace=True
+    )
+    resolvers: dict[str, Callable[..., Any]] = {
+        "writable": writable_folder,
+        "recipe": recipe,
+        "groups": list_groups,
+        "equal_compute": equal_compute,
+        "half": lambda number: int(number) // 2,
+    }
+    for name, resolver in resolvers.items():
+        OmegaConf.register_resolver(name, resolver, replace=True)
+
+
+def writable_folder(path: str | int) -> str:
+    """Return the path of ``${writable:PATH}`` unchanged, after making the folder if it is missing.
+
+    Hydra and Optuna write there before a run of ours begins.
+
+    Raises:
+        ConfigError: when it cannot be made or written.
+    """
+    folder = str(path)  # runs_dir=2026 is an int to Hydra
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(EACCES, os.strerror(EACCES))
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be written ({error.strerror}); name another folder with runs_dir=DIR"
+        ) from None
+    return folder
+
+
+def list_groups(command: str) -> str:
+    """Return the text of ``${groups:NAME}`` in a help template: the options of each group, by line.
+
+    Only the groups of ``configs/NAME.yaml`` are listed. Hydra's own list has those of all commands.
+    """
+    entries = OmegaConf.load(CONFIGS / f"{command}.yaml").defaults
+    keys = sorted(str(key) for entry in entries if entry != "_self_" for key in entry)
+    names = [key for key in keys if not key.startswith("override ")]
+    loader = GlobalHydra.instance().config_loader()
+    return "\n".join(f"{name}: {', '.join(loader.get_group_options(name))}" for name in names)
