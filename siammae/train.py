@@ -20,15 +20,16 @@ from omegaconf import DictConfig, OmegaConf
 
 from siammae.assembly.identity import Identity, identify
 from siammae.config.experiment import Experiment
-from siammae.config.groups import build_group
+from siammae.config.groups import build_group, check_groups
 from siammae.launching.entry import report_user_errors, run
 from siammae.launching.studies.trial import Objective, RunningTrial, objective
 from siammae.planning.jobs import declared
 from siammae.system.command import Command
-from siammae.system.errors import SiammaeError
+from siammae.system.errors import ConfigError, SiammaeError
 from siammae.system.paths import CONFIGS
 from siammae.system.processes import is_leader, refuse_with_torchrun, silence
 from siammae.system.signals import exit_on_signals, shield_children_from_signals
+from siammae.tracking.provenance import code_difference
 from siammae.tracking.record import Invocation, RunRecord
 from siammae.tracking.signature import kind
 from siammae.tracking.wandb import Tracker
@@ -67,21 +68,50 @@ def job(config: DictConfig) -> Objective:
 
 def begin(config: DictConfig, wanted: Identity, asked: Invocation, stack: ExitStack) -> bool:
     """Claim the run for as long as ``stack`` lasts; whether it is finished already."""
-    settings, record = wanted.settings, wanted.record
+    record = wanted.record
     title = " ".join([f"run {record.signature}", *(f"{k}={v}" for k, v in asked.overrides.items())])
-    if record.is_finished() and not settings.rerun:
+    rerun = wanted.settings.rerun or is_outdated(record, wanted.settings.stale)
+    if record.is_finished() and not rerun:
         known_result(config, record, asked, title)
         return True
+    check_groups(config)  # before there is a folder
     record.create(wanted.plain, wanted.composed)
     stack.enter_context(record.claim())
-    if record.is_finished() and not settings.rerun:  # by another process, just now
+    if record.is_finished() and not rerun:  # by another process, just now
         known_result(config, record, asked, title)
         return True
     print(title, flush=True)
-    if settings.rerun:
+    stack.enter_context(record.undo_refused_start())
+    if rerun:
         record.forget_training()
     record.note_invocation(asked)
     return False
+
+
+def is_outdated(record: RunRecord, stale: str) -> bool:
+    """Compare the code that a run was trained with, if it was, with the present one.
+
+    Args:
+        record: of the run, finished or not.
+        stale: what to do about files that differ: ``warn``, ``error`` or ``rerun``.
+
+    Returns:
+        Whether the run is to be trained anew.
+
+    Raises:
+        ConfigError: when files differ and ``stale`` is ``error``.
+    """
+    if not record.is_finished() and not any(record.checkpoints.glob("step-*.pt")):
+        return False
+    difference = code_difference(record.provenance())
+    if not difference:
+        return False
+    message = f"run {record.signature} was trained with other code: {difference}"
+    if stale == "error":
+        raise ConfigError(f"{message}; rerun=true trains it anew, stale=warn accepts it")
+    if stale == "warn":
+        print(f"warning: {message}; rerun=true trains it anew", file=sys.stderr, flush=True)
+    return stale == "rerun"
 
 
 def known_result(config: DictConfig, record: RunRecord, asked: Invocation, title: str) -> None:

@@ -169,6 +169,7 @@ class TrainConfig(Section):
     device: Annotated[str, Field(pattern=DEVICE)]
     runs_dir: Annotated[str, Field(min_length=1)]
     rerun: bool
+    stale: Literal["warn", "error", "rerun"] = "warn"
     progress: Progress
     log_every: Positive
     checkpoint_every: Positive

@@ -1,4 +1,4 @@
-"""Where a run came from: code, packages, machine."""
+"""What a run was made with: code, packages, machine."""
 
 import hashlib
 import platform
@@ -10,17 +10,25 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).resolve().parents[1]
+# No training imports these rooms, and these commands train nothing: their code changes no result.
+WITHOUT_RESULTS = (
+    *("report/", "planning/", "launching/"),
+    *("audit.py", "download.py", "look.py", "pack.py", "page.py", "plan.py", "runs.py"),
+    *("score.py", "share.py"),
+)
+SHOWN = 8  # files that are named; of more only the number
 PACKAGES = ("torch", "timm", "numpy", "decord", "av", "hydra-core", "omegaconf", "optuna", "wandb")
 
 
 def provenance(**details: Any) -> tuple[dict[str, Any], str]:
-    """Facts for ``provenance.json``, and the uncommitted changes of the code as a diff."""
-    diff = _git("diff", "HEAD")
+    """Return the facts for ``provenance.json``, and the code's uncommitted changes as a diff."""
+    diff, files = _git("diff", "HEAD"), code_files()
     facts = {
         **details,
-        "code_version": code_version(),
+        "code_version": _version_of(files),
+        "code_files": files,
         "git": {"commit": _git("rev-parse", "HEAD").strip() or None, "dirty": bool(diff)},
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: _installed(name) for name in PACKAGES},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "host": socket.gethostname(),
@@ -29,16 +37,57 @@ def provenance(**details: Any) -> tuple[dict[str, Any], str]:
     return facts, diff
 
 
+def code_files() -> dict[str, str]:
+    """Return a short hash of each source file that can change a result, by its path in siammae/."""
+    paths = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
+    return {
+        name: hashlib.sha256(paths[name].read_bytes()).hexdigest()[:8]
+        for name in sorted(paths)
+        if not name.startswith(WITHOUT_RESULTS)
+    }
+
+
 def code_version() -> str:
-    """A short hash of the package's source: what ran, whether or not it was committed."""
-    digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:10]
+    """Return a short hash of these files together, whether or not they were committed."""
+    return _version_of(code_files())
+
+
+def code_difference(known: dict[str, Any]) -> str:
+    """Say which source files differ now from those that a run was trained with, over all resumes.
+
+    Args:
+        known: the run's provenance.
+
+    Returns:
+        Names of files, separated by commas; empty when the code is the same, or when the record
+        says nothing about it.
+    """
+    files = code_files()
+    version, changed, are_unknown = _version_of(files), set(), False
+    versions_with_files = set()
+    for stage in (known, *known.get("resumes", [])):
+        before, its_version = stage.get("code_files"), stage.get("code_version")
+        if before is not None:
+            versions_with_files.add(its_version)
+            changed |= {
+                f"siammae/{name}"
+                for name in {*before, *files}
+                if before.get(name) != files.get(name)
+            }
+        elif its_version not in (None, version, *versions_with_files):
+            are_unknown = True
+    if are_unknown:
+        changed.add(f"files that its older record does not name (now {version})")
+    names = sorted(changed)
+    return ", ".join([*names[:SHOWN], *([f"{len(names) - SHOWN} more"] * (len(names) > SHOWN))])
+
+
+def _version_of(files: dict[str, str]) -> str:
+    return hashlib.sha256(repr(files).encode()).hexdigest()[:10]
 
 
 def _git(*arguments: str) -> str:
-    """What git says about the package's repository; nothing where there is no git."""
+    """Return git's output about the package's repository; empty where there is no git."""
     try:
         done = subprocess.run(
             ["git", *arguments], cwd=PACKAGE, capture_output=True, text=True, timeout=20, check=True
@@ -48,7 +97,7 @@ def _git(*arguments: str) -> str:
     return done.stdout
 
 
-def _version(name: str) -> str | None:
+def _installed(name: str) -> str | None:
     try:
         return version(name)
     except PackageNotFoundError:

@@ -23,7 +23,7 @@ from siammae.system.lock import Held, LockLost, exclusive, is_held
 
 # What may be another at a resume; data and settings may not.
 OF_A_RESUME = (
-    *("created", "code_version", "git", "packages"),
+    *("created", "code_version", "code_files", "git", "packages"),
     *("device", "precision", "world_size", "host"),
 )
 STATES = ("planned", "running", "interrupted", "finished", "failed", "pruned")
@@ -66,6 +66,7 @@ class RunRecord:
     def __init__(self, folder: Path):
         self.folder = folder
         self._held: Held | None = None
+        self._is_new = False  # whether `create` has made the folder
 
     @property
     def signature(self) -> str:
@@ -127,6 +128,7 @@ class RunRecord:
         Raises:
             ConfigError: when the folder cannot be made or written.
         """
+        self._is_new = not self.folder.exists()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomic(self.folder / "config.yaml", yaml.safe_dump(config, sort_keys=False))
@@ -160,6 +162,30 @@ class RunRecord:
                 yield
             finally:
                 self._held = None
+
+    @contextmanager
+    def undo_refused_start(self) -> Iterator[None]:
+        """Leave the record as it was when the block refuses a value before it trains anything.
+
+        A wrong setting is no failure of the run: its state is put back, a new folder is removed.
+
+        Raises:
+            ConfigError: that of the block.
+        """
+        path = self.folder / "state.json"
+        state, provenance = path.read_bytes() if path.is_file() else None, self.provenance()
+        try:
+            yield
+        except ConfigError:
+            if self.provenance() != provenance:  # it is written when training begins
+                raise
+            if self._is_new:
+                shutil.rmtree(self.folder)
+            elif state is not None:
+                write_atomic(path, state)
+            else:
+                path.unlink(missing_ok=True)
+            raise
 
     def set_state(self, state: str, **details: Any) -> None:
         """Write ``state.json``; details such as step, steps or error are kept until replaced."""
@@ -220,6 +246,10 @@ class RunRecord:
         if first:
             resumes = first.setdefault("resumes", [])
             changed = {key: provenance[key] for key in OF_A_RESUME if key in provenance}
+            if changed.get("code_version") in [
+                stage.get("code_version") for stage in (first, *resumes)
+            ]:
+                changed.pop("code_files", None)  # they stand there already
             resumes.append({"step": step, **changed})
             name = f"git-resume-{len(resumes)}.diff"
         else:

@@ -10,6 +10,7 @@ VOLATILE = (
     "device",
     "runs_dir",
     "rerun",
+    "stale",
     "progress",
     "log_every",
     "checkpoint_every",

@@ -39,6 +39,39 @@ def test_what_is_written_is_read(record):
     assert again.is_finished()
 
 
+def refuse(record):
+    with record.claim(), record.undo_refused_start():
+        record.set_state("running")
+        raise ConfigError("decoder.heads=0")
+
+
+def test_a_refused_value_leaves_no_new_record(record):
+    with pytest.raises(ConfigError):
+        refuse(record)
+    assert not record.folder.exists()
+
+
+def test_a_refused_value_changes_no_record_that_is_there(record):
+    record.set_state("interrupted", step=3)
+    again = RunRecord(record.folder)
+    again.create(CONFIG)
+    with pytest.raises(ConfigError):
+        refuse(again)
+    assert (again.state()["state"], again.state()["step"]) == ("interrupted", 3)
+
+
+def test_an_error_after_training_has_begun_is_a_failure_of_the_run(record):
+    def fail():
+        with record.undo_refused_start():
+            record.write_provenance({"code_version": "a"}, "")
+            record.set_state("failed")
+            raise ConfigError("too late")
+
+    with pytest.raises(ConfigError, match="too late"):
+        fail()
+    assert record.state()["state"] == "failed"
+
+
 def test_running_without_an_owner_is_interrupted(record):
     with record.claim():
         record.set_state("running")
