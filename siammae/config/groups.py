@@ -1,6 +1,7 @@
 """Building what a group names with ``_target_``, with errors that name the key."""
 
 import inspect
+from collections.abc import Collection
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -30,13 +31,18 @@ def build_group(config: DictConfig, name: str) -> Any:
         raise ConfigError(f"{name}: {cause}") from error
 
 
-def check_groups(config: DictConfig) -> None:
-    """Check the keys of every group against its class, without building anything.
+def check_groups(config: DictConfig, names: Collection[str] | None = None) -> None:
+    """Check the keys of groups against their classes, without building anything.
+
+    Args:
+        config: the whole configuration.
+        names: of the groups; None: of all.
 
     Raises:
         ConfigError: when a class is not there, or does not take a key.
     """
-    for name, group in config.items():
+    for name in config if names is None else names:
+        group = config.get(name)
         if isinstance(group, DictConfig) and group.get("_target_") is not None:
             _check_keys(group, str(name))
 
