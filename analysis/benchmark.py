@@ -1,4 +1,4 @@
-"""Speed and memory, measured against rivals in one run: python analysis/benchmark.py WHAT."""
+"""Measure speed and memory against rivals in one run: python analysis/benchmark.py WHAT."""
 
 import argparse
 import sys

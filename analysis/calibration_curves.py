@@ -1,4 +1,4 @@
-"""Calibration curves of runs: python analysis/calibration_curves.py RUN [RUN ...] [--out FILE]."""
+"""Draw calibration curves of runs: python analysis/calibration_curves.py RUN [RUN ...]."""
 
 import sys
 

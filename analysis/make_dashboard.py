@@ -1,4 +1,4 @@
-"""W&B workspace and report: python analysis/make_dashboard.py ENTITY/PROJECT [--dry-run]."""
+"""Make a W&B workspace and report: python analysis/make_dashboard.py ENTITY/PROJECT [--dry-run]."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Tables of all runs: python analysis/make_tables.py [--runs DIR | --wandb E/P] [--out DIR]."""
+"""Make the tables of all runs: python analysis/make_tables.py [--runs DIR | --wandb E/P]."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""A study's report: python analysis/sweep_report.py STUDY [--storage URL] [--out DIR]."""
+"""Report an Optuna study: python analysis/sweep_report.py STUDY [--storage URL] [--out DIR]."""
 
 import sys
 

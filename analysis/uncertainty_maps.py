@@ -1,4 +1,4 @@
-"""How sure a model is of a video: python analysis/uncertainty_maps.py checkpoint=RUN video=FILE."""
+"""Draw how sure a model is: python analysis/uncertainty_maps.py checkpoint=RUN video=FILE."""
 
 import sys
 

@@ -1,10 +1,10 @@
-"""Read every clip of a data set once; write down how each is to be read, and which are broken.
+"""Read every clip of a data set once, find the broken ones, and note how each is to be read.
 
   python -m siammae.audit data=videos data.root=DIR [out=FILE] [workers=N] [timeout_s=60] [--strict]
 
-Training takes the manifest with ``data.manifest=FILE``. The same command again goes on where an
-interrupted one stopped, and reads files again that have changed. Exit codes: 0 the manifest is
-written; 1 with ``--strict``, some file is broken or damaged; 2 an error; 130 interrupted.
+Training uses the manifest with ``data.manifest=FILE``. Given again, the command goes on where it
+was interrupted, and reads only changed files again. Exit codes: 0, the manifest is written; 1, with
+``--strict``, a file is broken or damaged; 2, an error; 130, interrupted.
 """
 
 import sys

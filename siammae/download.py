@@ -1,11 +1,11 @@
-"""Fetch a data set, or tell where to get it, and check whether it is complete.
+"""Fetch a data set, or explain where to get it, and check whether it is complete.
 
   python -m siammae.download benchmark=davis2017 [root=DIR]
   python -m siammae.download benchmark=davis2017 [root=DIR] --check
   python -m siammae.download data=kinetics400 [root=DIR] [split=train|val|test|all] [--check]
 
-The same command again goes on where an interrupted one stopped. Exit codes: 0 all is there; 1 some
-is missing; 2 an error; 3 the rest must be fetched by hand, as the text printed tells.
+Given again, the command goes on where it was interrupted. Exit codes: 0, everything is there; 1,
+something is missing; 2, an error; 3, the rest must be fetched by hand, as the output explains.
 """
 
 import argparse
@@ -150,7 +150,9 @@ def _parse(arguments: list[str] | None) -> Asked:
         epilog="data sets:\n" + "\n".join(_titles()),
     )
     parser.add_argument("settings", nargs="*", metavar="KEY=VALUE", help=", ".join(KEYS))
-    parser.add_argument("--check", action="store_true", help="look at the folder only, no network")
+    parser.add_argument(
+        "--check", action="store_true", help="only look at the folder, without a network"
+    )
     given = parser.parse_intermixed_args(arguments)
     values: dict[str, str] = {}
     for setting in given.settings:

@@ -1,4 +1,4 @@
-"""See what an encoder makes of a clip: attention, main components, best matches.
+"""Draw what an encoder sees in a clip: attention, main components, best matches.
 
 python -m siammae.look checkpoint=runs/SIGNATURE video=clip.mp4
 python -m siammae.look features=timm model=vit_small_patch16_224.dino video=clip.mp4

@@ -1,4 +1,4 @@
-"""What a multirun would do: runs, what is finished or shared, time, disk, seeds. Starts nothing.
+"""Print what a multirun would do, and start nothing: its runs, their time, disk space and seeds.
 
 python -m siammae.plan experiments=decoder                   one experiment
 python -m siammae.plan experiments=all preset=paper          every one, under a preset
@@ -31,18 +31,20 @@ def main() -> int:
         epilog="\n".join(__doc__.splitlines()[2:]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("overrides", nargs="*", help="as for siammae.train; experiments=all is all")
+    parser.add_argument(
+        "overrides", nargs="*", help="as for siammae.train; experiments=all takes every experiment"
+    )
     parser.add_argument(
         "--difference",
         type=_positive,
         default=1.0,
         metavar="X",
-        help="difference to tell apart, in points of the metric (percent; 1)",
+        help="print how many seeds tell a difference of X points of the metric from chance (1)",
     )
     parser.add_argument(
         "--calibrate",
         action="store_true",
-        help="train a few steps in a temporary folder where no finished run tells the speed",
+        help="train a few steps in a temporary folder where no finished run shows the speed",
     )
     return start(lambda: plan(parser.parse_intermixed_args()))
 

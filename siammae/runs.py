@@ -1,12 +1,12 @@
-"""The runs that there are.
+"""List, compare, repeat and remove runs.
 
-python -m siammae.runs                        all, with state, progress, figure and age
+python -m siammae.runs                        all runs with state, progress, figure and age
 python -m siammae.runs --state failed --watch --runs DIR
 python -m siammae.runs --where decoder.width=128 --experiment decoder
-python -m siammae.runs diff A B               in which settings and figures two runs differ
-python -m siammae.runs command SIGNATURE      what makes the run again, at its commit
-python -m siammae.runs retry [SIGNATURE ...]  the failed ones, once more
-python -m siammae.runs rm SIGNATURE ...       asks first
+python -m siammae.runs diff A B               the settings and figures in which two runs differ
+python -m siammae.runs command SIGNATURE      the commands that make the run again, at its commit
+python -m siammae.runs retry [SIGNATURE ...]  train failed runs once more
+python -m siammae.runs rm SIGNATURE ...       remove runs, after a question
 
 A signature may be cut short as long as it names one run.
 """
@@ -58,15 +58,32 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(call=call)
         return made
 
-    made = add("list", show, "runs with state, progress, figure and age (the default)")
-    made.add_argument("--state", action="append", default=[], help="only such runs; repeatable")
-    made.add_argument("--experiment", help="only runs that it asked for")
-    made.add_argument("--where", action="append", default=[], metavar="KEY=VALUE")
-    made.add_argument("--watch", nargs="?", type=float, const=2.0, metavar="SECONDS")
-    made = add("diff", compare, "in which settings and figures two runs differ")
+    made = add("list", show, "list runs with state, progress, figure and age (the default)")
+    made.add_argument(
+        "--state", action="append", default=[], help="list only runs in this state; may be repeated"
+    )
+    made.add_argument("--experiment", help="list only runs that this experiment asked for")
+    made.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="list only runs with this setting; may be repeated",
+    )
+    made.add_argument(
+        "--watch",
+        nargs="?",
+        type=float,
+        const=2.0,
+        metavar="SECONDS",
+        help="refresh the list until Ctrl-C (2)",
+    )
+    made = add("diff", compare, "show the settings and figures in which two runs differ")
     made.add_argument("one")
     made.add_argument("other")
-    add("command", tell_command, "what makes a run again").add_argument("signature")
+    add("command", tell_command, "print the commands that make a run again").add_argument(
+        "signature"
+    )
     made = add("retry", retry, "train failed runs once more")
     made.add_argument("signatures", nargs="*", help="failed runs; none named: all that failed")
     made = add("rm", remove, "remove runs")

@@ -3,7 +3,7 @@
   python -m siammae.score --gt DAVIS --pred DIR [--year 2017] [--split val] [--csv FILE]
                           [--allow-missing]
 
-DIR holds SEQUENCE/00000.png with object ids, as the official semi-supervised task wants them.
+DIR holds SEQUENCE/00000.png with object ids, as the official semi-supervised task expects them.
 """
 
 import argparse
@@ -94,17 +94,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--gt", type=Path, required=True, help="root with Annotations/")
+    parser.add_argument(
+        "--gt", type=Path, required=True, help="folder of DAVIS, which holds Annotations/"
+    )
     parser.add_argument("--pred", type=Path, required=True, help="folder of predicted masks")
     parser.add_argument("--year", type=int, choices=(2016, 2017), default=2017)
-    parser.add_argument("--split", "--set", default="val", help="list in ImageSets/YEAR/")
+    parser.add_argument("--split", "--set", default="val", help="name of a list in ImageSets/YEAR/")
     parser.add_argument("--resolution", default="480p")
     parser.add_argument(
         "--allow-missing",
         action="store_true",
-        help="score what --gt holds of the listed sequences, instead of refusing",
+        help="score the sequences that --gt holds, although listed ones are missing",
     )
-    parser.add_argument("--csv", type=Path, help="also write the figures of each object here")
+    parser.add_argument(
+        "--csv", type=Path, help="also write the figures of each object to this file"
+    )
     given = parser.parse_args(arguments)
     try:
         files = DavisFiles(given.gt, given.year, given.split, given.resolution, given.allow_missing)

@@ -1,8 +1,8 @@
-"""Frame pairs a second and core: videos and packs against the usual path (data_baseline.py).
+"""Measure frame pairs per second and core: videos and packs against the usual way of reading.
 
-All ways read pairs of the same clips in turn, in one process with one thread; a round is one turn
-of each, and its ratios are of neighbouring moments, as other work on the machine allows. Seconds
-are those of the processor.
+All ways read pairs of the same clips in turn, in one process with one thread. A round is one turn
+of each, so that a ratio compares neighbouring moments and other work on the machine disturbs it
+little. Seconds are those of the processor. The usual way is written in data_baseline.py.
 """
 
 import argparse
@@ -43,18 +43,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="real footage: the clips that are made show it, and it is measured at its own size, "
         "too (default: drawn scenes)",
     )
-    parser.add_argument("--number", type=int, default=8, help="of clips made (default: 8)")
-    parser.add_argument("--rounds", type=int, default=5, help="timed, after one that is not")
     parser.add_argument(
-        "--passes", type=int, default=12, help="over packed clips in a round (default: 12)"
+        "--number", type=int, default=8, help="number of clips that are made (default: 8)"
+    )
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=5,
+        help="rounds that are timed, after one that is not (default: 5)",
+    )
+    parser.add_argument(
+        "--passes",
+        type=int,
+        default=12,
+        help="passes over the packed clips in a round (default: 12)",
     )
     parser.add_argument("--memory", action="store_true", help="measure memory over time instead")
     parser.add_argument(
-        "--pairs", type=int, default=20_000, help="read with --memory (default: 20000)"
+        "--pairs",
+        type=int,
+        default=20_000,
+        help="pairs that are read with --memory (default: 20000)",
     )
-    parser.add_argument("--workers", type=int, default=2, help="with --memory (default: 2)")
+    parser.add_argument("--workers", type=int, default=2, help="readers with --memory (default: 2)")
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="write the figures there: .json or .md"
+        "--out", type=Path, metavar="FILE", help="write the figures to a .json or .md file"
     )
 
 

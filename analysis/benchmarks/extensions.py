@@ -1,4 +1,4 @@
-"""Time of a training step with an extension against the same step without, in turn, in one process.
+"""Measure the time of a training step with an extension, relative to the same step without it.
 
 A round is one step of each, and its ratio is of two neighbouring moments, as other work on the
 machine allows. Beside their median stands the ratio of the fastest steps, which other work disturbs
@@ -88,12 +88,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "is compared with, if not the default (default: every option of the extensions)",
     )
     parser.add_argument(
-        "--base", nargs="+", default=[], metavar="KEY=VALUE", help="for all, also the default"
+        "--base",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="overrides for all cases, also for the step without an extension",
     )
-    parser.add_argument("--rounds", type=int, default=9, help="steps timed (default: 9)")
-    parser.add_argument("--threads", type=int, default=1, help="of torch, on CPUs (default: 1)")
-    parser.add_argument("--device", default="auto", help="as siammae.train has it (default: auto)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument(
+        "--rounds", type=int, default=9, help="pairs of steps that are timed (default: 9)"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=1, help="threads of torch on a CPU (default: 1)"
+    )
+    parser.add_argument(
+        "--device", default="auto", help="device, as for siammae.train (default: auto)"
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the figures to this file, too"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Label propagation against the algorithm of DINO's script (dino_baseline.py), frame by frame.
+"""Measure label propagation against the algorithm of DINO's script, frame by frame.
 
 Both label the same frames from the same context, in turn, in one process: a round is one frame of
 each, and its ratio is of two neighbouring moments, as other work on the machine allows. Peak memory
@@ -77,18 +77,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "30x55 takes minutes on one core; 60x110 has four times the patches and about 16 times the "
         "work. Each grid's table is printed when it is done."
     )
-    parser.add_argument("--threads", type=int, default=1, help="of torch (default: 1)")
-    parser.add_argument("--rounds", type=int, default=7, help="frames timed (default: 7)")
-    parser.add_argument("--frames", type=int, default=7, help="in the queue (default: 7)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch (default: 1)")
+    parser.add_argument("--rounds", type=int, default=7, help="frames that are timed (default: 7)")
+    parser.add_argument("--frames", type=int, default=7, help="frames in the queue (default: 7)")
     parser.add_argument(
         "--grid",
         choices=["x".join(map(str, grid)) for grid in GRIDS.values()],
-        help="one grid of patches instead of all, rows x columns",
+        help="measure one grid of patches instead of all, as ROWSxCOLUMNS",
     )
     parser.add_argument(
-        "--quick", action="store_true", help="a tiny grid, to see that it works: no ratios"
+        "--quick",
+        action="store_true",
+        help="take a tiny grid to see that it works; its ratios mean nothing",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the figures to this file, too"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,10 +1,11 @@
-"""Tables of all runs: python analysis/make_tables.py [--runs DIR | --wandb E/P] [--out DIR].
+"""Make the tables and figures of all runs: python analysis/make_tables.py.
 
-Reads the records of runs and the results of siammae.evaluate; makes one table for each experiment,
-for each multirun without one, and for each benchmark as it was set. Prints them and writes
-Markdown, LaTeX, CSV, what is behind each figure (JSON), and for runs pictures; ``index.html`` has
-all of them on one page. ``--explain decoder/joint/jf`` writes nothing and tells what is behind one
-figure. How figures are compared stands in ``analysis/intervals.py``.
+It reads the records of runs and the results of siammae.evaluate, and makes one table for each
+experiment, for each multirun without one, and for each setting of a benchmark. The tables are
+printed and written as Markdown, LaTeX, CSV and JSON (the runs behind each figure), those of runs as
+pictures, too. ``index.html`` shows all of them on one page. ``--explain decoder/joint/jf`` writes
+nothing and prints the runs behind one figure. ``siammae.report.tables.intervals`` explains how
+figures are compared.
 """
 
 import argparse
@@ -150,25 +151,36 @@ def runs_of_wandb(source: str | None, place: Path | None, offline: bool) -> Path
 def main() -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs")
-    parser.add_argument("--out", type=Path, default=Path("tables"), help="folder for the tables")
-    parser.add_argument("--experiments", type=Path, default=ROOT / "experiments")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs (runs)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("tables"), help="folder to write to (tables)"
+    )
+    parser.add_argument(
+        "--experiments",
+        type=Path,
+        default=ROOT / "experiments",
+        help="folder of the files that declare experiments (experiments)",
+    )
     parser.add_argument(
         "--evaluations",
         type=Path,
-        help="results_dir of siammae.evaluate (RUNS/.evaluations)",
+        help="results_dir that siammae.evaluate wrote to (RUNS/.evaluations)",
     )
     parser.add_argument(
         "--explain",
         metavar="CELL",
-        help="tell what is behind one figure, TABLE/ROW/METRIC as decoder/joint/jf; writes nothing",
-    )
-    parser.add_argument("--wandb", metavar="ENTITY/PROJECT", help="runs of W&B, not of --runs")
-    parser.add_argument(
-        "--snapshot", type=Path, help="where W&B's runs are kept (snapshots/ENTITY/PROJECT)"
+        help="print the runs behind one figure, named as TABLE/ROW/METRIC such as decoder/joint/jf",
     )
     parser.add_argument(
-        "--offline", action="store_true", help="use the snapshot as it is, without network"
+        "--wandb",
+        metavar="ENTITY/PROJECT",
+        help="read the runs of this W&B project instead of --runs",
+    )
+    parser.add_argument(
+        "--snapshot", type=Path, help="folder for the runs read from W&B (snapshots/ENTITY/PROJECT)"
+    )
+    parser.add_argument(
+        "--offline", action="store_true", help="use the snapshot as it is, without a network"
     )
     given = parser.parse_args()
     if given.wandb is None and (given.snapshot or given.offline):

@@ -1,21 +1,21 @@
-"""How sure a trained model is of a video: a contact sheet, and a heat map over the video.
+"""Draw how sure a trained model is about a video: a contact sheet, and a heat map over the video.
 
 python analysis/uncertainty_maps.py checkpoint=runs/SIGNATURE video=clip.mp4
 
 Each frame t is restored from frame t - gap, several times with other patches hidden, until each
-patch was hidden at least once. Error (of a whole patch) and predicted deviation are root mean
-squares over these passes, in standard deviations of the patch. What is seen is the largest square
-in the middle. The video is grey below the map, whose scale is its own.
+patch was hidden at least once. The error (of a whole patch) and the predicted deviation are root
+mean squares over these passes, in standard deviations of the patch. The model sees the largest
+square in the middle of the frame. The video is grey below the map, whose scale fits this video.
 
 checkpoint  a run's folder, or one of its checkpoints/step-*.pt
 video       a video file
-gap         in frames, negative: the later frame is given (the middle of the run's frame_gap, which
-            seconds make of the video's rate)
-frames      how many are restored (60)
-every       frames from one to the next (1)
-passes      at least so many (4)
+gap         in frames; negative: the later frame is given (the middle of the run's frame_gap; one in
+            seconds is converted by the video's frame rate)
+frames      number of frames that are restored (60)
+every       distance from one restored frame to the next (1)
+passes      least number of passes (4)
 out         a folder (the run's pictures/, or pictures/ here)
-fps         of the .mp4 (10)
+fps         frames per second of the .mp4 (10)
 device      auto | cpu | cuda | mps (auto)
 """
 

@@ -1,9 +1,9 @@
-"""Calibration curves of runs: python analysis/calibration_curves.py RUN [RUN ...] [--out FILE].
+"""Draw the calibration curves of runs: python analysis/calibration_curves.py RUN [RUN ...].
 
-RUN is a run's folder that was measured with benchmark=calibration (or a suite with it), a
-result.json of siammae.evaluate, or one of the results that it keeps; NAME=RUN calls it NAME in the
-legend. Without RUN: all that siammae.evaluate measured, in runs/.evaluations. Draws what is stored;
-nothing is measured again.
+RUN is the folder of a run that was measured with benchmark=calibration (or a suite with it), a
+result.json of siammae.evaluate, or one of the results that it keeps. NAME=RUN calls it NAME in the
+legend. Without RUN, all results of siammae.evaluate in runs/.evaluations are drawn. The stored
+results are drawn, nothing is measured again.
 """
 
 import argparse
@@ -89,10 +89,16 @@ def main() -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "runs", nargs="*", metavar="RUN", help="folder or result; NAME=RUN names it"
+        "runs",
+        nargs="*",
+        metavar="RUN",
+        help="folder of a run, or a result; NAME=RUN names it in the legend",
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("tables/calibration.png"), help="picture to write"
+        "--out",
+        type=Path,
+        default=Path("tables/calibration.png"),
+        help="picture to write (tables/calibration.png)",
     )
     given = parser.parse_args()
     kept = [str(path) for path in sorted(KEPT.glob("calibration-*.json"))]

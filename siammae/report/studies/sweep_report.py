@@ -1,7 +1,7 @@
-"""A study's report: python analysis/sweep_report.py STUDY [--storage URL] [--out DIR].
+"""Report an Optuna study: python analysis/sweep_report.py STUDY. Without STUDY, list all studies.
 
-Prints the best trials and the importance of parameters; writes them as Markdown and CSV, pictures
-as PNG, and index.html, one page that holds all of it. Without STUDY it lists the studies.
+It prints the best trials and the importance of each parameter. It writes both as Markdown and CSV,
+pictures as PNG, and ``index.html``, one page with all of it.
 """
 
 import argparse
@@ -202,9 +202,13 @@ def main() -> int:
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("study", nargs="?", help="its name, or how it begins; none lists them")
-    parser.add_argument("--storage", default=STORAGE, help=f"URL ({STORAGE})")
-    parser.add_argument("--out", type=Path, help="folder for the report (studies/STUDY)")
+    parser.add_argument(
+        "study",
+        nargs="?",
+        help="name of the study, or its beginning; without one all studies are listed",
+    )
+    parser.add_argument("--storage", default=STORAGE, help=f"URL of the studies ({STORAGE})")
+    parser.add_argument("--out", type=Path, help="folder to write to (studies/STUDY)")
     given = parser.parse_args()
     try:
         storage = existing(given.storage)

@@ -1,8 +1,8 @@
-"""W&B workspace and report: python analysis/make_dashboard.py ENTITY/PROJECT [--dry-run].
+"""Make a W&B workspace and report of a project: python analysis/make_dashboard.py ENTITY/PROJECT.
 
-Both as code with wandb-workspaces: curves grouped by setting with their spread, what the settings
-do to the objective, pictures, and the differences between runs. ``--dry-run`` prints what would be
-sent, as JSON, and needs neither network nor key.
+Both are written as code with wandb-workspaces: curves grouped by setting with their spread, the
+effect of settings on the objective, pictures, and the differences between runs. ``--dry-run``
+prints what would be sent, as JSON, and needs neither network nor key.
 """
 
 import argparse
@@ -210,7 +210,7 @@ def main() -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("project", metavar="ENTITY/PROJECT")
-    parser.add_argument("--dry-run", action="store_true", help="print the JSON, send nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print the JSON and send nothing")
     given = parser.parse_args()
     entity, _, project = given.project.partition("/")
     if not entity or not project or "/" in project:
