@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 
 from siammae.config.protocol_choice import check_protocol
 from siammae.config.schema import check
-from siammae.launching.entry import tell_hydra
+from siammae.launching.registration import register_with_hydra
 from siammae.planning.coming import chosen
 from siammae.system.paths import CONFIGS, ROOT
 
@@ -76,7 +76,7 @@ COMMANDS = [
 def hydra():
     """Groups that are composed for many commands; each needs them."""
     GlobalHydra.instance().clear()
-    tell_hydra()
+    register_with_hydra()
     with initialize_config_dir(str(CONFIGS)):
         yield
 

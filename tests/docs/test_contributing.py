@@ -14,7 +14,7 @@ from siammae.assembly.build import build_model
 from siammae.config.experiment import read_experiments
 from siammae.config.groups import build_group
 from siammae.config.schema import check
-from siammae.launching.entry import tell_hydra
+from siammae.launching.registration import register_with_hydra
 from siammae.system.paths import CONFIGS, ROOT
 
 EXAMPLE = re.compile(r"^```(?:python|yaml)\n# (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -44,7 +44,7 @@ def folder(tmp_path_factory):
 
 def composed(folder, *overrides):
     GlobalHydra.instance().clear()
-    tell_hydra()
+    register_with_hydra()
     place = f"hydra.searchpath=[file://{folder / 'configs'}]"
     with initialize_config_dir(str(CONFIGS)):
         config = compose("train", [place, *overrides])
