@@ -19,6 +19,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
+from siammae.config.groups import check_groups
 from siammae.config.protocol_choice import check_protocol
 from siammae.config.schema import check
 from siammae.launching.registration import register_with_hydra
@@ -150,6 +151,7 @@ def check_one(name: str, overrides: list[str], command: Command) -> None:
     """Compose and check one job."""
     whole = compose(name, overrides, return_hydra_config=True)
     config = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
+    check_groups(config, {word.lstrip("+").partition(".")[0] for word in overrides})
     if name == "train":
         settings = check(config)
         check_protocol(config)
@@ -245,6 +247,7 @@ def test_words_in_capitals_are_explained_and_their_commands_marked(command):
         "python -m siammae.nothing",
         "python -m siammae.train decodre=cross",
         "python -m siammae.train decoder.widht=3",
+        "python -m siammae.train +decoder.widht=3",
         "python -m siammae.train mask_ratio=1.5",
         "python -m siammae.train mask_ratio=0.5,0.75",
         "python -m siammae.train data=videos data.root=clips",
