@@ -1,9 +1,9 @@
 """Bad settings through the real entry point: one clear error, nothing built, exit code 2."""
 
-import subprocess
 import sys
 
 import pytest
+from preloaded import run_command
 
 CASES = {
     "mask_ratio=1.5": "mask_ratio=1.5: should be less than 1",
@@ -66,9 +66,7 @@ def test_one_clear_error(arguments, tmp_path):
     command = [sys.executable, "-m", "siammae.train", *arguments.split(), "tracking=none"]
     if "data=videos" not in arguments:
         command += ["data.clips=1", "data.frames=4"]
-    done = subprocess.run(
-        command, cwd=tmp_path / "empty", capture_output=True, text=True, timeout=300
-    )
+    done = run_command(command, cwd=tmp_path / "empty", timeout=300)
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert done.stderr.startswith("error: ")
@@ -78,13 +76,13 @@ def test_one_clear_error(arguments, tmp_path):
 def test_a_mask_ratio_that_leaves_nothing_makes_no_run(tmp_path):
     command = [sys.executable, "-m", "siammae.train", "mask_ratio=0.99", "tracking=none"]
     command += ["data.clips=1", "data.frames=4"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = run_command(command, cwd=tmp_path, timeout=300)
     assert done.returncode == 2
     assert not list(tmp_path.iterdir())
 
 
 def test_several_errors_are_told_at_once(tmp_path):
     command = [sys.executable, "-m", "siammae.train", "seed=-1", "mask_ratio=2"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = run_command(command, cwd=tmp_path, timeout=300)
     assert "seed=-1" in done.stderr
     assert "mask_ratio=2" in done.stderr

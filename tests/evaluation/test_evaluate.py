@@ -6,12 +6,12 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from preloaded import run_command
 
 from siammae.evaluation.benchmarks.davis import Davis
 from siammae.evaluation.encoders.published import FileEncoder
@@ -33,9 +33,7 @@ def evaluate(tmp_path, davis2017):
         command = [sys.executable, *begin, "device=cpu", "benchmark=davis2017"]
         command += [f"benchmark.root={davis2017}", "benchmark.workers=0", *overrides]
         env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-        return subprocess.run(
-            command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=100
-        )
+        return run_command(command, cwd=tmp_path, env=env, timeout=100, fresh=script == LIGHT)
 
     return start
 
@@ -90,7 +88,7 @@ def test_a_published_checkpoint_is_measured_once_and_makes_a_table(
     other = evaluate("features=file", f"path={moved}", "layer=0")
     assert "measured before" not in other.stdout
     command = [sys.executable, str(ROOT / "analysis/make_tables.py")]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    done = run_command(command, cwd=tmp_path, timeout=100)
     assert done.returncode == 0, done.stderr
     table = (tmp_path / "tables/evaluation-davis2017.md").read_text()
     assert table.count("(mae, layer 0)") == 1

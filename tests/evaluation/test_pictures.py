@@ -1,6 +1,5 @@
 """The pictures' numbers against numpy, and the command through a real process."""
 
-import subprocess
 import sys
 from io import BytesIO
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from preloaded import run_command
 
 from siammae.assembly.encoder_file import export_encoder
 from siammae.data.built_in.sprites import write_video
@@ -152,7 +152,7 @@ def test_too_few_or_unequal_frames_are_named(images, tmp_path):
 
 def look(folder, *overrides):
     command = [sys.executable, "-m", "siammae.look", "device=cpu", *overrides]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)
+    return run_command(command, cwd=folder, timeout=100)
 
 
 def test_the_command(tmp_path, encoder, clip):

@@ -1,13 +1,14 @@
 """How errors of a job reach the user, through real processes."""
 
-import subprocess
 import sys
 
 import pytest
+from preloaded import run_command
 
 JOB = """
 import sys
 import hydra
+from preloaded import run_command
 from siammae.system.errors import ConfigError
 from siammae.launching.entry import report_user_errors, run
 from siammae.system.paths import CONFIGS
@@ -31,7 +32,7 @@ def command(tmp_path):
 
     def start(*arguments):
         line = [sys.executable, *arguments]
-        return subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+        return run_command(line, cwd=tmp_path, timeout=100)
 
     return start
 

@@ -1,10 +1,10 @@
 """Multiruns: which runs an experiment means, and what becomes of failures."""
 
 import os
-import subprocess
 import sys
 
 import pytest
+from preloaded import run_command
 
 from siammae.system.paths import CONFIGS
 
@@ -34,9 +34,7 @@ def multirun(tmp_path):
 
     def start(*overrides):
         command = [sys.executable, "job.py", "-m", *overrides]
-        return subprocess.run(
-            command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, timeout=100
-        )
+        return run_command(command, cwd=tmp_path, env=os.environ, timeout=100)
 
     return start
 
@@ -66,7 +64,7 @@ def test_a_failure_stops_the_others_when_asked_to(multirun):
 
 def test_an_experiment_without_m_gets_a_hint(multirun, tmp_path):
     command = [sys.executable, "job.py", "experiments=decoder"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    done = run_command(command, cwd=tmp_path, timeout=100)
     assert done.returncode == 2
     assert done.stderr == "error: experiments=NAME and sweeps=NAME are multiruns: add -m\n"
 

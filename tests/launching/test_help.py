@@ -1,10 +1,10 @@
 """``--help`` of the commands."""
 
-import subprocess
 import sys
 
 import pytest
 import yaml
+from preloaded import run_command
 
 from siammae.system.paths import CONFIGS
 
@@ -12,7 +12,7 @@ from siammae.system.paths import CONFIGS
 @pytest.mark.parametrize("name", ["train", "evaluate", "look", "audit", "pack"])
 def test_help_has_examples_and_the_command_s_own_groups(name, tmp_path):
     command = [sys.executable, "-m", f"siammae.{name}", "--help"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    done = run_command(command, cwd=tmp_path, timeout=100)
     assert done.returncode == 0, done.stderr
     assert "powered by Hydra" not in done.stdout
     assert done.stdout.count(f"  python -m siammae.{name}") == 3

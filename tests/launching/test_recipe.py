@@ -1,9 +1,9 @@
 """The name of a study: the same while what its trials share is the same."""
 
-import subprocess
 import sys
 
 import pytest
+from preloaded import run_command
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def name(tmp_path_factory):
                 "sys.exit(main())\n"
             )
             command = [sys.executable, "-c", script, "-m", "sweeps=masking", *arguments]
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)
+            done = run_command(command, cwd=folder, timeout=100)
             assert done.returncode == 0, done.stderr
             known[arguments] = done.stdout.strip()
         return known[arguments]

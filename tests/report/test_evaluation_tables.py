@@ -2,11 +2,11 @@
 
 import csv
 import json
-import subprocess
 import sys
 
 import pytest
 import yaml
+from preloaded import run_command
 
 from siammae.evaluation.benchmarks.result import BenchmarkResult
 from siammae.evaluation.result_cache import CONTROL, Evaluations, Setting
@@ -31,7 +31,7 @@ def keep(tmp_path):
 def tables(tmp_path):
     def make():
         command = [sys.executable, str(ROOT / "analysis/make_tables.py")]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+        done = run_command(command, cwd=tmp_path, timeout=100)
         assert done.returncode == 0, done.stderr
         return {path.name: path.read_text() for path in (tmp_path / "tables").iterdir()}
 

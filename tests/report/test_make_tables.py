@@ -1,11 +1,11 @@
 import csv
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from preloaded import run_command
 
 from siammae.report import make_tables
 from siammae.report.tables.render import escape_latex
@@ -250,7 +250,7 @@ def test_each_figure_names_its_runs(make_run, tables):
 
 def command(*arguments, cwd):
     script = [sys.executable, str(ANALYSIS / "make_tables.py"), *arguments]
-    return subprocess.run(script, cwd=cwd, capture_output=True, text=True, timeout=100)
+    return run_command(script, cwd=cwd, timeout=100)
 
 
 def test_without_runs_it_says_what_to_run(tmp_path):

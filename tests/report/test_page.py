@@ -4,11 +4,11 @@ import base64
 import hashlib
 import re
 import shutil
-import subprocess
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import pytest
+from preloaded import run_command
 
 from siammae.evaluation.benchmarks.result import BenchmarkResult
 from siammae.evaluation.result_cache import CONTROL, Evaluations, Setting
@@ -235,7 +235,7 @@ def test_a_click_on_a_head_sorts_in_a_browser(make_run, page, tmp_path):
     command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
     command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
     command += [f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
-    done = subprocess.run(
+    done = run_command(
         [*command, (tmp_path / "clicked.html").as_uri()],
         capture_output=True,
         text=True,

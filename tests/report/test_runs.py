@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import yaml
+from preloaded import run_command
 
 from siammae import runs
 from siammae.report.runs import difference, rerun
@@ -219,7 +220,7 @@ def test_the_command_of_a_run_leads_to_the_run_and_retry_mends_a_failed_one(tmp_
 
     def start(module, *words):
         line = [sys.executable, "-m", module, *words]
-        return subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=200)
+        return run_command(line, cwd=tmp_path, timeout=200)
 
     wanted = ["-m", "experiments=direction", "frame_gap=2", *small]
     done = start("siammae.train", *wanted, "targets.direction=past")

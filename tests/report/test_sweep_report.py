@@ -1,7 +1,6 @@
 """The report of a study, from real storages with trials of known shape."""
 
 import math
-import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import optuna
 import pandas as pd
 import pytest
 from PIL import Image
+from preloaded import run_command
 
 from siammae.launching.studies.budget import KILLED, UNCOUNTED
 from siammae.launching.studies.storage import open_storage
@@ -131,7 +131,7 @@ def test_two_objectives_have_a_front_and_no_curves(double, tmp_path):
 
 def command(folder: Path, *arguments: str):
     line = [sys.executable, str(ROOT / "analysis" / "sweep_report.py"), *arguments]
-    return subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=100)
+    return run_command(line, cwd=folder, timeout=100)
 
 
 def test_without_a_name_it_lists_and_mistakes_are_one_line(tmp_path):

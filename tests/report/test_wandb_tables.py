@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from preloaded import run_command
 from wandb_server import StoredRun, WandbServer
 
 from siammae.report import make_tables
@@ -68,9 +69,7 @@ def run(folder: Path, *command: str, **environment: str) -> subprocess.Completed
     env = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")}
     env |= {"HOME": str(folder), "WANDB_ERROR_REPORTING": "false", "OMP_NUM_THREADS": "1"}
     env |= environment
-    done = subprocess.run(
-        [sys.executable, *command], cwd=folder, env=env, capture_output=True, text=True, timeout=200
-    )
+    done = run_command([sys.executable, *command], cwd=folder, env=env, timeout=200)
     assert done.returncode == 0, done.stderr
     return done
 

@@ -1,11 +1,11 @@
 """The real client: offline files, a loopback server, and servers that fail."""
 
 import socket
-import subprocess
 import sys
 import time
 
 import pytest
+from preloaded import run_command
 
 from siammae.tracking.record import RunRecord
 from siammae.tracking.record_text import contents, unpack
@@ -38,7 +38,7 @@ def log(folder, mode, timeout=20, **environment):
 
     env = {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")}
     env |= {"HOME": str(folder), "WANDB_ERROR_REPORTING": "false", **environment}
-    return subprocess.run(
+    return run_command(
         [sys.executable, "-c", LOG, str(folder), mode, str(timeout)],
         cwd=folder,
         env=env,
@@ -52,7 +52,7 @@ def records(folder):
     """What the client itself reads back from an offline run."""
     run = next((folder / "abc123" / "wandb").glob("offline-run-*"))
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(run)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = run_command(command, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

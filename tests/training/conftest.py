@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from preloaded import run_command
 from safetensors.torch import load_file
 
 TINY = [
@@ -32,6 +33,7 @@ TINY = [
     "checkpoint_every=3",
     "log_every=2",
     "pictures=1",
+    "data.workers=0",  # no process of readers, which would import torch as well
     "device=cpu",
     "precision=fp32",
 ]
@@ -63,17 +65,18 @@ class Runner:
         root: Path | None = None,
         drop: tuple[str, ...] = (),
         launch: tuple[str, ...] = (),
+        fresh: bool = False,
     ):
         """``root`` are other clips than the built-in ones, ``drop`` settings to leave out, and
-        ``launch`` a launcher of processes, such as torchrun."""
+        ``launch`` a launcher of processes, such as torchrun. ``fresh``: by an interpreter that has
+        imported nothing yet."""
         start = ["-m", "siammae.train"] if script is None else ["-c", script]
         start = [*launch, sys.executable, *start] if launch else start
         if root is not None:
             drop += ("data.clips", "data.frames")
         command = [sys.executable, *start, *self.settings(overrides, root, drop)]
-        return subprocess.run(
-            command, cwd=folder, env=self.env(), capture_output=True, text=True, timeout=200
-        )
+        fresh = fresh or bool(launch)
+        return run_command(command, cwd=folder, env=self.env(), timeout=200, fresh=fresh)
 
     def begin(self, folder: Path, *overrides: str) -> subprocess.Popen[bytes]:
         """Start it in a process group of its own, and do not wait."""

@@ -3,10 +3,10 @@
 import json
 import shutil
 import signal
-import subprocess
 import sys
 
 import pytest
+from preloaded import run_command
 
 MEASURED = ["benchmark=sprites", "benchmark.source.sequences=1"]
 MEASURED += ["benchmark.source.sequence_frames=4", "+benchmark.source.clips=1"]
@@ -34,7 +34,7 @@ def tables(folder):
     from siammae.system.paths import ROOT
 
     command = [sys.executable, str(ROOT / "analysis" / "make_tables.py")]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)
+    done = run_command(command, cwd=folder, timeout=100)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -71,6 +71,7 @@ class Still(datetime.datetime):
         still = {"year": 2030, "month": 1, "day": 1, "hour": 1, "minute": 1, "second": 1}
         return datetime.datetime.now(tz).replace(**still)
 hydra.core.utils.datetime = Still
+from preloaded import run_command
 from siammae.train import main
 sys.exit(main())
 """
@@ -177,7 +178,7 @@ def test_evaluate_measures_a_run_as_the_run_did(train, tmp_path, measured):
     wanted = [part for part in measured if "benchmark" in part]
     for path in (run, run / "encoder.safetensors", checkpoint):
         command = [sys.executable, "-m", "siammae.evaluate", f"checkpoint={path}", "out=out"]
-        told = subprocess.run(
+        told = run_command(
             [*command, "device=cpu", *wanted],
             cwd=tmp_path,
             capture_output=True,
@@ -199,7 +200,7 @@ def test_evaluate_measures_a_run_as_the_run_did(train, tmp_path, measured):
 )
 def test_evaluate_names_what_is_wrong_with_a_checkpoint(tmp_path, path, words):
     (tmp_path / "text.safetensors").write_text("no tensors")
-    done = subprocess.run(
+    done = run_command(
         [sys.executable, "-m", "siammae.evaluate", f"checkpoint={path}"],
         cwd=tmp_path,
         capture_output=True,

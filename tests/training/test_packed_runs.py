@@ -2,13 +2,13 @@
 
 import json
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from odd_files import write_odd_files
+from preloaded import run_command
 
 from .conftest import KILLED_IN_A_STEP, START, same_weights
 
@@ -22,9 +22,9 @@ READING = {
 
 def command(folder: Path, name: str, *arguments: str) -> str:
     """What a command of the package says."""
-    done = subprocess.run(
+    done = run_command(
         [sys.executable, "-m", f"siammae.{name}", "progress=none", *arguments],
-        cwd=folder, capture_output=True, text=True, timeout=200,
+        cwd=folder, timeout=200,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -134,7 +134,7 @@ def test_a_finished_run_is_recognised_without_torch(train, undisturbed, only_run
     script = START.format(patch="").replace(
         "sys.exit(main())", "code = main(); print('torch' in sys.modules); sys.exit(code)"
     )
-    again = train(undisturbed, script=script)
+    again = train(undisturbed, script=script, fresh=True)
     assert again.returncode == 0, again.stderr
     assert "finished before" in again.stdout
     assert again.stdout.strip().endswith("False")
