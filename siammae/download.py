@@ -18,8 +18,7 @@ from siammae.config.schema import nearest
 from siammae.data.downloading import catalog
 from siammae.data.downloading.catalog import DataSet, Source
 from siammae.data.downloading.complete import State, inspect, shorten
-from siammae.data.downloading.parts import fetch_lists, sources_of
-from siammae.data.downloading.receipt import lost_files
+from siammae.data.downloading.download_folder import fetch_lists, lost_files, sources_of
 from siammae.system.errors import ConfigError, SiammaeError
 from siammae.system.paths import CONFIGS
 

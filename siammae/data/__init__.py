@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "built_in.puppets": ["Puppets"],
         "built_in.sprites": ["Sprites"],
         "packing.packed": ["Packed"],
+        "reading.video": ["open_clip"],
         "sampling.mixture": ["Mixture"],
         "sampling.several_targets": ["SeveralTargets"],
         "sampling.targets": ["SingleTarget"],

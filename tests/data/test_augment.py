@@ -5,11 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms import v2
 
-from siammae.data.augment.box import Box
 from siammae.data.augment.colour import NEUTRAL, ColourJitter
+from siammae.data.augment.geometry import Box, resize_matrices
 from siammae.data.augment.normalising import MEAN, STD
 from siammae.data.augment.pair_augment import PairAugment
-from siammae.data.augment.resizing import resize_matrices
 from siammae.data.sampling.batch import Sample, Visit, collate
 
 

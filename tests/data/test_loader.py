@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from siammae.data.augment.box import Box
 from siammae.data.augment.colour import ColourJitter
+from siammae.data.augment.geometry import Box
 from siammae.data.augment.pair_augment import Drawn, PairAugment
 from siammae.data.augment.rotation import AnyAngle, NoRotation, RightAngles
 from siammae.data.reading.clips import shrink

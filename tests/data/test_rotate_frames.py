@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from siammae.data.augment.box import Box
 from siammae.data.augment.colour import NEUTRAL, ColourJitter
+from siammae.data.augment.geometry import Box
 from siammae.data.augment.normalising import MEAN, STD
 from siammae.data.augment.pair_augment import PairAugment
 from siammae.data.augment.rotate_frames import cut_out, quarter_turns

@@ -7,10 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-from siammae.data.auditing.clip_names import base_of, name_of
-from siammae.data.auditing.facts import DECORD, IMAGES, NONE, PYAV
+from siammae.data.auditing.facts import DECORD, IMAGES, NONE, PYAV, base_of, name_of, status_of
 from siammae.data.auditing.manifest import read_columns
-from siammae.data.auditing.status import status_of
 from siammae.data.reading.clips import FileClips, SmallerClip
 from siammae.data.reading.video import Clip, Judged, open_clip
 from siammae.system.errors import DataError

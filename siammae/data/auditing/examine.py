@@ -1,34 +1,36 @@
-"""One file, or one folder of images, from its first byte to the verdict."""
+"""Examine one video file, or one folder of images, from its first byte to the verdict."""
 
 import importlib.metadata
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from siammae.data.auditing.facts import PYAV, Facts
-from siammae.data.auditing.images import read_images
+from siammae.data.auditing.facts import IMAGES, PYAV, Facts, status_of
 from siammae.data.auditing.seeking import judge_seeking
-from siammae.data.auditing.status import status_of
 from siammae.data.auditing.straight import read_straight, sample_of_video
+from siammae.data.reading.image_folder import images_of, read_image
 from siammae.system.errors import DataError
 
 
 def examine(path: Path, name: str, reads: int) -> Iterator[Facts | None]:
-    """Facts of a file, the last ones being final; None is a sign of life.
+    """Yield facts of a file, of which the last are final; None is a sign of life.
 
-    The first facts come before decord sees the file: should it crash, PyAV still reads it.
+    The first facts come before decord sees the file: if it crashes, PyAV still reads the file.
 
     Args:
-        path: where it lies.
-        name: its path in the manifest.
+        path: path of the file or folder.
+        name: its name in the manifest.
         reads: see `judge_seeking`.
     """
     begun = time.monotonic()
     facts = Facts(name, *status_of(path), decoders=_decoders())
     yield None
     try:
-        yield from read_images(path, facts) if path.is_dir() else _examine_video(path, facts, reads)
+        yield from (
+            _examine_images(path, facts) if path.is_dir() else _examine_video(path, facts, reads)
+        )
     except DataError as error:
         facts.reject(str(error).replace(str(path), "").strip(" :"))
     facts.seconds = round(time.monotonic() - begun, 3)
@@ -38,7 +40,7 @@ def examine(path: Path, name: str, reads: int) -> Iterator[Facts | None]:
 def _examine_video(path: Path, facts: Facts, reads: int) -> Iterator[Facts | None]:
     if not path.is_file():
         raise DataError("is no file" if path.exists() else "no such file")
-    with path.open("rb"):  # a file that may not be read is told as such
+    with path.open("rb"):  # raises what the user should read when it may not be read
         pass
     sample = sample_of_video()
     yield from read_straight(path, facts, sample)
@@ -53,12 +55,47 @@ def _examine_video(path: Path, facts: Facts, reads: int) -> Iterator[Facts | Non
     yield from judge_seeking(path, facts, sample, reads)
 
 
+def _examine_images(path: Path, facts: Facts) -> Iterator[None]:
+    """Decode every image of a folder, see `ImageClip`; yields as signs of life.
+
+    An image of another size than the first is bad: the two cannot make a pair.
+
+    Raises:
+        DataError: when fewer than two images in a row are good from the first on.
+    """
+    names = images_of(path)
+    facts.frames, facts.codec = 0, Path(names[0]).suffix.lstrip(".").lower()
+    for number, name in enumerate(names):
+        problem = _problem_with(path / name, facts)
+        if problem is None:
+            facts.frames += 1
+        elif facts.first_bad is None:
+            facts.first_bad, facts.reason = number, f"frame {number}: {name} {problem}"
+        yield
+    usable = len(names) if facts.first_bad is None else facts.first_bad
+    if usable < 2:
+        reason, facts.reason = facts.reason, ""
+        raise DataError(reason)
+    facts.judge(IMAGES, usable)
+
+
+def _problem_with(file: Path, facts: Facts) -> str | None:
+    """Return what is wrong with an image, if anything; the first good one sets the size."""
+    try:
+        height, width = read_image(file).shape[:2]
+    except DataError as error:
+        return str(error).replace(str(file), "").strip()
+    if facts.width is None:
+        facts.width, facts.height = width, height
+    if (width, height) != (facts.width, facts.height):
+        return f"has {width}x{height} pixels, not {facts.width}x{facts.height}"
+    return None
+
+
 @lru_cache(maxsize=1)
 def _decoders() -> str:
-    told = []
+    versions = []
     for package in ("av", "decord"):
-        try:
-            told.append(f"{package} {importlib.metadata.version(package)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return ", ".join(told)
+        with suppress(importlib.metadata.PackageNotFoundError):
+            versions.append(f"{package} {importlib.metadata.version(package)}")
+    return ", ".join(versions)

@@ -1,6 +1,8 @@
-"""What an audit tells of a file: the columns of a manifest."""
+"""What an audit finds out about a file: the columns of a manifest, and how a file is recognised."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 VERSION = 1  # of these facts and how they are found; rows of another one are read again
 DECORD, PYAV, IMAGES, NONE = "decord", "pyav", "images", "none"
@@ -9,29 +11,28 @@ BROKEN, DAMAGED, WHOLE = "broken", "damaged", "whole"
 
 @dataclass
 class Facts:
-    """One file, or one folder of images. Unknown is None.
+    """The findings about one video file, or one folder of images. None means unknown.
 
-    path: relative to the data set's root, with ``/``; see `siammae.data.auditing.clip_names`.
-    bytes, modified: size, and time of change in ns, by which a changed file is recognised; -1 for
-        a file that is missing.
-    frames: that straight decoding gives, up to where it breaks.
-    header_frames: that the container promises.
-    fps: frames a second, as the container says.
+    path: path below the data set's root, with ``/``; see `name_of`.
+    bytes, modified: see `status_of`.
+    frames: number of frames that decoding from the start gives, up to where it breaks.
+    header_frames: number of frames that the container promises.
+    fps: frames per second, as the container says.
     variable_rate: whether the times between two frames differ by more than a tenth.
-    width, height: in pixels, upright, as the frames are read.
+    width, height: size in pixels of the upright frames, as they are read.
     codec, pixel_format: FFmpeg's names.
-    rotation: that was undone, in degrees counter-clockwise: 0, 90, 180 or 270.
-    duration: in seconds, as the container says.
-    streams: of video in the file; the one that is read is the one that FFmpeg calls the best.
+    rotation: the turn that was undone, in degrees counter-clockwise: 0, 90, 180 or 270.
+    duration: length in seconds, as the container says.
+    streams: number of video streams; the one that FFmpeg calls the best is read.
     seek_equal: whether decord's reads after a seek gave the frames of straight decoding.
     first_bad: number of the first frame that is damaged or missing, where decoding breaks.
-    reader: that gives the right frames and should be used: ``decord``, ``pyav`` (from the start),
+    reader: what gives the right frames and should be used: ``decord``, ``pyav`` (from the start),
         ``images`` (a folder) or ``none``.
     usable: frames 0 .. usable - 1 can be read by it; 0 for ``none``.
-    reason: why the file is not read by decord to its end; empty when it is.
-    seconds: that the audit took.
+    reason: why decord does not read the file to its end; empty when it does.
+    seconds: how long the audit of this file took.
     decoders: versions of PyAV and decord.
-    version: of the audit.
+    version: version of the audit.
     """
 
     path: str
@@ -59,16 +60,47 @@ class Facts:
 
     @property
     def state(self) -> str:
-        """``broken`` (no reader), ``damaged`` (good up to `first_bad`) or ``whole``."""
+        """Return ``broken`` (no reader), ``damaged`` (good up to `first_bad`) or ``whole``."""
         if self.reader == NONE:
             return BROKEN
         return WHOLE if self.first_bad is None else DAMAGED
 
     def judge(self, reader: str, usable: int, reason: str = "") -> None:
-        """Settle who reads the file, or that nobody does."""
+        """Record which reader reads the file, how far, and why not decord to its end."""
         reasons = [text for text in (self.reason, reason) if text]
         self.reader, self.usable, self.reason = reader, usable, "; ".join(reasons)
 
     def reject(self, reason: str) -> None:
-        """Nobody reads the file."""
+        """Record that no reader reads the file."""
         self.judge(NONE, 0, reason)
+
+
+def base_of(root: str) -> Path:
+    """Return the folder that names in a manifest start from: the root, or a list file's folder."""
+    path = Path(root).expanduser().absolute()
+    return path.parent if path.is_file() else path
+
+
+def name_of(path: Path, base: Path) -> str:
+    """Return the name of a clip in a manifest: its path below ``base``, with ``/``.
+
+    Bytes that are no UTF-8, which Parquet cannot hold, are written as ``\\xNN``.
+    """
+    relative = Path(os.path.relpath(path, base)).as_posix()
+    return os.fsencode(relative).decode("utf-8", "backslashreplace")
+
+
+def status_of(path: Path) -> tuple[int, int]:
+    """Return size in bytes and time of change in ns, by which a changed file is recognised.
+
+    For a folder both are those of the files in it. For something missing both are -1.
+    """
+    try:
+        if path.is_dir():
+            inside = [file.stat() for file in path.iterdir() if file.is_file()]
+            times = (status.st_mtime_ns for status in inside)
+            return sum(status.st_size for status in inside), max(times, default=0)
+        status = path.stat()
+    except OSError:
+        return -1, -1
+    return status.st_size, status.st_mtime_ns

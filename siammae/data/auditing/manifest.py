@@ -1,11 +1,14 @@
-"""The manifest: a Parquet file with a row a clip, in the order of the data set's clips.
+"""What an audit writes: the manifest, and a journal while the audit goes on.
 
-`Facts` says its columns.
+The manifest is a Parquet file with a row for each clip, in the order of the data set's clips, and
+the fields of `Facts` as columns. The journal holds the finished rows, one JSON object a line, so
+that an audit that is ended loses only the files that it was reading.
 """
 
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from errno import EACCES
 from pathlib import Path
@@ -13,15 +16,16 @@ from types import NoneType
 from typing import Any, get_args
 
 from siammae.data.auditing.facts import Facts
-from siammae.system.atomic_files import write_atomic
+from siammae.system.atomic_files import append_line, read_lines, write_atomic
+from siammae.system.claim import claimed
 from siammae.system.errors import ConfigError, DataError
 
-# pandas' kinds that know unknown values: a whole number does not become 3.0.
+# pandas' types that know unknown values: with them a whole number does not become 3.0.
 KINDS = {int: "Int64", float: "Float64", bool: "boolean", str: "string"}
 
 
 def check_writable(manifest: Path) -> None:
-    """Make the folder, before any work.
+    """Make the manifest's folder and see whether it can be written, before any work.
 
     Raises:
         ConfigError: when the manifest cannot be written there.
@@ -40,7 +44,7 @@ def check_writable(manifest: Path) -> None:
 
 
 def write_manifest(manifest: Path, rows: Iterable[Facts]) -> None:
-    """Replace the manifest whole."""
+    """Write all rows, replacing a manifest of before."""
     import pandas as pd
 
     records, buffer = [asdict(row) for row in rows], io.BytesIO()
@@ -53,10 +57,10 @@ def write_manifest(manifest: Path, rows: Iterable[Facts]) -> None:
 
 
 def read_columns(manifest: Path, names: Iterable[str]) -> dict[str, list[Any]]:
-    """Columns by name; unknown values are None.
+    """Return columns of a manifest by name; unknown values are None.
 
     Raises:
-        DataError: when there is no such file, or it is no manifest.
+        DataError: when there is no such file, or it is not a manifest.
     """
     import pyarrow.parquet as parquet
     from pyarrow import ArrowException
@@ -77,7 +81,7 @@ def read_columns(manifest: Path, names: Iterable[str]) -> dict[str, list[Any]]:
 
 
 def read_manifest(manifest: Path) -> list[Facts]:
-    """All rows; see `read_columns`."""
+    """Return all rows; raises as `read_columns`."""
     columns = read_columns(manifest, [field.name for field in fields(Facts)])
     return [
         Facts(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)
@@ -87,3 +91,36 @@ def read_manifest(manifest: Path) -> list[Facts]:
 def _kind(annotated: Any) -> Any:
     plain = set(get_args(annotated)) - {NoneType} or {annotated}
     return KINDS[plain.pop()]
+
+
+class Journal:
+    """The rows of an audit that is under way, in a hidden file beside the manifest.
+
+    Args:
+        manifest: path of the manifest that the rows will be in.
+    """
+
+    def __init__(self, manifest: Path):
+        self.manifest = manifest
+        self.path = manifest.with_name(f".{manifest.name}.journal")
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other audits from this manifest; remove the journal when the block ends well.
+
+        Raises:
+            ConfigError: when another audit writes this manifest.
+        """
+        refusal = ConfigError(f"out={self.manifest} is being written by another audit; wait for it")
+        with claimed(self.manifest.with_name(f".{self.manifest.name}.lock"), refusal):
+            yield
+            self.path.unlink(missing_ok=True)
+
+    def add(self, facts: Facts) -> None:
+        """Append a finished row."""
+        append_line(self.path, asdict(facts))
+
+    def rows(self) -> list[Facts]:
+        """Return the rows of an earlier audit that was ended, if they have today's columns."""
+        names = {field.name for field in fields(Facts)}
+        return [Facts(**row) for row in read_lines(self.path) if set(row) == names]

@@ -6,14 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from siammae.data.auditing.clip_names import base_of, name_of
 from siammae.data.auditing.examine import examine
-from siammae.data.auditing.examiner import Examine
-from siammae.data.auditing.facts import NONE, VERSION, Facts
-from siammae.data.auditing.journal import Journal
-from siammae.data.auditing.manifest import check_writable, read_manifest, write_manifest
-from siammae.data.auditing.status import status_of
-from siammae.data.auditing.survey import survey
+from siammae.data.auditing.facts import NONE, VERSION, Facts, base_of, name_of, status_of
+from siammae.data.auditing.manifest import Journal, check_writable, read_manifest, write_manifest
+from siammae.data.auditing.survey import Examine, survey
 from siammae.data.sets.videos import ClipSource
 from siammae.system.errors import ConfigError
 from siammae.system.progress import Counter

@@ -1,30 +1,27 @@
-"""Straight decoding of a file by PyAV from the first frame to the last: what other reads must give.
+"""Decoding a file with PyAV from the first frame to the last: what any other read must give.
 
-FFmpeg's decoders go on after damage and mark the pictures that they had to invent; frames count as
+FFmpeg's decoders go on after damage and mark the pictures that they had to invent. Frames count as
 bad from the first of these on, or from where decoding ends with an error. B-frames shown just
-before a marked one are predicted from it, and are bad without a mark.
+before a marked one are predicted from it, so they are bad without a mark.
 """
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from siammae.data.auditing.facts import Facts
-from siammae.data.auditing.sample import FrameSample
+from siammae.data.auditing.frame_sample import FrameSample
 from siammae.data.reading.video import possible_rate, upright, video_stream
 from siammae.system.errors import DataError
 
-PULSE = 0.5  # seconds between two signs of life
-
 
 def read_straight(path: Path, facts: Facts, sample: FrameSample) -> Iterator[None]:
-    """Decode a file once; fill in its facts, keep frames for a comparison.
+    """Decode a file once, fill in its facts and keep frames for a comparison.
 
-    Yields now and then, as a sign of life: a long video is no hanging decoder.
+    It yields after each frame as a sign of life, since a long video is no hanging decoder.
 
     Raises:
-        DataError: when it has no video, or cannot be opened.
+        DataError: when the file has no video or cannot be opened.
     """
     import av
     from av.video.frame import PictureType
@@ -35,9 +32,9 @@ def read_straight(path: Path, facts: Facts, sample: FrameSample) -> Iterator[Non
         raise DataError(f"no video that FFmpeg knows: {_reason(error)}") from None
     with container:
         stream = video_stream(container, path)
-        stream.codec_context.thread_count = 1  # there are as many processes as cores are meant
+        stream.codec_context.thread_count = 1  # the cores are shared out by processes
         _describe(container, stream, facts)
-        facts.frames, unharmed, times, told = 0, 0, _Times(), time.monotonic()
+        facts.frames, unharmed, times = 0, 0, _Times()
         try:
             for frame in container.decode(stream):
                 if frame.is_corrupt:
@@ -46,16 +43,14 @@ def read_straight(path: Path, facts: Facts, sample: FrameSample) -> Iterator[Non
                 if frame.pict_type != PictureType.B:
                     unharmed = facts.frames
                 times.add(frame.pts)
-                if time.monotonic() - told > PULSE:
-                    told = time.monotonic()
-                    yield
+                yield
         except (av.error.FFmpegError, OSError, ValueError) as error:
             _bad_from(facts.frames, f"cannot be decoded ({_reason(error)})", facts)
         facts.variable_rate = times.vary()
 
 
 def _describe(container: Any, stream: Any, facts: Facts) -> None:
-    """What the headers say."""
+    """Fill in what the headers say."""
     codec = stream.codec_context
     facts.codec, facts.pixel_format = codec.codec.canonical_name, codec.pix_fmt
     facts.streams = len(container.streams.video)
@@ -83,17 +78,17 @@ def _bad_from(number: int, what: str, facts: Facts) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of what FFmpeg says, without the file's name."""
+    """Return the first line of FFmpeg's message, without the file's name."""
     return str(getattr(error, "strerror", None) or error).splitlines()[0]
 
 
 def sample_of_video() -> FrameSample:
-    """For PyAV's frames."""
+    """Return an empty sample for PyAV's frames."""
     return FrameSample(upright)
 
 
 class _Times:
-    """Times of frames in display order, in units of the stream."""
+    """The time stamps of frames in order of display, in units of the stream."""
 
     def __init__(self) -> None:
         self._first: int | None = None
@@ -102,7 +97,7 @@ class _Times:
         self._least, self._most = float("inf"), 0.0
 
     def add(self, pts: int | None) -> None:
-        """Of the next frame."""
+        """Take the time stamp of the next frame."""
         if pts is None:
             self._known = False
             return
@@ -114,7 +109,7 @@ class _Times:
         self._last, self._count = pts, self._count + 1
 
     def vary(self) -> bool | None:
-        """Whether steps differ by more than a tenth and more than rounding; None: not known."""
+        """Return whether steps differ by more than a tenth, rounding aside; None if unknown."""
         if not self._known or self._first is None or self._last is None or self._count < 3:
             return None
         mean = (self._last - self._first) / (self._count - 1)

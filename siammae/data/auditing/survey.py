@@ -1,68 +1,61 @@
 """All files of a data set, examined by several processes that no file can take down."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from multiprocessing.connection import Connection, wait
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import cast
 
-from siammae.data.auditing.examiner import Examine, Worker
-from siammae.data.auditing.facts import Facts
+from siammae.data.auditing.facts import Facts, status_of
+from siammae.system.process_crew import Lost, ProcessCrew
 
-WAKE = 0.5  # seconds between two looks for hanging processes
+# Yields facts of a file (path, name in the manifest), as `examine` does.
+Examine = Callable[[Path, str], Iterator[Facts | None]]
+PRELOAD = ("siammae.data.auditing.examine", __name__, "cv2", "av", "decord")
 
 
 def survey(
     files: Sequence[tuple[Path, str]], examine: Examine, workers: int, timeout: float
 ) -> Iterator[Facts]:
-    """Facts of each file, in the order in which they come.
+    """Yield the facts of each file, in the order in which they are found.
 
     Args:
-        files: path and name in the manifest of each.
-        examine: called in the processes, so it must be importable there.
-        workers: processes.
-        timeout: seconds without a sign of life after which a process is killed; a process that is
-            killed or crashes takes down one file, and another one goes on.
+        files: path, and name in the manifest, of each file.
+        examine: finds the facts; it is called in the processes, so it must be importable there.
+        workers: number of processes.
+        timeout: seconds without a sign of life after which a process is killed.
     """
-    waiting = deque(files)
-    busy: dict[Connection, Worker] = {}
-    idle: list[Worker] = []
-    try:
-        while waiting or busy:
-            while waiting and len(busy) < workers:
-                worker = idle.pop() if idle else Worker.start(examine)
-                if _given(worker, *waiting[0]):
-                    waiting.popleft()
-                    busy[worker.pipe] = worker
-            ready = {cast(Connection, pipe) for pipe in wait(list(busy), timeout=WAKE)}
-            for pipe, worker in list(busy.items()):
-                facts = _result(worker, pipe in ready, timeout)
-                if facts is not None:
-                    del busy[pipe]
-                    if not pipe.closed:
-                        idle.append(worker)
-                    yield facts
-    finally:
-        for worker in (*busy.values(), *idle):
-            worker.kill()
+    waiting, statuses = deque(files), {}
+    with ProcessCrew(partial(_work, examine), workers, timeout, PRELOAD) as crew:
+        while waiting or crew.is_busy:
+            while waiting and crew.has_room:
+                path, name = waiting.popleft()
+                statuses[name] = status_of(path)
+                crew.give((path, name))
+            for (_, name), outcome in crew.finished():
+                status = statuses.pop(name)
+                yield _facts(name, status, outcome) if isinstance(outcome, Lost) else outcome
 
 
-def _given(worker: Worker, path: Path, name: str) -> bool:
-    """Whether the worker took the file: an idle one may have been killed by somebody."""
-    try:
-        worker.give(path, name)
-    except OSError:
-        worker.kill()
-        return False
-    return True
-
-
-def _result(worker: Worker, has_news: bool, timeout: float) -> Facts | None:
-    """The facts of a worker's file when they are final, or it can give no more."""
-    try:
-        facts = worker.listen() if has_news else None
-    except EOFError:
-        return worker.give_up(worker.how_it_ended())
-    if facts is None and worker.silence() > timeout:
-        return worker.give_up(f"hangs (no frame for {timeout:g} s)")
+def _facts(name: str, status: tuple[int, int], lost: Lost) -> Facts:
+    """Return the facts of a file that took its process down."""
+    if lost.partial is None:
+        facts = Facts(name, *status)
+        facts.reject(f"the decoder {lost.reason}")
+    else:  # decoding from the start was through, so it was decord
+        facts = lost.partial
+        facts.judge(facts.reader, facts.usable, f"decord {lost.reason}")
     return facts
+
+
+def _work(examine: Examine, file: tuple[Path, str]) -> Iterator[Facts | None]:
+    """Yield what ``examine`` does; any error of a decoder is a finding about the file."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    path, name = file
+    try:
+        yield from examine(path, name)
+    except Exception as error:
+        facts = Facts(name, *status_of(path))
+        facts.reject(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+        yield facts

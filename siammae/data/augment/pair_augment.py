@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from siammae.data.augment.box import Box
 from siammae.data.augment.colour import NEUTRAL, ColourJitter, jitter
-from siammae.data.augment.host_resizing import resize_and_flip
-from siammae.data.augment.resizing import resize_matrices
+from siammae.data.augment.geometry import Box, resize_and_flip, resize_matrices
 from siammae.data.augment.rotate_frames import quarter_turns, resample
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from siammae.data.augment.resizing import resize_matrices
+from siammae.data.augment.geometry import resize_matrices
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from siammae.data.augment.box import Box
+    from siammae.data.augment.geometry import Box
 
 REACH = 2  # pixels that bicubic interpolation looks at on either side
 POINTS = 1 << 23  # sampled at once; about 400 MB

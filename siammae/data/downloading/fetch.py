@@ -1,5 +1,6 @@
 """One file over HTTP: resumed where an earlier attempt stopped, and checked before it is used."""
 
+import hashlib
 import shutil
 import threading
 from collections.abc import Callable
@@ -9,7 +10,6 @@ from pathlib import Path
 import requests
 from urllib3.exceptions import HTTPError
 
-from siammae.data.downloading.checksum import set_aside, why_wrong
 from siammae.system.errors import DataError
 
 CHUNK = 1 << 16  # bytes between two looks at progress and at a wish to stop
@@ -189,3 +189,29 @@ class Fetch:
 
     def _have(self) -> int:
         return self.part.stat().st_size if self.part.is_file() else 0
+
+
+def why_wrong(path: Path, size: int | None, checksum: tuple[str, str] | None) -> str:
+    """What differs from what is published, or an empty text.
+
+    Args:
+        path: of the file.
+        size: published bytes, or None.
+        checksum: published algorithm, as `hashlib` names it, and hexadecimal digest, or None.
+    """
+    length = path.stat().st_size
+    if size is not None and length != size:
+        return f"wrong size, {length} bytes instead of the published {size}"
+    if checksum is None:
+        return ""
+    algorithm, wanted = checksum
+    with path.open("rb") as file:
+        got = hashlib.file_digest(file, algorithm).hexdigest()
+    return "" if got == wanted else f"wrong {algorithm}, {got} instead of the published {wanted}"
+
+
+def set_aside(path: Path, name: Path) -> Path:
+    """Rename a file that must not be used to ``name.bad``; returns that."""
+    bad = name.with_name(name.name + ".bad")
+    path.replace(bad)
+    return bad

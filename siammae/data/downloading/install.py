@@ -4,24 +4,23 @@
 what it put where. All of it is found again after an interruption, however it came.
 """
 
-import fcntl
 import filecmp
 import shutil
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from siammae.data.downloading.catalog import Source
-from siammae.data.downloading.checksum import set_aside
 from siammae.data.downloading.complete import shorten
-from siammae.data.downloading.fetch import Fetch, Stopped
+from siammae.data.downloading.download_folder import lost_files, write_receipt
+from siammae.data.downloading.fetch import Fetch, Stopped, set_aside
 from siammae.data.downloading.rar import programs, unpack_rar
-from siammae.data.downloading.receipt import FOLDER, lost_files, write_receipt
 from siammae.data.downloading.unpack import BadArchive, check_room, unpack
+from siammae.system.claim import claimed
 from siammae.system.errors import DataError
+from siammae.system.file_tree import UNDER_WAY
 
 THREADS = 3
 PLACING = threading.Lock()  # parts of one set go into one folder: one moves at a time
@@ -42,8 +41,9 @@ def install(sources: list[Source], root: Path, told: Told) -> None:
     """
     stop = threading.Event()
     try:
-        (root / FOLDER).mkdir(parents=True, exist_ok=True)
-        with _claim(root / FOLDER / "lock"):
+        (root / UNDER_WAY).mkdir(parents=True, exist_ok=True)
+        refusal = DataError(f"{root}: another process downloads into it")
+        with claimed(root / UNDER_WAY / "lock", refusal):
             todo = [source for source in sources if lost_files(source, root) != []]
             errors = _side_by_side(todo, lambda source: _Part(source, root, told, stop).run(), stop)
     except OSError as error:
@@ -57,7 +57,7 @@ class _Part:
 
     def __init__(self, source: Source, root: Path, told: Told, stop: threading.Event):
         self.source, self.root, self.stop = source, root, stop
-        self.archive = root / FOLDER / source.name
+        self.archive = root / UNDER_WAY / source.name
         self._told = told
 
     def told(self, what: str, done: int, total: int | None) -> None:
@@ -127,17 +127,6 @@ def _move(source: Path, target: Path) -> None:
         return
     for path in source.iterdir():
         _move(path, target / path.name)
-
-
-@contextmanager
-def _claim(path: Path) -> Iterator[None]:
-    """Be the only process that downloads into this folder."""
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise DataError(f"{path.parent.parent}: another process downloads into it") from None
-        yield
 
 
 def _side_by_side(

@@ -1,7 +1,8 @@
-"""RAR archives, which no free library reads: a program that the machine has unpacks them.
+"""RAR archives: their headers are read here, and a program that the machine has unpacks them.
 
-Names are checked before anything is written, as for other archives; what the program wrote must be
-files and folders.
+No free library unpacks every RAR archive. `rarfile` lists the members without a program, so names
+and kinds are checked before anything is written, as for other archives. What the program then wrote
+must be files and folders.
 """
 
 import os
@@ -9,84 +10,61 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from siammae.data.downloading.unpack import BadArchive, check_name, drop_leading
+import rarfile
+
+from siammae.data.downloading.unpack import BadArchive, OnBytes, check_name, drop_leading
 from siammae.system.errors import DataError
+
+Program = tuple[str, ...]  # the words that start it
 
 PAUSE = 0.2  # seconds between two looks at a program's progress
 ADVICE = (
     "install unrar, 7-Zip or bsdtar (Debian and Ubuntu: apt install libarchive-tools; macOS has "
     "bsdtar; conda: conda install libarchive) and give the same command again"
 )
-Told = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Program:
-    """How a program is asked; the archive's path comes last, the folder to write is the current.
-
-    listing: prints names, one a line, after ``before``.
-    extracting: writes the files.
-    long: prints a line a member that begins with its type, as ``ls -l`` does.
-    """
-
-    listing: tuple[str, ...]
-    extracting: tuple[str, ...]
-    long: tuple[str, ...] = ()
-    before: str = ""
-
-    @property
-    def there(self) -> bool:
-        """Whether the machine has it."""
-        return shutil.which(self.listing[0]) is not None
-
-
-def _seven_zip(name: str) -> Program:
-    return Program((name, "l", "-ba", "-slt", "--"), (name, "x", "-y", "-bd", "--"), (), "Path = ")
-
-
-PROGRAMS = (
-    Program(("unrar", "lb", "--"), ("unrar", "x", "-y", "-idq", "--")),
-    _seven_zip("7zz"),
-    _seven_zip("7z"),
-    Program(("bsdtar", "-tf"), ("bsdtar", "-xf"), ("bsdtar", "-tvf")),
-    Program(
-        ("cmake", "-E", "tar", "tf"), ("cmake", "-E", "tar", "xf"), ("cmake", "-E", "tar", "tvf")
-    ),
+# Each unpacks the archive whose path comes last into the current folder.
+PROGRAMS: tuple[Program, ...] = (
+    ("unrar", "x", "-y", "-idq", "--"),
+    ("7zz", "x", "-y", "-bd", "--"),
+    ("7z", "x", "-y", "-bd", "--"),
+    ("bsdtar", "-xf"),
+    ("cmake", "-E", "tar", "xf"),
 )
 
 
 class Refused(Exception):
-    """A program cannot read an archive; another may."""
+    """A program cannot read an archive; another one may."""
 
 
 def programs() -> list[Program]:
-    """Those that this machine has.
+    """Return the programs that this machine has.
 
     Raises:
-        DataError: when there is none, with what to install.
+        DataError: when there is none; it says what to install.
     """
-    found = [program for program in PROGRAMS if program.there]
+    found = [program for program in PROGRAMS if shutil.which(program[0])]
     if not found:
         raise DataError(f"no program here unpacks RAR archives: {ADVICE}")
     return found
 
 
-def unpack_rar(archive: Path, folder: Path, strip: str | None, nested: bool, told: Told) -> None:
+def unpack_rar(
+    archive: Path, folder: Path, strip: str | None, nested: bool, on_bytes: OnBytes
+) -> None:
     """Write an archive's files into a folder of its own.
 
     Args:
-        archive: a ``.rar``.
-        folder: replaced when it is there.
+        archive: a ``.rar`` file.
+        folder: the folder, which is replaced when it is there.
         strip: leading folder that is dropped when all members lie in it.
-        nested: archives in it are unpacked where they lie.
-        told: ``(done, total)`` in bytes, roughly.
+        nested: archives among the members are unpacked where they lie.
+        on_bytes: called with bytes written and bytes in all, both of them estimates.
 
     Raises:
-        BadArchive: when it wants to write where it must not.
-        DataError: when there is no program that can read it, or the disk has no room.
+        BadArchive: when a member would lie outside the folder, or is a link.
+        DataError: when no program can read the archive, or the disk has no room.
     """
     size = archive.stat().st_size
     needed, free = size * (2 if nested else 1), shutil.disk_usage(archive.parent).free
@@ -98,63 +76,73 @@ def unpack_rar(archive: Path, folder: Path, strip: str | None, nested: bool, tol
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
 
-    def written() -> None:
-        told(min(_bytes_in(folder), size), size)
+    def report() -> None:
+        on_bytes(min(_bytes_in(folder), size), size)
 
-    _unpack(archive, folder, written)
+    _unpack(archive, folder, report)
     if nested:
         for inner in sorted(folder.rglob("*.rar")):
-            _unpack(inner, inner.parent, written)
+            _unpack(inner, inner.parent, report)
             inner.unlink()
     drop_leading(folder, strip)
 
 
-def _unpack(archive: Path, folder: Path, written: Callable[[], None]) -> None:
-    """With the first program that can."""
+def _unpack(archive: Path, folder: Path, report: Callable[[], None]) -> None:
+    """Unpack with the first program that can; ``report`` is called now and then."""
     reasons = []
-    for program in programs():
-        try:
-            _check(program, archive, folder)
-            _run(program.extracting, archive, folder, written)
-            break
-        except Refused as error:
-            reasons.append(str(error))
-    else:
+    try:
+        _check_members(archive)
+        for program in programs():
+            try:
+                _run(program, archive, folder, report)
+                break
+            except Refused as error:
+                reasons.append(str(error))
+        else:
+            raise Refused("; ".join(reasons))
+    except Refused as error:
         raise DataError(
-            f"{archive} cannot be unpacked ({'; '.join(reasons)}): remove it to fetch it anew, or "
-            + ADVICE
-        )
+            f"{archive} cannot be unpacked ({error}): remove it to fetch it anew, or {ADVICE}"
+        ) from None
     for path in folder.rglob("*"):
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise BadArchive(f"{archive}: {path.name} is neither a file nor a folder; refused")
 
 
-def _check(program: Program, archive: Path, folder: Path) -> None:
-    """Refuse names that lead elsewhere, and links, before anything is written."""
-    lines = _run(program.listing, archive, folder).splitlines()
-    names = [line.removeprefix(program.before) for line in lines if line.startswith(program.before)]
-    if not names:
-        raise Refused(f"{program.listing[0]}: no member")
-    for name in names:
-        check_name(archive, name)
-    if program.long:
-        for line in _run(program.long, archive, folder).splitlines():
-            if line.startswith(("l", "h")):
-                raise BadArchive(f"{archive} holds a link, {line.strip()}; refused")
+def _check_members(archive: Path) -> None:
+    """Refuse names that lead elsewhere, and links, before anything is written.
+
+    Raises:
+        BadArchive: naming the member.
+        Refused: when there is no member, or it is not a RAR archive.
+    """
+    try:
+        with rarfile.RarFile(archive, errors="strict") as file:
+            members = file.infolist()
+    except rarfile.Error as error:
+        raise Refused(str(error)) from None
+    if not members:
+        raise Refused("it has no member")
+    for member in members:
+        check_name(archive, member.filename)
+        if member.file_redir or not (member.is_file() or member.is_dir()):
+            raise BadArchive(f"{archive} holds a link, {member.filename}; refused")
 
 
-def _run(
-    command: tuple[str, ...], archive: Path, folder: Path, written: Callable[[], None] | None = None
-) -> str:
-    """What a program prints; it is killed when ``written`` raises."""
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+def _run(program: Program, archive: Path, folder: Path, report: Callable[[], None]) -> None:
+    """Run a program until it ends; it is killed when ``report`` raises.
+
+    Raises:
+        Refused: when it fails, with the last line that it printed.
+    """
+    with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
-            [*command, str(archive.absolute())],
+            [*program, str(archive.absolute())],
             cwd=folder,
             env={**os.environ, "LC_ALL": "C.UTF-8"},  # else some lose names with accents
             stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=errors,
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
         try:
             while True:
@@ -162,19 +150,15 @@ def _run(
                     process.wait(PAUSE)
                     break
                 except subprocess.TimeoutExpired:
-                    if written is not None:
-                        written()
+                    report()
         finally:
             if process.poll() is None:
                 process.kill()
                 process.wait()
-        out.seek(0)
-        errors.seek(0)
-        text = out.read().decode("utf-8", "surrogateescape")
         if process.returncode:
-            told = (errors.read().decode(errors="replace") or text).strip().splitlines()
-            raise Refused(f"{command[0]}: {told[-1] if told else process.returncode}")
-    return text
+            output.seek(0)
+            lines = output.read().decode(errors="replace").strip().splitlines()
+            raise Refused(f"{program[0]}: {lines[-1] if lines else process.returncode}")
 
 
 def _bytes_in(folder: Path) -> int:

@@ -1,7 +1,7 @@
 """Archives are unpacked without trusting them.
 
-Members are written by this module alone, as plain files, each under a name that was checked. No
-link is ever made: a link inside an archive becomes a copy of the member that it points to.
+This module alone writes the members, as plain files, each under a name that was checked. No link is
+ever made: a link in a tar becomes a copy of the member that it points to.
 """
 
 import lzma
@@ -31,16 +31,20 @@ DAMAGE = (
     NotImplementedError,  # of zipfile, for a compression that it does not know
 )
 MACOS = {"__MACOSX", ".AppleDouble", ".DS_Store"}
-Told = Callable[[int, int], None]
+OnBytes = Callable[[int, int], None]  # bytes done, and bytes in all
 
 
 class BadArchive(DataError):
-    """An archive is damaged, or wants to write where it must not."""
+    """An archive is damaged, or a member would be written where it must not."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """A file in an archive, of ``size`` bytes; ``offset`` tells how far the archive is read."""
+    """A file in an archive.
+
+    size: its bytes. offset: bytes of the archive that are read when it is reached.
+    open: opens it for reading.
+    """
 
     name: str
     size: int
@@ -48,15 +52,15 @@ class Member:
     open: Callable[[], IO[bytes]]
 
 
-def check_room(archive: Path, folder: Path, told: Told | None = None) -> None:
+def check_room(archive: Path, folder: Path, on_bytes: OnBytes | None = None) -> None:
     """Compare what an archive unpacks to with what the disk has, before anything is written.
 
-    A compressed tar is read through once, as it does not say how large it is.
+    A compressed tar does not say how large its content is, so it is read through once.
 
     Args:
         archive: as for `unpack`.
-        folder: where it will be unpacked; must be there.
-        told: ``(done, total)`` in bytes of the archive.
+        folder: where it will be unpacked; it must be there.
+        on_bytes: called with bytes of the archive that are read, and its size.
 
     Raises:
         BadArchive: as `unpack`.
@@ -64,10 +68,10 @@ def check_room(archive: Path, folder: Path, told: Told | None = None) -> None:
     """
     with _as_data_errors(archive, archive, "read"):
         total, needed = archive.stat().st_size, 0
-        for member in _members(archive):
+        for member in _members(archive, folder):
             needed += -(-member.size // BLOCK) * BLOCK
-            if told is not None:
-                told(min(member.offset, total), total)
+            if on_bytes is not None:
+                on_bytes(min(member.offset, total), total)
         free = shutil.disk_usage(folder).free
     if needed > free:
         raise DataError(
@@ -76,29 +80,31 @@ def check_room(archive: Path, folder: Path, told: Told | None = None) -> None:
         )
 
 
-def unpack(archive: Path, folder: Path, strip: str | None = None, told: Told | None = None) -> int:
-    """Write an archive's files into a folder that is made anew; returns how many.
+def unpack(
+    archive: Path, folder: Path, strip: str | None = None, on_bytes: OnBytes | None = None
+) -> int:
+    """Write an archive's files into a folder that is made anew; return their number.
 
     Args:
         archive: a ``.zip`` or any tar that `tarfile` reads.
-        folder: what an interrupted extraction left there is removed first.
+        folder: the folder; what an interrupted extraction left there is removed first.
         strip: leading folder that is dropped when all members lie in it.
-        told: ``(done, total)`` in bytes of the archive.
+        on_bytes: called with bytes of the archive that are read, and its size.
 
     Raises:
-        BadArchive: when it is damaged, or a member is absolute, lies outside, is a link that
-            points outside, or is no file; nothing of it must be used then.
+        BadArchive: when it is damaged, or a member has an absolute name, lies outside, links to
+            what lies outside, or is no file; nothing of it must be used then.
         DataError: when the disk has no room or cannot be written.
     """
     with _as_data_errors(archive, folder, "written"):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        return _write(archive, folder, strip, told)
+        return _write(archive, folder, strip, on_bytes)
 
 
 @contextmanager
 def _as_data_errors(archive: Path, path: Path, what: str) -> Iterator[None]:
-    """Tell damage of the archive, and a ``path`` that cannot be read or written, in one line."""
+    """Raise damage of the archive, and a ``path`` that cannot be read or written, as one line."""
     try:
         yield
     except DAMAGE as error:
@@ -111,22 +117,22 @@ def _as_data_errors(archive: Path, path: Path, what: str) -> Iterator[None]:
         raise DataError(f"{path} cannot be {what}: {error.strerror}") from None
 
 
-def _write(archive: Path, folder: Path, strip: str | None, told: Told | None) -> int:
+def _write(archive: Path, folder: Path, strip: str | None, on_bytes: OnBytes | None) -> int:
     total, count = archive.stat().st_size, 0
-    for member in _members(archive):
+    for member in _members(archive, folder):
         path = folder / member.name
         path.parent.mkdir(parents=True, exist_ok=True)
         with member.open() as source, path.open("wb") as target:
             shutil.copyfileobj(source, target, CHUNK)
         count += 1
-        if told is not None:
-            told(min(member.offset, total), total)
+        if on_bytes is not None:
+            on_bytes(min(member.offset, total), total)
     drop_leading(folder, strip)
     return count
 
 
 def drop_leading(folder: Path, strip: str | None) -> None:
-    """Put the content of the folder ``strip`` in its parent's place when it is all there is."""
+    """Replace a folder by its inner folder ``strip`` when that is all there is in it."""
     if strip and [path.name for path in folder.iterdir()] == [strip] and (folder / strip).is_dir():
         inner = folder.with_name(folder.name + ".inner")
         shutil.rmtree(inner, ignore_errors=True)
@@ -135,10 +141,10 @@ def drop_leading(folder: Path, strip: str | None) -> None:
         inner.rename(folder)
 
 
-def _members(archive: Path) -> Iterator[Member]:
-    """Files of an archive, in its order, without what macOS adds to archives."""
-    read = _zip_members if archive.suffix == ".zip" else _tar_members
-    for member in read(archive):
+def _members(archive: Path, folder: Path) -> Iterator[Member]:
+    """Yield the files of an archive in its order, without what macOS adds to archives."""
+    zipped = archive.suffix == ".zip"
+    for member in _zip_members(archive) if zipped else _tar_members(archive, folder):
         parts = PurePosixPath(member.name).parts
         if not parts:
             raise DataError(f"{archive} has a member without a name")
@@ -158,17 +164,18 @@ def _zip_members(archive: Path) -> Iterator[Member]:
             yield Member(info.filename, info.file_size, info.header_offset, opened)
 
 
-def _tar_members(archive: Path) -> Iterator[Member]:
+def _tar_members(archive: Path, folder: Path) -> Iterator[Member]:
     sizes: dict[str, int] = {}
     with archive.open("rb") as raw, tarfile.open(fileobj=raw) as file:
         for info in file:
             check_name(archive, info.name)
             if info.isdir():
                 continue
-            if info.islnk() or info.issym():
-                _check_link(archive, info)
-            elif not info.isfile():
-                raise BadArchive(f"{archive}: {info.name} is neither a file nor a folder; refused")
+            if not info.isfile():
+                try:
+                    tarfile.data_filter(info, str(folder))
+                except tarfile.FilterError as error:
+                    raise BadArchive(f"{archive}: {error}; refused") from None
             sizes[info.name] = sizes.get(_target(info), info.size)  # a link becomes a copy
             yield Member(
                 info.name, sizes[info.name], raw.tell(), partial(_open, archive, file, info)
@@ -176,7 +183,7 @@ def _tar_members(archive: Path) -> Iterator[Member]:
 
 
 def _target(info: tarfile.TarInfo) -> str:
-    """The name that a link points to, which for a symbolic one starts at its own folder."""
+    """Return the name that a link points to; a symbolic one starts at its own folder."""
     folder = posixpath.dirname(info.name) if info.issym() else ""
     return posixpath.normpath(posixpath.join(folder, info.linkname))
 
@@ -192,7 +199,10 @@ def _open(archive: Path, file: tarfile.TarFile, info: tarfile.TarInfo) -> IO[byt
 
 
 def check_name(archive: Path, name: str) -> None:
-    """Refuse a name that is absolute or leads outside, as POSIX or as Windows reads it."""
+    """Refuse a name that is absolute or leads outside, as POSIX or as Windows reads it.
+
+    `tarfile.data_filter` drops a leading slash and lets Windows' names through.
+    """
     windows = PureWindowsPath(name)  # splits at both kinds of slash
     if name.startswith(("/", "\\")) or windows.drive:
         raise BadArchive(f"{archive}: the member {name!r} has an absolute name; refused")
@@ -200,14 +210,3 @@ def check_name(archive: Path, name: str) -> None:
         raise BadArchive(f"{archive}: the member {name!r} lies outside the target; refused")
     if "\0" in name:
         raise BadArchive(f"{archive}: the member {name!r} has no proper name; refused")
-
-
-def _check_link(archive: Path, info: tarfile.TarInfo) -> None:
-    """Refuse a link that leads outside, from its folder (symbolic) or from the top (hard)."""
-    depth = len(PurePosixPath(info.name).parts) - 1 if info.issym() else 0
-    for part in PurePosixPath(info.linkname).parts:
-        depth += -1 if part == ".." else 1
-        if depth < 0 or part == "/":
-            raise BadArchive(
-                f"{archive}: {info.name} links to {info.linkname}, outside the target; refused"
-            )

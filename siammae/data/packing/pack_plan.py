@@ -1,15 +1,12 @@
 """What a pack is to be, written down before the first shard: the same command goes on from it."""
 
-import fcntl
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from siammae.data.packing.layout import SETTINGS, WORK, shards
+from siammae.data.packing.layout import SETTINGS, shards
 from siammae.system.atomic_files import write_atomic
 from siammae.system.errors import ConfigError, DataError
 
@@ -147,19 +144,3 @@ def refuse_others(folder: Path, plan: Plan | None, settings: Settings) -> None:
 
 def _shown(value: Any) -> str:
     return "null" if value is None else str(value)
-
-
-@contextmanager
-def claim(folder: Path) -> Iterator[None]:
-    """Be the only process that packs into this folder.
-
-    Raises:
-        DataError: when another does.
-    """
-    (folder / WORK).mkdir(parents=True, exist_ok=True)
-    with (folder / WORK / "lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise DataError(f"out={folder}: another process packs into it") from None
-        yield

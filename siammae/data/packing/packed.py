@@ -5,14 +5,13 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from siammae.data.packing.cache import ShardCache
 from siammae.data.packing.index import Index
 from siammae.data.packing.layout import INDEX, SETTINGS, shards
 from siammae.data.packing.order import WindowedOrder
 from siammae.data.packing.pack_plan import parse_plan
 from siammae.data.packing.reader import PackedClips
 from siammae.data.packing.rebuild import open_index
-from siammae.data.packing.remote import fetch, is_remote
+from siammae.data.packing.remote import ShardCache, fetch, is_remote
 from siammae.data.packing.stream import StreamedClips
 from siammae.data.reading.clips import Clips, HeldClips, SmallerClips
 from siammae.data.sets.videos import ClipSource

@@ -1,13 +1,23 @@
-"""Files of a pack that lies elsewhere: over HTTP, or in any store that fsspec knows."""
+"""A pack that lies elsewhere: its files are fetched over HTTP or from a store that fsspec knows.
 
+Shards are kept in a folder of bounded size, which all processes of a machine share.
+"""
+
+import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from siammae.data.packing.layout import shard_name, shards
 from siammae.system.errors import DataError
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 ATTEMPTS = 5  # how often in a row a store may fail
 PAUSE = 1.0  # seconds before the second attempt; doubled each time
 CHUNK = 1 << 20
+FRESH = 5.0  # seconds in which a use is not noted again
 KNOWN = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 
 
@@ -81,3 +91,85 @@ def _receive(url: str, part: Path) -> None:
 
 def _have(part: Path) -> int:
     return part.stat().st_size if part.is_file() else 0
+
+
+class ShardCache:
+    """Fetches whole shards; those that were not used for longest make room.
+
+    A process that still reads a removed shard keeps it open and is not disturbed.
+
+    Args:
+        url: of the pack.
+        folder: of the cache.
+        room: in bytes.
+    """
+
+    def __init__(self, url: str, folder: Path, room: float):
+        self.url, self.folder, self.room = url.rstrip("/"), folder, room
+        self._noted: dict[int, float] = {}
+
+    def get(self, shard: int, size: int) -> None:
+        """Make a shard be there.
+
+        Raises:
+            DataError: when it cannot be fetched.
+        """
+        if not self.use(shard):
+            with self._lock(shard):
+                self._fetch(shard, size)
+
+    def get_ahead(self, shard: int, size: int) -> bool:
+        """The same unless another process is about it; returns whether it is there."""
+        if self.use(shard):
+            return True
+        from filelock import Timeout
+
+        try:
+            with self._lock(shard).acquire(timeout=0):
+                self._fetch(shard, size)
+        except Timeout:
+            return False
+        return True
+
+    def use(self, shard: int) -> bool:
+        """Note that a shard is in use; False when it is not there."""
+        now = time.monotonic()
+        try:
+            if now - self._noted.get(shard, -FRESH) >= FRESH:
+                os.utime(self.folder / shard_name(shard))
+                self._noted[shard] = now
+            return True
+        except FileNotFoundError:
+            self._noted.pop(shard, None)
+            return False
+
+    def _fetch(self, shard: int, size: int) -> None:
+        path = self.folder / shard_name(shard)
+        if not path.is_file():  # another process may have fetched it before we had the lock
+            self._make_room(size)
+            fetch(f"{self.url}/{path.name}", path, size)
+        self._noted.pop(shard, None)
+
+    def _make_room(self, size: int) -> None:
+        """Remove the shards that were not used for longest."""
+        found = []
+        for number, path in shards(self.folder).items():
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                continue
+            found.append((status.st_mtime, status.st_size, number, path))
+        total = sum(entry[1] for entry in found) + size
+        for _, length, number, path in sorted(found):
+            if total <= self.room:
+                break
+            path.unlink(missing_ok=True)
+            self._noted.pop(number, None)
+            total -= length
+
+    def _lock(self, shard: int) -> "FileLock":
+        """Return the lock of a shard, which one process of the machine holds while it fetches."""
+        from filelock import FileLock
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.folder / f".{shard_name(shard)}.lock")

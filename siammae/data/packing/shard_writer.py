@@ -1,16 +1,19 @@
-"""One shard as it grows: whole clips, whatever goes wrong with one of them."""
+"""Writing a shard clip by clip: whole clips only, whatever goes wrong with one of them.
+
+What is done here happens in child processes, one task at a time; see `crew`.
+"""
 
 import os
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
-from siammae.data.packing.layout import frame_name, json_name
-from siammae.data.packing.packed_names import short_name
+from siammae.data.packing.layout import frame_name, json_name, short_name
 from siammae.data.packing.row import Row
 from siammae.data.packing.tar import END, header, padding
 from siammae.data.reading.clips import Clips
@@ -18,15 +21,15 @@ from siammae.data.reading.video import Clip, in_order
 from siammae.system.errors import DataError
 
 LEAST = 2  # frames of a pair
-Told = Callable[[], None]
 
 
 @dataclass(frozen=True)
 class How:
     """How clips are packed.
 
-    folders: are left out of their names, see `common_folders`. stride: each which frame is taken.
-    quality: of JPEG, 1 to 100.
+    folders: what is left out of their names, see `common_folders`.
+    stride: every how many frames one is packed.
+    quality: JPEG quality, 1 to 100.
     """
 
     folders: dict[str, str]
@@ -34,8 +37,82 @@ class How:
     quality: int
 
 
+@dataclass(frozen=True)
+class Task:
+    """Append a clip to a shard, or end the shard.
+
+    path: file of the shard, under a temporary name. shard: its number.
+    begin: bytes of the file that are kept, the end of its last whole clip.
+    clip: number of the clip; None ends the shard.
+    """
+
+    path: Path
+    shard: int
+    begin: int
+    clip: int | None
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An answer to a task: the clip cannot be read."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Closed:
+    """An answer to a task: the shard is on the disk."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An answer to any task: the shard cannot be written."""
+
+    reason: str
+
+
+Answer = Row | Broken | Closed | Failed
+
+
 class WriteFailed(Exception):
-    """The shard cannot be written, of which no clip is the cause."""
+    """The shard cannot be written, and no clip is the cause."""
+
+
+def do_task(clips: Clips, how: How, task: Task) -> Iterator[Answer | None]:
+    """Do a task; yields None after each frame as a sign of life, then the answer."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    try:
+        with _opened(task) as file:
+            if task.clip is None:
+                with _writing():
+                    file.write(END)
+                    file.flush()
+                    os.fsync(file.fileno())
+                yield Closed()
+            else:
+                yield from _append(file, clips, how, task, task.clip)
+    except WriteFailed as error:
+        yield Failed(str(error))
+    except DataError as error:
+        yield Broken(str(error))
+
+
+@contextmanager
+def _opened(task: Task) -> Iterator[IO[bytes]]:
+    """Open a shard's file, without what lies behind its last whole clip."""
+    with _writing():
+        file = task.path.open("r+b" if task.begin else "wb")
+        file.truncate(task.begin)
+        file.seek(task.begin)
+    try:
+        yield file
+        with _writing():
+            file.close()
+    finally:
+        with suppress(OSError):  # tries once more to write what is held back
+            file.close()
 
 
 @contextmanager
@@ -46,103 +123,67 @@ def _writing() -> Iterator[None]:
         raise WriteFailed(error.strerror or str(error)) from None
 
 
-class ShardWriter:
-    """Appends clips to a shard's file.
+def _append(
+    file: IO[bytes], clips: Clips, how: How, task: Task, number: int
+) -> Iterator[Row | None]:
+    """Append a clip frame by frame; yields None after each, then the clip's row.
 
-    Args:
-        path: of the file under its temporary name.
-        shard: its number.
-        begin: bytes that are kept of what is there already.
+    Raises:
+        DataError: when the clip cannot be read.
+        WriteFailed: when the file cannot be written.
     """
-
-    def __init__(self, path: Path, shard: int, begin: int = 0):
-        self.shard, self.end = shard, begin
-        with _writing():
-            self.file = path.open("r+b" if begin else "wb")
-            self.file.truncate(begin)
-            self.file.seek(begin)
-
-    def add(self, number: int, clips: Clips, how: How, told: Told) -> Row:
-        """Append a clip, frame by frame; or nothing at all.
-
-        Args:
-            number: of the clip in ``clips``.
-            clips: where it is found.
-            how: it is packed.
-            told: called from time to time.
-
-        Raises:
-            DataError: when the clip cannot be read.
-            WriteFailed: when the file cannot be written.
-        """
-        try:
-            row = self._append(number, clips, how, told)
-        except WriteFailed:
-            raise
-        except Exception as error:  # decoders raise kinds of their own
-            self._back()
-            if isinstance(error, DataError):
-                raise
-            raise DataError(f"{clips.name(number)}: {type(error).__name__}: {error}") from None
-        self.end = row.end()
-        return row
-
-    def _append(self, number: int, clips: Clips, how: How, told: Told) -> Row:
+    try:
         clip, name = clips.open(number), clips.name(number)
-        wanted = range(0, clip.frames, how.stride)
-        if len(wanted) < LEAST:
-            raise DataError(
-                f"{name} has {clip.frames} frames, of which stride={how.stride} leaves "
-                f"{len(wanted)}; a pair needs {LEAST}"
-            )
         row, sizes, sums = None, [], []
-        for place, frame in enumerate(in_order(clip, wanted)):
-            if row is not None and frame.shape[:2] != (row.height, row.width):
-                raise DataError(f"{name} changes its size at frame {wanted[place]}")
-            row = row or self._row(number, short_name(name, how.folders), clip, how.stride, frame)
+        wanted = _wanted(clip, name, how.stride)
+        for frame, frame_number in zip(in_order(clip, wanted), wanted, strict=True):
+            row = row or _empty_row(task, number, short_name(name, how.folders), clip, how, frame)
+            if frame.shape[:2] != (row.height, row.width):
+                raise DataError(f"{name} changes its size at frame {frame_number}")
             jpeg = encode(frame, how.quality)
-            self._write(frame_name(number, wanted[place] * clip.step), jpeg)
+            _write(file, frame_name(number, frame_number * clip.step), jpeg)
             sizes.append(len(jpeg))
             sums.append(zlib.crc32(jpeg))
-            told()
-        assert row is not None
-        row.sizes, row.sums = np.array(sizes, np.uint32), np.array(sums, np.uint32)
-        self._write(json_name(number), row.description())
-        with _writing():
-            self.file.flush()
-        return row
+            yield None
+    except (DataError, WriteFailed):
+        raise
+    except Exception as error:  # decoders raise kinds of their own
+        raise DataError(f"{clips.name(number)}: {type(error).__name__}: {error}") from None
+    assert row is not None
+    row.sizes, row.sums = np.array(sizes, np.uint32), np.array(sums, np.uint32)
+    _write(file, json_name(number), row.description())
+    with _writing():
+        file.flush()
+    yield row
 
-    def _row(self, number: int, name: str, clip: Clip, stride: int, frame: np.ndarray) -> Row:
-        height, width = frame.shape[:2]
-        none = np.zeros(0, np.uint32)
-        step = clip.step * stride
-        return Row(number, name, clip.fps, step, height, width, self.shard, self.end, none, none)
 
-    def close(self) -> None:
-        """End the archive; it is on the disk afterwards.
+def _wanted(clip: Clip, name: str, stride: int) -> range:
+    """Return the numbers of the frames to pack."""
+    wanted = range(0, clip.frames, stride)
+    if len(wanted) < LEAST:
+        raise DataError(
+            f"{name} has {clip.frames} frames, of which stride={stride} leaves {len(wanted)}; a "
+            f"pair needs {LEAST}"
+        )
+    return wanted
 
-        Raises:
-            WriteFailed: when it is not.
-        """
-        with _writing():
-            self.file.write(END)
-            self.file.flush()
-            os.fsync(self.file.fileno())
-            self.file.close()
 
-    def _write(self, name: str, content: bytes) -> None:
-        with _writing():
-            self.file.write(header(name, len(content)) + content + padding(len(content)))
+def _empty_row(task: Task, number: int, name: str, clip: Clip, how: How, frame: np.ndarray) -> Row:
+    """Return the row of a clip whose frames are still to come."""
+    height, width = frame.shape[:2]
+    none = np.zeros(0, np.uint32)
+    step = clip.step * how.stride
+    return Row(number, name, clip.fps, step, height, width, task.shard, task.begin, none, none)
 
-    def _back(self) -> None:
-        """To the end of the last whole clip."""
-        with _writing():
-            self.file.seek(self.end)  # writes what is held back first
-            self.file.truncate()
+
+def _write(file: IO[bytes], name: str, content: bytes) -> None:
+    """Write a member of the archive."""
+    with _writing():
+        file.write(header(name, len(content)) + content + padding(len(content)))
 
 
 def encode(frame: np.ndarray, quality: int) -> bytes:
-    """RGB pixels (H, W, 3) as JPEG with colours at half the resolution."""
+    """Encode RGB pixels (H, W, 3) as a JPEG whose colours have half the resolution."""
     import simplejpeg
 
     pixels = np.ascontiguousarray(frame)

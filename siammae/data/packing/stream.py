@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from siammae.data.packing.cache import ShardCache
 from siammae.data.packing.index import Index
 from siammae.data.packing.order import WindowedOrder
 from siammae.data.packing.reader import PackedClips, ShardFiles
+from siammae.data.packing.remote import ShardCache
 from siammae.data.reading.video import Clip
 from siammae.system.errors import DataError
 

@@ -9,13 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from siammae.data.packing.crew import CannotWrite, Crew, Job
+from siammae.data.packing.crew import CannotWrite, Job, packing_crew, run_jobs
 from siammae.data.packing.index import Index, join, make_table, write
-from siammae.data.packing.layout import BROKEN, INDEX, WORK, shard_name, shards
+from siammae.data.packing.layout import BROKEN, INDEX, WORK, common_folders, shard_name, shards
 from siammae.data.packing.pack_plan import (
     Plan,
     Settings,
-    claim,
     dealt,
     make_plan,
     read_plan,
@@ -23,15 +22,15 @@ from siammae.data.packing.pack_plan import (
     sample_size,
 )
 from siammae.data.packing.pack_progress import size_text, span_text
-from siammae.data.packing.packed_names import common_folders
-from siammae.data.packing.packer import Broken, Closed
 from siammae.data.packing.rebuild import open_index, rows_of_shard
 from siammae.data.packing.row import Row
-from siammae.data.packing.shard_writer import How
+from siammae.data.packing.shard_writer import Broken, Closed, How
 from siammae.data.packing.verify_pack import wrong_sizes
 from siammae.data.reading.clips import Clips
 from siammae.system.atomic_files import write_atomic
+from siammae.system.claim import claimed
 from siammae.system.errors import DataError
+from siammae.system.process_crew import ProcessCrew
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,8 +79,9 @@ class Packer:
                 broken than may be. Finished shards stay, and the same command goes on.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with claim(self.folder):
+            (self.folder / WORK).mkdir(parents=True, exist_ok=True)
+            refusal = DataError(f"out={self.folder}: another process packs into it")
+            with claimed(self.folder / WORK / "lock", refusal):
                 return self._run()
         except CannotWrite as error:
             raise DataError(self._full(str(error))) from None
@@ -101,14 +101,14 @@ class Packer:
                     begun = self._sample(crew)
                     plan = self._planned(begun, time.monotonic() - began)
                 self._announce(plan, 0 if begun is None else begun.end())
-                crew.run(self._jobs(plan, begun), self._heard)
+                run_jobs(crew, self._jobs(plan, begun), self._on_answer)
             finally:
                 self._sweep()
         return self._finish(plan)
 
-    def _crew(self) -> Crew:
+    def _crew(self) -> ProcessCrew:
         how = How(common_folders(self.clips), self.settings.stride, self.settings.quality)
-        return Crew(self.workers, self.clips, how)
+        return packing_crew(self.workers, self.clips, how)
 
     # Before ---------------------------------------------------------------------------------------
 
@@ -128,8 +128,8 @@ class Packer:
         self.say(f"{self.folder} is complete: {_summary(index)}; --verify checks it")
         return index
 
-    def _sample(self, crew: Crew) -> Job:
-        """Begin the first shard with a few clips, which tell sizes and times.
+    def _sample(self, crew: ProcessCrew) -> Job:
+        """Begin the first shard with a few clips, to measure sizes and times.
 
         Raises:
             DataError: when none of them can be read.
@@ -141,7 +141,7 @@ class Packer:
             job.todo = self.order[first : first + size]
             if job.rows or not job.todo:
                 break
-            crew.run([job], lambda job, answer: None)
+            run_jobs(crew, [job], lambda job, answer: None)
         if not job.rows:
             reasons = "; ".join(list(job.broken.values())[:5])
             raise DataError(f"none of the first {len(job.broken)} clips can be packed: {reasons}")
@@ -202,7 +202,8 @@ class Packer:
                 self.done, self.bytes = self.done + len(known), self.bytes + job.end()
             yield job
 
-    def _heard(self, job: Job, answer: Row | Broken | Closed) -> None:
+    def _on_answer(self, job: Job, answer: Row | Broken | Closed) -> None:
+        """Count an answer; a whole shard is kept."""
         if isinstance(answer, Closed):
             self._keep(job)
             return

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from siammae.data.sets.measured_names import names_of, refuse_measured
+from siammae.data.sets.clip_lists import names_of, refuse_measured
 from siammae.data.sets.sequences import ImageFolders
 from siammae.system.errors import DataError
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from siammae.data.reading.clips import Clips, FileClips, HeldClips
-from siammae.data.sets.measured_names import refuse_measured
+from siammae.data.sets.clip_lists import refuse_measured
 from siammae.data.sets.sequences import ImageFolders
 from siammae.data.sets.videos import ClipSource
 from siammae.system.errors import ConfigError, DataError

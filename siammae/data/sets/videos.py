@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from siammae.data.auditing.audited import AuditedClips, audited_clips
-from siammae.data.auditing.clip_names import base_of
+from siammae.data.auditing.facts import base_of
 from siammae.data.reading.clips import Clips, FileClips, HeldClips
 from siammae.data.sets.clip_lists import check_missing, read_list
 from siammae.system.errors import DataError

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from siammae.data.auditing.sample import KEPT, LAST, FrameSample, blocks_of, difference
+from siammae.data.auditing.frame_sample import KEPT, LAST, FrameSample, blocks_of, difference
 
 
 @given(st.integers(1, 5000))

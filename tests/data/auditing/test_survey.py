@@ -12,7 +12,7 @@ import pytest
 from examiners import always_fail, misbehave
 from processes import group_lives, wait_until
 
-from siammae.data.auditing.clip_names import base_of, name_of
+from siammae.data.auditing.facts import base_of, name_of
 from siammae.data.auditing.run_audit import Settings, audit
 from siammae.data.sets.videos import Videos
 from siammae.system.paths import ROOT
@@ -43,7 +43,7 @@ def test_a_file_that_crashes_or_hangs_is_recorded_and_the_others_go_on(folder, t
     told = {row.path: (row.state, row.reader, row.reason) for row in rows}
     assert len(told) == 9
     assert told["0-segfault.mp4"] == ("broken", "none", "the decoder crashed (SIGSEGV)")
-    assert told["1-hang.mp4"] == ("broken", "none", "the decoder hangs (no frame for 1.5 s)")
+    assert told["1-hang.mp4"] == ("broken", "none", "the decoder hangs (no sign of life for 1.5 s)")
     assert told["2-raises.mp4"] == (
         *("broken", "none"),
         "RuntimeError: a decoder's own kind of error",

@@ -13,9 +13,10 @@ import pytest
 
 from siammae.data.downloading import install as module
 from siammae.data.downloading.catalog import Source
+from siammae.data.downloading.download_folder import lost_files
 from siammae.data.downloading.install import install
-from siammae.data.downloading.receipt import lost_files
 from siammae.system.errors import DataError
+from siammae.system.file_tree import UNDER_WAY
 
 FILES = {f"SET/frames/{name}/{t:05d}.jpg": f"{name}{t}" for name in "abc" for t in range(4)}
 
@@ -48,7 +49,7 @@ def tree(root):
     return {
         path.relative_to(root).as_posix(): path.read_text()
         for path in root.rglob("*")
-        if path.is_file() and module.FOLDER not in path.parts
+        if path.is_file() and UNDER_WAY not in path.parts
     }
 
 
@@ -59,7 +60,7 @@ def test_files_come_to_lie_under_the_root_and_nothing_else_stays(source, tmp_pat
     told = []
     install([source], tmp_path / "new" / "root", lambda *what: told.append(what[1]))
     assert tree(tmp_path / "new" / "root") == WHOLE
-    kept = {path.name for path in (tmp_path / "new" / "root" / module.FOLDER).iterdir()}
+    kept = {path.name for path in (tmp_path / "new" / "root" / UNDER_WAY).iterdir()}
     assert kept == {"lock", "set.zip.files"}
     assert list(dict.fromkeys(told)) == ["fetching", "checking", "measuring", "unpacking", "done"]
 
@@ -197,7 +198,7 @@ def test_one_that_fails_does_not_hold_up_the_others(loopback, tmp_path):
     assert "3.zip: the member '../evil' lies outside the target" in first + second
     assert "1.zip: the server answers 404" in first + second
     assert tree(tmp_path) == {f"all/{n}/x.txt": str(n) for n in (0, 2, 4)}
-    assert (tmp_path / module.FOLDER / "3.zip.bad").is_file()
+    assert (tmp_path / UNDER_WAY / "3.zip.bad").is_file()
 
 
 @pytest.mark.timeout(30)
@@ -219,8 +220,8 @@ def test_two_archives_are_fetched_at_once(loopback, tmp_path):
 
 
 def test_two_commands_do_not_write_into_one_folder(source, tmp_path):
-    (tmp_path / module.FOLDER).mkdir()
-    with (tmp_path / module.FOLDER / "lock").open("w") as other:
+    (tmp_path / UNDER_WAY).mkdir()
+    with (tmp_path / UNDER_WAY / "lock").open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(DataError, match="another process downloads into it"):
             install([source], tmp_path, quiet)

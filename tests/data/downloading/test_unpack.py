@@ -102,7 +102,7 @@ def test_names_that_lead_elsewhere_are_refused(archive, tmp_path, name, why):
 def test_links_that_point_outside_are_refused(tmp_path, name, target, kind):
     (tmp_path / "secret").write_text("secret")
     archive = make(tmp_path / "a.tar.gz", GOOD, [(name, target, kind)])
-    with pytest.raises(BadArchive, match=r"link links to .*outside the target; refused"):
+    with pytest.raises(BadArchive, match=r"link.*(outside the destination|absolute path); refused"):
         unpack(archive, tmp_path / "out")
     assert b"secret" not in tree(tmp_path / "out").values()
 
@@ -136,7 +136,7 @@ def test_links_inside_become_copies(tmp_path):
 @pytest.mark.parametrize("kind", [tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.SYMTYPE])
 def test_what_is_no_file_is_refused(tmp_path, kind):
     archive = make(tmp_path / "a.tar.gz", GOOD, [("odd", "DAVIS/nothing", kind)])
-    with pytest.raises(BadArchive, match=r"neither a file nor a folder|no file in it"):
+    with pytest.raises(BadArchive, match=r"a special file|no file in it"):
         unpack(archive, tmp_path / "out")
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from siammae.data.packing.packed_names import common_folders, short_name
+from siammae.data.packing.layout import common_folders, short_name
 
 
 class Named:

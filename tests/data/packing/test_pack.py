@@ -109,7 +109,7 @@ def test_a_decoder_that_dies_or_hangs_costs_one_clip(pack, clips, tmp_path, monk
     assert [index.name(i) for i in range(len(index))] == [f"clip {i}" for i in (0, 1, 3, 4)]
     broken = json.loads((tmp_path / "out" / "broken.json").read_text())
     assert list(broken) == ["2"]
-    assert ("gave no frame for 3 s" if hangs else "died (SIGKILL)") in broken["2"]
+    assert ("hangs (no sign of life for 3 s)" if hangs else "crashed (SIGKILL)") in broken["2"]
 
 
 def test_sizes_and_times_are_told_before(clips, whole_pack, pack, tmp_path, monkeypatch):

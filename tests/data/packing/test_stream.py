@@ -8,10 +8,10 @@ import pytest
 
 from siammae.data.augment.pair_augment import PairAugment
 from siammae.data.augment.rotation import NoRotation
-from siammae.data.packing import cache as caching
 from siammae.data.packing import remote
-from siammae.data.packing.cache import ShardCache
+from siammae.data.packing import remote as caching
 from siammae.data.packing.packed import Packed
+from siammae.data.packing.remote import ShardCache
 from siammae.data.sampling.loader import PairDataset, make_loader
 from siammae.data.sampling.targets import SingleTarget
 from siammae.data.sets.videos import file_size
@@ -185,7 +185,7 @@ def test_a_store_that_fails_is_asked_again(whole_pack, tmp_path, monkeypatch):
 def test_one_process_fetches_what_several_want(served, tmp_path, whole_pack):
     size = (whole_pack / "shard-000000.tar").stat().st_size
     ours, theirs = (ShardCache(served.url("p"), tmp_path, 1e9) for _ in range(2))
-    with theirs._lock(0, wait=True):
+    with theirs._lock(0):
         assert not ours.get_ahead(0, size)
     assert not fetched(served)
     assert ours.get_ahead(0, size)

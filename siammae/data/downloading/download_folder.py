@@ -1,14 +1,20 @@
-"""Data sets in many archives, which a published list names: ``ROOT/.download/LIST``."""
+"""What the folder ``ROOT/.download`` keeps of a data set's download.
+
+Published lists of archives lie there as they came, so that a check needs no network. Of each
+archive that was unpacked there is a receipt ``ARCHIVE.files``: its URL, then the size and the path
+of each of its files.
+"""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from siammae.data.downloading.catalog import DataSet, Parts, Source
-from siammae.data.downloading.receipt import FOLDER
+from siammae.system.atomic_files import write_atomic
 from siammae.system.errors import DataError
+from siammae.system.file_tree import UNDER_WAY
 
 Told = Callable[[str, str, int, int | None], None]
 
@@ -22,7 +28,7 @@ def fetch_lists(dataset: DataSet, root: Path, told: Told) -> None:
     from siammae.data.downloading.fetch import Fetch
 
     for listed in dataset.parts:
-        path = root / FOLDER / listed.name
+        path = root / UNDER_WAY / listed.name
 
         def tell(what: str, done: int, total: int | None, name: str = listed.name) -> None:
             told(name, what, done, total)
@@ -35,7 +41,7 @@ def sources_of(dataset: DataSet, root: Path) -> list[Source]:
     """Its files, and the archives of those lists that have been fetched."""
     found = list(dataset.files)
     for listed in dataset.parts:
-        path = root / FOLDER / listed.name
+        path = root / UNDER_WAY / listed.name
         if path.is_file():
             found += _archives(listed, path)
     return found
@@ -59,3 +65,29 @@ def _archives(listed: Parts, path: Path) -> list[Source]:
 
 def _wrong(listed: Parts, path: Path, why: str) -> str:
     return f"{path}, fetched from {listed.url}, {why}; remove it to fetch it anew"
+
+
+def write_receipt(source: Source, root: Path, sizes: Mapping[Path, int]) -> None:
+    """Note that an archive is done, with the bytes of its files by their paths in it."""
+    rows = [f"{size} {Path(source.extract_to, path).as_posix()}" for path, size in sizes.items()]
+    write_atomic(_path(source, root), "\n".join([source.url, *rows]) + "\n")
+
+
+def lost_files(source: Source, root: Path) -> list[str] | None:
+    """What is missing, or has another size, of what the archive put there; None before it did."""
+    path = _path(source, root)
+    if not path.is_file():
+        return None
+    url, *lines = path.read_text().splitlines()
+    if url != source.url:
+        return None
+    rows = [line.split(" ", 1) for line in lines]
+    return [name for size, name in rows if _size(root / name) != int(size)]
+
+
+def _path(source: Source, root: Path) -> Path:
+    return root / UNDER_WAY / f"{source.name}.files"
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else -1

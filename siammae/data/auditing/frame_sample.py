@@ -1,4 +1,4 @@
-"""Frames kept for a comparison: a few of any number of them, each small."""
+"""A small random sample of a video's frames, kept so that other reads can be compared with it."""
 
 import zlib
 from collections import deque
@@ -13,13 +13,13 @@ SIDE = 64  # of a kept frame's shorter side, in blocks
 
 
 class FrameSample:
-    """An even random sample of a stream of frames, in bounded memory; the last ones are in it.
+    """An even random sample of a stream of frames in bounded memory, with the last frames in it.
 
-    A frame has a rank that follows from its number alone. When too many are kept, the lower half
-    of the ranks goes, and stays out.
+    The rank of a frame follows from its number alone. When more than `KEPT` frames are held, those
+    of the lowest rank are dropped, and later ones of that rank are not taken.
 
     Args:
-        pixels: makes a frame (H, W, 3) uint8 RGB; not called for most.
+        pixels: converts a frame to pixels (H, W, 3) uint8 RGB; most frames are never converted.
     """
 
     def __init__(self, pixels: Callable[[Any], np.ndarray]):
@@ -29,7 +29,7 @@ class FrameSample:
         self._least = 0
 
     def add(self, number: int, frame: Any) -> None:
-        """Frames come in order."""
+        """Take the next frame; frames come in order."""
         self._last.append((number, frame))
         if _rank(number) >= self._least:
             self._kept[number] = blocks_of(self._pixels(frame))
@@ -38,22 +38,22 @@ class FrameSample:
             self._kept = {n: kept for n, kept in self._kept.items() if _rank(n) >= self._least}
 
     def frames(self) -> dict[int, np.ndarray]:
-        """Blocks of what is kept, by number in ascending order."""
+        """Return the blocks of the kept frames by frame number, in ascending order."""
         last = {number: blocks_of(self._pixels(frame)) for number, frame in self._last}
         return dict(sorted((self._kept | last).items()))
 
 
 def _rank(number: int) -> int:
-    """Geometrically distributed: half of the frames have 0, a quarter 1 and so on."""
+    """Return a geometrically distributed rank: half of the frames have 0, a quarter 1 and so on."""
     mixed = zlib.crc32(number.to_bytes(8, "little"))
     return 32 if mixed == 0 else (mixed & -mixed).bit_length() - 1
 
 
 def blocks_of(frame: np.ndarray) -> np.ndarray:
-    """Means of a frame's (H, W, 3) blocks: (h, w, 3) int16, at most 64 of them along the short
-    side and at least 4 pixels each.
+    """Return the means of a frame's blocks: (H, W, 3) to (h, w, 3) int16.
 
-    Such means hardly see how a decoder interpolates colours between pixels, and see what moves.
+    There are at most 64 blocks along the short side, each at least 4 pixels wide. Such means change
+    little with how a decoder interpolates colours between pixels, and much with what moves.
     """
     import cv2
 
@@ -65,5 +65,8 @@ def blocks_of(frame: np.ndarray) -> np.ndarray:
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> float:
-    """The largest difference of two frames' blocks in grey levels; infinite for other sizes."""
+    """Return the largest difference between two frames' blocks in grey levels.
+
+    It is infinite when the frames have different sizes.
+    """
     return float(np.abs(one - other).max()) if one.shape == other.shape else float("inf")
