@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from typing_extensions import override
 
 from siammae.data.auditing.facts import DECORD, IMAGES, NONE, PYAV, base_of, name_of, status_of
 from siammae.data.auditing.manifest import read_columns
@@ -46,8 +47,8 @@ class AuditedClips(FileClips):
         super().__init__(clips.paths, clips.short_side)
         self.clips, self.readers, self.frames, self.fps = clips, readers, frames, fps
 
+    @override
     def open(self, clip: int) -> Clip:
-        """See `Clips.open`."""
         if READERS[self.readers[clip]] == IMAGES:
             return FirstFrames(self.clips.open(clip), int(self.frames[clip]))
         fps = None if np.isnan(self.fps[clip]) else float(self.fps[clip])
@@ -63,15 +64,15 @@ class AuditedClips(FileClips):
         return digest.hexdigest()[:10]
 
 
-class FirstFrames:
+class FirstFrames(Clip):
     """A clip that ends sooner."""
 
     def __init__(self, clip: Clip, frames: int):
         self.clip, self.fps, self.step = clip, clip.fps, clip.step
         self.frames = min(frames, clip.frames)
 
+    @override
     def read(self, indices: Sequence[int]) -> np.ndarray:
-        """See `Clip.read`."""
         return self.clip.read(indices)
 
 

@@ -1,6 +1,7 @@
 """Turning the frames of a sample: by how many degrees; `turning` moves the pixels."""
 
 import numpy as np
+from typing_extensions import override
 
 WHERE = ("both", "future", "independent")
 
@@ -55,8 +56,8 @@ class RightAngles(Rotation):
 
     interpolates = False
 
+    @override
     def degrees(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        """See `Rotation`."""
         return 90 * rng.integers(0, 4, count)
 
 
@@ -75,14 +76,14 @@ class SmallAngles(Rotation):
             raise ValueError(f"rotation.max_degrees={max_degrees}: must be in [0, 180]")
         self.max_degrees = max_degrees
 
+    @override
     def degrees(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        """See `Rotation`."""
         return rng.uniform(-self.max_degrees, self.max_degrees, count)
 
 
 class AnyAngle(Rotation):
     """Uniform over the whole circle."""
 
+    @override
     def degrees(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        """See `Rotation`."""
         return rng.uniform(-180, 180, count)

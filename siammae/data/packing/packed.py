@@ -5,6 +5,8 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from typing_extensions import override
+
 from siammae.data.packing.index import Index
 from siammae.data.packing.layout import INDEX, SETTINGS, shards
 from siammae.data.packing.order import WindowedOrder
@@ -102,8 +104,8 @@ class Packed(ClipSource):
         """The shards that are here."""
         return list(shards(self.folder).values())
 
+    @override
     def footage(self) -> Clips:
-        """See `ClipSource.footage`."""
         if not len(self.index):
             raise DataError(f"data.root={self.root}: the pack has no clip")
         clips: Clips = self._stream() if self.streaming else PackedClips(self.folder, self.index)

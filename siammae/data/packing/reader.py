@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
 from siammae.data.packing.index import Index
 from siammae.data.packing.layout import pread, shard_name
 from siammae.data.packing.row import Row
-from siammae.data.reading.clips import shuffled_turn
+from siammae.data.reading.clips import Clips, shuffled_turn
 from siammae.data.reading.video import Clip
 from siammae.system.errors import DataError
 
 OPEN = 64  # shards that a process keeps open
 
 
-class PackedClips:
+class PackedClips(Clips):
     """The clips of a pack in a folder, visited in a new random order in every pass.
 
     Args:
@@ -41,8 +42,8 @@ class PackedClips:
         """Its name in the source that was packed."""
         return self.index.name(clip)
 
+    @override
     def open(self, clip: int) -> Clip:
-        """See `Clips.open`."""
         return PackedClip(self.files, self.index[clip])
 
     def turn(self, seed: int, visit: int) -> int:
@@ -50,7 +51,7 @@ class PackedClips:
         return shuffled_turn(seed, visit, len(self))
 
 
-class PackedClip:
+class PackedClip(Clip):
     """See `Clip`; nothing is read before its frames are asked for."""
 
     def __init__(self, files: "ShardFiles", row: Row):

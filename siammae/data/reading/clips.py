@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from typing_extensions import override
 
 from siammae.data.reading.video import Clip, in_order, open_clip
 
@@ -29,7 +30,7 @@ class Clips(Protocol):
         """The clip of a visit; a run makes visits 0, 1, 2 and so on."""
 
 
-class FileClips:
+class FileClips(Clips):
     """One file a clip, visited in a new random order in every pass.
 
     Args:
@@ -47,12 +48,12 @@ class FileClips:
         """Its path."""
         return str(self.paths[clip])
 
+    @override
     def open(self, clip: int) -> Clip:
-        """See `Clips.open`."""
         return SmallerClip(open_clip(self.paths[clip]), self.short_side)
 
+    @override
     def turn(self, seed: int, visit: int) -> int:
-        """See `Clips.turn`."""
         return shuffled_turn(seed, visit, len(self))
 
 
@@ -67,7 +68,7 @@ def _order(seed: int, turn: int, clips: int) -> np.ndarray:
     return np.random.default_rng([seed, turn, 1 << 33]).permutation(clips)
 
 
-class HeldClips:
+class HeldClips(Clips):
     """Other clips, each decoded once by this process and then held in its memory."""
 
     def __init__(self, clips: Clips):
@@ -77,42 +78,42 @@ class HeldClips:
     def __len__(self) -> int:
         return len(self.clips)
 
+    @override
     def name(self, clip: int) -> str:
-        """See `Clips.name`."""
         return self.clips.name(clip)
 
+    @override
     def open(self, clip: int) -> Clip:
-        """See `Clips.open`."""
         if clip not in self.held:
             self.held[clip] = HeldClip(self.clips.open(clip))
         return self.held[clip]
 
+    @override
     def turn(self, seed: int, visit: int) -> int:
-        """See `Clips.turn`."""
         return self.clips.turn(seed, visit)
 
 
-class HeldClip:
+class HeldClip(Clip):
     """All frames of a clip, in memory."""
 
     def __init__(self, clip: Clip):
         self.frames, self.fps, self.step = clip.frames, clip.fps, clip.step
         self.pixels = clip.read(range(clip.frames))
 
+    @override
     def read(self, indices: Sequence[int]) -> np.ndarray:
-        """See `Clip.read`."""
         return self.pixels[list(indices)]
 
 
-class SmallerClip:
+class SmallerClip(Clip):
     """A clip whose frames are shrunk."""
 
     def __init__(self, clip: Clip, short_side: int | None):
         self.frames, self.fps, self.step = clip.frames, clip.fps, clip.step
         self.clip, self.short_side = clip, short_side
 
+    @override
     def read(self, indices: Sequence[int]) -> np.ndarray:
-        """See `Clip.read`."""
         return shrink(self.clip.read(indices), self.short_side)
 
     def in_order(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
@@ -121,7 +122,7 @@ class SmallerClip:
             yield shrink(frame[None], self.short_side)[0]
 
 
-class SmallerClips:
+class SmallerClips(Clips):
     """Other clips, their frames shrunk."""
 
     def __init__(self, clips: Clips, short_side: int):
@@ -130,16 +131,16 @@ class SmallerClips:
     def __len__(self) -> int:
         return len(self.clips)
 
+    @override
     def name(self, clip: int) -> str:
-        """See `Clips.name`."""
         return self.clips.name(clip)
 
+    @override
     def open(self, clip: int) -> Clip:
-        """See `Clips.open`."""
         return SmallerClip(self.clips.open(clip), self.short_side)
 
+    @override
     def turn(self, seed: int, visit: int) -> int:
-        """See `Clips.turn`."""
         return self.clips.turn(seed, visit)
 
 

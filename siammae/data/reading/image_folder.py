@@ -9,13 +9,14 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
+from siammae.data.reading.video import Clip
 from siammae.system.errors import DataError
 
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm"})
 EIGHT_BIT = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
 
 
-class ImageClip:
+class ImageClip(Clip):
     """The images of a folder in the order of their numbers, as a `Clip`.
 
     Its frames are the images that there are: a gap in their numbers does not count, for sets number

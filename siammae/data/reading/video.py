@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from typing_extensions import override
 
 from siammae.data.reading.h264_seek import SkippingClip, possible_rate
 from siammae.system.errors import DataError
@@ -86,7 +87,7 @@ def _open_any(path: Path, judged: Judged | None) -> Clip:
     return _StraightClip(path, judged) if clip is None else clip
 
 
-class _PlainClip:
+class _PlainClip(Clip):
     """An ordinary H.264 file; what is wrong with it shows when frames are decoded."""
 
     step = 1
@@ -104,8 +105,8 @@ class _PlainClip:
             return None
         return cls(clip, path, judged)
 
+    @override
     def read(self, indices: Sequence[int]) -> np.ndarray:
-        """See `Clip.read`."""
         try:
             return self.clip.read(indices)
         except DataError:
@@ -136,7 +137,7 @@ def in_order(clip: Clip, indices: Sequence[int]) -> Iterator[np.ndarray]:
         yield from clip.read(indices[first : first + CHUNK])
 
 
-class _DecordClip:
+class _DecordClip(Clip):
     """Read after seeks, both frames of a pair in one call."""
 
     def __init__(self, reader: Any, path: Path, judged: Judged | None = None):
@@ -156,15 +157,15 @@ class _DecordClip:
         except (decord.DECORDError, RuntimeError):
             return None
 
+    @override
     def read(self, indices: Sequence[int]) -> np.ndarray:
-        """See `Clip.read`."""
         try:
             return self.reader.get_batch(list(indices)).asnumpy()
         except Exception:  # two unrelated kinds; for one, narrow frames whose rows are padded
             return _read_straight(self.path, indices)
 
 
-class _StraightClip:
+class _StraightClip(Clip):
     """Decoded from the first frame on; slower, and right for every file that FFmpeg can decode."""
 
     def __init__(self, path: Path, judged: Judged | None = None):
@@ -175,8 +176,8 @@ class _StraightClip:
         else:
             self.frames, self.fps = judged.frames, judged.fps
 
+    @override
     def read(self, indices: Sequence[int]) -> np.ndarray:
-        """See `Clip.read`."""
         return _read_straight(self.path, indices)
 
     def in_order(self, indices: Sequence[int]) -> Iterator[np.ndarray]:

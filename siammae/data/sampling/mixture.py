@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from typing_extensions import override
 
 from siammae.data.reading.clips import Clips
 from siammae.data.reading.video import Clip
@@ -72,8 +73,8 @@ class Mixture(ClipSource):
         self._each(lambda part: found.extend(part.videos()))
         return found
 
+    @override
     def footage(self) -> "MixedClips":
-        """See `ClipSource.footage`."""
         found: list[Clips] = []
         self._each(lambda part: found.append(part.footage()))
         return MixedClips(dict(zip(self.parts, found, strict=True)), list(self.weights.values()))
@@ -131,7 +132,7 @@ def _checked(weights: Mapping[str, float], parts: list[str]) -> dict[str, int]:
     return dict(zip(parts, whole, strict=True))
 
 
-class MixedClips:
+class MixedClips(Clips):
     """The clips of several sets, those of the first part first.
 
     Args:
@@ -151,13 +152,13 @@ class MixedClips:
         part, inner = self._place(clip)
         return f"{self.names[part]}: {self.parts[part].name(inner)}"
 
+    @override
     def open(self, clip: int) -> Clip:
-        """See `Clips.open`."""
         part, inner = self._place(clip)
         return self.parts[part].open(inner)
 
+    @override
     def turn(self, seed: int, visit: int) -> int:
-        """See `Clips.turn`."""
         order, before = pattern(self.weights)
         rounds, place = divmod(visit, len(order))
         part = int(order[place])

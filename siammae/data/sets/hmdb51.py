@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
+from typing_extensions import override
+
 from siammae.data.sets.clip_lists import read_text
 from siammae.data.sets.released import ReleasedSet
 from siammae.system.errors import DataError
@@ -22,8 +24,8 @@ class HMDB51(ReleasedSet):
 
     SPLITS: ClassVar = ("all", "train1", "train2", "train3", "test1", "test2", "test3")
 
+    @override
     def clips(self) -> dict[str, Path]:
-        """See `ReleasedSet.clips`."""
         files = self.files()
         found = self.named(files, "{}/{}".format)
         if self.split == "all":

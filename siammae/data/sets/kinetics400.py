@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
+from typing_extensions import override
+
 from siammae.data.sets.clip_lists import check_missing, read_list, read_text
 from siammae.data.sets.released import ReleasedSet, folder_and_stem
 from siammae.system.errors import DataError
@@ -41,8 +43,8 @@ class Kinetics400(ReleasedSet):
     clip_list: str | None = None
     SPLITS: ClassVar = ("train", "val", "test", "all")
 
+    @override
     def clips(self) -> dict[str, Path]:
-        """See `ReleasedSet.clips`."""
         source = self._source()
         if source is None:
             return self._in_folders()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from typing_extensions import override
 
 from siammae.data.reading.clips import SmallerClip
 from siammae.data.reading.image_folder import ImageClip
@@ -24,8 +25,8 @@ LAYOUT = (
 class TimedClips(FolderClips):
     """Clips whose rate is told by ``timestamps.txt`` beside the folder of images."""
 
+    @override
     def open(self, clip: int) -> Clip:
-        """See `Clips.open`."""
         folder = self.paths[clip]
         timed = ImageClip(folder, rate_of(folder.parent / "timestamps.txt"))
         return SmallerClip(timed, self.short_side)
@@ -84,8 +85,8 @@ class KittiRaw(ImageFolders):
             )
         return found
 
+    @override
     def clips_at(self, paths: Sequence[Path]) -> FolderClips:
-        """See `ClipSource.clips_at`."""
         kind = TimedClips if self.fps is None else FolderClips
         return kind(paths, self.short_side, self.fps)
 

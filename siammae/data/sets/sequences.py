@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from typing_extensions import override
+
 from siammae.data.reading.clips import FileClips, SmallerClip
 from siammae.data.reading.image_folder import IMAGES, ImageClip, image_sizes, is_image
 from siammae.data.reading.video import Clip
@@ -28,8 +30,8 @@ class FolderClips(FileClips):
         super().__init__(paths, short_side)
         self.fps = fps
 
+    @override
     def open(self, clip: int) -> Clip:
-        """See `Clips.open`."""
         return SmallerClip(ImageClip(self.paths[clip], self.fps), self.short_side)
 
 
@@ -58,8 +60,8 @@ class ImageFolders(ClipSource):
             raise DataError(f"data.root={self.root}: no such folder")
         return root
 
+    @override
     def clips_at(self, paths: Sequence[Path]) -> FolderClips:
-        """See `ClipSource.clips_at`."""
         return FolderClips(paths, self.short_side, self.fps)
 
     def fingerprint(self) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from typing_extensions import override
+
 from siammae.data.sets.clip_lists import read_text
 from siammae.data.sets.released import ReleasedSet
 from siammae.system.errors import DataError
@@ -20,8 +22,8 @@ class SomethingSomethingV2(ReleasedSet):
 
     SPLITS: ClassVar = ("all", "train", "validation", "test")
 
+    @override
     def clips(self) -> dict[str, Path]:
-        """See `ReleasedSet.clips`."""
         files = self.files()
         found = self.named(files, lambda folder, stem: stem)
         found = {name: path for name, path in found.items() if name.isdigit()}

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from typing_extensions import override
+
 from siammae.data.sets.clip_lists import read_text
 from siammae.data.sets.released import ReleasedSet, folder_and_stem
 
@@ -18,8 +20,8 @@ class UCF101(ReleasedSet):
 
     SPLITS: ClassVar = ("all", "train1", "train2", "train3", "test1", "test2", "test3")
 
+    @override
     def clips(self) -> dict[str, Path]:
-        """See `ReleasedSet.clips`."""
         files = self.files()
         found = self.named(files, _name)
         if self.split == "all":

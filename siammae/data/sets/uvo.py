@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from typing_extensions import override
+
 from siammae.data.reading.clips import Clips, FileClips, HeldClips
 from siammae.data.sets.clip_lists import refuse_measured
 from siammae.data.sets.sequences import ImageFolders
@@ -71,8 +73,8 @@ class Uvo(ImageFolders):
         missing = self.folder / (FRAMES if self._has_frames else VIDEOS)
         return [there.get(name, missing / f"{name}{ending}") for name in names]
 
+    @override
     def footage(self) -> Clips:
-        """See `ClipSource.footage`."""
         if self._has_frames:
             return super().footage()
         clips = FileClips(self.videos(), self.short_side)
