@@ -139,7 +139,7 @@ def test_a_clip_without_a_rate_is_broken_by_name_in_seconds_only():
     clips = Counted(fps=None), Counted()
     timed = dataset(SingleTarget(0.5, gap_unit="seconds"), *clips)[0]
     assert timed.broken == {
-        "clip 0": "clip 0 tells no frame rate, and frame_gap_unit=seconds needs one; data.fps=N "
+        "clip 0": "clip 0 has no frame rate, and frame_gap_unit=seconds needs one; data.fps=N "
         "gives that of folders of images"
     }
     assert {sample.clip for sample in timed.samples} == {1}

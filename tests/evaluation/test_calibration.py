@@ -310,5 +310,5 @@ def test_a_clip_without_a_rate_fails_by_name(source, monkeypatch):
 
     monkeypatch.setattr("siammae.data.reading.clips.open_clip", Timeless)
     timed = Calibration(source, pairs=PAIRS, **SETTINGS, gap_unit="seconds")
-    with pytest.raises(DataError, match=r"00000\.mp4 tells no frame rate"):
+    with pytest.raises(DataError, match=r"00000\.mp4 has no frame rate"):
         timed.control(timed.videos()[0])

@@ -1,4 +1,4 @@
-"""Clips as an audit has judged them: without broken ones, each read by the right reader."""
+"""The clips that an audit has found readable, each read by the reader that reads it rightly."""
 
 import hashlib
 from collections.abc import Sequence
@@ -18,29 +18,29 @@ READERS = (DECORD, PYAV, IMAGES)
 
 
 class AuditedSource(Protocol):
-    """What a data set tells of itself to have its manifest read."""
+    """What is needed of a data set to read its manifest."""
 
     root: str
     manifest: str | None
 
     def videos(self) -> list[Path]:
-        """Return the paths of its clips, in its order."""
+        """Return the paths of its clips in its order."""
 
     def clips_at(self, paths: Sequence[Path]) -> FileClips:
-        """Make some of these clips ready to be opened."""
+        """Return some of these clips, ready to be opened."""
 
     def overrides(self) -> str:
-        """Return what names the set on the command line."""
+        """Return what names the data set on the command line."""
 
 
 class AuditedClips(FileClips):
     """The clips of a data set that can be read.
 
     Args:
-        clips: the same as their source gives them; it opens folders of images.
-        readers: their places in `READERS`, int8.
-        frames: that can be read, int32.
-        fps: of the videos, float64; nan where unknown.
+        clips: the same clips as their source gives them; it opens folders of images.
+        readers: (N,) int8, places of the clips' readers in `READERS`.
+        frames: (N,) int32, numbers of frames that can be read.
+        fps: (N,) float64, frames per second; nan where unknown.
     """
 
     def __init__(self, clips: FileClips, readers: np.ndarray, frames: np.ndarray, fps: np.ndarray):
@@ -56,16 +56,19 @@ class AuditedClips(FileClips):
         return SmallerClip(open_clip(self.paths[clip], judged), self.short_side)
 
     def fingerprint(self, base: Path) -> str:
-        """A short hash of which clips are read, by whom and how far; paths count from ``base``."""
+        """Return a short hash of which clips are read, by which reader and how far.
+
+        Paths count from ``base``, so that moving the folder changes nothing.
+        """
         digest = hashlib.sha256()
         for path, reader, frames in zip(self.paths, self.readers, self.frames, strict=True):
-            size, told = status_of(path)[0], f"{READERS[reader]}\0{frames}"
-            digest.update(f"{name_of(path, base)}\0{size}\0{told}\n".encode())
+            how = f"{READERS[reader]}\0{frames}"
+            digest.update(f"{name_of(path, base)}\0{status_of(path)[0]}\0{how}\n".encode())
         return digest.hexdigest()[:10]
 
 
 class FirstFrames(Clip):
-    """A clip that ends sooner."""
+    """The first frames of a clip."""
 
     def __init__(self, clip: Clip, frames: int):
         self.clip, self.fps, self.step = clip, clip.fps, clip.step
@@ -77,10 +80,10 @@ class FirstFrames(Clip):
 
 
 def audited_clips(source: AuditedSource) -> AuditedClips:
-    """The clips that ``source.manifest`` tells to be readable.
+    """Return the clips that ``source.manifest`` says are readable.
 
     Raises:
-        DataError: when the manifest is none, is not of these files, or leaves no clip.
+        DataError: when it is no manifest, is one of other files, or leaves no clip.
     """
     manifest, base = Path(str(source.manifest)).expanduser(), base_of(source.root)
     columns = read_columns(manifest, ("path", "bytes", "reader", "usable", "fps"))
@@ -93,8 +96,8 @@ def audited_clips(source: AuditedSource) -> AuditedClips:
         size, reader, usable, fps = rows[name]
         now = status_of(path)[0]
         if size != now:
-            told = "is missing" if now < 0 else f"has {now:,} bytes, not {max(size, 0):,}"
-            raise _unfit(source, manifest, f"{name} {told}")
+            change = "is missing" if now < 0 else f"has {now:,} bytes, not {max(size, 0):,}"
+            raise _unfit(source, manifest, f"{name} {change}")
         if reader != NONE:
             kept.append(path)
             readers.append(READERS.index(reader))

@@ -1,4 +1,4 @@
-"""What an audit found, as tables for a person."""
+"""What an audit found, as a table and lines to print."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ NAMED = 20  # files
 
 
 def summary_table(rows: Sequence[Facts], title: str) -> "Table":
-    """Clips, frames, time and bytes by verdict, codec, size and frame rate."""
+    """Return a table of clips, frames, time and bytes by verdict, codec, size and frame rate."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
@@ -38,7 +38,7 @@ def summary_table(rows: Sequence[Facts], title: str) -> "Table":
 
 
 def lost(rows: Sequence[Facts]) -> list[str]:
-    """A line for each broken file, then for each damaged one, and how many are not named."""
+    """Return a line for each broken file, then for each damaged one, up to a number of each."""
     lines = []
     for state, what in ((BROKEN, "broken"), (DAMAGED, "damaged, used up to there")):
         found = [row for row in rows if row.state == state]
@@ -50,7 +50,7 @@ def lost(rows: Sequence[Facts]) -> list[str]:
 
 def _verdict(row: Facts) -> str:
     if row.state == BROKEN:
-        return "nobody (broken)"
+        return "no reader (broken)"
     return f"{row.reader} (damaged, a part)" if row.state == DAMAGED else row.reader
 
 
@@ -62,7 +62,7 @@ def _rate(row: Facts) -> str:
 def _grouped(
     rows: Sequence[Facts], key: Callable[[Facts], str]
 ) -> list[tuple[str, Sequence[Facts]]]:
-    """Largest first; small groups beyond `ROWS` as one."""
+    """Group rows by a key, the largest group first; small groups beyond `ROWS` make up one."""
     groups: dict[str, list[Facts]] = defaultdict(list)
     for row in rows:
         groups[key(row)].append(row)

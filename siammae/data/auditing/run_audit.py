@@ -1,4 +1,4 @@
-"""An audit from the list of clips to the manifest; goes on where an earlier one stopped."""
+"""An audit, from the list of clips to the manifest; it goes on where an earlier one stopped."""
 
 import hashlib
 import os
@@ -21,11 +21,11 @@ AGAIN = ("none", "broken", "all")
 class Settings:
     """How clips are audited.
 
-    workers: processes; None: one for each core that this one may use.
+    workers: number of processes; None: one for each core that this process may use.
     timeout: seconds without a sign of life after which a process is killed.
     reads: see `judge_seeking`.
-    again: ``none``, ``broken`` or ``all``: which unchanged files are read again.
-    progress: ``auto``, ``rich``, ``plain`` or ``none``.
+    again: which unchanged files are read again: ``none``, ``broken`` or ``all``.
+    progress: how progress is shown: ``auto``, ``rich``, ``plain`` or ``none``.
     """
 
     workers: int | None = None
@@ -38,16 +38,16 @@ class Settings:
 def audit(
     source: ClipSource, manifest: Path, settings: Settings, examine_one: Examine | None = None
 ) -> list[Facts]:
-    """Read what is new or changed and write the manifest.
+    """Read what is new or changed, and write the manifest.
 
     Args:
         source: the data set.
-        manifest: to be written.
-        settings: how.
-        examine_one: finds the facts of a file; None: `examine`.
+        manifest: path of the manifest.
+        settings: how clips are audited.
+        examine_one: finds the facts of a file; None means `examine`.
 
     Returns:
-        A row a clip, in the source's order.
+        The facts of each clip, in the source's order.
 
     Raises:
         ConfigError: when the manifest cannot be written, or the source has no files.
@@ -64,36 +64,36 @@ def audit(
             print(f"{len(rows)} of {len(files)} clips were read before", flush=True)
         workers = min(settings.workers or _cores(), max(len(waiting), 1))
         chosen = examine_one or partial(examine, reads=settings.reads)
-        with Counter("clips", settings.progress) as told:
+        with Counter("clips", settings.progress) as progress:
             for facts in survey(waiting, chosen, workers, settings.timeout):
                 rows[facts.path] = facts
                 journal.add(facts)
-                told(len(rows), len(files), facts.path)
+                progress(len(rows), len(files), facts.path)
         ordered = [rows[name] for name in files]
         write_manifest(manifest, ordered)
     return ordered
 
 
 def default_place(source: ClipSource, option: str) -> Path:
-    """Below the present folder, since data sets are often on read-only places.
+    """Return the usual place of a manifest.
 
-    The hash tells roots of the same name, and parts of a data set, from each other.
+    It is below the present folder, since data sets often lie in places that cannot be written. The
+    hash distinguishes roots of the same name, and parts of a data set.
     """
-    root = base_of(source.root)
-    told = f"{root}\0{source.overrides()}"
-    digest = hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:6]
+    text = f"{base_of(source.root)}\0{source.overrides()}"
+    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:6]
     return Path("audits") / f"{option}-{Path(source.root).absolute().stem}-{digest}.parquet"
 
 
 def _cores() -> int:
-    """That this process may use, where the system tells."""
+    """Return the number of cores that this process may use, where the system says so."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _videos(source: ClipSource) -> list[Path]:
-    """Of a source with files below a root: a mixture has none, a pack is no set of clips."""
+    """Return the files of a source; a mixture has none of its own, and a pack holds no clips."""
     try:
         if source.root:
             return source.videos()
@@ -104,7 +104,7 @@ def _videos(source: ClipSource) -> list[Path]:
 
 
 def _known(manifest: Path, journal: Journal, again: str) -> dict[str, Facts]:
-    """Rows of earlier audits that need not be found again, by name; the newest of each."""
+    """Return the newest rows of earlier audits that need not be found again, by name."""
     earlier = read_manifest(manifest) if manifest.is_file() else []
     if again == "all":
         earlier = []

@@ -1,4 +1,4 @@
-"""Whether decord's reads after a seek give the frames of straight decoding."""
+"""Compares decord's reads after a seek with the frames of decoding from the start."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,11 +21,12 @@ def judge_seeking(path: Path, facts: Facts, sample: FrameSample, reads: int) -> 
     """Choose decord or PyAV for the first ``facts.usable`` frames; yields as signs of life.
 
     Args:
-        path: of the file.
-        facts: of straight decoding.
-        sample: frames of straight decoding.
-        reads: of four frames each, spread over the video at random; a file of which a share p of
-            frames comes out wrong passes with the chance (1 - p) ** (4 * reads).
+        path: the file.
+        facts: findings of decoding from the start; the choice is written there.
+        sample: frames of decoding from the start.
+        reads: number of reads, of four frames each, spread over the video at random. A file of
+            which decord reads a share p of the frames wrongly passes with the chance
+            (1 - p) ** (4 * reads).
     """
     usable = facts.usable
     decord = find_decord()
@@ -54,10 +55,9 @@ def judge_seeking(path: Path, facts: Facts, sample: FrameSample, reads: int) -> 
 
 
 def _batches(numbers: list[int], reads: int) -> Iterator[list[int]]:
-    """Ascending groups of frame numbers: at random, and the last two, each from afar.
+    """Yield ascending groups of frame numbers: random ones, and each of the last two from afar.
 
-    A frame at the end is where decord may give the one that it read before; not so when it comes
-    from the frame beside.
+    At the end decord may give the frame that it read before, but not after the frame beside it.
     """
     rng = np.random.default_rng(len(numbers))
     for _ in range(reads):
@@ -69,7 +69,7 @@ def _batches(numbers: list[int], reads: int) -> Iterator[list[int]]:
 
 
 def _compare(reader: Any, batch: list[int], kept: dict[int, np.ndarray]) -> dict[int, float]:
-    """Frames of a read that are not the right ones, and by how much."""
+    """Return the frames of a read that are wrong, and by how many grey levels."""
     try:
         frames = reader.get_batch(batch).asnumpy()
     except Exception:  # of two unrelated kinds
@@ -81,6 +81,7 @@ def _compare(reader: Any, batch: list[int], kept: dict[int, np.ndarray]) -> dict
 
 
 def _settle(facts: Facts, usable: int, length: int, wrong: dict[int, float]) -> None:
+    """Write the choice into ``facts``; ``length`` is the number of frames that decord finds."""
     right = min([usable, length, *wrong])
     facts.seek_equal = not wrong
     if right >= max(2, usable - UNSURE_FRAMES):

@@ -1,7 +1,7 @@
 """Colour jitter: factors are drawn where clips are read, pixels are changed on the device.
 
-The order is fixed, brightness, contrast, saturation, hue, where torchvision's ``ColorJitter`` draws
-it too: a batch whose samples go through the steps in one order is changed in one go.
+The steps have a fixed order, brightness, contrast, saturation, hue, where torchvision's
+``ColorJitter`` draws the order too. So all samples of a batch go through each step together.
 """
 
 from typing import TYPE_CHECKING
@@ -18,15 +18,15 @@ GREY = (0.2989, 0.587, 0.114)  # what red, green and blue weigh in a grey value,
 class ColourJitter:
     """Random brightness, contrast, saturation and hue.
 
-    The paper finds that colour augmentation hurts; its ranges could not be read, and whether the
-    frames of a pair share their factors neither. Shared factors are plain augmentation; factors of
-    its own for each frame are a photometric difference that the decoder has to bridge.
+    The paper finds that colour augmentation hurts. We could read neither its ranges nor whether the
+    frames of a pair share their factors. Shared factors are plain augmentation. With factors of its
+    own each frame looks different from the others, which the decoder has to bridge.
 
     Args:
-        brightness, contrast, saturation: a factor is uniform in [1 - x, 1 + x], never below 0.
-        hue: a shift is uniform in [-x, x], in turns of the colour circle; at most 0.5.
+        brightness, contrast, saturation: x; a factor is uniform in [1 - x, 1 + x], never below 0.
+        hue: x, at most 0.5; a shift is uniform in [-x, x], in turns of the colour circle.
         strength: multiplies the four ranges (SimCLR's s); 0 draws nothing and changes nothing.
-        shared: one draw for all frames of a pair; else each frame has its own.
+        shared: whether all frames of a pair have the same factors, instead of their own.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class ColourJitter:
 
     @property
     def is_off(self) -> bool:
-        """All ranges are empty."""
+        """Whether all ranges are empty, so that nothing is changed."""
         return not any(self.ranges)
 
     def draw(self, rng: np.random.Generator, frames: int) -> np.ndarray:
-        """Brightness, contrast, saturation and hue of each frame: (frames, 4) float32."""
+        """Draw brightness, contrast, saturation and hue of each frame: (frames, 4) float32."""
         centre, reach = np.array(NEUTRAL), np.array(self.ranges)
         low = np.maximum(centre - reach, [0, 0, 0, -0.5])
         drawn = rng.uniform(low, centre + reach, (1 if self.shared else frames, len(NEUTRAL)))
@@ -83,21 +83,21 @@ def jitter(images: "Tensor", factors: "Tensor") -> "Tensor":
 
 
 def _grey(images: "Tensor") -> "Tensor":
-    """(..., 3, H, W) to (..., 1, H, W)."""
+    """Convert colours (..., 3, H, W) to grey values (..., 1, H, W)."""
     red, green, blue = images.split(1, dim=-3)
     return GREY[0] * red + GREY[1] * green + GREY[2] * blue
 
 
 def _blend(images: "Tensor", other: "Tensor", factor: "Tensor") -> "Tensor":
-    """Away from ``other`` for factors above 1, towards it below."""
+    """Move images away from ``other`` for factors above 1, and towards it for factors below 1."""
     return (other + factor * (images - other)).clamp(0, 1)
 
 
 def _shift_hue(images: "Tensor", shift: "Tensor") -> "Tensor":
     """Turn the hue by ``shift`` (..., 1, 1, 1) turns; value and chroma of a pixel stay.
 
-    Hue counts sixths of a turn from red. Red, green and blue of a hue are one function of it, a
-    trapezium that is 1 within a sixth of the channel's own hue and 0 from a third on.
+    Hue is counted in sixths of a turn from red. Each channel is the same function of the distance
+    from its own hue: 1 up to a sixth of a turn, 0 from a third on, and linear in between.
     """
     import torch
 

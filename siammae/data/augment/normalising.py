@@ -1,4 +1,4 @@
-"""Pixels as encoders see them: in units of ImageNet's mean and deviation, as in MAE."""
+"""Normalisation of pixels by ImageNet's mean and standard deviation, as in MAE."""
 
 import torch
 from torch import Tensor
@@ -8,13 +8,13 @@ STD = (0.229, 0.224, 0.225)
 
 
 def normalise(images: Tensor) -> Tensor:
-    """Images (..., 3, H, W) in 0..1 to normalised ones."""
+    """Normalise images (..., 3, H, W) in 0..1."""
     mean, deviation = _statistics(images)
     return (images - mean) / deviation
 
 
 def denormalise(images: Tensor) -> Tensor:
-    """Normalised images (..., 3, H, W) to 0..1, for pictures."""
+    """Return normalised images (..., 3, H, W) to 0..1, for pictures."""
     mean, deviation = _statistics(images)
     return (images * deviation + mean).clamp(0, 1)
 

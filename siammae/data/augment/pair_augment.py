@@ -1,9 +1,9 @@
-"""Crop, resize, flip, turn, colour: drawn where clips are read, done to pixels on the device.
+"""The augmentation of a pair: drawn where clips are read, applied to pixels on the device.
 
-The host only cuts the crop out, and what is around it where frames are turned. Resizing a whole
-batch is two batched matrix products with a matrix for each sample, exact antialiased bicubic
-interpolation, so crops of any size go together. With ``resize: host`` the readers resize and mirror
-instead, where the device has less time to spare than they have.
+The host only cuts out the crop, and what is around it where frames are turned. A whole batch is
+resized by two batched matrix products with a matrix for each sample, which is exact antialiased
+bicubic interpolation, so crops of any size go together. With ``resize: host`` the readers resize
+and mirror instead, which pays where the device has less time to spare than they have.
 """
 
 import math
@@ -25,10 +25,10 @@ PLACES = ("device", "host")
 
 
 class Drawn(NamedTuple):
-    """The numbers of one pair.
+    """What was drawn for one pair.
 
-    boxes: the crop of each frame. flip: whether the pair is mirrored. colour: (frames, 4), see
-    `ColourJitter.draw`.
+    boxes: the crop of each frame. flip: whether the pair is mirrored.
+    colour: (frames, 4), see `ColourJitter.draw`.
     """
 
     boxes: list[Box]
@@ -44,13 +44,13 @@ class PairAugment:
         crop_scale: share of the frame's area that a crop takes, uniform in this range; None takes
             the largest centred square.
         crop_ratio: width / height of a crop, log-uniform in this range.
-        flip: probability of mirroring; a pair is mirrored as a whole.
-        shared_crop: one crop for all frames of a pair; else each frame has its own, the paper's
-            spatial jitter.
-        colour: changes colours; None changes none.
-        resize: where crops are resized and mirrored. ``device``: there, a batch at once, in floats;
-            ``host``: by the readers, in bytes, so that ``size * size * 3`` bytes a frame travel.
-            The same crops and flips, and pixels within rounding.
+        flip: probability that a pair is mirrored, as a whole.
+        shared_crop: whether all frames of a pair have the same crop. With a crop of its own for
+            each frame there is the paper's spatial jitter.
+        colour: colour jitter; None changes no colours.
+        resize: where crops are resized and mirrored. ``device``: there, a batch at once, in floats.
+            ``host``: by the readers, in bytes, so that ``size * size * 3`` bytes travel for each
+            frame. Crops and flips are the same, and pixels are within rounding.
     """
 
     def __init__(
@@ -83,10 +83,10 @@ class PairAugment:
         self.colour = colour if colour is not None and not colour.is_off else None
 
     def draw(self, rng: np.random.Generator, frames: int, height: int, width: int) -> Drawn:
-        """The numbers for one pair of ``frames`` frames of ``height`` x ``width`` pixels.
+        """Draw for one pair of ``frames`` frames of ``height`` x ``width`` pixels.
 
-        What is drawn for jitter comes from streams of its own: with and without it a pair has the
-        same flip, and its first frame the same crop, and so has every later pair.
+        Jitter is drawn from streams of its own. So with and without it a pair has the same flip and
+        its first frame the same crop, and the same holds for every later pair.
         """
         flip = bool(rng.random() < self.flip)
         boxes = [self._box(rng, height, width)] * frames
@@ -114,15 +114,15 @@ class PairAugment:
         return Box((height - side) // 2, (width - side) // 2, side, side)
 
     def by_reader(self, parts: list[np.ndarray], flip: bool) -> tuple[list[np.ndarray], bool]:
-        """What travels of the crops of a pair, and whether they are still to be mirrored."""
+        """Return what travels to the device of a pair's crops, and whether to mirror it there."""
         if self.resize == "device":
             return parts, flip
         return resize_and_flip(parts, self.size, flip), False
 
     def apply(self, batch: "PairBatch") -> "Tensor":
-        """Crops of a batch to normalised frames (B, T, 3, size, size), float32, on its device.
+        """Make normalised frames (B, T, 3, size, size), float32, of a batch, on its device.
 
-        Each is mirrored, then turned; see `turning`.
+        Each crop is mirrored, then turned; see `rotate_frames`.
         """
         from siammae.data.augment.normalising import normalise
 
@@ -134,13 +134,13 @@ class PairAugment:
         return normalise(resized)
 
     def _square(self, batch: "PairBatch") -> "Tensor":
-        """(B, T, 3, size, size) in 0..255, but for overshoot."""
+        """Return frames (B, T, 3, size, size) in 0..255, which may overshoot."""
         if self.resize == "host":
             return batch.frames.permute(0, 1, 4, 2, 3).float()
         return self._resize(batch) if batch.crop is None else self._resample(batch, batch.crop)
 
     def _resize(self, batch: "PairBatch") -> "Tensor":
-        """All that was cut out, see `_square`."""
+        """Resize and mirror crops that are all that was cut out; see `_square`."""
         import torch
 
         b, t, height, width, _ = batch.frames.shape
@@ -155,7 +155,7 @@ class PairAugment:
         return resized.view(b, t, 3, self.size, self.size)
 
     def _resample(self, batch: "PairBatch", crop: "Tensor") -> "Tensor":
-        """Crops (B, T, 2) in the middle of what was cut out, turned; as `_resize` gives them."""
+        """Resize, mirror and turn crops (B, T, 2) in the middle of what was cut out."""
         b, t = batch.angle.shape
         turned = resample(
             batch.frames.permute(0, 1, 4, 2, 3).flatten(0, 1),

@@ -1,10 +1,10 @@
-"""Frames turned about the middle of their crop: cut out on the host, resampled on the device.
+"""Turning frames about the middle of their crop: cut out on the host, resampled on the device.
 
 A crop is resized to a square, mirrored or not, and the content of that square is turned counter-
 clockwise. Quarter turns move the pixels of the square. For any other angle the frame is resampled
-once, crop, mirror and turn together: the corners of the turned square are filled from the frame
+once: crop, mirror and turn together. The corners of the turned square are filled from the frame
 around the crop, so the host cuts out more than the crop. Where the frame ends, it is reflected at
-its edge; no corner is black.
+its edge, so no corner is black.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,9 +26,10 @@ POINTS = 1 << 23  # sampled at once; about 400 MB
 def cut_out(
     frames: Sequence[np.ndarray], boxes: Sequence["Box"], angle: np.ndarray, interpolates: bool
 ) -> tuple[list[np.ndarray], np.ndarray | None]:
-    """What the device needs of each frame (H, W, 3), and heights and widths (T, 2) of the crops.
+    """Return what the device needs of each frame (H, W, 3), and the sizes (T, 2) of the crops.
 
-    These lie in the middle; None: what is cut out is the crop, for `quarter_turns` at most.
+    The crops lie in the middle of what is cut out. Without interpolation the second value is None:
+    what is cut out is the crop, which `quarter_turns` may turn.
     """
     if not interpolates:
         return [box.cut(frame) for frame, box in zip(frames, boxes, strict=True)], None
@@ -38,12 +39,12 @@ def cut_out(
 
 
 def cut_around(frame: np.ndarray, box: "Box", degrees: float) -> np.ndarray:
-    """A crop in the middle of what it takes to turn it by ``degrees``, to either side.
+    """Cut out a crop with the margin that it takes to turn it by ``degrees``, to either side.
 
     Args:
-        frame: (H, W, 3) uint8, reflected at its edges where more is taken than it has.
+        frame: (H, W, 3) uint8; it is reflected at its edges where the margin goes beyond them.
         box: the crop, inside the frame.
-        degrees: by which it will be turned.
+        degrees: the angle by which it will be turned.
     """
     import cv2
 
@@ -61,14 +62,14 @@ def cut_around(frame: np.ndarray, box: "Box", degrees: float) -> np.ndarray:
 
 
 def _margin(side: int, degrees: float) -> int:
-    """Pixels that a turned crop needs beyond each end of its side, and interpolation with it."""
+    """Return the pixels that turning and interpolation need beyond each end of a crop's side."""
     radians = np.deg2rad(degrees)
     grown = side * (abs(np.cos(radians)) + abs(np.sin(radians)) - 1) / 2
     return int(np.ceil(grown)) + REACH
 
 
 def quarter_turns(images: "Tensor", degrees: "Tensor") -> "Tensor":
-    """Square images (..., C, S, S), each turned exactly by its own multiple (...) of 90 degrees."""
+    """Turn square images (..., C, S, S) exactly, each by its own multiple (...) of 90 degrees."""
     import torch
 
     quarters = (degrees / 90).round().long().remainder(4).view(*degrees.shape, 1, 1, 1)
@@ -80,19 +81,19 @@ def quarter_turns(images: "Tensor", degrees: "Tensor") -> "Tensor":
 def resample(
     frames: "Tensor", size: "Tensor", crop: "Tensor", flip: "Tensor", degrees: "Tensor", side: int
 ) -> "Tensor":
-    """Crops, resized to squares, mirrored and then turned, in one bicubic resampling.
+    """Resize crops to squares, mirror and then turn them, in one bicubic resampling.
 
-    A crop larger than the square is sampled in ``n x n`` points for each pixel, ``n`` the crop's
-    scale rounded up, and these are filtered as without rotation, so that nothing aliases. Each
-    frame has its own ``n``: it looks the same whatever frames are beside it in the batch.
+    A crop larger than the square is sampled in ``n x n`` points for each pixel, where ``n`` is the
+    crop's scale rounded up, and these are filtered as without rotation, so that nothing aliases.
+    Each frame has its own ``n``, so it looks the same whatever frames are beside it in the batch.
 
     Args:
-        frames: (N, C, H, W), what was cut out in the upper left corner.
+        frames: (N, C, H, W) with what was cut out in the upper left corner.
         size: (N, 2), height and width of what was cut out, in pixels.
-        crop: (N, 2), of the crop in its middle; `cut_around` leaves the margins that are needed.
-        flip: (N,) bool, mirror.
-        degrees: (N,), counter-clockwise, after mirroring.
-        side: of the result.
+        crop: (N, 2), height and width of the crop in its middle; `cut_around` leaves the margin.
+        flip: (N,) bool, whether to mirror it.
+        degrees: (N,), angle counter-clockwise, after mirroring.
+        side: side of the result in pixels.
 
     Returns:
         (N, C, side, side) float32, which may overshoot the range of the input.
@@ -116,7 +117,7 @@ def resample(
 
 
 def _parts(chosen: "Tensor", fine: int) -> Iterator["Tensor"]:
-    """Indices of chosen frames, few enough to be sampled at once."""
+    """Yield indices of chosen frames, few enough to be sampled at once."""
     yield from chosen.nonzero()[:, 0].split(max(1, POINTS // fine**2))
 
 
@@ -128,7 +129,7 @@ def _grid(
     flip: "Tensor",
     degrees: "Tensor",
 ) -> "Tensor":
-    """Where each of ``fine x fine`` points lies: (N, fine, fine, 2), in `grid_sample`'s units."""
+    """Return the places of ``fine x fine`` points (N, fine, fine, 2) in `grid_sample`'s units."""
     import torch
 
     step = (torch.arange(fine, device=crop.device) + 0.5) / fine - 0.5  # of the crop's side

@@ -1,4 +1,4 @@
-"""Turning the frames of a sample: by how many degrees; `turning` moves the pixels."""
+"""The angles by which the frames of a sample are turned; `rotate_frames` moves the pixels."""
 
 import numpy as np
 from typing_extensions import override
@@ -7,28 +7,29 @@ WHERE = ("both", "future", "independent")
 
 
 class NoRotation:
-    """Frames stay upright."""
+    """Leaves all frames upright."""
 
     interpolates = False
 
     def draw(self, rng: np.random.Generator, frames: int) -> np.ndarray:
-        """Degrees, counter-clockwise, for each of ``frames`` frames: (frames,) float32."""
+        """Draw an angle for each frame: (frames,) float32, in degrees counter-clockwise."""
         return np.zeros(frames, np.float32)
 
 
 class Rotation:
-    """What all rotations share; a subclass gives `degrees`.
+    """Base of the rotations; a subclass draws the angles in `degrees`.
 
     A pair that is turned as a whole is plain augmentation. Frames that are turned apart are related
-    by the difference of their angles, which the decoder has to find (as CropMAE's crops, whose
-    difference is the whole task).
+    by the difference of their angles, which the decoder has to find, as with CropMAE's crops, whose
+    difference is the whole task.
 
-    interpolates: angles are no quarter turns. All frames are then resampled in one way, also those
-        that stay upright: blur must not tell which frame was turned.
+    interpolates: whether angles may be other than quarter turns. All frames are then resampled in
+        one way, also those that stay upright, as blur must not show which frame was turned.
 
     Args:
-        applies_to: ``both``: all frames by one angle; ``future``: the frames that are restored by
-            one angle, the given one stays upright; ``independent``: each frame by its own.
+        applies_to: ``both`` turns all frames by one angle. ``future`` turns the target frames by
+            one angle and leaves the given frame upright. ``independent`` turns each frame by an
+            angle of its own.
     """
 
     interpolates = True
@@ -39,11 +40,11 @@ class Rotation:
         self.applies_to = applies_to
 
     def degrees(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        """``count`` angles, drawn."""
+        """Draw ``count`` angles in degrees."""
         raise NotImplementedError
 
     def draw(self, rng: np.random.Generator, frames: int) -> np.ndarray:
-        """Degrees, counter-clockwise, for each of ``frames`` frames: (frames,) float32."""
+        """Draw an angle for each frame: (frames,) float32, in degrees counter-clockwise."""
         drawn = self.degrees(rng, frames if self.applies_to == "independent" else 1)
         angles = np.broadcast_to(drawn, frames).astype(np.float32)
         if self.applies_to == "future":
@@ -52,7 +53,7 @@ class Rotation:
 
 
 class RightAngles(Rotation):
-    """0, 90, 180 or 270 degrees, each as often: nothing is interpolated, nothing is made up."""
+    """Draws 0, 90, 180 or 270 degrees with equal chances, so that nothing is interpolated."""
 
     interpolates = False
 
@@ -62,11 +63,11 @@ class RightAngles(Rotation):
 
 
 class SmallAngles(Rotation):
-    """Uniform within ``-max_degrees`` to ``max_degrees``.
+    """Draws angles uniformly from ``-max_degrees`` to ``max_degrees``.
 
     Args:
-        max_degrees: in [0, 180]; 0 turns nothing and interpolates as any other value does, which is
-            the control for what interpolation alone changes.
+        max_degrees: in [0, 180]; 0 turns nothing and interpolates as any other value does, which
+            shows what interpolation alone changes.
         applies_to: see `Rotation`.
     """
 
@@ -82,7 +83,7 @@ class SmallAngles(Rotation):
 
 
 class AnyAngle(Rotation):
-    """Uniform over the whole circle."""
+    """Draws angles uniformly from the whole circle."""
 
     @override
     def degrees(self, rng: np.random.Generator, count: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The index of a pack: an Arrow file that readers map into memory, with a row for each clip.
 
-Rows stand in the order of the source that was packed, wherever the shards hold them. A row tells of
-every frame how long it is and its CRC-32; where it begins follows from that (`Row.offsets`).
+Rows stand in the order of the source that was packed, wherever the shards hold the clips. A row has
+the length and the CRC-32 of every frame; where a frame begins follows from that (`Row.offsets`).
 """
 
 import hashlib
@@ -23,11 +23,13 @@ LISTS = ("sizes", "crc32")
 
 
 class Index:
-    """Rows by position; a process that is sent one gets the path alone and maps the file itself.
+    """The rows of a pack by position.
+
+    Another process that it is sent to gets the path alone and maps the file itself.
 
     Args:
-        table: of `make_table`.
-        path: of the file that it was mapped from; None: it is in memory only.
+        table: see `make_table`.
+        path: the file that it was mapped from; None when it is in memory only.
     """
 
     def __init__(self, table: "pa.Table", path: Path | None = None):
@@ -47,7 +49,7 @@ class Index:
 
     @classmethod
     def load(cls, path: Path) -> "Index":
-        """Map a file.
+        """Map an index file into memory.
 
         Raises:
             DataError: when it is missing, cut short or of another kind.
@@ -66,7 +68,7 @@ class Index:
         return len(self._names)
 
     def __getitem__(self, clip: int) -> Row:
-        """The row of a clip; its arrays are views of the file."""
+        """Return the row of a clip; its arrays are views of the file."""
         part = slice(self._begins[clip], self._begins[clip + 1])
         plain = {key: int(column[clip]) for key, column in self._plain.items()}
         sizes, sums = self._sizes[part], self._sums[part]
@@ -74,27 +76,27 @@ class Index:
         return Row(name=self.name(clip), fps=fps, sizes=sizes, sums=sums, **plain)
 
     def name(self, clip: int) -> str:
-        """Of a clip."""
+        """Return the name of a clip."""
         return str(self._names[clip].as_py())
 
     @property
     def shard(self) -> np.ndarray:
-        """(clips,) int32, which shard holds each."""
+        """(clips,) int32, the shard that holds each clip."""
         return self._plain["shard"]
 
     @property
     def start(self) -> np.ndarray:
-        """(clips,) int64, where each begins in its shard."""
+        """(clips,) int64, where each clip begins in its shard."""
         return self._plain["start"]
 
     def shard_size(self, shard: int) -> int:
-        """Bytes of a shard, by its last clip."""
+        """Return the bytes of a shard, by its last clip."""
         clips = np.flatnonzero(self.shard == shard)
         last = clips[np.argmax(self.start[clips])] if len(clips) else None
         return shard_size([] if last is None else [self[int(last)]])
 
     def frames(self) -> int:
-        """Of all clips."""
+        """Return the number of frames of all clips."""
         return len(self._sizes)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -106,7 +108,7 @@ class Index:
 
 
 def make_table(rows: Iterable[Row]) -> "pa.Table":
-    """Rows as a table, in the order of their numbers."""
+    """Make a table of rows, in the order of their numbers."""
     import pyarrow as pa
 
     rows = sorted(rows, key=lambda row: row.number)
@@ -132,14 +134,14 @@ def make_table(rows: Iterable[Row]) -> "pa.Table":
 
 
 def join(tables: list["pa.Table"]) -> "pa.Table":
-    """Tables as one, in the order of the clips' numbers."""
+    """Join tables, in the order of the clips' numbers."""
     import pyarrow as pa
 
     return _with_fingerprint(pa.concat_tables(tables).sort_by("number").combine_chunks())
 
 
 def write(table: "pa.Table", path: Path) -> None:
-    """Replace the file whole.
+    """Write a table, replacing the file whole.
 
     Raises:
         OSError: when it cannot be written.
@@ -159,10 +161,10 @@ def write(table: "pa.Table", path: Path) -> None:
 
 
 def _with_fingerprint(table: "pa.Table") -> "pa.Table":
-    """Of the content: neither the folder counts nor how clips are dealt to shards."""
+    """Add a hash of the content, in which neither the folder counts nor which shard has a clip."""
     digest = hashlib.sha256()
-    told = table.select(["name", "fps", "step", "height", "width"])
-    for batch in told.to_batches(max_chunksize=4096):
+    plain = table.select(["name", "fps", "step", "height", "width"])
+    for batch in plain.to_batches(max_chunksize=4096):
         for row in batch.to_pylist():
             digest.update(repr(tuple(row.values())).encode())
     for key in LISTS:
@@ -174,6 +176,6 @@ def _with_fingerprint(table: "pa.Table") -> "pa.Table":
 
 
 def _only_chunk(table: "pa.Table", key: str) -> Any:
-    """A column as one array, without copying where it is one already."""
+    """Return a column as one array, without copying where it is one already."""
     column = table.column(key)
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

@@ -7,39 +7,39 @@ from pathlib import Path
 
 from siammae.data.reading.clips import Clips
 
-SETTINGS = "pack.json"  # what was asked for, and which clips go into which shard
+SETTINGS = "pack.json"  # the settings of the pack, and which clips go into which shard
 INDEX = "index.arrow"
 BROKEN = "broken.json"  # clips that are left out, with the reason
-WORK = ".packing"  # shards under way, indices of finished ones and the lock
+WORK = ".packing"  # folder of shards under way, indices of finished ones and the lock
 SHARD = re.compile(r"shard-(\d{6,})\.tar")
 MEMBER = re.compile(r"(\d{9,})\.(?:(\d{6,})\.jpg|json)")
 
 
 def shard_name(shard: int) -> str:
-    """Of a shard's file."""
+    """Return the name of a shard's file."""
     return f"shard-{shard:06d}.tar"
 
 
 def frame_name(clip: int, frame: int) -> str:
-    """Of the member with a frame.
+    """Return the name of the member that holds a frame.
 
-    WebDataset takes what precedes the first dot as the key of a sample, and the rest for the
-    field's name: all frames of a clip are fields of one sample.
+    WebDataset takes what precedes the first dot for the key of a sample and the rest for the name
+    of a field, so that all frames of a clip are fields of one sample.
 
     Args:
-        clip: its number in the source that was packed.
-        frame: its number in the video.
+        clip: number of the clip in the source that was packed.
+        frame: number of the frame in the video.
     """
     return f"{clip:09d}.{frame:06d}.jpg"
 
 
 def json_name(clip: int) -> str:
-    """Of the member that describes a clip; the last of its sample."""
+    """Return the name of the member that describes a clip, the last one of its sample."""
     return f"{clip:09d}.json"
 
 
 def shards(folder: Path) -> dict[int, Path]:
-    """The finished ones, by number."""
+    """Return the finished shards of a folder by number."""
     found = {}
     for path in folder.iterdir():
         match = SHARD.fullmatch(path.name)
@@ -49,7 +49,7 @@ def shards(folder: Path) -> dict[int, Path]:
 
 
 def pread(file: int, size: int, offset: int) -> bytes:
-    """``size`` bytes at ``offset``, fewer at the end of the file."""
+    """Return ``size`` bytes at ``offset``, fewer at the end of the file."""
     data = os.pread(file, size, offset)
     while 0 < len(data) < size:  # one call gives 2 GB at most, and less on some file systems
         more = os.pread(file, size - len(data), offset + len(data))
@@ -60,7 +60,10 @@ def pread(file: int, size: int, offset: int) -> bytes:
 
 
 def common_folders(clips: Clips) -> dict[str, str]:
-    """The folder that all paths begin with, by the name of the mixture's part; "" without one."""
+    """Return the folder that all paths begin with, by part of a mixture; "" names no part.
+
+    Packed clips are called as in their source, without this folder.
+    """
     folders: dict[str, list[str]] = defaultdict(list)
     for clip in range(len(clips)):
         part, path = _split(clips.name(clip))
@@ -70,7 +73,7 @@ def common_folders(clips: Clips) -> dict[str, str]:
 
 
 def short_name(name: str, folders: dict[str, str]) -> str:
-    """A name without the folder of its part."""
+    """Return a clip's name without the folder of its part; see `common_folders`."""
     part, path = _split(name)
     if not Path(path).is_absolute() or part not in folders:
         return name
@@ -79,7 +82,7 @@ def short_name(name: str, folders: dict[str, str]) -> str:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """``NAME: PATH``, as a mixture says, in two."""
+    """Split a mixture's ``PART: PATH`` into part and path."""
     part, colon, path = name.partition(": ")
     if name.startswith("/") or not colon or not path.startswith("/"):
         return "", name

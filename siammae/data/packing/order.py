@@ -1,4 +1,4 @@
-"""The order of a streamed pass: shards in a random order, clips shuffled within windows of them."""
+"""The order of a streamed pass: shards in random order, and clips shuffled in windows of shards."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,8 +10,9 @@ import numpy as np
 class Pass:
     """One pass over all clips.
 
-    clips: (N,) in their order. shards: (S,) in theirs. ends: (W,) where each window ends in clips.
-    window: shards in one; the last may have fewer.
+    clips: (N,) clips in the order of their visits. shards: (S,) shards in the order of their use.
+    ends: (W,) the place in ``clips`` where each window ends.
+    window: number of shards in a window; the last one may have fewer.
     """
 
     clips: np.ndarray
@@ -20,38 +21,40 @@ class Pass:
     window: int
 
     def window_of(self, place: int) -> int:
-        """The window of a place in ``clips``."""
+        """Return the window of a place in ``clips``."""
         return int(np.searchsorted(self.ends, place, side="right"))
 
     def shards_of(self, window: int) -> list[int]:
-        """The shards of a window; none after the last."""
+        """Return the shards of a window; none after the last window."""
         return self.shards[window * self.window : (window + 1) * self.window].tolist()
 
 
 class WindowedOrder:
-    """Whose turn it is, in a stream; a pure function of (seed, visit), so any resume goes on in it.
+    """The clip of each visit when shards are streamed.
 
-    In every pass the shards stand in a new random order, and clips are shuffled within windows of
-    ``window`` shards, so that a reader needs two windows at a time, the present and the next.
+    The order is a pure function of (seed, visit), so that any resumed run goes on in it. In every
+    pass the shards stand in a new random order, and clips are shuffled within windows of ``window``
+    shards. So a reader needs two windows at a time, the present and the next. Every clip comes once
+    in every pass.
 
-    Every clip comes once in every pass. How far the order is from a uniform one: two clips of one
-    shard always share a window. With n clips in it they come within k visits of each other with
-    probability k (2 n - k - 1) / (n (n - 1)), about 2 k / n, where a uniform order of N clips has
-    about 2 k / N: for 240,000 clips, 40 in a shard and windows of 16 shards, and batches of 1,024
-    clips, they are always within one window's 640 visits, where chance has 0.5%. What clips share a
-    shard says nothing of their content, though: packing deals them at random, and windows consist
-    of other shards in each pass.
+    The order is not uniform, since two clips of one shard always share a window. With n clips in it
+    they come within k visits of each other with probability k (2 n - k - 1) / (n (n - 1)), about
+    2 k / n, where a uniform order of N clips has about 2 k / N. With 240,000 clips, 40 in a shard,
+    windows of 16 shards and batches of 1,024 clips, they are always within one window's 640 visits,
+    which chance brings about in 0.5% of cases. Yet which clips share a shard says nothing about
+    their content, as packing deals them at random, and windows consist of other shards in each
+    pass.
 
     With several lanes, the order of a pass is cut into as many contiguous parts of (nearly) one
-    size. Visits are dealt to lanes in runs of ``granule``: visit v is of lane (v // granule) %
-    lanes, and a lane's visits go through its part in order. A process that takes the runs of some
-    lanes only so reads their shards only, and those of a window that a cut falls into.
+    size. Visits are dealt to lanes in runs of ``granule``: visit v belongs to lane (v // granule) %
+    lanes, and a lane's visits go through its part in order. So a process that takes the runs of
+    some lanes reads only their shards, and those of a window that a cut falls into.
 
     Args:
-        shard: (N,) which shard holds each clip.
-        window: shards.
-        lanes: parts.
-        granule: visits of one lane before the next lane's.
+        shard: (N,) the shard that holds each clip.
+        window: number of shards in a window.
+        lanes: number of parts.
+        granule: number of visits of one lane before those of the next lane.
     """
 
     def __init__(self, shard: np.ndarray, window: int, lanes: int = 1, granule: int = 1):
@@ -62,12 +65,12 @@ class WindowedOrder:
         self._pass = lru_cache(maxsize=2)(self._make_pass)
 
     def turn(self, seed: int, visit: int) -> int:
-        """The clip of a visit."""
+        """Return the clip of a visit."""
         number, place = self.place(visit)
         return int(self._pass(seed, number).clips[place])
 
     def place(self, visit: int) -> tuple[int, int]:
-        """Which pass a visit is of, and its place in the order of the pass."""
+        """Return the pass that a visit belongs to, and its place in the order of the pass."""
         clips = len(self._by_shard)
         number = visit // clips
         if self.lanes == 1:
@@ -78,7 +81,7 @@ class WindowedOrder:
         return number, part + int((self._before(visit) - begin)[lane])
 
     def shards(self, seed: int, visit: int) -> tuple[list[int], list[int]]:
-        """The shards of a visit's window, and those of the next one in its lane's order."""
+        """Return the shards of a visit's window, and those of the next window of its lane."""
         number, place = self.place(visit)
         order = self._pass(seed, number)
         window = order.window_of(place)
@@ -86,7 +89,7 @@ class WindowedOrder:
         return order.shards_of(window), following
 
     def _before(self, visit: int) -> np.ndarray:
-        """(lanes,) visits of each lane before this one."""
+        """Return the number of visits of each lane before this visit, (lanes,)."""
         rounds, rest = divmod(visit, self.granule * self.lanes)
         begun = rest - self.granule * np.arange(self.lanes)
         return rounds * self.granule + np.clip(begun, 0, self.granule)

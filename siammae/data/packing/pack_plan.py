@@ -1,4 +1,4 @@
-"""What a pack is to be, written down before the first shard: the same command goes on from it."""
+"""The plan of a pack, written down before the first shard, so that the same command can go on."""
 
 import hashlib
 import json
@@ -19,9 +19,12 @@ FORMAT = 1
 class Settings:
     """What the content of a pack depends on.
 
-    source: the fingerprint of the packed source. stride: each which frame. quality: of JPEG.
-    short_side: in pixels; None: as the clips are; of a mixture, a text that tells of each part.
-    shard_mb: about how large a shard is.
+    source: fingerprint of the packed source.
+    stride: every how many frames one is packed.
+    quality: JPEG quality, 1 to 100.
+    short_side: short side of the frames in pixels; None keeps them as they are. For a mixture it is
+        a text with that of each part.
+    shard_mb: approximate size of a shard in MB.
     """
 
     source: str
@@ -35,11 +38,12 @@ class Settings:
 class Plan:
     """How clips are dealt to shards.
 
-    They go there in an order that looks random and is always the same, so that a few shards are a
-    fair sample of the set, whose own order is often one class after another.
+    Their order looks random and is always the same. So a few shards are a fair sample of the set,
+    whose own order is often one class after another.
 
-    clips: of the source. per_shard: clips in one. bytes, seconds: of an average clip, measured.
-    complete: all shards are written, and the index. fingerprint: of the index then.
+    clips: number of clips of the source. per_shard: number of clips in a shard.
+    bytes, seconds: what an average clip takes, measured.
+    complete: whether all shards and the index are written. fingerprint: that of the index then.
     """
 
     settings: Settings
@@ -52,39 +56,39 @@ class Plan:
 
     @property
     def shards(self) -> int:
-        """How many."""
+        """Number of shards."""
         return -(-self.clips // self.per_shard)
 
     def of_shard(self, shard: int, order: list[int]) -> list[int]:
-        """The numbers of a shard's clips; ``order`` is that of `dealt`."""
+        """Return the numbers of a shard's clips; ``order`` is that of `dealt`."""
         return order[shard * self.per_shard : (shard + 1) * self.per_shard]
 
     def write(self, folder: Path) -> None:
-        """Replace ``pack.json``."""
+        """Write ``pack.json``."""
         write_atomic(folder / SETTINGS, json.dumps({"format": FORMAT, **asdict(self)}, indent=1))
 
 
 def dealt(clips: int) -> list[int]:
-    """The order in which clips go to shards, for ever the same for this number of them."""
+    """Return the order in which clips go to shards, always the same for this number of clips."""
     return sorted(
         range(clips), key=lambda clip: hashlib.blake2b(b"%d" % clip, digest_size=8).digest()
     )
 
 
 def sample_size(clips: int) -> int:
-    """Clips that are packed before sizes and times are told."""
+    """Return the number of clips that are packed to measure sizes and times."""
     return min(clips, max(4, min(MOST_SAMPLED, clips // LEAST_SHARDS)))
 
 
 def make_plan(settings: Settings, clips: int, size: float, seconds: float) -> Plan:
-    """From what an average clip takes, in bytes and in seconds of one process."""
+    """Make a plan from what an average clip takes, in bytes and in seconds of one process."""
     fit = int(settings.shard_mb * 1e6 // size)
     per_shard = max(1, min(fit, clips // LEAST_SHARDS))
     return Plan(settings, clips, per_shard, size, seconds)
 
 
 def read_plan(folder: Path) -> Plan | None:
-    """The plan of a folder; None when there is none.
+    """Return the plan of a folder, or None when there is none.
 
     Raises:
         DataError: when it is there and cannot be used.
@@ -100,22 +104,22 @@ def read_plan(folder: Path) -> Plan | None:
 
 
 def parse_plan(text: str, path: str) -> Plan:
-    """The plan in a ``pack.json``.
+    """Return the plan in the text of a ``pack.json``.
 
     Raises:
-        DataError: when it is none; it names ``path``.
+        DataError: when it is no plan; it names ``path``.
     """
     try:
-        told: dict[str, Any] = json.loads(text)
-        if told.pop("format") != FORMAT:
+        content: dict[str, Any] = json.loads(text)
+        if content.pop("format") != FORMAT:
             raise ValueError("it is of another version")
-        return Plan(**(told | {"settings": Settings(**told["settings"])}))
+        return Plan(**(content | {"settings": Settings(**content["settings"])}))
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} cannot be used: {error}") from None
 
 
 def refuse_others(folder: Path, plan: Plan | None, settings: Settings) -> None:
-    """A folder is for one pack.
+    """Refuse a folder that belongs to another pack.
 
     Raises:
         ConfigError: when it was begun with other settings, or holds shards of an unknown pack.
@@ -136,9 +140,10 @@ def refuse_others(folder: Path, plan: Plan | None, settings: Settings) -> None:
         )
     if differ:
         keys = [key for key in differ if key != "source"]
-        told = ", ".join(f"{key}={_shown(before[key])}, not {_shown(now[key])}" for key in keys)
+        changes = [f"{key}={_shown(before[key])}, not {_shown(now[key])}" for key in keys]
         raise ConfigError(
-            f"out={folder} was begun with {told}; give the same, or name another folder"
+            f"out={folder} was begun with {', '.join(changes)}; give the same, or name another "
+            "folder"
         )
 
 

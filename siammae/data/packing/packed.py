@@ -22,19 +22,19 @@ from siammae.system.errors import DataError
 
 @dataclass
 class Packed(ClipSource):
-    """What ``python -m siammae.pack`` wrote.
+    """A pack that ``python -m siammae.pack`` wrote.
 
-    root: the folder of the shards; when streaming also a URL of it: http(s)://, or what fsspec
-        knows, such as s3://.
-    short_side: frames are made still smaller to it; None: as they were packed.
-    streaming: whole shards are read one after another, in the order of `WindowedOrder`; otherwise
-        single frames, in the order of the source that was packed.
-    window: shards among which clips are shuffled.
-    lanes: parts of a pass that are read side by side; when it is a multiple of the processes of a
-        run times ``accumulate``, each process reads shards of its own.
+    root: folder of the shards. When streaming it may be a URL: http(s)://, or what fsspec knows,
+        such as s3://.
+    short_side: short side to which frames are shrunk further; None keeps them as they were packed.
+    streaming: whether whole shards are read one after another, in the order of `WindowedOrder`,
+        instead of single frames in the order of the source that was packed.
+    window: number of shards among which clips are shuffled.
+    lanes: number of parts of a pass that are read side by side. When it is a multiple of the
+        processes of a run times ``accumulate``, each process reads shards of its own.
     batch_size: pairs of an optimiser step, which ``lanes`` must divide; not needed for one lane.
-    cache: folder for the shards of a URL, shared by the processes of a node.
-    cache_gb: how large it may become.
+    cache: folder for the shards of a URL, shared by the processes of a machine.
+    cache_gb: size that it may have.
 
     Without streaming, and with every frame packed (``stride=1``), the same seed gives the pairs,
     crops and order of the source that was packed; pixels differ by what JPEG loses.
@@ -71,7 +71,7 @@ class Packed(ClipSource):
 
     @cached_property
     def index(self) -> Index:
-        """What lies where, read once.
+        """The index, read once.
 
         Raises:
             DataError: when there is no pack.
@@ -89,7 +89,7 @@ class Packed(ClipSource):
 
     @cached_property
     def folder(self) -> Path:
-        """Where the shards are read: the pack, or its part of the cache."""
+        """The folder where shards are read: the pack's, or its part of the cache."""
         if not is_remote(self.root):
             return Path(self.root).expanduser().absolute()
         url = f"{self.root.rstrip('/')}/{SETTINGS}"
@@ -101,7 +101,7 @@ class Packed(ClipSource):
         return Path(self.cache).expanduser().absolute() / plan.fingerprint
 
     def videos(self) -> list[Path]:
-        """The shards that are here."""
+        """Return the shards that are here."""
         return list(shards(self.folder).values())
 
     @override
@@ -129,5 +129,5 @@ class Packed(ClipSource):
         return clips
 
     def fingerprint(self) -> str:
-        """Of names, sizes and checksums of all frames."""
+        """Return a short hash of the names, sizes and checksums of all frames."""
         return self.index.fingerprint

@@ -1,4 +1,4 @@
-"""What pairs are drawn from: clips that can be opened, and which of them is whose turn."""
+"""The clips that pairs are drawn from: how they are opened, and in which order they are visited."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -12,30 +12,33 @@ from siammae.data.reading.video import Clip, in_order, open_clip
 
 
 class Clips(Protocol):
-    """The clips of a data set, numbered from 0; sent to every reader, so it should be small."""
+    """The clips of a data set, numbered from 0.
+
+    It is sent to every process that reads, so it should be small.
+    """
 
     def __len__(self) -> int: ...
 
     def name(self, clip: int) -> str:
-        """What messages and tables call it."""
+        """Return what messages and tables call a clip."""
 
     def open(self, clip: int) -> Clip:
-        """Ready to be read.
+        """Open a clip for reading.
 
         Raises:
-            DataError: when it cannot be.
+            DataError: when it cannot be opened.
         """
 
     def turn(self, seed: int, visit: int) -> int:
-        """The clip of a visit; a run makes visits 0, 1, 2 and so on."""
+        """Return the clip of a visit; a run makes visits 0, 1, 2 and so on."""
 
 
 class FileClips(Clips):
-    """One file a clip, visited in a new random order in every pass.
+    """Clips of one file each, visited in a new random order in every pass.
 
     Args:
-        paths: of the clips.
-        short_side: of frames, see `shrink`.
+        paths: the files.
+        short_side: short side of the frames, see `shrink`.
     """
 
     def __init__(self, paths: Sequence[Path], short_side: int | None = None):
@@ -45,7 +48,7 @@ class FileClips(Clips):
         return len(self.paths)
 
     def name(self, clip: int) -> str:
-        """Its path."""
+        """Return the path of a clip."""
         return str(self.paths[clip])
 
     @override
@@ -58,18 +61,18 @@ class FileClips(Clips):
 
 
 def shuffled_turn(seed: int, visit: int, clips: int) -> int:
-    """Each of ``clips`` once in every pass, in an order of its own."""
+    """Return the clip of a visit when every pass visits each clip once, in an order of its own."""
     return int(_order(seed, visit // clips, clips)[visit % clips])
 
 
 @lru_cache(maxsize=16)  # the passes of a mixture's parts are under way at once
 def _order(seed: int, turn: int, clips: int) -> np.ndarray:
-    """The order of the clips in one pass."""
+    """Return the order of the clips in one pass."""
     return np.random.default_rng([seed, turn, 1 << 33]).permutation(clips)
 
 
 class HeldClips(Clips):
-    """Other clips, each decoded once by this process and then held in its memory."""
+    """Clips that this process decodes once each and then holds in its memory."""
 
     def __init__(self, clips: Clips):
         self.clips = clips
@@ -94,7 +97,7 @@ class HeldClips(Clips):
 
 
 class HeldClip(Clip):
-    """All frames of a clip, in memory."""
+    """A clip whose frames are all in memory."""
 
     def __init__(self, clip: Clip):
         self.frames, self.fps, self.step = clip.frames, clip.fps, clip.step
@@ -117,13 +120,13 @@ class SmallerClip(Clip):
         return shrink(self.clip.read(indices), self.short_side)
 
     def in_order(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
-        """See `video.in_order`."""
+        """Yield frames at ascending ``indices`` one by one; see the function `in_order`."""
         for frame in in_order(self.clip, indices):
             yield shrink(frame[None], self.short_side)[0]
 
 
 class SmallerClips(Clips):
-    """Other clips, their frames shrunk."""
+    """Clips whose frames are shrunk."""
 
     def __init__(self, clips: Clips, short_side: int):
         self.clips, self.short_side = clips, short_side
@@ -145,7 +148,7 @@ class SmallerClips(Clips):
 
 
 def shrink(frames: np.ndarray, short_side: int | None) -> np.ndarray:
-    """Frames (n, H, W, 3) with a larger short side, made smaller by area averaging."""
+    """Shrink frames (n, H, W, 3) whose short side is larger, by averaging areas."""
     height, width = frames.shape[1:3]
     if short_side is None or min(height, width) <= short_side:
         return frames

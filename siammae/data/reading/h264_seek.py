@@ -1,8 +1,9 @@
-"""Frames out of ordinary H.264 files, without decoding what no other frame is predicted from.
+"""Reading frames of ordinary H.264 files without decoding what no wanted frame is predicted from.
 
-Of a usual encoding about half the frames are B-frames that no frame refers to; where they are not
-asked for they are passed over, as are whole groups of pictures and all that follows the last wanted
-frame. What is decoded is decoded in full: pixels are those of straight decoding, and of decord.
+In a usual encoding about half the frames are B-frames that no other frame refers to. They are
+skipped where they are not asked for, as are whole groups of pictures and all that follows the last
+wanted frame. What is decoded is decoded in full: pixels are those of decoding from the start, and
+those of decord.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,14 +20,14 @@ LARGEST = 32 << 20  # bytes of a file whose packets are held in memory while it 
 
 
 class SkippingClip:
-    """An open file, all of its packets in memory; see `Clip`.
+    """An open file whose packets are all in memory; it is a `Clip`.
 
-    Packets lie in order of decoding; a frame's index is its place in order of display.
+    Packets lie in order of decoding. The index of a frame is its place in order of display.
 
     Args:
-        container: opened by PyAV, whose one video stream is H.264.
-        packets: of that stream.
-        unsure: frames at the end that are not to be asked for.
+        container: PyAV's container, whose one video stream is H.264.
+        packets: packets of that stream.
+        unsure: number of frames at the end that must not be asked for.
     """
 
     step = 1
@@ -40,7 +41,7 @@ class SkippingClip:
 
     @classmethod
     def open(cls, path: Path, unsure: int) -> "SkippingClip | None":
-        """None where a file is large, of another kind, or its index is not to be relied on."""
+        """Open a file; None when it is large, of another kind, or has an unreliable index."""
         import av
 
         if path.stat().st_size > LARGEST:
@@ -64,17 +65,17 @@ class SkippingClip:
         self.container.close()
 
     def read(self, indices: Sequence[int]) -> np.ndarray:
-        """See `Clip.read`; raises as `in_order`."""
+        """Return frames at ``indices`` (n, H, W, 3); raises as `in_order`."""
         wanted = sorted(set(indices))
         found = dict(zip(wanted, self.in_order(wanted), strict=True))
         return np.stack([found[index] for index in indices])
 
     def in_order(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
-        """Frames at ascending ``indices``, one by one.
+        """Yield frames (H, W, 3) at ascending ``indices``, one by one.
 
         Raises:
-            DataError: when a frame cannot be decoded, is damaged, of two fields (whose colours
-                decord interpolates otherwise), or is to be turned.
+            DataError: when a frame cannot be decoded, is damaged, consists of two fields (whose
+                colours decord interpolates otherwise), or has to be turned.
         """
         import av
 
@@ -89,13 +90,13 @@ class SkippingClip:
             context.flush_buffers()
 
     def _key(self, packet: int) -> int:
-        """Where decoding has to start: the last key frame not shown after the packet's frame."""
+        """Return where decoding has to start: the last key frame that is shown no later."""
         pts = self.packets[packet].pts
         before = [key for key in self.keys if key <= packet and self.packets[key].pts <= pts]
         return before[-1] if before else 0
 
     def _decode(self, context: Any, key: int, wanted: set[int]) -> Iterator[np.ndarray]:
-        """The frames of packets that are decoded from one key frame on."""
+        """Yield the frames of packets that are decoded from one key frame on."""
         times = sorted(self.packets[packet].pts for packet in wanted)
         skips = None
         for number in range(key, max(wanted) + 1):
@@ -110,7 +111,7 @@ class SkippingClip:
 
 
 def is_plain(container: Any) -> bool:
-    """Whether it has one video stream, H.264 of the usual pixel format."""
+    """Return whether a container has one video stream, H.264 of the usual pixel format."""
     streams = container.streams.video
     if len(streams) != 1:
         return False
@@ -118,13 +119,13 @@ def is_plain(container: Any) -> bool:
     return context.name == "h264" and context.pix_fmt == "yuv420p"
 
 
-def possible_rate(told: Any) -> float | None:
-    """Frames a second, unless a header says none that can be."""
-    return float(told) if told and 0 < told < 1000 else None
+def possible_rate(rate: Any) -> float | None:
+    """Return a header's frames per second, or None when they cannot be true."""
+    return float(rate) if rate and 0 < rate < 1000 else None
 
 
 def _packets(container: Any) -> list[Any]:
-    """Of a plain file's stream; none, where its index is not to be relied on."""
+    """Return the packets of a plain file's stream; none when its index is unreliable."""
     stream = container.streams.video[0]
     # A process reads with one thread, and skipping would reach others' frames late.
     stream.codec_context.thread_count = 1
@@ -134,7 +135,7 @@ def _packets(container: Any) -> list[Any]:
 
 
 def _in_order(packets: list[Any]) -> bool:
-    """Whether every packet is shown, at a time of its own, and the first is a key frame."""
+    """Return whether every packet is shown at a time of its own and the first is a key frame."""
     times = [packet.pts for packet in packets]
     return (
         bool(packets)
@@ -146,7 +147,7 @@ def _in_order(packets: list[Any]) -> bool:
 
 
 def _pixels(frames: list[Any], times: list[int]) -> Iterator[np.ndarray]:
-    """Of those that are wanted next, whose times are taken off the list."""
+    """Yield the pixels of wanted frames, whose time stamps are taken off the list."""
     for frame in frames:
         if times and frame.pts == times[0]:
             if getattr(frame, "rotation", 0) or frame.is_corrupt or frame.interlaced_frame:

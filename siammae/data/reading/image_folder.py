@@ -1,4 +1,4 @@
-"""A folder of images as a clip."""
+"""A folder of images that is read as a clip."""
 
 import os
 import re
@@ -19,15 +19,15 @@ EIGHT_BIT = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"
 class ImageClip(Clip):
     """The images of a folder in the order of their numbers, as a `Clip`.
 
-    Its frames are the images that there are: a gap in their numbers does not count, for sets number
-    their images by the source video's frames, of which they keep every so-manieth (VSPW), or start
-    anywhere. An empty file (0 bytes) is a frame that got lost, though: frames on both sides of it
-    are not neighbours, so the clip is the longest run of images without one. A note in an image's
-    EXIF data on how to turn it is passed over, as video files do not have it.
+    Its frames are the images that are there. A gap in their numbers does not count, since data sets
+    number images by the frames of the source video, of which they keep every n-th (VSPW), or start
+    anywhere. An empty file (0 bytes), however, is a frame that got lost: the frames on both sides
+    of it are not neighbours, so the clip is the longest run of images without one. A note in an
+    image's EXIF data on how to turn it is ignored, as video files have none.
 
     Args:
-        folder: of the images.
-        fps: images a second; None: unknown.
+        folder: folder of the images.
+        fps: images per second; None when unknown.
 
     Raises:
         DataError: when there is no such folder, it does not hold two images in a row, or two of its
@@ -40,7 +40,7 @@ class ImageClip(Clip):
         self.frames = len(self.names)
 
     def read(self, indices: Sequence[int]) -> np.ndarray:
-        """See `Clip.read`.
+        """Return frames at ``indices`` (n, H, W, 3) uint8, RGB.
 
         Raises:
             DataError: naming an image that cannot be decoded, or two that differ in size.
@@ -58,13 +58,13 @@ class ImageClip(Clip):
 
 
 def is_image(name: str) -> bool:
-    """By its ending; hidden files, macOS's ``._0001.jpg`` among them, are none."""
+    """Return whether a name is an image's by its ending; hidden ones (``._0001.jpg``) are none."""
     return not name.startswith(".") and PurePath(name).suffix.lower() in IMAGES
 
 
 @lru_cache(maxsize=256)  # long folders are listed at every visit otherwise
 def images_of(folder: Path) -> tuple[str, ...]:
-    """Names of the images of a clip, see `ImageClip`."""
+    """Return the names of a clip's images in their order; see `ImageClip`."""
     sizes = image_sizes(folder)
     names = sorted(sizes, key=in_order)
     stems = [in_order(name)[0] for name in names]
@@ -80,7 +80,7 @@ def images_of(folder: Path) -> tuple[str, ...]:
 
 
 def image_sizes(folder: Path) -> dict[str, int]:
-    """Bytes of each image of a folder, by name.
+    """Return the bytes of each image of a folder, by name.
 
     Raises:
         DataError: when it cannot be listed.
@@ -93,13 +93,13 @@ def image_sizes(folder: Path) -> dict[str, int]:
 
 
 def in_order(name: str) -> tuple[list[tuple[int, int | str]], str]:
-    """Sorts names by the numbers in them, 9 before 10 whatever the zeros: the stem, then all."""
+    """Return a key that sorts names by the numbers in them: 9 comes before 10 and before 010."""
     parts = re.split(r"([0-9]+)", PurePath(name).stem)
     return [(1, int(part)) if part.isdecimal() else (0, part) for part in parts if part], name
 
 
 def _longest_whole(names: list[str], sizes: dict[str, int]) -> tuple[str, ...]:
-    """The first of the longest runs of names without an empty file."""
+    """Return the first of the longest runs of names without an empty file."""
     runs: list[list[str]] = [[]]
     for name in names:
         if sizes[name]:
@@ -111,7 +111,7 @@ def _longest_whole(names: list[str], sizes: dict[str, int]) -> tuple[str, ...]:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """Pixels (H, W, 3) uint8, RGB.
+    """Return the pixels of an image (H, W, 3) uint8, RGB.
 
     Raises:
         DataError: when the file is missing, damaged, or has more than 8 bits a value.
@@ -125,13 +125,13 @@ def read_image(path: Path) -> np.ndarray:
 
         try:
             return simplejpeg.decode_jpeg(data, "RGB")
-        except ValueError:  # CMYK; or damaged, which Pillow tells
+        except ValueError:  # CMYK, or damaged, which Pillow reports
             pass
     return _read_slowly(path, data)
 
 
 def _read_slowly(path: Path, data: bytes) -> np.ndarray:
-    """Of the decoders Pillow refuses a file that is cut short; others fill up what is missing."""
+    """Decode with Pillow, which refuses a file that is cut short where others fill it up."""
     import io
 
     from PIL import Image

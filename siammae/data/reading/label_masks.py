@@ -17,7 +17,7 @@ def write_ids(path: Path, ids: np.ndarray) -> None:
 
 @cache
 def voc_palette() -> list[int]:
-    """The colours of PASCAL VOC, which DAVIS uses too: the bits of an id, spread out."""
+    """Return the palette of PASCAL VOC and DAVIS: the bits of an id, spread over the channels."""
     colours = []
     for label in range(256):
         channels = [0, 0, 0]

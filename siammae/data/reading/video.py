@@ -1,10 +1,10 @@
-"""Frames out of video files, the right ones.
+"""Reading frames of video files, and the right ones.
 
 decord reads after a seek, which is fast, and gives wrong frames for some files without saying so
 (measured with 0.6.0 on AVI, MPEG program and transport streams and 4:4:4 H.264). Such files, and
 those that it cannot open (AV1), are decoded by PyAV from their start, which is always right. The
-choice needs the file's header only. Without decord all files are read by PyAV. Ordinary H.264 files
-give the same pixels either way, and are read by a faster one, see `skipping`.
+choice needs the file's header only. Without decord PyAV reads all files. Ordinary H.264 files give
+the same pixels either way and are read by a faster reader, see `h264_seek`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,9 +31,9 @@ CHUNK = 16  # frames that are decoded at a time where a whole clip is read
 class Clip(Protocol):
     """An opened video.
 
-    frames: that can be asked for.
-    fps: frames a second of the video; None where it does not say.
-    step: frames of the video from one of these frames to the next.
+    frames: number of frames that can be asked for.
+    fps: frames per second of the video; None where it does not say.
+    step: how many frames of the video lie from one of these frames to the next.
     """
 
     frames: int
@@ -41,14 +41,15 @@ class Clip(Protocol):
     step: int
 
     def read(self, indices: Sequence[int]) -> np.ndarray:
-        """Frames at ascending ``indices``: (n, H, W, 3) uint8, RGB."""
+        """Return frames at ascending ``indices``: (n, H, W, 3) uint8, RGB."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What an audit has found of a file, see `siammae.data.auditing`.
+    """What an audit has found about a file, see `siammae.data.auditing`.
 
-    reader: ``decord`` or ``pyav``. frames: that it reads rightly. fps: of the video, or None.
+    reader: ``decord`` or ``pyav``. frames: number of frames that it reads rightly.
+    fps: frames per second of the video; None when unknown.
     """
 
     reader: str
@@ -60,11 +61,11 @@ def open_clip(path: Path, judged: Judged | None = None) -> Clip:
     """Open a video for reading pairs of its frames.
 
     Args:
-        path: of the file.
-        judged: by an audit; without it the file's header decides how it is read.
+        path: the file.
+        judged: what an audit has found; without it the file's header decides how it is read.
 
     Raises:
-        DataError: when it is missing, no video, or has fewer than two frames.
+        DataError: when the file is missing, is no video, or has fewer than two frames.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file")
@@ -79,7 +80,7 @@ def open_clip(path: Path, judged: Judged | None = None) -> Clip:
 
 
 def _open_any(path: Path, judged: Judged | None) -> Clip:
-    """By decord where it is right, else by PyAV."""
+    """Open a file with decord where it reads rightly, else with PyAV."""
     decord = find_decord()
     clip: Clip | None = None
     if decord is not None and (judged.reader == "decord" if judged else decord_seeks_right(path)):
@@ -88,7 +89,7 @@ def _open_any(path: Path, judged: Judged | None) -> Clip:
 
 
 class _PlainClip(Clip):
-    """An ordinary H.264 file; what is wrong with it shows when frames are decoded."""
+    """An ordinary H.264 file; a frame that cannot be decoded is read by another reader."""
 
     step = 1
 
@@ -99,7 +100,7 @@ class _PlainClip(Clip):
 
     @classmethod
     def open(cls, path: Path, judged: Judged | None) -> "_PlainClip | None":
-        """None when it is no such file, or not the one that was judged."""
+        """Open a file; None when it is of another kind, or not the file that was judged."""
         clip = SkippingClip.open(path, UNSURE_FRAMES)
         if clip is None or (judged is not None and judged.frames > len(clip.packets)):
             return None
@@ -113,7 +114,7 @@ class _PlainClip(Clip):
             return _open_any(self.path, self.judged).read(indices)
 
     def in_order(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
-        """See the function `in_order`."""
+        """Yield frames at ascending ``indices`` one by one; see the function `in_order`."""
         done = 0
         try:
             for frame in self.clip.in_order(indices):
@@ -124,10 +125,10 @@ class _PlainClip(Clip):
 
 
 def in_order(clip: Clip, indices: Sequence[int]) -> Iterator[np.ndarray]:
-    """Frames at ascending ``indices`` one by one, those of `Clip.read`; few are held at a time.
+    """Yield frames at ascending ``indices`` one by one, those of `Clip.read`; few are held at once.
 
-    Clips that are decoded from their start have a method of this name: asked for in parts they
-    would start again for each.
+    Clips that are decoded from their start have a method of this name, since they would start again
+    for each part of the indices.
     """
     straight = getattr(clip, "in_order", None)
     if straight is not None:
@@ -138,7 +139,7 @@ def in_order(clip: Clip, indices: Sequence[int]) -> Iterator[np.ndarray]:
 
 
 class _DecordClip(Clip):
-    """Read after seeks, both frames of a pair in one call."""
+    """A clip that decord reads after seeks, both frames of a pair in one call."""
 
     def __init__(self, reader: Any, path: Path, judged: Judged | None = None):
         self.reader, self.path = reader, path
@@ -151,7 +152,7 @@ class _DecordClip(Clip):
     def open(
         cls, decord: ModuleType, path: Path, judged: Judged | None = None
     ) -> "_DecordClip | None":
-        """None when decord cannot open the file; PyAV may."""
+        """Open a file; None when decord cannot, in which case PyAV may."""
         try:
             return cls(decord.VideoReader(str(path), num_threads=1), path, judged)
         except (decord.DECORDError, RuntimeError):
@@ -166,7 +167,7 @@ class _DecordClip(Clip):
 
 
 class _StraightClip(Clip):
-    """Decoded from the first frame on; slower, and right for every file that FFmpeg can decode."""
+    """A clip decoded from its first frame on: slow, and right for all that FFmpeg can decode."""
 
     def __init__(self, path: Path, judged: Judged | None = None):
         self.path, self.step = path, 1
@@ -181,19 +182,19 @@ class _StraightClip(Clip):
         return _read_straight(self.path, indices)
 
     def in_order(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
-        """See the function `in_order`."""
+        """Yield frames at ascending ``indices`` one by one; see the function `in_order`."""
         return _straight(self.path, indices)
 
 
 def _read_straight(path: Path, indices: Sequence[int]) -> np.ndarray:
-    """Frames (n, H, W, 3) of a file that is decoded up to the last of them."""
+    """Return frames (n, H, W, 3) of a file, which is decoded up to the last of them."""
     wanted = sorted(set(indices))
     found = dict(zip(wanted, _straight(path, wanted), strict=True))
     return np.stack([found[index] for index in indices])
 
 
 def _straight(path: Path, indices: Sequence[int]) -> Iterator[np.ndarray]:
-    """Frames at ascending, different ``indices``, as the file is decoded up to the last of them."""
+    """Yield frames at ascending, different ``indices`` of a file decoded up to the last of them."""
     place = 0
     for index, frame in enumerate(_decode(path) if indices else ()):
         if index == indices[place]:
@@ -206,7 +207,7 @@ def _straight(path: Path, indices: Sequence[int]) -> Iterator[np.ndarray]:
 
 
 def _decode(path: Path) -> Any:
-    """All frames of the video stream, in order of display."""
+    """Yield all frames of the video stream in order of display."""
     import av
 
     try:
@@ -217,7 +218,9 @@ def _decode(path: Path) -> Any:
 
 
 def video_stream(container: Any, path: Path) -> Any:
-    """The one that FFmpeg calls the best, as decord takes it; there may be several, or a cover.
+    """Return the video stream that FFmpeg calls the best, which decord takes too.
+
+    There may be several, or a picture of a cover.
 
     Raises:
         DataError: when there is none.
@@ -230,7 +233,7 @@ def video_stream(container: Any, path: Path) -> Any:
 
 @lru_cache(maxsize=100_000)
 def _count_frames(path: Path, size: int, modified: int) -> tuple[int, float | None]:
-    """How many frames can be decoded (headers are often wrong) and their rate; once a file."""
+    """Return how many frames can be decoded, as headers are often wrong, and their rate."""
     return sum(1 for _ in _decode(path)), _header_rate(path)
 
 
@@ -242,7 +245,7 @@ def _header_rate(path: Path) -> float | None:
 
 
 def upright(frame: Any) -> np.ndarray:
-    """RGB pixels, turned as the file's metadata asks (decord does so by itself)."""
+    """Return RGB pixels (H, W, 3), turned as the file's metadata asks; decord does so by itself."""
     pixels = frame.to_ndarray(format="rgb24")
     quarters = round(getattr(frame, "rotation", 0) / 90) % 4
     return np.ascontiguousarray(np.rot90(pixels, quarters))
@@ -250,7 +253,7 @@ def upright(frame: Any) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def find_decord() -> ModuleType | None:
-    """The module, which says nothing of its own; None where it is not installed."""
+    """Return the module decord, silenced; None where it is not installed."""
     try:
         import decord
     except ImportError:  # no wheel for this machine
@@ -260,7 +263,7 @@ def find_decord() -> ModuleType | None:
 
 
 def decord_seeks_right(path: Path) -> bool:
-    """Whether it is to be expected, by the container and the pixel format."""
+    """Return whether decord is expected to seek rightly, by container and pixel format."""
     if path.suffix.lower() not in SEEKABLE:
         return False
     try:
@@ -272,7 +275,7 @@ def decord_seeks_right(path: Path) -> bool:
 
 @lru_cache(maxsize=100_000)
 def _has_usual_pixels(path: str, size: int, modified: int) -> bool:
-    """Of every video stream, as far as the header tells; once a file."""
+    """Return whether no video stream has full colour resolution, as far as the header says."""
     import av
 
     try:

@@ -1,4 +1,4 @@
-"""What readers hand over: samples of a clip, and a batch of them as it goes to the device."""
+"""What reading processes hand over: the samples of a clip, and a batch as it goes to the device."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
@@ -12,23 +12,24 @@ from siammae.system.errors import DataError
 
 @dataclass
 class PairBatch:
-    """B samples of T frames, the given one first, as they come from the readers.
+    """B samples of T frames each, the given frame first, as they come from the readers.
 
-    frames: (B, T, H, W, 3) uint8, what was cut out of each frame in the upper left corner, zero
-        beyond it.
+    frames: (B, T, H, W, 3) uint8; what was cut out of each frame lies in the upper left corner,
+        zeros beyond it.
     size: (B, T, 2) int64, height and width of what was cut out in pixels.
-    flip: (B,) bool, mirror it; False where the readers did.
+    flip: (B,) bool, whether to mirror it; False where the readers have done so.
     colour: (B, T, 4) float32, brightness, contrast, saturation and hue of each frame.
-    angle: (B, T) float32, degrees counter-clockwise to turn each frame's content, after mirroring.
-    gap: (B, T - 1) int64, frames of the video from the given one to each of the others, whatever
-        unit gaps are drawn in and however many frames are stored; negative for one that is earlier
-        in the clip; never 0.
-    clip: (B,) int64, index in the source's list.
-    short: how many samples have a smaller gap than was drawn, because the clip is short.
+    angle: (B, T) float32, degrees counter-clockwise by which each frame's content is turned, after
+        mirroring.
+    gap: (B, T - 1) int64, frames of the video from the given frame to each of the others, whatever
+        unit gaps are drawn in and however many frames are stored; negative for an earlier frame of
+        the clip, never 0.
+    clip: (B,) int64, index of the clip in its source.
+    short: number of samples with a smaller gap than was drawn, because the clip is short.
     broken: clips that could not be read, with the reason; others were taken in their place.
     crop: (B, T, 2) int64, height and width of the crops in the middle of what was cut out, which
-        are to be resampled; None: all of it is the crop, and angles are quarter turns.
-    upright: every angle is 0.
+        have to be resampled. None: all of it is the crop, and angles are quarter turns.
+    upright: whether every angle is 0.
     """
 
     frames: Tensor
@@ -44,11 +45,11 @@ class PairBatch:
     upright: bool = False
 
     def to(self, device: torch.device) -> "PairBatch":
-        """On another device."""
+        """Return the batch on another device."""
         return self._each(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> "PairBatch":
-        """In memory from which a GPU copies by itself."""
+        """Return the batch in memory from which a GPU copies by itself."""
         return self._each(lambda tensor: tensor.pin_memory())
 
     def _each(self, change: Any) -> "PairBatch":
@@ -58,10 +59,10 @@ class PairBatch:
 
 
 class Sample(NamedTuple):
-    """One pair as it is read: T parts of frames (h, w, 3) and the numbers that go with them.
+    """One sample as it is read: parts (h, w, 3) of T frames and what was drawn for them.
 
-    gap: frames of the video from the given one to each of the others, as in `PairBatch`.
-    crop: (T, 2), height and width of each crop in the middle of its part; None: it is the part.
+    The fields are those of `PairBatch` for one sample. ``crop`` (T, 2) is the height and width of
+    each crop in the middle of its part; None when the part is the crop.
     """
 
     frames: list[np.ndarray]
@@ -75,14 +76,18 @@ class Sample(NamedTuple):
 
 
 class Visit(NamedTuple):
-    """What opening a clip gave: samples, and clips that had to be passed over."""
+    """What one visit to a clip gives: samples, and clips that could not be read."""
 
     samples: list[Sample]
     broken: dict[str, str]
 
 
 def collate(visits: list[Visit]) -> PairBatch:
-    """Visits to a batch: parts of frames of different sizes on a canvas of the largest."""
+    """Make a batch of visits; parts of different sizes lie on a canvas of the largest.
+
+    Raises:
+        DataError: when no visit has a sample.
+    """
     samples = [sample for visit in visits for sample in visit.samples]
     broken = {path: why for visit in visits for path, why in visit.broken.items()}
     if not samples:

@@ -1,4 +1,4 @@
-"""Gaps between frames: their range, its unit, and what that is in the frames of a clip."""
+"""Gaps between frames: their range, its unit, and their conversion to the frames of a clip."""
 
 import math
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ UNITS = ("frames", "seconds")
 
 
 def gap_range(gap: float | Sequence[float], unit: str = "frames") -> tuple[float, float]:
-    """The smallest and the largest gap that is drawn.
+    """Return the smallest and the largest gap that is drawn.
 
     Args:
-        gap: one, or ``[lo, hi]``. In frames ints of at least 1, in seconds any numbers above 0.
+        gap: one gap, or ``[lo, hi]``: ints of at least 1 in frames, numbers above 0 in seconds.
         unit: ``frames`` of the video, or ``seconds``.
 
     Raises:
-        ValueError: when the ends are not such numbers, or reversed, or there is no such unit.
+        ValueError: when the ends are not such numbers or are reversed, or the unit is unknown.
     """
     if unit not in UNITS:
         raise ValueError(f"gap_unit '{unit}' is none of {', '.join(UNITS)}")
@@ -34,31 +34,31 @@ def gap_range(gap: float | Sequence[float], unit: str = "frames") -> tuple[float
 
 
 def frames_of_unit(unit: str, clip: Clip, name: str) -> float:
-    """How many of a clip's frames, as they are stored, are one frame of its video or one second.
+    """Return how many stored frames of a clip make up one frame of its video, or one second.
 
     Args:
         unit: ``frames`` or ``seconds``.
-        clip: opened.
-        name: of the clip, for the error.
+        clip: the opened clip.
+        name: its name, for the error.
 
     Raises:
-        DataError: when seconds are asked for and the clip does not tell its rate.
+        DataError: when seconds are asked for and the clip's frame rate is unknown.
     """
     if unit == "frames":
         return 1.0 / clip.step
     if clip.fps is None:
         raise DataError(
-            f"{name} tells no frame rate, and frame_gap_unit=seconds needs one; data.fps=N gives "
+            f"{name} has no frame rate, and frame_gap_unit=seconds needs one; data.fps=N gives "
             "that of folders of images"
         )
     return clip.fps / clip.step
 
 
 def stored_gap(gap: float, scale: float) -> int:
-    """A gap in stored frames: the nearest number of them, at least 1.
+    """Return a gap as the nearest number of stored frames, at least 1.
 
     Args:
-        gap: in frames of the video or seconds.
-        scale: of `frames_of_unit`.
+        gap: the gap in frames of the video, or in seconds.
+        scale: stored frames in one such unit, see `frames_of_unit`.
     """
     return max(1, math.floor(gap * scale + 0.5))

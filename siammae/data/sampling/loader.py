@@ -31,7 +31,7 @@ WORD = 0xFFFFFFFF  # the bits of one 32-bit word
 
 
 class PairDataset(Dataset[Visit]):
-    """Item v is the v-th visit to a clip; its content is a function of (seed, v) alone.
+    """A data set whose item v is the v-th visit to a clip, a function of (seed, v) alone.
 
     The clips are visited in a new order in every pass. A visit opens one clip and reads the frames
     of ``source.repeated_sampling`` pairs in one go.
@@ -41,10 +41,10 @@ class PairDataset(Dataset[Visit]):
         targets: draws the frames of a pair.
         rotation: draws the angles.
         augment: draws crops, flips and colours.
-        seed: of all randomness here.
+        seed: seed of all randomness here.
 
     Raises:
-        ValueError: when readers are to resize frames that the device turns by any angle.
+        ValueError: when readers resize frames that the device turns by any angle.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class PairDataset(Dataset[Visit]):
         self.known_broken: dict[int, str] = {}
 
     def __getitem__(self, visit: int) -> Visit:
-        """Read a clip; when it is broken, another in its place."""
+        """Read a clip, and another in its place when it is broken."""
         broken: dict[str, str] = {}
         for attempt, clip in enumerate(self._candidates(visit)):
             rng = generator(self.seed, visit, attempt)
@@ -81,7 +81,7 @@ class PairDataset(Dataset[Visit]):
         return Visit([], broken)
 
     def _candidates(self, visit: int) -> Iterator[int]:
-        """The clip whose turn it is, then others at random."""
+        """Yield the clip whose turn it is, then others at random."""
         first = self.clips.turn(self.seed, visit)
         yield first
         others = np.random.default_rng([self.seed, visit, 1 << 32]).permutation(len(self.clips))
@@ -111,7 +111,7 @@ class PairDataset(Dataset[Visit]):
         return samples
 
     def _pairs(self, rng: np.random.Generator, clip: int, reader: Clip) -> list[Offsets]:
-        """The frames of each pair; what a clip lacks for them is told with its name."""
+        """Draw the frames of each pair; an error names the clip."""
         name = self.clips.name(clip)
         scale = frames_of_unit(self.targets.gap_unit, reader, name)
         try:
@@ -122,9 +122,10 @@ class PairDataset(Dataset[Visit]):
 
 @dataclass(frozen=True)
 class Turns:
-    """Visits first .. last - 1 in chunks that several processes take in turn.
+    """The visits first .. last - 1 in chunks that several processes take in turn.
 
-    chunk: visits in one. rank: of this process, whose chunks these are. size: how many there are.
+    chunk: visits in one chunk. rank: number of this process, whose chunks these are.
+    size: number of processes.
     """
 
     first: int
@@ -152,9 +153,9 @@ def make_loader(
     rank: int = 0,
     size: int = 1,
 ) -> DataLoader[PairBatch]:
-    """Batches of ``batch_size`` pairs from the visits first_visit .. last_visit - 1, in order.
+    """Return batches of ``batch_size`` pairs, in order, from visits first_visit .. last_visit - 1.
 
-    Of these batches ``size`` processes take turns; process ``rank`` gets its own.
+    The batches are dealt to ``size`` processes in turn; process ``rank`` gets its own.
 
     Workers come from a clean server process, see `clean_server`.
     """
@@ -171,7 +172,7 @@ def make_loader(
 
 
 def _in_worker(worker: int) -> None:
-    """A process reads with one thread: there are as many processes as cores are meant for this."""
+    """Prepare a reading process; it uses one thread, since processes share out the cores."""
     if hasattr(signal, "sigwaitinfo"):  # Linux
         # First of all: threads inherit the mask, and one without it would take the signal.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -185,7 +186,7 @@ def _in_worker(worker: int) -> None:
 
 
 def _end_when_parent_asks() -> None:
-    """Take SIGTERM from the trainer alone: torchrun and Slurm send it to all processes of a job."""
+    """End at a SIGTERM of the trainer alone; torchrun and Slurm send one to all processes."""
     parent = parent_process()
     while parent is not None:
         if signal.sigwaitinfo({signal.SIGTERM}).si_pid == parent.pid:
@@ -193,15 +194,15 @@ def _end_when_parent_asks() -> None:
 
 
 def first_pairs(dataset: PairDataset, pairs: int) -> PairBatch:
-    """A fixed batch for pictures: the first pairs of the run's first visits."""
+    """Return a fixed batch for pictures: the first pairs of the run's first visits."""
     visits = range(-(-pairs // dataset.pairs))
     return collate([dataset[visit] for visit in visits])
 
 
 def generator(*numbers: int) -> np.random.Generator:
-    """That of ``default_rng(list(numbers))``, none of them negative, made in half the time.
+    """Return ``default_rng(list(numbers))`` of numbers that are not negative, in half the time.
 
-    numpy makes 32-bit words of the numbers, the lowest first; given those it has nothing to do.
+    numpy makes 32-bit words of the numbers, the lowest first. Given those, it has nothing to do.
     """
     words = []
     for number in numbers:

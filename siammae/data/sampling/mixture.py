@@ -21,22 +21,22 @@ LONGEST = 100_000  # visits of a pattern that is worked out in advance
 
 
 class Mixture(ClipSource):
-    """Clips of other sets by weights.
+    """The clips of other sets, mixed by weights.
 
-    Visits go round the parts so that after any number of them each part has had its share of it to
-    within one visit (see `pattern`); within a part each clip is visited once before any is again,
-    in the part's own order. How large a part is does not matter, but for how soon its clips come
-    again. An epoch has as many pairs as all parts have clips together: of it each part has its
-    share, whether that is some of its clips or each of them many times.
+    Visits go round the parts so that after any number of visits each part has had its share to
+    within one visit (see `pattern`). Within a part each clip is visited once before any clip is
+    visited again, in the part's own order. The size of a part only decides how soon its clips come
+    again. An epoch has as many pairs as all parts have clips together, and each part has its share
+    of it, whether that is some of its clips or each of them many times.
 
     ``short_side``, ``in_memory`` and whatever else says which clips there are and how they are read
     belongs to the parts. ``repeated_sampling``, ``workers`` and ``max_broken`` (a share of all
-    clips) belong to the mixture; the same keys of the parts do not count. In the place of a broken
-    clip another of the same part is taken as long as there are some.
+    clips) belong to the mixture; the same keys of the parts do not count. A broken clip is replaced
+    by another clip of the same part as long as there is one.
 
     Args:
-        parts: sets by name. Clips are told as ``NAME: PATH``.
-        weights: one for each part, above 0; only their ratios count.
+        parts: sets by name; messages call their clips ``NAME: PATH``.
+        weights: a weight above 0 for each part; only their ratios count.
         repeated_sampling: pairs drawn from each opened clip (paper: 2).
         workers: processes that read clips.
         max_broken: share of unreadable clips above which a run stops, 0 to 1.
@@ -60,15 +60,15 @@ class Mixture(ClipSource):
         self.weights = _checked(dict(weights or {}), list(self.parts))
 
     def prepare(self) -> None:
-        """Of all parts, so that what is missing is told at once.
+        """Prepare all parts, so that one error says what is missing.
 
         Raises:
-            DataError: with what each part misses.
+            DataError: with what each part lacks.
         """
         self._each(lambda part: part.prepare())
 
     def videos(self) -> list[Path]:
-        """Of all parts."""
+        """Return the files of all parts."""
         found: list[Path] = []
         self._each(lambda part: found.extend(part.videos()))
         return found
@@ -80,7 +80,7 @@ class Mixture(ClipSource):
         return MixedClips(dict(zip(self.parts, found, strict=True)), list(self.weights.values()))
 
     def fingerprint(self) -> str:
-        """Of the parts' names, weights and clips."""
+        """Return a short hash of the parts' names, weights and clips."""
         prints: list[str] = []
         self._each(lambda part: prints.append(part.fingerprint()))
         digest = hashlib.sha256()
@@ -89,7 +89,7 @@ class Mixture(ClipSource):
         return digest.hexdigest()[:10]
 
     def _each(self, do: Callable[[ClipSource], None]) -> None:
-        """Ask all parts, and tell what each of them lacks, with the keys that would be right."""
+        """Call ``do`` with each part; raise one error with what each of them lacks, by its keys."""
         problems: list[str] = []
         kind: type[SiammaeError] = DataError
         for name, part in self.parts.items():
@@ -103,7 +103,11 @@ class Mixture(ClipSource):
 
 
 def _checked(weights: Mapping[str, float], parts: list[str]) -> dict[str, int]:
-    """The smallest whole numbers in the ratios of the weights, by part."""
+    """Return the smallest whole numbers in the ratios of the weights, by part.
+
+    Raises:
+        ConfigError: see `Mixture`.
+    """
     if not parts:
         raise ConfigError(
             "data.parts is empty; name sets as +data@data.parts.NAME=OPTION, each with its weight "
@@ -148,7 +152,7 @@ class MixedClips(Clips):
         return int(self.starts[-1])
 
     def name(self, clip: int) -> str:
-        """``PART: NAME``."""
+        """Return ``PART: NAME``."""
         part, inner = self._place(clip)
         return f"{self.names[part]}: {self.parts[part].name(inner)}"
 
@@ -166,7 +170,7 @@ class MixedClips(Clips):
         return int(self.starts[part]) + self.parts[part].turn(seed, earlier)
 
     def alike_first(self, clip: int, others: np.ndarray) -> np.ndarray:
-        """Other clips in their order, those of the clip's own part before the rest."""
+        """Return other clips in their order, those of the clip's own part before the rest."""
         part = np.searchsorted(self.starts, others, side="right") - 1
         alike = part == self._place(clip)[0]
         return np.concatenate([others[alike], others[~alike]])
@@ -178,17 +182,17 @@ class MixedClips(Clips):
 
 @lru_cache(maxsize=4)
 def pattern(weights: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Which part each visit is of, in a pattern that repeats itself.
+    """Return the part of each visit, in a pattern that repeats itself.
 
-    Tijdeman's algorithm for the chairman assignment problem (Discrete Mathematics 32, 1980): after
-    n visits a part with share s has had n s of them to within 1 - 1 / (2 k - 2), k being the number
-    of parts, and no bound that holds for all shares is smaller.
+    This is Tijdeman's algorithm for the chairman assignment problem (Discrete Mathematics 32,
+    1980): after n visits a part with share s has had n s of them to within 1 - 1 / (2 k - 2), where
+    k is the number of parts, and no bound that holds for all shares is smaller.
 
     Args:
         weights: whole numbers without a common factor.
 
     Returns:
-        For each visit of the pattern its part, and how many of this part's came before it there.
+        For each visit of the pattern, its part, and how many visits of that part came before it.
     """
     total, slack = sum(weights), max(1, 2 * len(weights) - 2)
     had = [0] * len(weights)

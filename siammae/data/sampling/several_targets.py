@@ -1,4 +1,4 @@
-"""Several frames that are restored from one, at increasing gaps, on one side of it or on both."""
+"""Several target frames, restored from one given frame at increasing gaps, on one or both sides."""
 
 from collections.abc import Sequence
 
@@ -14,24 +14,25 @@ EMBEDDINGS = ("none", "sincos", "learned")
 
 
 class SeveralTargets(Targets):
-    """A given frame and ``count`` others, the nearest first.
+    """A given frame and ``count`` target frames, the nearest first.
 
-    With one target and ``direction`` future or past the frames are those of `SingleTarget`, from
+    With one target and ``direction`` future or past, the frames are those of `SingleTarget`, from
     the same draws.
 
     Args:
-        gap: from the given frame to the nearest other, a number or ``[lo, hi]`` as in
-            `SingleTarget`; with ``spacing`` random the range of all gaps.
-        count: frames to restore.
-        spacing: of their distances. ``even``: g, 2g, 3g and so on; ``doubling``: g, 2g, 4g;
-            ``random``: different ones, every set of them alike.
-        direction: ``future`` or ``past``, all on that side of the given frame; ``both``, in turn
-            after and before it at the same distance, so that two targets have one distance.
-        predict: all patches of the last target, the farthest, are hidden: pure prediction.
-        gap_embedding: what the decoder is told of each target's gap. ``none``; ``sincos``: a fixed
-            sine-cosine code of it; ``learned``: a small perceptron of that code.
-        loss_gap_power: x; a target at gap g counts in the loss as g^-x, scaled so that the weights
-            of a sample have mean 1. 0: all alike; below 0 far ones count more.
+        gap: gap from the given frame to the nearest target, a number or ``[lo, hi]`` as in
+            `SingleTarget`; with ``spacing`` random it is the range of all gaps.
+        count: number of target frames.
+        spacing: distances of the targets. ``even``: g, 2g, 3g and so on; ``doubling``: g, 2g, 4g
+            and so on; ``random``: a uniformly drawn set of different distances.
+        direction: ``future`` or ``past``: all targets are on that side of the given frame.
+            ``both``: targets lie in turn after and before it, two at each distance.
+        predict: whether all patches of the last target, the farthest, are hidden, which makes it
+            pure prediction.
+        gap_embedding: how the decoder learns each target's gap. ``none``: not at all; ``sincos``:
+            by a fixed sine-cosine code; ``learned``: by a small perceptron of that code.
+        loss_gap_power: exponent x: a target at gap g counts in the loss as g^-x, scaled so that the
+            weights of a sample have mean 1. With 0 all count alike, below 0 far ones count more.
         gap_unit: ``frames`` or ``seconds``, as in `SingleTarget`.
     """
 
@@ -71,14 +72,15 @@ class SeveralTargets(Targets):
         self.loss_gap_power = loss_gap_power
 
     def draw(self, rng: np.random.Generator, frames: int, scale: float = 1.0) -> Offsets:
-        """Indices into a clip of ``frames`` frames, uniform over all places that have room.
+        """Draw indices into a clip of ``frames`` frames, uniformly over all places with room.
 
-        In a clip that is too short what each distance has above the smallest one that is possible,
-        1, 2, 3 and so on, shrinks by one factor: distances stay different and in their order.
+        The smallest possible distances are 1, 2, 3 and so on. In a clip that is too short, what
+        each distance has above them shrinks by one factor, so that distances stay different and in
+        order.
 
         Raises:
-            DataError: when the clip has not a frame for each target, or at its rate the range has
-                not a gap for each random one.
+            DataError: when the clip has not a frame for each target, or the range at its frame rate
+                has not a gap for each random distance.
         """
         if frames < self.count + 1:
             raise DataError(
@@ -90,7 +92,7 @@ class SeveralTargets(Targets):
         return Offsets([given, *(given + gap for gap in gaps)], short)
 
     def _distances(self, rng: np.random.Generator, scale: float) -> list[int]:
-        """Ascending, in stored frames."""
+        """Draw the distances in stored frames, in ascending order."""
         low, high = stored_gap(self.low, scale), stored_gap(self.high, scale)
         if self.spacing == "random" and self.distances > 1:
             span = np.arange(low, high + 1)
@@ -106,7 +108,7 @@ class SeveralTargets(Targets):
         return [nearest * i for i in range(1, self.distances + 1)]
 
     def _fitted(self, distances: list[int], frames: int) -> tuple[list[int], bool]:
-        """Signed gaps that fit into the clip, and whether they had to shrink."""
+        """Return signed gaps that fit into the clip, and whether they had to shrink."""
         signed = self._signed(distances)
         wanted = max(0, *signed) - min(0, *signed)
         if wanted < frames:
@@ -117,7 +119,7 @@ class SeveralTargets(Targets):
         return self._signed(fitted), True
 
     def _signed(self, distances: list[int]) -> list[int]:
-        """One gap a target: the distance, negative for a frame before the given one."""
+        """Return a gap for each target: its distance, negative for a frame before the given one."""
         if self.direction == "both":
             return [sign * d for d in distances for sign in (1, -1)][: self.count]
         return [-d if self.direction == "past" else d for d in distances]

@@ -9,20 +9,20 @@ from siammae.data.sampling.gaps import gap_range, stored_gap
 
 
 class Offsets(NamedTuple):
-    """Frames of one sample: the given one first, and whether the clip was too short for the gap."""
+    """The frames of one sample, the given one first; short: the clip was too short for the gap."""
 
     frames: list[int]
     short: bool
 
 
 class Targets:
-    """Base of the options: draws frames, and says what the model is to know of them.
+    """Base of the options that draw frames and say what the model learns about them.
 
-    count: frames that are restored from the given one.
-    predict: the last of them has all its patches hidden.
-    gap_unit: what gaps are told in: ``frames`` of the video, or ``seconds``.
-    gap_embedding: how the decoder is told the gap of a frame: ``none``, ``sincos`` or ``learned``.
-    loss_gap_power: x, where a frame at gap g counts in the loss as g^-x; 0: all alike.
+    count: number of target frames, which are restored from the given one.
+    predict: whether all patches of the last target are hidden.
+    gap_unit: unit of gaps: ``frames`` of the video, or ``seconds``.
+    gap_embedding: how the decoder learns the gap of a target: ``none``, ``sincos`` or ``learned``.
+    loss_gap_power: exponent x: a target at gap g counts in the loss as g^-x; with 0 all alike.
     """
 
     count = 1
@@ -32,12 +32,12 @@ class Targets:
     loss_gap_power = 0.0
 
     def draw(self, rng: np.random.Generator, frames: int, scale: float = 1.0) -> Offsets:
-        """Indices into a clip of ``frames`` frames: the given one, then the others.
+        """Draw indices into a clip: that of the given frame, then those of the targets.
 
         Args:
-            rng: draws them.
-            frames: of the clip, as they are stored.
-            scale: stored frames that are one ``gap_unit``, see `frames_of_unit`.
+            rng: generator that draws them.
+            frames: number of frames of the clip, as they are stored.
+            scale: number of stored frames in one ``gap_unit``, see `frames_of_unit`.
         """
         raise NotImplementedError
 
@@ -46,9 +46,9 @@ class SingleTarget(Targets):
     """A past frame and one future frame (paper, section 3), or the other way round.
 
     Args:
-        gap: between the two; a number is exactly that, ``[lo, hi]`` a uniform draw with both ends
-            included (the paper's 4 to 48). In frames it is counted in those of the video, whatever
-            its rate, as the published reproductions do.
+        gap: gap between the two: one number, or ``[lo, hi]`` for a uniform draw with both ends
+            included (the paper's 4 to 48). Frames are those of the video, whatever its rate, as
+            in the published reproductions.
         gap_unit: ``frames`` or ``seconds``. A gap in seconds, or in frames of which not every one
             is stored, becomes the nearest number of stored frames, at least 1; so does each end of
             a range before the draw.
@@ -68,10 +68,10 @@ class SingleTarget(Targets):
         self.direction, self.gap_unit = direction, gap_unit
 
     def draw(self, rng: np.random.Generator, frames: int, scale: float = 1.0) -> Offsets:
-        """Indices into a clip of ``frames`` frames, at least two.
+        """Draw indices into a clip of ``frames`` frames, at least two.
 
         The earlier frame is uniform over all that leave room for the gap. A clip that is not longer
-        than the drawn gap gives the largest gap it has.
+        than the drawn gap gives the largest gap that it has.
         """
         if frames < 2:
             raise ValueError(f"a pair needs two frames, the clip has {frames}")

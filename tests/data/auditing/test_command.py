@@ -105,7 +105,7 @@ def test_summary_default_place_and_strict(tmp_path, clip_maker):
     before = sorted(root.iterdir())
     code, out, err = run(tmp_path, f"data.root={root}", "--strict")
     assert (code, err) == (1, "")
-    for told in ("mpeg4", "h264", "48x64", "nobody (broken)", "broken: bad.mp4: no video that"):
+    for told in ("mpeg4", "h264", "48x64", "no reader (broken)", "broken: bad.mp4: no video that"):
         assert told in out
     assert sorted(root.iterdir()) == before  # data may lie on a read-only place
     (manifest,) = (tmp_path / "audits").glob("videos-my clips-*.parquet")
