@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from siammae.system.end_with_parent import end_with_parent
-from siammae.system.signals import deaf_children
+from siammae.system.signals import shield_children_from_signals
 
 WAKE = 0.5  # seconds between two looks for hanging processes
 PULSE = 0.5  # seconds between two signs of life of a process at least
@@ -52,7 +52,7 @@ class ProcessCrew:
 
     def __init__(self, work: Work, size: int, patience: float, preload: Sequence[str]):
         self.work, self.size, self.patience = work, size, patience
-        self._context = clean_server(preload, deaf_to={signal.SIGINT})
+        self._context = clean_server(preload, shielded={signal.SIGINT})
         self._busy: list[_Process] = []
         self._idle: list[_Process] = []
 
@@ -104,7 +104,7 @@ class _Process:
 
     def __init__(self, context: BaseContext, work: Work):
         self.pipe, theirs = context.Pipe()
-        with deaf_children(), _blocked({signal.SIGINT}):
+        with shield_children_from_signals(), _blocked({signal.SIGINT}):
             self.process = context.Process(  # type: ignore[attr-defined]
                 target=_serve, args=(theirs, work), daemon=True
             )
@@ -180,11 +180,11 @@ def _serve(pipe: Connection, work: Work) -> None:
         return
 
 
-def clean_server(preload: Sequence[str], deaf_to: Collection[int] = ()) -> BaseContext:
+def clean_server(preload: Sequence[str], shielded: Collection[int] = ()) -> BaseContext:
     """Return a context whose processes come from a server that has imported modules, and no more.
 
     A plain fork of a process that has decoded or encoded video hangs in FFmpeg's locks. The server
-    hears neither the signals of `deaf_children` nor ``deaf_to``, and so do its processes.
+    and its processes receive neither the run's `SIGNALS` nor those of ``shielded``.
     """
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
@@ -192,9 +192,10 @@ def clean_server(preload: Sequence[str], deaf_to: Collection[int] = ()) -> BaseC
 
     context = get_context("forkserver")
     context.set_forkserver_preload([*preload, *_imports_of_command()])
-    with deaf_children():  # apart from the server, whose start would have it hear SIGTERM again
+    # Apart from the server, whose start would unblock SIGTERM otherwise.
+    with shield_children_from_signals():
         resource_tracker.ensure_running()
-    with deaf_children(), _blocked(deaf_to):
+    with shield_children_from_signals(), _blocked(shielded):
         forkserver.ensure_running()
     return context
 
