@@ -37,7 +37,7 @@ HINT = "python -m siammae.train -m mask_ratio=0.9,0.95 frame_gap=4,10"
 def make_tables(
     runs_dir: Path, out: Path, experiments: Path, evaluations: Path | None = None
 ) -> list[Path]:
-    """Write all tables; returns their files.
+    """Write all tables and figures; return their files.
 
     Args:
         runs_dir: folder of the runs.
@@ -66,7 +66,7 @@ def make_tables(
 
 
 def load_runs(runs_dir: Path) -> pd.DataFrame:
-    """The runs of a folder; tells what was skipped."""
+    """Read the runs of a folder, and report on stderr what was skipped."""
     runs, skipped = load(runs_dir)
     for name, reason in skipped.items():
         print(f"skipped {runs_dir / name}: {reason}", file=sys.stderr)
@@ -74,7 +74,8 @@ def load_runs(runs_dir: Path) -> pd.DataFrame:
 
 
 def tabulated(runs: pd.DataFrame, experiments: Path) -> tuple[Tables, dict[str, str]]:
-    """The table of each experiment and multirun, and those without a finished run by name."""
+    """Return the table of each experiment and multirun, and the names of those without a finished
+    run."""
     defaults = read_defaults(ROOT / "configs" / "train.yaml")
     selected = select(runs, read_experiments(experiments))
     tables = [(each, tabulate(each, defaults)) for each in selected if each.finished]
@@ -84,7 +85,8 @@ def tabulated(runs: pd.DataFrame, experiments: Path) -> tuple[Tables, dict[str, 
 def tables_of_runs(
     runs: pd.DataFrame, runs_dir: Path, out: Path, experiments: Path
 ) -> tuple[list[Path], list[Section], list[str]]:
-    """Of experiments and multiruns: files, sections of the page, and what has no table yet."""
+    """Write the tables of runs; return files, sections of the page, and names without a table
+    yet."""
     if runs.empty:
         return [], [], []
     from siammae.report.figures.figures import (
@@ -107,7 +109,7 @@ def tables_of_runs(
 
 
 def explained(runs_dir: Path, experiments: Path, cell: str) -> str:
-    """What is behind a cell of the tables of runs.
+    """Return what is behind a cell of the tables of runs, as text.
 
     Raises:
         DataError: when there is no run or no such cell.
@@ -123,7 +125,7 @@ def explained(runs_dir: Path, experiments: Path, cell: str) -> str:
 
 
 def write_texts(out: Path, name: str, found: dict[str, str]) -> list[Path]:
-    """A file for each ending."""
+    """Write a text for each file ending."""
     written = []
     for ending, text in found.items():
         path = out / f"{name}.{ending}"
@@ -133,7 +135,7 @@ def write_texts(out: Path, name: str, found: dict[str, str]) -> list[Path]:
 
 
 def runs_of_wandb(source: str | None, place: Path | None, offline: bool) -> Path:
-    """The folder of runs of a snapshot, which is made or brought up to date unless ``offline``.
+    """Return the runs' folder of a snapshot, which is updated from W&B unless ``offline``.
 
     Raises:
         DataError: when W&B cannot be read, or there is no snapshot to use offline.

@@ -55,7 +55,7 @@ OPACITY = 0.5  # of the heat map over the video
 
 @dataclass
 class Settings:
-    """See the top of the file."""
+    """The arguments, which the top of the file explains."""
 
     checkpoint: str = MISSING
     video: str = MISSING
@@ -69,7 +69,7 @@ class Settings:
 
 
 def settings_of(arguments: list[str]) -> Settings:
-    """Of ``KEY=VALUE`` arguments.
+    """Read the settings from ``KEY=VALUE`` arguments.
 
     Raises:
         ConfigError: for an unknown or missing key, or a value that it cannot have.
@@ -92,7 +92,7 @@ def settings_of(arguments: list[str]) -> Settings:
 def times_of(
     settings: Settings, frame_gap: Any, there: int, scale: float = 1.0
 ) -> tuple[int, list[int]]:
-    """The gap, and the frames to be restored.
+    """Return the gap, and the indices of the frames to be restored.
 
     Raises:
         ConfigError: when the video is not longer than the gap.
@@ -107,14 +107,15 @@ def times_of(
 
 
 def square(shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """Rows and columns of the largest square in the middle of a picture (H, W, ...)."""
+    """Return the rows and columns of the largest square in the middle of a picture (H, W, ...)."""
     side = min(shape[:2])
     top, left = ((length - side) // 2 for length in shape[:2])
     return slice(top, top + side), slice(left, left + side)
 
 
 def prepared(frames: np.ndarray, size: int) -> Tensor:
-    """Frames (T, H, W, 3) uint8 to their square (T, 3, size, size), normalised."""
+    """Crop frames (T, H, W, 3) uint8 to their square, resize and normalise them: (T, 3, size,
+    size)."""
     seen = frames[:, *square(frames.shape[1:])]
     pixels = torch.from_numpy(np.ascontiguousarray(seen)).permute(0, 3, 1, 2).float() / 255
     pixels = interpolate(pixels, (size, size), mode="bicubic", antialias=True).clamp(0, 1)
@@ -122,7 +123,7 @@ def prepared(frames: np.ndarray, size: int) -> Tensor:
 
 
 def batches(clip: Clip, times: list[int], gap: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Frames ``t - gap`` and ``t`` of the times, some at once, each (b, H, W, 3)."""
+    """Yield frames ``t - gap`` and ``t`` of several times at once, each (b, H, W, 3)."""
     for first in range(0, len(times), TOGETHER):
         some = times[first : first + TOGETHER]
         wanted = sorted({*some, *(t - gap for t in some)})
@@ -146,7 +147,7 @@ def restore(model: SiamMAE, past: Tensor, future: Tensor, gap: int, passes: int)
 
 
 def overlaid(frame: np.ndarray, expected: np.ndarray, scale: Scale) -> np.ndarray:
-    """A frame (H, W, 3) with the map over what the model saw of it, and the bar beside it."""
+    """Return a frame (H, W, 3) with the map over what the model saw of it, and a colour bar."""
     shown, seen = frame.copy(), square(frame.shape)
     grey = cv2.merge([cv2.cvtColor(np.ascontiguousarray(shown[seen]), cv2.COLOR_RGB2GRAY)] * 3)
     size = (grey.shape[1], grey.shape[0])
@@ -156,7 +157,7 @@ def overlaid(frame: np.ndarray, expected: np.ndarray, scale: Scale) -> np.ndarra
 
 
 def draw(settings: Settings) -> list[Path]:
-    """Make both files; returns where they are."""
+    """Draw the contact sheet and the video; return their paths."""
     video = Path(settings.video).expanduser()
     model, config = load_model(Path(settings.checkpoint).expanduser())
     model.predict = False  # of each frame something is visible, as in all of training's but one

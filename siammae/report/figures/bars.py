@@ -1,4 +1,4 @@
-"""Bars with intervals, the controls as lines."""
+"""Draws a table's objective as bars with intervals, with the controls as lines."""
 
 from itertools import pairwise
 
@@ -14,7 +14,7 @@ GAP = 0.6  # between groups of a grid
 
 
 def bars(subject: Subject) -> Picture | None:
-    """A bar a setting, from the top in the table's order; None without a trained row.
+    """Draw a bar for each setting, from the top in the table's order; None without a trained row.
 
     Bars lie so that labels of any length stay readable, also sixteen of them.
     """
@@ -42,7 +42,8 @@ def bars(subject: Subject) -> Picture | None:
 
 
 def _places(subject: Subject) -> list[float]:
-    """Where bars lie; those of a grid in groups that share the first axis."""
+    """Return the heights at which bars lie; bars of a grid stand in groups that share the first
+    axis."""
     first = [
         setting.get(subject.table.axes[0]) if len(subject.table.axes) == 2 else None
         for setting in subject.trained["setting"]
@@ -54,7 +55,7 @@ def _places(subject: Subject) -> list[float]:
 
 
 def _whiskers(axes: Axes, places: list[float], rows: pd.DataFrame) -> None:
-    """An interval a bar, where there are several seeds."""
+    """Draw the interval of each bar that stands for several seeds."""
     for place, (_, row) in zip(places, rows.iterrows(), strict=True):
         if pd.notna(row["low"]):
             reach = [[row["mean"] - row["low"]], [row["high"] - row["mean"]]]
@@ -62,7 +63,7 @@ def _whiskers(axes: Axes, places: list[float], rows: pd.DataFrame) -> None:
 
 
 def _values(axes: Axes, subject: Subject, places: list[float]) -> None:
-    """The mean behind the end of each bar, with the mark of a difference from the default."""
+    """Write each mean behind the end of its bar, marked where it differs from the default."""
     for place, (_, row) in zip(places, subject.trained.iterrows(), strict=True):
         end = row["mean"] if pd.isna(row["high"]) else max(row["mean"], row["high"])
         axes.annotate(

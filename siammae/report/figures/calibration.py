@@ -1,4 +1,4 @@
-"""Calibration as a figure: quantiles before and after one temperature, sparsification, gaps."""
+"""Draws calibration: quantiles before and after one temperature, sparsification, error by gap."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ CAPTION = (
 
 @dataclass(frozen=True)
 class Curves:
-    """Means over clips, and over runs.
+    """The curves of a setting: means over clips, and over runs.
 
     below, scaled: (19,), shares of values below the quantiles of `LEVELS`, before and after.
     left, oracle: (20,), error that is left when shares `REMOVED` of the patches are.
@@ -39,7 +39,8 @@ class Curves:
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> "Curves | None":
-        """Of the rows of `siammae.evaluation.benchmarks.calibration`; None when none is of it."""
+        """Average the rows of `siammae.evaluation.benchmarks.calibration`; None when there is
+        none."""
         rows = [row for row in rows if "below-scaled" in row]
         if not rows:
             return None
@@ -59,7 +60,8 @@ BY_GAP = "z2-scaled-of-gap"
 
 
 def calibration(subject: Subject) -> Picture | None:
-    """Of a table's settings, each the mean over its runs; None when it was not measured."""
+    """Draw the calibration of a table's settings, each the mean over its runs; None if not
+    measured."""
     named = {}
     for index, row in subject.trained.iterrows():
         rows = [each for name in row["signatures"] for each in subject.rows.get(name, ())]
@@ -77,7 +79,7 @@ def calibration(subject: Subject) -> Picture | None:
 def draw_curves(
     curves: Mapping[Any, Curves], names: Mapping[Any, str], looks: Mapping[Any, Look]
 ) -> Figure:
-    """Four panels and a legend.
+    """Draw the curves in four panels with one legend.
 
     Args:
         curves: by whatever names them.

@@ -23,7 +23,7 @@ KEPT = Path("runs/.evaluations")  # results_dir of siammae.evaluate
 
 
 def read(name: str) -> tuple[str, Curves]:
-    """A name for the legend and the curves.
+    """Read the curves of a run or of a kept result, and a name for the legend.
 
     Raises:
         DataError: when there is nothing of calibration.
@@ -46,7 +46,7 @@ def read(name: str) -> tuple[str, Curves]:
 
 
 def _of_run(folder: Path) -> tuple[str, list[dict[str, Any]]]:
-    """Named by its signature and what was set."""
+    """Name a run by its signature and the settings that its command gave."""
     record = RunRecord(folder)
     asked = record.invocations()
     told = [f"{key}={value}" for key, value in (asked[-1]["overrides"] if asked else {}).items()]
@@ -56,7 +56,7 @@ def _of_run(folder: Path) -> tuple[str, list[dict[str, Any]]]:
 
 
 def _of_file(path: Path) -> tuple[str, list[dict[str, Any]]]:
-    """A kept result has a label, a ``result.json`` is called by its folder."""
+    """Name a kept result by its label, and a ``result.json`` by its folder."""
     content = json.loads(path.read_text())
     if "result" in content:
         result = content["result"]

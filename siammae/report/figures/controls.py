@@ -1,4 +1,4 @@
-"""What a trained encoder has to beat, as lines in a figure."""
+"""Draws the controls, which a trained encoder has to beat, as lines in a figure."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ LINES = {"copy first mask": ("0.45", ":"), "untrained encoder": ("0.25", "--")}
 def draw_controls(
     figure: Figure, axes: Axes, subject: Subject, line: Callable[..., Any], **legend: Any
 ) -> None:
-    """A line a control, and a legend of all that has a label.
+    """Draw a line for each control, and a legend of all that has a label.
 
     Args:
         figure: gets the legend, below its axes.

@@ -1,4 +1,4 @@
-"""One numeric axis as a curve, the paper's points beside."""
+"""Draws one numeric axis as a curve, with the paper's points beside it."""
 
 import re
 
@@ -17,7 +17,8 @@ DRAWN = re.compile(r"\[([^,\]]+),([^,\]]+)\]")  # the spelling of a range
 
 
 def curve(subject: Subject) -> Picture | None:
-    """Figures over the values of the axis; None unless it is one axis with three numbers or more.
+    """Draw the objective over the values of an axis; None unless one axis has three numbers or
+    more.
 
     A range that is drawn from lies as a line over what it covers; another value that is no number
     as a line over the whole width.
@@ -42,7 +43,8 @@ def curve(subject: Subject) -> Picture | None:
 
 
 def _points(subject: Subject) -> pd.DataFrame | None:
-    """The rows whose value is a number, in its order, with a column ``x``."""
+    """Return the rows whose value is a number, ordered by it, with that number in a column
+    ``x``."""
     if len(subject.table.axes) != 1:
         return None
     axis = subject.table.axes[0]
@@ -52,7 +54,8 @@ def _points(subject: Subject) -> pd.DataFrame | None:
 
 
 def _set_scale(axes: Axes, values: pd.Series) -> None:
-    """Logarithmic over more than a decade and a bit; ticks at the values, as far as they fit."""
+    """Choose a logarithmic axis over more than a decade, and put ticks at the values where they
+    fit."""
     numbers = np.unique(values.astype(float))
     if numbers[0] > 0 and numbers[-1] / numbers[0] >= 20:
         axes.set_xscale("log")
@@ -82,13 +85,13 @@ def _draw_points(axes: Axes, subject: Subject, points: pd.DataFrame) -> None:
 
 
 def _whisker(axes: Axes, x: float, row: pd.Series) -> None:
-    """The interval of one point: a band does not show it where its neighbours have none."""
+    """Draw the interval of one point, which a band does not show where its neighbours have none."""
     if pd.notna(row["low"]):
         axes.vlines(x, row["low"], row["high"], color=LINE, lw=1.3, zorder=4)
 
 
 def _draw_others(axes: Axes, subject: Subject, points: pd.DataFrame) -> None:
-    """Settings that are no number of the axis."""
+    """Draw settings whose value of the axis is not a number as horizontal lines."""
     low, high = float(points["x"].min()), float(points["x"].max())
     for index, row in subject.trained.drop(points.index).iterrows():
         drawn = DRAWN.fullmatch(str(row["setting"].get(subject.table.axes[0])))
@@ -106,7 +109,7 @@ def _draw_others(axes: Axes, subject: Subject, points: pd.DataFrame) -> None:
 
 
 def _draw_paper(axes: Axes, subject: Subject) -> None:
-    """The paper's figures, which another benchmark and other data may have given."""
+    """Draw the paper's figures, which may come from another benchmark and other data."""
     label: str | None = wrapped(f"paper: {_source(subject)}", 44)
     settings = subject.table.rows["setting"].loc[subject.paper.index]
     for setting, value in zip(settings, subject.paper, strict=True):
@@ -122,6 +125,6 @@ def _draw_paper(axes: Axes, subject: Subject) -> None:
 
 
 def _source(subject: Subject) -> str:
-    """Which table of the paper, as the notes tell it."""
+    """Return which table of the paper the figures come from, as the notes have it."""
     told = [note.removeprefix("paper: ") for note in subject.table.notes if note[:7] == "paper: "]
     return told[0].partition(";")[0] if told else "its own benchmark and data"

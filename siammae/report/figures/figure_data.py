@@ -1,4 +1,4 @@
-"""What a figure is drawn from: a table, its runs' histories, and how each setting looks."""
+"""Holds what a figure is drawn from: a table, its runs' histories, and each setting's style."""
 
 import textwrap
 from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -23,7 +23,7 @@ LABEL_WIDTH = 30  # characters of a line of a label
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure and what it shows, in words."""
+    """A figure with a caption that says in words what it shows."""
 
     figure: Figure
     caption: str
@@ -46,12 +46,13 @@ class Subject:
 
     @property
     def metric(self) -> str:
-        """What is drawn: the metric that decides."""
+        """Return the metric that is drawn, which is the table's objective."""
         return self.table.objective
 
     @cached_property
     def trained(self) -> pd.DataFrame:
-        """Rows of settings with a figure; controls and settings without a run are not among them.
+        """Return the rows of settings that have a figure, without controls and settings without a
+        run.
 
         Further columns: ``mean``, ``low`` and ``high`` in the unit of the figure, the latter NaN
         without several seeds, and ``name``, the label as it is drawn.
@@ -70,13 +71,13 @@ class Subject:
 
     @property
     def controls(self) -> pd.Series:
-        """Figures of the controls by label, in the unit of the figure."""
+        """Return the controls' figures by label, in the unit of the drawing."""
         rows = self.table.rows[self.table.rows["control"]].set_index("label")
         return rows[self.metric].dropna().astype(float) * scale(self.metric)[0]
 
     @property
     def paper(self) -> pd.Series:
-        """The paper's figures by index of the row, in the unit of its table."""
+        """Return the paper's figures by index of the row, in the unit of the paper's table."""
         rows = self.table.rows
         old = ["paper"] if self.metric == JF else []
         there = [column for column in (f"paper/{self.metric}", *old) if column in rows]
@@ -84,17 +85,18 @@ class Subject:
 
     @cached_property
     def looks(self) -> dict[Hashable, Look]:
-        """How each setting looks, by index of its row: alike in all figures of the table."""
+        """Return the style of each setting by index of its row, the same in all figures of the
+        table."""
         return looks(self.table)
 
     @property
     def larger_is_better(self) -> bool:
-        """Of the objective."""
+        """Whether a larger value of the objective is better."""
         return merit(self.metric) >= 0
 
     @property
     def unit(self) -> str:
-        """Name of the axis of figures."""
+        """Return the label of the axis on which the objective stands, with its unit."""
         if self.metric == LOSS:
             return "training loss"
         percent = " (%)" if scale(self.metric)[0] == 100 else ""
@@ -103,18 +105,19 @@ class Subject:
 
     @property
     def spread(self) -> str:
-        """What whiskers and bands are; empty when no setting has several seeds."""
+        """Say in words what whiskers and bands show; empty when no setting has several seeds."""
         if self.trained["low"].isna().all():
             return ""
         exact = f"{self.metric}/low" in self.table.rows
         return "95% interval over seeds" if exact else "± standard deviation over seeds"
 
     def text(self, value: float) -> str:
-        """A figure with the decimals of the table."""
+        """Write a value with the table's decimals."""
         return f"{value:.{scale(self.metric)[1]}f}"
 
     def write_title(self, figure: Figure, width: int = 70) -> None:
-        """The question, or else what was varied, above a figure, in lines of ``width`` characters.
+        """Write the question, or else what was varied, above a figure in lines of ``width``
+        characters.
 
         From the left: a legend on the right may begin as high.
         """
@@ -126,7 +129,7 @@ class Subject:
 
 
 def interval(rows: pd.DataFrame, metric: str) -> tuple[pd.Series, pd.Series]:
-    """Ends of the interval of each row's mean, or of mean ± deviation where there is none."""
+    """Return both ends of each mean's 95% interval, or of mean ± deviation where there is none."""
     if f"{metric}/low" in rows:
         return rows[f"{metric}/low"].astype(float), rows[f"{metric}/high"].astype(float)
     mean, deviation = rows[metric].astype(float), rows[f"{metric}/std"].astype(float)
@@ -134,18 +137,19 @@ def interval(rows: pd.DataFrame, metric: str) -> tuple[pd.Series, pd.Series]:
 
 
 def plain(text: str) -> str:
-    """Text in which a dollar sign begins no formula."""
+    """Return a text in which a dollar sign does not begin a formula of matplotlib."""
     return text.replace("$", r"\$")
 
 
 def wrapped(text: str, width: int = LABEL_WIDTH) -> str:
-    """Text in lines of ``width`` characters at most."""
+    """Break a text into lines of at most ``width`` characters."""
     return plain(textwrap.fill(text, width, break_on_hyphens=False))
 
 
 @contextmanager
 def style(grid: str = "whitegrid") -> Iterator[Callable[[float, float], Figure]]:
-    """Seaborn's style for as long as a figure is drawn; gives what makes one of inches."""
+    """Apply seaborn's style while a figure is drawn; yields a function that makes one of some
+    inches."""
     with mpl.rc_context(), sns.plotting_context("notebook", font_scale=0.9), sns.axes_style(grid):
         mpl.rcParams["pdf.fonttype"] = 42  # text stays text in an editor of pictures
         yield lambda width, height: Figure(figsize=(width, height), layout="constrained")

@@ -1,4 +1,4 @@
-"""A table as pictures, each where it makes sense."""
+"""Draws a table in every kind of figure that suits it."""
 
 from collections.abc import Callable
 from pathlib import Path

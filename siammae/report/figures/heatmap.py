@@ -1,4 +1,4 @@
-"""A grid of two axes as a heat map."""
+"""Draws a grid of two axes as a heat map."""
 
 import math
 
@@ -10,7 +10,7 @@ from siammae.report.figures.styles import number
 
 
 def heatmap(subject: Subject) -> Picture | None:
-    """A cell a setting with its mean and what it may be off by; None unless it is a grid.
+    """Draw a cell for each setting with its mean and interval; None unless the table is a grid.
 
     A grid has two values or more on both axes, and most of their combinations.
     """
@@ -45,7 +45,8 @@ def _short(grid: pd.DataFrame) -> bool:
 
 
 def _grid(subject: Subject, column: str) -> pd.DataFrame | None:
-    """A column of the rows, the first axis down, the second across, both in order."""
+    """Arrange a column of the rows with the first axis down and the second across, both in
+    order."""
     if len(subject.table.axes) != 2:
         return None
     rows = subject.trained
@@ -58,13 +59,13 @@ def _grid(subject: Subject, column: str) -> pd.DataFrame | None:
 
 
 def _ordered(values: pd.Series) -> list[str]:
-    """Numbers by size, other values after them as the table has them."""
+    """Order numbers by size; other values follow in the table's order."""
     distinct = list(dict.fromkeys(values))
     return sorted(distinct, key=lambda v: math.inf if number(v) is None else number(v) or 0.0)
 
 
 def _texts(subject: Subject) -> pd.DataFrame:
-    """The mean, and below it the interval."""
+    """Return the text of each cell: the mean, and below it the interval."""
     grids = [_grid(subject, column) for column in ("mean", "low", "high")]
     mean, low, high = (grid for grid in grids if grid is not None)
     texts = mean.astype(object)

@@ -1,4 +1,4 @@
-"""What runs went through: figures over the pairs seen, and the time training took."""
+"""Reads the histories of runs: figures over the pairs seen, and the time that training took."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ SPEED = "speed/pairs_per_second"
 
 @dataclass(frozen=True)
 class History:
-    """One run over time.
+    """The history of one run.
 
     rows: rows of metrics, each with ``step`` and ``pairs_seen``, in order.
     seconds: time of training without measuring; None when it is not known.
@@ -25,7 +25,7 @@ class History:
     device: str | None
 
     def curve(self, metric: str) -> tuple[list[float], list[float]]:
-        """Pairs seen and the metric's values, of the rows that have it.
+        """Return pairs seen and values of a metric, of the rows that have it.
 
         Training figures are means since the row before. One of few steps, as where two cadences
         meet, would stand out by chance: it is averaged with its neighbour.
@@ -38,7 +38,7 @@ class History:
 
 
 def _steadied(pairs: list[float], values: list[float]) -> tuple[list[float], list[float]]:
-    """Means over less than half the usual span joined with the one before, each by its span.
+    """Join means over less than half the usual span with the one before, each weighted by its span.
 
     The first, which has none before it, is joined with the one after it.
     """
@@ -55,7 +55,7 @@ def _steadied(pairs: list[float], values: list[float]) -> tuple[list[float], lis
 
 
 def read_histories(runs_dir: Path, signatures: Iterable[str]) -> dict[str, History]:
-    """Histories by signature; a run whose folder is not here has an empty one."""
+    """Read histories by signature; a run whose folder is not here has an empty one."""
     return {name: _history(RunRecord(runs_dir / name)) for name in signatures}
 
 
@@ -66,7 +66,8 @@ def _history(record: RunRecord) -> History:
 
 
 def _seconds(summary: dict[str, Any], rows: list[dict[str, Any]]) -> float | None:
-    """As the run noted it; of a run that did not, from the pairs and the usual speed."""
+    """Return the seconds of training that the run noted, or else an estimate from pairs and
+    speed."""
     if summary.get("seconds"):
         return float(summary["seconds"])
     speeds = [row[SPEED] for row in rows if row.get(SPEED)]

@@ -1,4 +1,4 @@
-"""Quality against the time that training took, with the settings that none beats in both."""
+"""Draws quality against training time, and marks the settings that no other beats in both."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ UNITS = [(2 * 86400, 86400, "days"), (2 * 3600, 3600, "hours"), (120, 60, "minut
 
 
 def quality_speed(subject: Subject) -> Picture | None:
-    """A point a setting; None unless two settings or more have a time, on one kind of device.
+    """Draw a point for each setting; None unless two or more have a time on one kind of device.
 
     Times of two devices do not compare.
     """
@@ -58,7 +58,7 @@ def quality_speed(subject: Subject) -> Picture | None:
 
 
 def front(cost: pd.Series, quality: pd.Series, larger_is_better: bool) -> list[Any]:
-    """Indices of the points that no other beats in both, by rising cost."""
+    """Return the indices of the points that no other beats in both, by rising cost."""
     merit = quality if larger_is_better else -quality
     order = pd.DataFrame({"cost": cost, "merit": merit}).sort_values(
         ["cost", "merit"], ascending=[True, False]
@@ -68,7 +68,7 @@ def front(cost: pd.Series, quality: pd.Series, larger_is_better: bool) -> list[A
 
 
 def _points(subject: Subject) -> pd.DataFrame:
-    """The rows whose runs' time is known: mean, ``fastest`` and ``slowest`` over seeds."""
+    """Return the rows whose runs' time is known, with ``seconds``, ``fastest`` and ``slowest``."""
     told: dict[Any, dict[str, Any]] = {}
     for index, row in subject.trained.iterrows():
         runs = [subject.histories[s] for s in row["signatures"] if s in subject.histories]
@@ -83,7 +83,7 @@ def _points(subject: Subject) -> pd.DataFrame:
 
 
 def _unit(longest: float) -> tuple[int, str]:
-    """A unit in which the longest time is no huge number."""
+    """Choose a unit of time for the axis by the longest time in seconds."""
     for least, seconds, name in UNITS:
         if longest >= least:
             return seconds, name
@@ -100,7 +100,7 @@ def _draw(axes: Axes, subject: Subject, points: pd.DataFrame) -> None:
 
 
 def _name(figure: Figure, axes: Axes, subject: Subject, points: pd.DataFrame) -> None:
-    """Labels at the points; where they would cover each other, a legend."""
+    """Label the points, or draw a legend where labels would cover each other."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", fontsize=9, frameon=False)
     where = list(zip(points["seconds"], points["mean"], strict=True))

@@ -1,4 +1,4 @@
-"""A colour, a line and a marker for each setting, told apart also by the colour-blind."""
+"""Gives each setting a colour, a line and a marker that colour-blind readers can tell apart too."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ PALEST = 0.5  # share of white in the last shade of a colour
 
 @dataclass(frozen=True)
 class Look:
-    """How a setting looks."""
+    """The style of a setting in all figures of a table."""
 
     color: str
     dashes: Any  # a line style of matplotlib
@@ -26,7 +26,8 @@ class Look:
 
 
 def looks(table: Table) -> dict[Hashable, Look]:
-    """Looks by index of the row; numbers in a scale, grids by colour and shade, else a palette."""
+    """Return styles by index of the row: a scale for numbers, colour and shade for grids, or a
+    palette."""
     rows = table.rows[~table.rows["control"]]
     settings = list(rows["setting"])
     if len(table.axes) == 1:
@@ -39,7 +40,7 @@ def looks(table: Table) -> dict[Hashable, Look]:
 
 
 def number(value: str | None) -> float | None:
-    """A setting's value as a number; None when it is none."""
+    """Return a setting's value as a number, or None when it is not one."""
     try:
         return None if value is None else float(value)
     except ValueError:
@@ -47,13 +48,13 @@ def number(value: str | None) -> float | None:
 
 
 def palette(count: int) -> list[Look]:
-    """Colours in turn; each time round with another line and marker."""
+    """Return styles from a palette in turn, each time round with another line and marker."""
     rounds = [divmod(i, len(PALETTE)) for i in range(count)]
     return [_look(PALETTE[i], turn) for turn, i in rounds]
 
 
 def _scale(values: list[float | None]) -> list[Look]:
-    """Numbers from dark to light in their order; what is no number from the palette."""
+    """Colour numbers from dark to light in their order, and other values from the palette."""
     known = sorted({value for value in values if value is not None})
     if len(known) < 3:
         return palette(len(values))
@@ -66,7 +67,7 @@ def _scale(values: list[float | None]) -> list[Look]:
 
 
 def _shades(pairs: list[tuple[Any, ...]]) -> list[Look]:
-    """The first axis gives the colour, the second the shade and the line."""
+    """Take the colour from the first axis, and shade and line from the second."""
     first, second = (list(dict.fromkeys(pair[i] for pair in pairs)) for i in (0, 1))
     if len(first) > len(PALETTE) or len(second) > len(DASHES):
         return palette(len(pairs))

@@ -1,4 +1,4 @@
-"""Loss and benchmark over the pairs seen: a line a setting, the mean over its seeds."""
+"""Draws loss and benchmark over the pairs seen, a line for each setting's mean over its seeds."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ from siammae.report.tables.statistics_table import LOSS
 
 @dataclass(frozen=True)
 class Line:
-    """Mean and spread over seeds.
+    """The mean of a setting over its seeds, and its spread.
 
     pairs: the abscissa, in order. mean, deviation: as long; the deviation is NaN where fewer than
     two seeds have come.
@@ -27,7 +27,8 @@ class Line:
 
 
 def training_curves(subject: Subject) -> Picture | None:
-    """A panel for the loss, and one for the benchmark where it was measured on the way."""
+    """Draw a panel for the loss, and one for the benchmark where it was measured during
+    training."""
     panels = {"training loss": _lines(subject, LOSS, 1)}
     if subject.metric != LOSS:
         factor, _ = scale(subject.metric)
@@ -51,7 +52,7 @@ def training_curves(subject: Subject) -> Picture | None:
 
 
 def averaged(histories: list[History], metric: str) -> Line | None:
-    """The mean over runs where each was measured or lies between two measurements.
+    """Average runs where each was measured or lies between two measurements.
 
     None when no run has two measurements: a point is no curve.
     """
@@ -72,7 +73,7 @@ def averaged(histories: list[History], metric: str) -> Line | None:
 
 
 def _lines(subject: Subject, metric: str, factor: int) -> dict[Any, Line]:
-    """A line for each row whose runs have one, by index."""
+    """Return a line for each row whose runs have one, by index of the row."""
     found = {}
     for index, row in subject.trained.iterrows():
         there = [subject.histories[s] for s in row["signatures"] if s in subject.histories]

@@ -1,4 +1,4 @@
-"""One page of all tables, which stands alone: no font, script or picture comes from elsewhere.
+"""Writes one page with all tables that needs no network: fonts, scripts and pictures are within.
 
 Its policy for the browser allows nothing but its own script and style, by their hash, and pictures
 that are in the page: what a label may contain can neither run nor load.
@@ -30,7 +30,7 @@ WIDE = 850  # pixels: a picture that has a row for itself
 
 @dataclass(frozen=True)
 class Link:
-    """A file or folder, and what to say of it; one that is not there is told without a link."""
+    """A file or folder with a text; one that is not there is named without a link."""
 
     path: Path
     text: str
@@ -39,7 +39,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell.
+    """A cell of a table on the page.
 
     text: as in the other forms of the table.
     value: by which to sort; None comes last.
@@ -58,7 +58,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of cells; ``numeric`` says by column whether values are numbers.
+    """A table of cells, in which ``numeric`` says for each column whether its values are numbers.
 
     rows: to be sorted; last: those that stay below them. heading: of one of several.
     """
@@ -98,7 +98,7 @@ def write_page(out: Path, sections: list[Section], notes: list[str]) -> Path:
 
 
 def page(out: Path, sections: list[Section], notes: list[str]) -> str:
-    """The page as text, for a file in the folder ``out``."""
+    """Return the page as text, for a file in the folder ``out``."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -126,7 +126,7 @@ def page(out: Path, sections: list[Section], notes: list[str]) -> str:
 
 
 def _anchors(sections: list[Section]) -> list[str]:
-    """An address on the page for each table, of its name; the same name gets a number."""
+    """Return an anchor for each table from its name; repeated names get a number."""
     seen: Counter[str] = Counter()
     anchors = []
     for section in sections:
@@ -137,7 +137,7 @@ def _anchors(sections: list[Section]) -> list[str]:
 
 
 def _href(out: Path, path: Path) -> str | None:
-    """The address of a file or folder as seen from the page; None when it is not there."""
+    """Return the address of a file or folder as seen from the page; None when it is not there."""
     if not path.exists():
         return None
     try:
@@ -149,12 +149,12 @@ def _href(out: Path, path: Path) -> str | None:
 
 
 def _picture(path: Path) -> str:
-    """A PNG as an address that contains it."""
+    """Return a PNG as an address that contains its data."""
     return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def _pixels(path: Path) -> tuple[int, int]:
-    """Width and height of a PNG at its size in inches, in pixels of a page."""
+    """Return width and height of a PNG in pixels of a page, by its size in inches."""
     with Image.open(path) as picture:
         width, height = picture.size
         dpi = picture.info.get("dpi", (CSS_DPI, CSS_DPI))[0]
@@ -162,5 +162,5 @@ def _pixels(path: Path) -> tuple[int, int]:
 
 
 def _hash(text: str) -> str:
-    """How a policy names a script or style that is in the page."""
+    """Return the hash by which the page's security policy names a script or style within it."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

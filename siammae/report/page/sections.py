@@ -1,4 +1,4 @@
-"""Tables as sections of the page: cells with what is behind them."""
+"""Makes sections of the page from tables: cells with the runs and facts behind them."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from siammae.report.tables.statistics_table import Table
 def section_of_runs(
     table: Table, runs: pd.DataFrame, runs_dir: Path, files: list[Path], drawn: list[Drawn]
 ) -> Section:
-    """A table of runs.
+    """Make the section of a table of runs.
 
     Args:
         table: its figures.
@@ -41,7 +41,7 @@ def section_of_runs(
 
 
 def _grid(table: Table, links: dict[str, Link], seeds: dict[str, int], heading: str) -> Grid:
-    """The cells of the table as other forms of it have them, with the runs behind each figure."""
+    """Return the cells of a table with the runs behind each figure."""
     heads, lines = cells(table, str)
     columns = {heads.index(head(metric)): metric for metric in table.metrics}
     exact = {f"Δ {head(metric)}": f"{metric}/diff" for metric in table.metrics}
@@ -71,7 +71,7 @@ def _grid(table: Table, links: dict[str, Link], seeds: dict[str, int], heading: 
 
 
 def section_of_encoders(table: Evaluated, files: list[Path]) -> Section:
-    """A table of encoders."""
+    """Make the section of a table of encoders."""
     heads, lines = evaluations.cells(table, _bold)
     entries = [entry for _, entry in labelled(table)]
     entries += [table.control] if table.control is not None else []
@@ -104,13 +104,13 @@ def _bold(text: str) -> str:
 
 
 def _label(row: pd.Series, text: str, best: bool) -> Cell:
-    """The name of a row, and what to set for it where that is not its name."""
+    """Return a row's label, and the settings that it stands for where they are not its label."""
     setting = ", ".join(f"{key}={value}" for key, value in row["setting"].items())
     return Cell(text, text, best, aside="" if setting == row["label"] else setting)
 
 
 def _value(text: str) -> float | str | None:
-    """What a cell without a metric of ours is sorted by: its first number."""
+    """Return the number that a cell without a declared metric is sorted by: its first one."""
     first = text.split()[0].rstrip("*") if text.split() else ""
     try:
         return float(first)
@@ -126,7 +126,7 @@ def _of_entry(entry: dict[str, Any]) -> list[str]:
 
 
 def _runs(table: Table, runs: pd.DataFrame, links: dict[str, Link]) -> Grid:
-    """All runs, also those that are in no figure, with what tells them apart."""
+    """List all runs, also those behind no figure, with the facts in which they differ."""
     metric, name = f"metric/{table.objective}", head(table.objective)
     factor, digits = scale(table.objective)
     used = {signature for names in table.rows["signatures"] for signature in names}

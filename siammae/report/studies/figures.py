@@ -1,4 +1,4 @@
-"""A study as pictures: history, curves, importance, slices, contour and Pareto front."""
+"""Draws a study: history, curves, importance, slices, contour and Pareto front."""
 
 import warnings
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def draw_study(
 
 
 def history(frame: StudyFrame) -> "Figure | None":
-    """Values by trial, and the best so far; pruned ones at their last value."""
+    """Draw values by trial and the best so far; pruned trials stand at their last value."""
     if frame.trials[frame.objectives].isna().all(axis=None):
         return None
     figure, panels = _subplots(len(frame.objectives), (8, 3.6 * len(frame.objectives)), 1)
@@ -80,7 +80,7 @@ def history(frame: StudyFrame) -> "Figure | None":
 
 
 def pareto(frame: StudyFrame) -> "Figure | None":
-    """Quality against cost, and the front."""
+    """Draw quality against cost, and the Pareto front."""
     if len(frame.objectives) != 2 or frame.complete.empty:
         return None
     figure, (axes,) = _subplots(1, (7, 5), 1)
@@ -101,7 +101,7 @@ def pareto(frame: StudyFrame) -> "Figure | None":
 
 
 def bars(shares: pd.DataFrame, method: str) -> "Figure | None":
-    """Importance of each parameter."""
+    """Draw the importance of each parameter as bars."""
     if shares.empty:
         return None
     import seaborn as sns
@@ -118,7 +118,7 @@ def bars(shares: pd.DataFrame, method: str) -> "Figure | None":
 
 
 def slices(frame: StudyFrame, study: "Study") -> "Figure | None":
-    """The first objective over each parameter; later trials are darker."""
+    """Draw the first objective over each parameter; later trials are darker."""
     done = frame.complete
     if done.empty:
         return None
@@ -154,7 +154,7 @@ def slices(frame: StudyFrame, study: "Study") -> "Figure | None":
 
 
 def contour(study: "Study", frame: StudyFrame, shares: pd.DataFrame) -> "Figure | None":
-    """The first objective over the two most important parameters."""
+    """Draw the first objective over the two most important parameters."""
     mine = shares[shares["objective"] == frame.objectives[0]]
     names = list(mine.sort_values("importance", ascending=False)["parameter"][:2])
     if len(names) < 2 or frame.complete[names].nunique().min() < 2:
@@ -174,7 +174,7 @@ def contour(study: "Study", frame: StudyFrame, shares: pd.DataFrame) -> "Figure 
 
 
 def curves(study: "Study", frame: StudyFrame) -> "Figure | None":
-    """The objective on the way of each trial; a cross where it was stopped."""
+    """Draw each trial's objective during training, with a cross where it was pruned."""
     trials = {t.number: t.intermediate_values for t in study.get_trials(deepcopy=False)}
     known = frame.trials[[bool(trials[number]) for number in frame.trials["number"]]]
     if known.empty or len({len(trials[n]) for n in known["number"]} | {1}) == 1:
@@ -198,7 +198,7 @@ def curves(study: "Study", frame: StudyFrame) -> "Figure | None":
 
 
 def _subplots(count: int, size: tuple[float, float], columns: int) -> "tuple[Figure, list[Axes]]":
-    """A figure with ``count`` panels, the rest of the last row left blank."""
+    """Make a figure with ``count`` panels; the rest of the last row is left blank."""
     import matplotlib.pyplot as plt
 
     rows = -(-count // columns)
@@ -212,14 +212,14 @@ def _subplots(count: int, size: tuple[float, float], columns: int) -> "tuple[Fig
 
 
 def _places(values: pd.Series, choices: list[Any]) -> tuple[np.ndarray, list[str]]:
-    """Where values stand on an axis, and the labels of a categorical one."""
+    """Return the positions of values on an axis, and the labels of a categorical one."""
     if not choices:
         return values.to_numpy(float), []
     return np.array([choices.index(value) for value in values]), [str(c) for c in choices]
 
 
 def _choices(study: "Study", name: str) -> list[Any]:
-    """What a categorical parameter was drawn from, in order; of several starts all together."""
+    """Return the choices of a categorical parameter in order, over all starts of the study."""
     found: dict[Any, None] = {}
     for trial in study.get_trials(deepcopy=False):
         found |= dict.fromkeys(getattr(trial.distributions.get(name), "choices", ()))

@@ -1,4 +1,4 @@
-"""An Optuna study as a data frame and what is read off it: best trials and importance."""
+"""Reads an Optuna study into a data frame: its trials, the best of them, parameter importance."""
 
 import warnings
 from collections import Counter
@@ -20,7 +20,7 @@ TREES_SEED = 0  # of fANOVA's forest: the same report from the same trials
 
 @dataclass
 class StudyFrame:
-    """The trials of a study that count.
+    """The trials of a study that count towards its total.
 
     trials: a row a trial, by number. Columns: ``number``, ``state`` (complete, pruned, fail,
     running), ``run`` (signature), a column for each objective, and one for each of ``params``.
@@ -38,11 +38,11 @@ class StudyFrame:
 
     @property
     def complete(self) -> pd.DataFrame:
-        """Trials with a final value."""
+        """Return the trials with a final value."""
         return self.trials[self.trials["state"] == "complete"]
 
     def ranked(self) -> pd.DataFrame:
-        """Complete trials: of one objective best first, of two the Pareto front by cost."""
+        """Return complete trials, the best first; with two objectives the Pareto front by cost."""
         if len(self.objectives) == 1:
             (objective,), (maximised,) = self.objectives, self.maximised
             return self.complete.sort_values(objective, ascending=not maximised, kind="stable")
@@ -50,13 +50,13 @@ class StudyFrame:
         return front.sort_values(self.objectives[1], kind="stable")
 
     def states(self) -> str:
-        """How many trials there are of each state."""
+        """Count the trials of each state."""
         counts = Counter(self.trials["state"])
         return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
 
 
 def read_study(study: "Study") -> StudyFrame:
-    """Trials of killed processes, which others stand for, are left out."""
+    """Read a study without the trials of killed processes that were run again."""
     trials = counted(study)
     told = [t.user_attrs["quality"] for t in trials if "quality" in t.user_attrs]
     objectives = [str(told[-1]) if told else "objective", COST][: len(study.directions)]
@@ -79,7 +79,7 @@ def read_study(study: "Study") -> StudyFrame:
 
 
 def importance(study: "Study", frame: StudyFrame) -> tuple[str, pd.DataFrame]:
-    """How much each parameter matters to each objective.
+    """Return how much each parameter matters to each objective, as shares of 1.
 
     Of fANOVA the share of the objective's variance that a parameter explains by itself; of
     PED-ANOVA how much it decides whether a trial is among the best tenth.
@@ -100,7 +100,7 @@ def importance(study: "Study", frame: StudyFrame) -> tuple[str, pd.DataFrame]:
 def _shares(
     study: "Study", index: int, maximised: bool, evaluator: "BaseImportanceEvaluator"
 ) -> dict[str, float]:
-    """Importance of each parameter to one objective; empty when complete trials share none."""
+    """Return the importance of each parameter to one objective; empty when trials share none."""
     from optuna.importance import get_param_importances
 
     sign = -1 if maximised else 1  # PED-ANOVA takes small values for good
@@ -117,7 +117,8 @@ def _shares(
 
 
 def _evaluator() -> "tuple[str, BaseImportanceEvaluator]":
-    """FANOVA (Hutter et al., 2014) needs scikit-learn, PED-ANOVA (Watanabe et al., 2023) not."""
+    """Choose fANOVA (Hutter et al., 2014) where scikit-learn is there, else PED-ANOVA (Watanabe et
+    al., 2023)."""
     from importlib.util import find_spec
 
     from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator

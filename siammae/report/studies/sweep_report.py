@@ -73,19 +73,20 @@ def report(study: "Study", out: Path) -> list[Path]:
 
 
 def title(frame: StudyFrame) -> str:
-    """Of the table of trials."""
+    """Return the title of the table of trials."""
     return "Best trials" if len(frame.objectives) == 1 else "Pareto front, cheapest first"
 
 
 def best(frame: StudyFrame) -> pd.DataFrame:
-    """The best trials as text: number, objectives, parameters, run."""
+    """Return the best trials as text: number, objectives, parameters, run."""
     rows = frame.ranked() if len(frame.objectives) > 1 else frame.ranked().head(SHOWN)
     columns = ["number", *frame.objectives, *frame.params, "run"]
     return rows[columns].rename(columns={"number": "trial"}).map(_text)
 
 
 def share_table(shares: pd.DataFrame) -> pd.DataFrame:
-    """A row a parameter, a column an objective, the most important for the first one on top."""
+    """Return importance with a row for each parameter and a column for each objective, sorted by
+    the first."""
     if shares.empty:
         return pd.DataFrame()
     wide = shares.pivot(index="parameter", columns="objective", values="importance")
@@ -96,7 +97,7 @@ def share_table(shares: pd.DataFrame) -> pd.DataFrame:
 
 
 def show(name: str, table: pd.DataFrame) -> None:
-    """Print with rich."""
+    """Print a data frame as a table on the terminal."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -111,7 +112,7 @@ def show(name: str, table: pd.DataFrame) -> None:
 
 
 def markdown(frame: StudyFrame, tables: dict[str, pd.DataFrame], pictures: dict[str, Path]) -> str:
-    """The report for GitHub, with the pictures beside it."""
+    """Return the report as Markdown, with links to the pictures beside it."""
     parts = [f"# {frame.name}", f"{len(frame.trials)} trials: {frame.states()}"]
     for name, table in tables.items():
         if not table.empty:
@@ -123,7 +124,7 @@ def markdown(frame: StudyFrame, tables: dict[str, pd.DataFrame], pictures: dict[
 
 
 def page(frame: StudyFrame, tables: dict[str, pd.DataFrame], pictures: dict[str, Path]) -> str:
-    """One HTML page that needs no other file."""
+    """Return the report as one HTML page that needs no other file."""
     name = html.escape(frame.name)
     parts = [f"<h1>{name}</h1><p>{len(frame.trials)} trials: {html.escape(frame.states())}</p>"]
     for heading, table in tables.items():
@@ -140,7 +141,7 @@ def page(frame: StudyFrame, tables: dict[str, pd.DataFrame], pictures: dict[str,
 
 
 def find_study(storage: "BaseStorage", name: str, url: str) -> "Study":
-    """The study of that name, or the only one whose name begins with it.
+    """Find the study with a name, or the only one whose name begins with it.
 
     Raises:
         DataError: naming those that there are.
@@ -175,7 +176,7 @@ def list_studies(storage: "BaseStorage", url: str) -> None:
 
 
 def existing(url: str) -> "BaseStorage":
-    """Open a storage without making it.
+    """Open a storage that is there, without creating it.
 
     Raises:
         DataError: when its file is not there.

@@ -37,7 +37,7 @@ INSTALL = "the dashboard needs wandb-workspaces: pip install 'siammae[dashboard]
 
 
 def curves(axis: str = "pairs_seen") -> list[Any]:
-    """Line plots of losses, of whatever a benchmark measures on the way, and of speed."""
+    """Return line plots of losses, of benchmark figures during training, and of speed."""
     import wandb_workspaces.reports.v2 as wr
 
     shared: dict[str, Any] = {
@@ -56,7 +56,7 @@ def curves(axis: str = "pairs_seen") -> list[Any]:
 
 
 def effects() -> list[Any]:
-    """What the settings do to the objective."""
+    """Return panels that show how the settings change the objective."""
     import wandb_workspaces.reports.v2 as wr
 
     column = wr.ParallelCoordinatesPlotColumn
@@ -81,14 +81,14 @@ def effects() -> list[Any]:
 
 
 def looks() -> list[Any]:
-    """Restored frames over training, and what the encoders see."""
+    """Return a panel of restored frames and encoder pictures over training."""
     import wandb_workspaces.reports.v2 as wr
 
     return [wr.MediaBrowser(title="pictures", media_keys=list(MEDIA), num_columns=2)]
 
 
 def comparison() -> list[Any]:
-    """In which settings and figures runs differ."""
+    """Return a panel with the settings and figures in which runs differ."""
     import wandb_workspaces.reports.v2 as wr
 
     return [wr.RunComparer(diff_only="split")]
@@ -103,7 +103,7 @@ SECTIONS = {
 
 
 def workspace(entity: str, project: str) -> "Workspace":
-    """The project's workspace: finished runs, grouped by ablation and setting."""
+    """Make the project's workspace: finished runs, grouped by ablation and setting."""
     import wandb_workspaces.workspaces as ws
 
     shown = [f"config:{key}" for key in ("ablation", GROUP, "seed")] + [f"summary:{OBJECTIVE}"]
@@ -126,7 +126,7 @@ def workspace(entity: str, project: str) -> "Workspace":
 
 
 def report(entity: str, project: str, runs_of: tuple[str, str]) -> "Report":
-    """The same panels as a page with words.
+    """Make a report with the same panels and explanations.
 
     Args:
         entity: where the report is kept.
@@ -155,7 +155,7 @@ def report(entity: str, project: str, runs_of: tuple[str, str]) -> "Report":
 
 
 def spec(entity: str, project: str) -> dict[str, Any]:
-    """What would be sent, as it is sent but for the ids that are drawn at random."""
+    """Return what would be sent, without the ids of panels that are drawn at random."""
     sheet = workspace(entity, project)._to_model().spec
     page = report(entity, project, ("", ""))._to_model().spec
     return {
@@ -165,7 +165,7 @@ def spec(entity: str, project: str) -> dict[str, Any]:
 
 
 def save(entity: str, project: str) -> list[str]:
-    """Make a new workspace and a new report; returns their addresses.
+    """Save a new workspace and a new report; return their addresses.
 
     Raises:
         ConfigError: without a key.
@@ -186,7 +186,7 @@ def save(entity: str, project: str) -> list[str]:
 
 
 def _without_ids(value: Any) -> Any:
-    """Ids of panels are new each time; without them two specifications can be compared."""
+    """Remove the ids of panels, which are new each time, so that specifications can be compared."""
     if isinstance(value, dict):
         return {k: _without_ids(v) for k, v in value.items() if k not in ("__id__", "id", "ref")}
     return [_without_ids(item) for item in value] if isinstance(value, list) else value
@@ -194,7 +194,7 @@ def _without_ids(value: Any) -> Any:
 
 @contextmanager
 def _installed() -> Iterator[None]:
-    """The optional package is there.
+    """Import the optional package, or say how to install it.
 
     Raises:
         ConfigError: with the command that installs it.

@@ -1,4 +1,4 @@
-"""Runs of a W&B project through its public API, with errors that say what to do.
+"""Reads runs of a W&B project through its public API, with errors that say what to do.
 
 Measured with the client 0.31: its time-out is the total of one request with its own retries, after
 which it says "service is busy" whatever the reason; it raises a bare exception of a private module,
@@ -30,7 +30,7 @@ History = Callable[[], list[dict[str, Any]]]
 
 @dataclass
 class RemoteRun:
-    """A run as W&B has it.
+    """A run as W&B holds it.
 
     state: running, finished, failed, crashed, killed and others of W&B's.
     config: what it was started with, one level.
@@ -46,7 +46,7 @@ class RemoteRun:
 
 @contextmanager
 def project_runs(path: str) -> Iterator[list[RemoteRun]]:
-    """All runs of a project, whose histories can be read within the block.
+    """Yield all runs of a project, whose histories can be read within the block.
 
     Args:
         path: ``ENTITY/PROJECT``.
@@ -83,7 +83,7 @@ def project_runs(path: str) -> Iterator[list[RemoteRun]]:
 
 
 class _Client:
-    """The public API with tries of our own."""
+    """The public API, with timeouts and repeated tries of our own."""
 
     def __init__(self, path: str):
         self.path = path
@@ -92,7 +92,7 @@ class _Client:
         self._key: str | None = None
 
     def runs(self) -> list[RemoteRun]:
-        """Whole runs at once: lazy ones would cost a request each."""
+        """Fetch whole runs at once, because lazy ones would cost a request each."""
         self._reach()
         return [self._remote(run) for run in self._try(self._list)]
 
@@ -112,7 +112,7 @@ class _Client:
         return RemoteRun(run.id, run.state, run.url, dict(run.config), history)
 
     def _reach(self) -> None:
-        """Fail soon when there is nobody: the client itself would try for minutes."""
+        """Fail soon when no server answers, because the client itself would try for minutes."""
         for wait in (*WAITS, None):
             try:
                 requests.get(self.server, timeout=PROBE, stream=True).close()
@@ -126,7 +126,7 @@ class _Client:
                 time.sleep(wait)
 
     def _try(self, call: Callable[[], Answer]) -> Answer:
-        """Three tries, but one for what another try cannot mend."""
+        """Call a function up to three times, but once where another try cannot help."""
         for wait in (*WAITS, None):
             try:
                 return call()
@@ -156,7 +156,7 @@ class _Client:
         return f"W&B gave no runs of {self.path}: {self._status() or text}"
 
     def _status(self) -> str | None:
-        """What the server says now: the client tells of no code when its time is over."""
+        """Ask the server for its status code, which the client does not report after a timeout."""
         try:
             answer = requests.post(
                 f"{self.server}/graphql",
@@ -174,7 +174,7 @@ class _Client:
 
 
 def _server() -> str:
-    """The server that the client will ask."""
+    """Return the address of the server that the client will ask."""
     import wandb
 
     told = os.environ.get("WANDB_BASE_URL") or wandb.setup().settings.base_url
@@ -182,7 +182,7 @@ def _server() -> str:
 
 
 def _is_refused(error: Exception) -> bool:
-    """Whether the server, or the client itself, does not take the key."""
+    """Whether the server, or the client itself, refuses the key."""
     name, text = type(error).__name__, str(error)
     return name == "UsageError" or (name == "AuthenticationError" and "busy" not in text)
 

@@ -1,4 +1,4 @@
-"""A snapshot of a W&B project: the runs' folders made again from the records that travel with them.
+"""Makes the runs' folders of a W&B project again from the records that travel with its runs.
 
 Tables then come from the snapshot through the reader of run folders, so they are the same tables,
 and can be made again without a network. ``snapshot.json`` names the folder that holds. It is
@@ -29,7 +29,7 @@ NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 @dataclass
 class Snapshot:
-    """What stands in ``snapshot.json``.
+    """The contents of ``snapshot.json``.
 
     source: ``ENTITY/PROJECT``. pulled: when, in seconds since 1970. folder: of the runs.
     runs: by signature, when each record was ``sent`` and its page's ``url``.
@@ -44,7 +44,7 @@ class Snapshot:
 
 
 def read_snapshot(place: Path) -> Snapshot | None:
-    """The snapshot of a folder; None when there is none.
+    """Read the snapshot of a folder; None when there is none.
 
     Raises:
         DataError: when it is damaged.
@@ -91,7 +91,7 @@ def pull(source: str, place: Path) -> Snapshot:
 
 
 def tell(snapshot: Snapshot, place: Path) -> None:
-    """Where the tables come from, and what is not in them; on stderr, beside the tables."""
+    """Report on stderr where the tables come from, and what is not in them."""
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(snapshot.pulled))
     print(
         f"{len(snapshot.runs)} runs of W&B {snapshot.source}, pulled {when}, in "
@@ -103,7 +103,7 @@ def tell(snapshot: Snapshot, place: Path) -> None:
 
 
 def rows(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of metrics as the run's own folder has them.
+    """Return rows of metrics as the run's own folder has them.
 
     A resumed run logs again what lies behind its checkpoint, offline parts may arrive in any order,
     and a part may be synced twice. So rows go by the clock, and one that goes back in steps, or
@@ -147,7 +147,7 @@ def _fill(
 
 
 def _check(name: str, files: dict[str, str]) -> None:
-    """What comes from elsewhere becomes paths and states: only what we know."""
+    """Check a run that comes from elsewhere before its values become paths and states."""
     if not re.fullmatch(r"\w[\w-]*", name) or not set(files) <= set(FILES):
         raise DataError("its record has names that are none of ours")
     missing = {"config.yaml", "state.json"} - set(files)
@@ -160,7 +160,7 @@ def _check(name: str, files: dict[str, str]) -> None:
 
 
 def _write(folder: Path, files: dict[str, str], seen: str) -> None:
-    """The files of a record. Of a run that was not over, W&B knows whether it still goes on."""
+    """Write the files of a record; W&B knows whether an unfinished run is still under way."""
     folder.mkdir()
     state = json.loads(files["state.json"])
     if state["state"] == "running":
@@ -179,7 +179,7 @@ def _write_curves(folder: Path, run: RemoteRun, known: Path | None) -> None:
 
 
 def _known(place: Path, old: Snapshot | None, name: str, sent: float) -> Path | None:
-    """The curves in the old snapshot, of a run that was over and has not changed since."""
+    """Return the old snapshot's curves of a run that was over and has not changed since."""
     if old is None or old.runs.get(name, {}).get("sent") != sent:
         return None
     folder = place / old.folder / name
@@ -201,7 +201,7 @@ def _same_source(place: Path, source: str) -> Snapshot | None:
 
 
 def _clean(place: Path, keep: Path) -> None:
-    """Remove older snapshots, and those that a killed pull left behind."""
+    """Remove older snapshots, and those that an interrupted pull left behind."""
     for folder in place.glob("runs-*"):
         if folder != keep:
             shutil.rmtree(folder, ignore_errors=True)
