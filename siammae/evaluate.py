@@ -18,12 +18,12 @@ from omegaconf import DictConfig, OmegaConf
 from siammae.config.groups import build_group
 from siammae.config.protocol_choice import check_protocol
 from siammae.config.schema import check_device, check_progress
-from siammae.evaluation.benchmarks.base import Benchmark
-from siammae.evaluation.benchmarks.outputs import Outputs
-from siammae.evaluation.benchmarks.result import BenchmarkResult
-from siammae.evaluation.benchmarks.show import show_result
 from siammae.evaluation.encoders.choose import choose_source
 from siammae.evaluation.encoders.source import Source
+from siammae.evaluation.measuring.benchmark import Benchmark
+from siammae.evaluation.measuring.outputs import Outputs
+from siammae.evaluation.measuring.result import BenchmarkResult
+from siammae.evaluation.measuring.show import show_result
 from siammae.evaluation.result_cache import Evaluations, Setting, as_result
 from siammae.launching.entry import report_user_errors, run
 from siammae.system.errors import ConfigError
@@ -40,7 +40,7 @@ incomplete: list[str] = []  # benchmarks of this process with failed videos, for
 @hydra.main(config_path=str(CONFIGS), config_name="evaluate")
 @report_user_errors
 def job(config: DictConfig) -> float:
-    """Print the figures of an encoder; returns the benchmark's objective."""
+    """Print the figures of an encoder; returns its quality, see `BenchmarkResult.quality`."""
     check(config)
     check_protocol(config)
     benchmark = build_group(config, "benchmark")
@@ -79,7 +79,7 @@ def job(config: DictConfig) -> float:
     if result.failed:
         incomplete.append(result.name)
         print(f"error: failed videos: {', '.join(result.failed)}", file=sys.stderr)
-    return result.value
+    return result.quality
 
 
 def check(config: DictConfig) -> None:
@@ -153,8 +153,8 @@ def measure(
     model = source.load_model().to(device) if benchmark.needs_model else None
     features = EncoderFeatures(source.load().to(device), device, precision, model)
     check_patch(benchmark, features.patch_size)
-    with Counter("videos", config.progress) as told:
-        result = benchmark.evaluate(features, told=told)
+    with Counter("videos", config.progress) as count:
+        result = benchmark.evaluate(features, count)
     return result, {"device": str(device), "precision": precision}
 
 
@@ -178,8 +178,8 @@ def check_patch(benchmark: Benchmark, patch_size: int) -> None:
 
 def copy_first_mask(config: DictConfig, benchmark: Benchmark) -> BenchmarkResult:
     """The control's result."""
-    with Counter("videos of the control", config.progress) as told:
-        return benchmark.copy_first_mask(told=told)
+    with Counter("videos of the control", config.progress) as count:
+        return benchmark.copy_first_mask(count)
 
 
 def write_result(result: BenchmarkResult, folder: Path) -> None:

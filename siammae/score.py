@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from siammae.evaluation.benchmarks.result import BenchmarkResult
-from siammae.evaluation.benchmarks.show import show_result
 from siammae.evaluation.files.davis import SEQUENCES, USE_2016, DavisFiles
 from siammae.evaluation.files.listing import visible
-from siammae.evaluation.scores.davis import score_sequence, total
+from siammae.evaluation.measuring.result import BenchmarkResult
+from siammae.evaluation.measuring.show import show_result
+from siammae.evaluation.scores.davis import J_AND_F, score_sequence, total
 from siammae.system.errors import DataError, SiammaeError
 
 
@@ -50,7 +50,8 @@ def score(files: DavisFiles, predictions: Path) -> BenchmarkResult:
         "official_sequences": SEQUENCES.get((files.year, files.split)),
         "sequences": len(names),
     }
-    return BenchmarkResult(f"davis{files.year}", "J&F-Mean", total(rows), rows, settings)
+    name = f"davis{files.year}"
+    return BenchmarkResult(name, "J&F-Mean", total(rows), rows, settings, declared=J_AND_F)
 
 
 def _check_names(files: DavisFiles, sequence: str, predictions: Path) -> None:

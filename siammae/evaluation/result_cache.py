@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from siammae.evaluation.benchmarks.result import BenchmarkResult
+from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.system.command import Command
 from siammae.system.errors import ConfigError
 from siammae.tracking.provenance import code_version
@@ -139,5 +139,4 @@ def read_entry(path: Path) -> dict[str, Any] | None:
 
 def as_result(entry: dict[str, Any]) -> BenchmarkResult:
     """The result of an entry."""
-    fields = entry["result"]
-    return BenchmarkResult(**{**fields, "units": tuple(fields["units"])})
+    return BenchmarkResult.read(entry["result"])

@@ -52,8 +52,9 @@ class Trainer:
         prepare: a batch on the device to frames (B, T, 3, S, S), normalised.
         checkpoints: where states are kept.
         listener: told of rows, pictures and steps.
-        evaluate: measures the model now and returns metrics; called ``plan.evaluations - 1`` times,
-            the last evaluation, at the end, being the caller's. Its objective decides what is best.
+        evaluate: measures the model now and returns its quality and metrics; called
+            ``plan.evaluations - 1`` times, the last evaluation, at the end, being the caller's. The
+            checkpoint of the largest quality is the best.
         sample: a fixed batch for the pictures.
         watch: called with the step after each of those evaluations, the state being saved; what it
             raises ends the training. Also where there is nothing to evaluate.

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from siammae.evaluation.benchmarks.result import BenchmarkResult
 from siammae.evaluation.features import EncoderFeatures
+from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.model.siammae import SiamMAE
 from siammae.tracking.provenance import code_version
 from siammae.tracking.record import write_atomic
@@ -21,7 +21,7 @@ MODEL = ("encoder", "encoding", "decoder", "uncertainty")  # what a model predic
 def measure(
     benchmark: Any, model: SiamMAE, device: torch.device, **options: Any
 ) -> BenchmarkResult:
-    """Score the model on the benchmark; tells of videos that had to be left out."""
+    """Score the model on the benchmark; prints a warning for each video that was left out."""
     training = model.training
     model.eval()
     try:

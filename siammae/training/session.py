@@ -19,7 +19,8 @@ from siammae.config.schema import TrainConfig
 from siammae.data.sampling.batch import PairBatch
 from siammae.data.sampling.loader import PairDataset, first_pairs, make_loader
 from siammae.data.sets.videos import ClipSource
-from siammae.evaluation.benchmarks.result import BenchmarkResult
+from siammae.evaluation.measuring.metric import Metric
+from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.system.progress import ProgressBar
 from siammae.tracking.provenance import provenance
 from siammae.tracking.record import RunRecord
@@ -32,6 +33,7 @@ from siammae.training.measure import controls, measure
 from siammae.training.optim import adamw
 from siammae.training.run_pictures import run_pictures
 from siammae.training.run_summary import spent, trained
+from siammae.training.training_metrics import LOSS
 from siammae.training.training_plan import make_plan
 
 PICTURED = 6  # samples in a picture
@@ -58,7 +60,7 @@ class Session:
     team: Team = field(default_factory=Team)
 
     def carry_out(self) -> float:
-        """Train to the end, measure, export; returns the objective."""
+        """Train to the end, measure, export; returns the objective, larger being better."""
         begun, team = time.time(), self.team
         with team.together():
             if team.leads:  # alone, so that built-in sets are written once
@@ -168,7 +170,7 @@ class Session:
 
         def evaluate() -> tuple[float, Row]:
             result = self._measure(model)
-            return result.value, _flat(result)
+            return result.quality, _flat(result)
 
         return Trainer(
             model,
@@ -192,11 +194,11 @@ class Session:
         """
         if self.trial is None:
             return
-        name = (
-            None if self.benchmark is None else f"{self.benchmark.name}/{self.benchmark.objective}"
-        )
         steps = sorted(self.plan.spread(self.plan.evaluations))
-        values = intermediate_values(self.record.metrics(), steps, name)
+        name, decides = None, LOSS
+        if self.benchmark is not None:
+            name, decides = self.benchmark.name, self.benchmark.declared()[self.benchmark.objective]
+        values = intermediate_values(self.record.metrics(), steps, name, decides.quality_name)
         self.trial.report(values)
         if values and self.trial.is_hopeless():
             reached, value = list(values.items())[-1]
@@ -222,25 +224,18 @@ class Session:
         metrics = trained(self.record, trainer.progress)
         summary: dict[str, Any] = {
             "signature": self.record.signature,
-            "objective": {
-                "benchmark": None,
-                "metric": "-train/loss",
-                "value": -metrics["train/loss"],
-            },
+            "objective": _objective(None, LOSS, metrics[LOSS.name]),
             "metrics": metrics,
         }
         if self.benchmark is not None:
             print(f"  measuring on {self.benchmark.name}", flush=True)
             result = self._measure(model)
             metrics.update(_flat(result))
-            summary["objective"] = {
-                "benchmark": result.name,
-                "metric": result.objective,
-                "value": result.value,
-            }
+            decides = result.metric(result.objective)
+            summary["objective"] = _objective(result.name, decides, result.value)
             summary["benchmark"] = result.as_dict()
             summary["controls"] = self._controls()
-            trainer.note_objective(result.value, trainer.checkpoints.path(plan.steps))
+            trainer.note_objective(result.quality, trainer.checkpoints.path(plan.steps))
             if plan.steps not in self._measured():
                 last = {"step": plan.steps, "pairs_seen": plan.steps * plan.batch_size}
                 self.row({**last, **_flat(result)})
@@ -283,6 +278,15 @@ class Session:
 
     def _heartbeat(self, step: int) -> None:
         self.record.set_state("running", step=step, steps=self.plan.steps)
+
+
+def _objective(benchmark: str | None, metric: Metric, value: float) -> dict[str, Any]:
+    """What a run is judged by, as a quality: larger is better, see `Metric.quality`."""
+    return {
+        "benchmark": benchmark,
+        "metric": metric.quality_name,
+        "value": metric.quality(value),
+    }
 
 
 def _flat(result: BenchmarkResult) -> Row:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from siammae.evaluation.benchmarks.result import BenchmarkResult
+from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.evaluation.result_cache import Evaluations, Setting, as_result, read_entry
 from siammae.system.errors import ConfigError
 

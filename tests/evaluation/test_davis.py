@@ -10,8 +10,8 @@ from PIL import Image
 
 from siammae.data.reading.label_masks import write_ids
 from siammae.evaluation.benchmarks.davis import Davis
-from siammae.evaluation.benchmarks.outputs import Outputs
 from siammae.evaluation.files.davis import DavisFiles, read_ids
+from siammae.evaluation.measuring.outputs import Outputs
 from siammae.evaluation.propagation.protocol import Propagation
 from siammae.score import main as score_main
 from siammae.system.errors import DataError
@@ -204,7 +204,7 @@ def test_result_is_json(davis2017):
 
 def test_progress_is_told(davis2017):
     told = []
-    Davis(str(davis2017), PROTOCOL).copy_first_mask(told=lambda *news: told.append(news))
+    Davis(str(davis2017), PROTOCOL).copy_first_mask(lambda *news: told.append(news))
     assert told == [(1, 2, "walk"), (2, 2, "run")]
 
 

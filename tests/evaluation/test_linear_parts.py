@@ -9,7 +9,7 @@ from PIL import Image
 
 from siammae.data.reading.label_masks import write_ids
 from siammae.evaluation.benchmarks.linear_parts import LinearParts
-from siammae.evaluation.benchmarks.probing import Probes
+from siammae.evaluation.measuring.probes import Probes
 from siammae.system.errors import DataError
 
 COLOURS = np.array([(90, 90, 90), (220, 40, 40), (40, 40, 220), (40, 200, 40)], np.uint8)
@@ -183,7 +183,7 @@ def test_one_video_that_fails_on_either_side_is_named(vip):
     for video in ("videos7", "videos3"):
         (vip / "Images" / video / f"{26:012d}.jpg").write_bytes(b"")
     told = []
-    result = LinearParts(str(vip)).evaluate(Colours(), told=lambda *news: told.append(news))
+    result = LinearParts(str(vip)).evaluate(Colours(), on_video=lambda *news: told.append(news))
     assert set(result.failed) == {"videos7", "videos3"}
     assert "cannot be read" in result.failed["videos7"]
     assert result.settings["videos"] == result.settings["training_videos"] == 1

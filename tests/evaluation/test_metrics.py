@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from siammae.evaluation.scores.davis import METRICS, score_sequence, total
-from siammae.evaluation.scores.metrics import (
+from siammae.evaluation.scores.davis import (
+    METRICS,
     boundary,
     contour_accuracy,
     region_similarity,
+    score_sequence,
     statistics,
+    total,
 )
 from siammae.system.errors import DataError
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from siammae.evaluation.benchmarks.outputs import write_mask
 from siammae.evaluation.files.davis import read_ids
 from siammae.evaluation.files.kitti import read_instances, read_panoptic
+from siammae.evaluation.measuring.outputs import write_mask
 
 
 @pytest.mark.parametrize(

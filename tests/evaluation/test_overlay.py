@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from siammae.evaluation.benchmarks.davis import Davis
-from siammae.evaluation.benchmarks.outputs import Outputs
+from siammae.evaluation.measuring.outputs import Outputs
 from siammae.evaluation.pictures.overlay import draw_masks, write_overlay
 from siammae.evaluation.propagation.protocol import Propagation
 from siammae.system.errors import DataError

@@ -6,8 +6,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siammae.evaluation.benchmarks.probes import LinearProbe, NearestNeighbours
-from siammae.evaluation.benchmarks.probing import Samples, patch_classes, shares
+from siammae.evaluation.measuring.probes import (
+    LinearProbe,
+    NearestNeighbours,
+    Samples,
+    patch_classes,
+    shares,
+)
 
 
 def blobs(rng, per_class, distance, dimensions=6):
@@ -96,7 +101,7 @@ def test_queries_in_parts_are_the_same(monkeypatch):
     bank, classes = blobs(rng, 15, 2)
     queries, probe = torch.tensor(rng.normal(size=(20, 6))), NearestNeighbours(bank, classes)
     whole = probe.scores(queries)
-    monkeypatch.setattr("siammae.evaluation.benchmarks.probes.CHUNK", 45 * 3)
+    monkeypatch.setattr("siammae.evaluation.measuring.probes.CHUNK", 45 * 3)
     assert torch.allclose(probe.scores(queries), whole, atol=1e-6)
 
 

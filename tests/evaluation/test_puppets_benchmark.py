@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from siammae.config.groups import build_group
 from siammae.data.built_in.puppet_scene import PuppetStyle
 from siammae.data.built_in.puppets import Puppets
-from siammae.evaluation.benchmarks.puppets import SpritesParts, SpritesPose
+from siammae.evaluation.benchmarks.built_in import SpritesParts, SpritesPose
 from siammae.evaluation.propagation.protocol import Propagation
 from siammae.system.paths import CONFIGS
 
@@ -119,7 +119,7 @@ def test_numbers_of_the_paper_for_each_task():
             assert (settings["top_k"], settings["queue"], settings["radius"]) == numbers
 
 
-@pytest.mark.parametrize("name", ["jhmdb", "vip", "puppets"])
+@pytest.mark.parametrize("name", ["jhmdb", "vip", "built_in", "calibration"])
 def test_imports_stay_light(name):
     script = f"import sys, siammae.evaluation.benchmarks.{name}; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

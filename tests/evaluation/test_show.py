@@ -1,5 +1,5 @@
-from siammae.evaluation.benchmarks.result import BenchmarkResult
-from siammae.evaluation.benchmarks.show import show_result
+from siammae.evaluation.measuring.result import BenchmarkResult
+from siammae.evaluation.measuring.show import show_result
 
 
 def result(rows, units=("clip", "joint"), **facts):

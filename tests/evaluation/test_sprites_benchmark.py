@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from siammae.data.built_in.sprites import Sprites
-from siammae.evaluation.benchmarks.sprites import SpritesBenchmark
+from siammae.evaluation.benchmarks.built_in import SpritesBenchmark
 from siammae.evaluation.propagation.protocol import Propagation
 
 
@@ -50,7 +50,7 @@ def test_a_measurement_repeats_exactly(benchmark):
     [
         "siammae.score",
         "siammae.evaluation.benchmarks.davis",
-        "siammae.evaluation.benchmarks.sprites",
+        "siammae.evaluation.benchmarks.built_in",
         "siammae.evaluation.benchmarks.linear_parts",
         "siammae.look",
         "siammae.evaluation.benchmarks.vspw",

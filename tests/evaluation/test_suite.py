@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from siammae.evaluation.benchmarks.davis import Davis
-from siammae.evaluation.benchmarks.outputs import Outputs
-from siammae.evaluation.benchmarks.shared_features import SharedFeatures
 from siammae.evaluation.benchmarks.suite import Suite
+from siammae.evaluation.features import SharedFeatures
+from siammae.evaluation.measuring.outputs import Outputs
 from siammae.evaluation.propagation.protocol import Propagation
 from siammae.system.errors import ConfigError, DataError
 
@@ -84,8 +84,8 @@ def test_a_wrong_objective(parts, objective, words):
 
 
 def test_an_unknown_metric_is_told_with_the_known_ones(parts):
-    with pytest.raises(ConfigError, match="no such metric; there are many/J&F-Mean"):
-        Suite("both", parts, "many/mIoU").copy_first_mask()
+    with pytest.raises(ConfigError, match="no metric that can decide; there are many/J&F-Mean"):
+        Suite("both", parts, "many/mIoU")
 
 
 def test_fingerprint_follows_every_part(parts, davis2017):

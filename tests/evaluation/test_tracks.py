@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from siammae.evaluation.scores.metrics import contour_accuracy
+from siammae.evaluation.scores.davis import contour_accuracy
 from siammae.evaluation.scores.tracks import Scene, track_rows, track_total
 from siammae.system.errors import DataError
 

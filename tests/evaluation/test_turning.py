@@ -9,10 +9,9 @@ from PIL import Image
 
 from siammae.config.groups import build_group
 from siammae.data.reading.label_masks import write_ids
-from siammae.evaluation.benchmarks.davis import Davis
-from siammae.evaluation.benchmarks.outputs import Outputs
-from siammae.evaluation.benchmarks.turning_videos import turn_frame, turn_ids
+from siammae.evaluation.benchmarks.davis import Davis, turn_frame, turn_ids
 from siammae.evaluation.files.davis import read_ids
+from siammae.evaluation.measuring.outputs import Outputs
 from siammae.evaluation.propagation.protocol import Propagation
 from siammae.evaluation.result_cache import Setting
 from siammae.launching.registration import register_with_hydra

@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from siammae.data.reading.label_masks import write_ids
-from siammae.evaluation.benchmarks.outputs import Outputs
 from siammae.evaluation.benchmarks.vip import Vip
 from siammae.evaluation.files.davis import read_ids
+from siammae.evaluation.measuring.outputs import Outputs
 from siammae.evaluation.propagation.protocol import Propagation
 from siammae.system.errors import DataError
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from siammae.evaluation.benchmarks.calibration import Calibration
+from siammae.evaluation.measuring.metric import directions_of, units_of
 from siammae.evaluation.scores.calibration import LEVELS, residuals
 
 mpl.use("Agg")
@@ -15,7 +16,7 @@ from siammae.report import make_tables
 from siammae.report.figures import calibration_curves
 from siammae.report.figures.calibration import Curves
 from siammae.report.tables.by_video import by_video
-from siammae.report.tables.metric_names import find_metric, head, merit, shares, shown
+from siammae.report.tables.metric_names import find_metric, named
 from siammae.system.errors import DataError
 
 CLIPS = 6
@@ -36,8 +37,8 @@ class Told(Calibration):
         pairs = type("Pairs", (), {"gaps": np.array([2, 9])})
         return residuals(target, 0 * target, np.full((2, 5, 1), self.off), "normal"), pairs
 
-    def copy_first_mask(self, told=None):
-        return self._scored(self.control, told)
+    def copy_first_mask(self, on_video=None):
+        return self._scored(self.control, on_video)
 
     def settings(self):
         return {}
@@ -51,18 +52,18 @@ def result():
 def test_every_figure_is_a_sum_over_clips(result):
     """The calibration error too; so two seeds are compared with paired clips."""
     for metric, figure in result.metrics.items():
-        found = by_video(result.per_object, result.units, metric, figure)
+        found = by_video(result.per_object, result.metric(metric), figure)
         assert found is not None, metric
         assert found.videos == tuple(f"{number}.mp4" for number in range(CLIPS))
         assert found.contributions().mean() == pytest.approx(figure)
     rows = [{"benchmark": "calibration", **row} for row in result.per_object]
-    units = ("benchmark", *result.units)
-    assert by_video(rows, units, "calibration/ECE", result.metrics["ECE"]) is not None
+    of_suite = result.metric("ECE").in_suite("calibration", False)
+    assert by_video(rows, of_suite, result.metrics["ECE"]) is not None
 
 
 def test_a_clip_s_share_of_the_error_is_what_its_weight_changes(result):
     """Against the error with one clip counted a little more, signs being as they are."""
-    found = by_video(result.per_object, result.units, "ECE", result.metrics["ECE"])
+    found = by_video(result.per_object, result.metric("ECE"), result.metrics["ECE"])
     below = np.array([row["below"] for row in result.per_object])
     for clip in range(CLIPS):
         weights = np.ones(CLIPS) / CLIPS
@@ -75,21 +76,26 @@ def test_a_clip_s_share_of_the_error_is_what_its_weight_changes(result):
 
 
 def test_tables_know_direction_and_unit():
-    assert [merit(f"calibration/{name}") for name in ("ECE", "ECE-scaled", "AUSE", "MSE")] == [
-        -1
-    ] * 4
-    assert [merit(name) for name in ("log-likelihood-scaled", "correlation", "J&F-Mean")] == [1] * 3
-    assert [merit(name) for name in ("sharpness-scaled", "z2", "temperature", "in-window")] == [
-        0
-    ] * 4
-    assert [merit(name) for name in ("train/loss", "J-Decay", "EPE (px)")] == [-1] * 3
-    assert shown("calibration/log-likelihood-scaled", -1.41633) == "-1.416"
-    assert shown("sprites/J&F-Mean", 0.5) == "50.0"
-    assert head("calibration/ECE-scaled") == "ECE-scaled"
-    metrics = ["sprites/J&F-Mean", "calibration/ECE", "calibration/ECE-scaled", "train/loss"]
+    def better(*names):
+        return [named(name).better for name in names]
+
+    errors = [f"calibration/{name}" for name in ("ECE", "ECE-scaled", "AUSE", "MSE")]
+    assert better(*errors, "train/loss", "J-Decay", "EPE (px)") == ["less"] * 7
+    assert better("log-likelihood-scaled", "correlation", "J&F-Mean") == ["more"] * 3
+    neither = ["sharpness-scaled", "z2", "temperature", "in-window", "train/sigma"]
+    assert better(*neither, "train/gap_target_2", "of nobody") == ["neither"] * 7
+    assert named("calibration/log-likelihood-scaled").text(-1.41633) == "-1.416"
+    assert named("sprites/J&F-Mean").text(0.5) == "50.0"
+    assert named("kitti_flow/within-8-px").text(0.5) == "50.0"
+    assert named("EPE (px)").text(0.5) == "0.50"
+    assert named("calibration/ECE-scaled").head == "ECE-scaled"
+    names = ["sprites/J&F-Mean", "calibration/ECE", "calibration/ECE-scaled", "train/loss"]
+    metrics = [named(name) for name in names]
     assert [find_metric(name, metrics) for name in ("jf", "ece", "ECE-scaled")] == metrics[:3]
-    assert shares(metrics) == "in percent, but for ECE, ECE-scaled"
-    assert shares(["J&F-Mean", "train/loss"]) == "in percent"
+    assert units_of(metrics[:3]) == "in percent, but for ECE, ECE-scaled"
+    assert units_of(metrics[:1]) == "in percent"
+    assert units_of(metrics[1:3]) == "as measured"
+    assert directions_of(metrics[:3]) == ["less is better in ECE, ECE-scaled"]
 
 
 def test_curves_are_means_over_clips_and_gaps(result):

@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from siammae.evaluation.measuring.metric import SHARE, Metric, OverVideos
 from siammae.report.tables.comparisons import Compared
 
-JF = "J&F-Mean"
+MIOU = Metric("mIoU", "more", SHARE)
+JF = Metric("J&F-Mean", "more", SHARE, over_videos=OverVideos(video="sequence"))
 
 
 def runs(name, figures, videos=None):
@@ -15,10 +17,10 @@ def runs(name, figures, videos=None):
     rows = []
     for seed, figure in figures.items():
         objects = [
-            {"sequence": video, "object": 1, JF: value[seed]}
+            {"sequence": video, "object": 1, JF.name: value[seed]}
             for video, value in (videos or {}).items()
         ]
-        facts = {"signature": f"{name}{seed}", "seed": seed, "units": ("sequence", "object")}
+        facts = {"signature": f"{name}{seed}", "seed": seed}
         rows.append({**facts, f"metric/{JF}": figure, "per_object": objects})
     return pd.DataFrame(rows)
 
@@ -55,12 +57,12 @@ def test_fewer_seeds_are_paired_over_videos(seeds):
     assert columns[f"{JF}/pairing"] == "videos"
     assert columns[f"{JF}/diff"] == pytest.approx(ours.mean() - default.mean())
     assert columns[f"{JF}/p"] == pytest.approx(scipys.pvalue)
-    assert list(found.of["ours", JF].differences) == [f"v{i}" for i in range(8)]
+    assert list(found.of["ours", JF.name].differences) == [f"v{i}" for i in range(8)]
 
 
 def test_a_video_that_failed_in_one_run_is_left_out_of_both():
     values = np.random.default_rng(0).uniform(size=(7, 1))
-    found = compared(by_videos("a", values[:6] + 0.1), by_videos("b", values)).of["ours", JF]
+    found = compared(by_videos("a", values[:6] + 0.1), by_videos("b", values)).of["ours", JF.name]
     assert found.estimate.mean == pytest.approx(0.1)
     assert found.left_out == ("v6",)
 
@@ -108,5 +110,5 @@ def test_marks_are_of_the_whole_table():
 
 
 def test_a_metric_that_was_not_measured_is_not_compared():
-    found = compared(runs("a", {0: 0.4}), runs("b", {0: 0.3}), [JF, "mIoU"])
-    assert np.isnan(found.columns("ours", "mIoU")["mIoU/diff"])
+    found = compared(runs("a", {0: 0.4}), runs("b", {0: 0.3}), [JF, MIOU])
+    assert np.isnan(found.columns("ours", MIOU)["mIoU/diff"])

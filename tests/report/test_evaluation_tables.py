@@ -8,10 +8,18 @@ import pytest
 import yaml
 from preloaded import run_command
 
-from siammae.evaluation.benchmarks.result import BenchmarkResult
+from siammae.evaluation.measuring.metric import SHARE, Metric
+from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.evaluation.result_cache import CONTROL, Evaluations, Setting
 from siammae.report.tables import evaluations
 from siammae.system.paths import ROOT
+
+DECLARED = {
+    "J": Metric("J", "more", SHARE),
+    "J&F-Mean": Metric("J&F-Mean", "more", SHARE),
+    "J-Decay": Metric("J-Decay", "less", SHARE),
+    "EPE": Metric("EPE", "less", "px"),
+}
 
 
 @pytest.fixture
@@ -20,7 +28,9 @@ def keep(tmp_path):
         setting = Setting(name, {"top_k": top_k}, fingerprint)
         evaluations = Evaluations(tmp_path / "runs/.evaluations", setting)
         told = {"preset": "paper", "sequences": 10, "official_sequences": 20, **(settings or {})}
-        result = BenchmarkResult(name, next(iter(metrics)), metrics, settings=told)
+        declared = tuple(DECLARED[metric] for metric in metrics)
+        objective = next(iter(metrics))
+        result = BenchmarkResult(name, objective, metrics, settings=told, declared=declared)
         what = {"control": CONTROL} if label == CONTROL else {"encoder": {"content": label}}
         evaluations.keep(what, label, result, device="cpu")
 
@@ -45,12 +55,14 @@ def test_a_row_an_encoder_the_best_in_bold_the_control_last(keep, tables):
     found = tables()
     lines = [line for line in found["evaluation-kitti.md"].splitlines() if line.startswith("|")]
     assert lines == [
-        "| encoder | J&F-Mean | J-Decay | EPE |",
+        "| encoder | J&F-Mean | J-Decay | EPE (px) |",
         "| --- | ---: | ---: | ---: |",
         "| runs/abc (siammae) | 50.0 | **10.0** | 9.50 |",
         "| a\\|b_c (mae) | **60.0** | 20.0 | **8.25** |",
         "| copy first mask | 90.0 | 0.0 | 1.00 |",
     ]
+    caption = "figures in percent, but for EPE (px); less is better in J-Decay, EPE (px); in bold"
+    assert caption in found["evaluation-kitti.md"]
     tex = found["evaluation-kitti.tex"]
     assert "a|b\\_c (mae) & \\textbf{60.0} & 20.0 & \\textbf{8.25} \\\\\n\\midrule\ncopy" in tex
     rows = list(csv.DictReader(found["evaluation-kitti.csv"].splitlines()))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from siammae.report import make_tables
-from siammae.report.tables.metric_names import find_metric
+from siammae.report.tables.metric_names import find_metric, named
 from siammae.system.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,10 +39,10 @@ def ask(make_run, tmp_path):
 def asked(make_run, tmp_path, videos, seeds=(0, 0)):
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "decoder.yaml").write_text(EXPERIMENT)
-    draw = np.random.default_rng(0)
+    draw, names = np.random.default_rng(0), ("J&F-Mean", "J-Mean", "F-Mean")
     for name, decoder, seed in zip(("run0", "run1"), ("joint", "cross_self"), seeds, strict=True):
         rows = [
-            {"sequence": f"v{v}", "object": o, "J&F-Mean": float(draw.uniform())}
+            {"sequence": f"v{v}", "object": o, **dict.fromkeys(names, float(draw.uniform()))}
             for v in range(videos)
             for o in range(1 + v % 3)
         ]
@@ -164,7 +164,12 @@ def test_the_sidecar_has_the_same_of_every_cell(ask, tmp_path):
 def test_short_names_of_metrics():
     metrics = ["J&F-Mean", "J-Mean", "F-Mean", "mIoU", "PCK@0.1", "PCK@0.2", "train/loss"]
     names = ["jf", "j", "f", "miou", "pck1", "pck@0.2", "loss"]
-    assert [find_metric(name, metrics) for name in names] == metrics
-    assert find_metric("jf", ["davis/J&F-Mean", "vip/mIoU"]) == "davis/J&F-Mean"
-    assert find_metric("jf", ["davis/J&F-Mean", "mots/J&F-Mean"]) is None
-    assert find_metric("mots/jf", ["davis/J&F-Mean", "mots/J&F-Mean"]) == "mots/J&F-Mean"
+    assert [str(find_metric(name, map(named, metrics))) for name in names] == metrics
+
+    def found(name, *of):
+        metric = find_metric(name, map(named, of))
+        return metric and metric.name
+
+    assert found("jf", "davis/J&F-Mean", "vip/mIoU") == "davis/J&F-Mean"
+    assert found("jf", "davis/J&F-Mean", "mots/J&F-Mean") is None
+    assert found("mots/jf", "davis/J&F-Mean", "mots/J&F-Mean") == "mots/J&F-Mean"

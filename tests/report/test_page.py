@@ -10,7 +10,8 @@ from urllib.parse import unquote
 import pytest
 from preloaded import run_command
 
-from siammae.evaluation.benchmarks.result import BenchmarkResult
+from siammae.evaluation.measuring.metric import SHARE, Metric
+from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.evaluation.result_cache import CONTROL, Evaluations, Setting
 from siammae.report import make_tables
 from siammae.system.paths import ROOT
@@ -74,9 +75,9 @@ def encoder(tmp_path, label, **metrics):
     setting = Setting("kitti", {"top_k": 7}, "f1")
     evaluations = Evaluations(tmp_path / "runs/.evaluations", setting)
     what = {"control": CONTROL} if label == CONTROL else {"encoder": {"content": label}}
-    evaluations.keep(
-        what, label, BenchmarkResult("kitti", next(iter(metrics)), metrics, settings={})
-    )
+    declared = (Metric("J", "more", SHARE),)
+    result = BenchmarkResult("kitti", "J", metrics, settings={}, declared=declared)
+    evaluations.keep(what, label, result)
 
 
 def test_every_table_and_figure_is_on_it(make_run, page, tmp_path):
@@ -179,7 +180,7 @@ def test_figures_of_the_statistics_are_told_where_there_are_some():
             "paper/J": 59.6,
         }
     )
-    assert facts_of(row, "J", [0, 1, 2]) == [
+    assert facts_of(row, Metric("J", "more", SHARE), [0, 1, 2]) == [
         "mean 50.00 over n = 3, seeds: 0, 1, 2",
         "standard deviation 1.00",
         "95% interval 47.50 to 52.50",

@@ -5,8 +5,8 @@ import torch
 from omegaconf import OmegaConf
 
 from siammae.assembly.build import build_model
-from siammae.evaluation.benchmarks.base import Benchmark
-from siammae.evaluation.benchmarks.result import BenchmarkResult
+from siammae.evaluation.measuring.benchmark import Benchmark
+from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.training import measure
 
 CONFIG = OmegaConf.create(

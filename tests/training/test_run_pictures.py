@@ -9,7 +9,7 @@ from PIL import Image
 
 from siammae.data.built_in.sprites import write_video
 from siammae.data.sets.videos import Videos
-from siammae.evaluation.benchmarks.base import Benchmark
+from siammae.evaluation.measuring.benchmark import Benchmark
 from siammae.model.encoder import Encoder
 from siammae.tracking.record import RunRecord
 from siammae.tracking.wandb import Tracker

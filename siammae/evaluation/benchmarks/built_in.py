@@ -1,6 +1,13 @@
-"""What benchmarks on built-in data share: they write it, and nothing is published on it."""
+"""Benchmarks on built-in data: written when it is not there, and nothing is published on it."""
 
 from typing import Any, Protocol
+
+from siammae.data.built_in.puppets import Puppets
+from siammae.data.built_in.sprites import Sprites
+from siammae.evaluation.benchmarks.davis import Davis
+from siammae.evaluation.benchmarks.jhmdb import Jhmdb
+from siammae.evaluation.benchmarks.vip import Vip
+from siammae.evaluation.propagation.protocol import Propagation
 
 
 class BuiltInSet(Protocol):
@@ -33,3 +40,87 @@ class BuiltIn:
     def fingerprint(self) -> str:
         """The set's own."""
         return self.source.fingerprint()
+
+
+class SpritesBenchmark(BuiltIn, Davis):
+    """Written when it is not there; measured like DAVIS 2017.
+
+    Args:
+        source: the built-in set.
+        propagation: the protocol.
+        workers: see `Davis`.
+        rotation: see `Davis`.
+    """
+
+    def __init__(
+        self,
+        source: Sprites,
+        propagation: Propagation,
+        workers: int = 0,
+        rotation: float = 0.0,
+    ):
+        super().__init__(
+            source,
+            root=str(source.benchmark_root),
+            propagation=propagation,
+            workers=workers,
+            name="sprites",
+            rotation=rotation,
+        )
+
+
+class SpritesPose(BuiltIn, Jhmdb):
+    """Written when it is not there; measured like JHMDB.
+
+    Args:
+        source: the built-in set.
+        propagation: the protocol.
+        sigma: see `Jhmdb`.
+        top_cells: see `Jhmdb`.
+        workers: see `Jhmdb`.
+    """
+
+    def __init__(
+        self,
+        source: Puppets,
+        propagation: Propagation,
+        sigma: float = 0.5,
+        top_cells: int = 5,
+        workers: int = 0,
+    ):
+        super().__init__(
+            source,
+            root=str(source.jhmdb_root),
+            propagation=propagation,
+            sigma=sigma,
+            top_cells=top_cells,
+            workers=workers,
+            name="sprites_pose",
+        )
+
+
+class SpritesParts(BuiltIn, Vip):
+    """Written when it is not there; measured like VIP.
+
+    Args:
+        source: the built-in set.
+        propagation: the protocol.
+        count_first: see `Vip`.
+        workers: see `Vip`.
+    """
+
+    def __init__(
+        self,
+        source: Puppets,
+        propagation: Propagation,
+        count_first: bool = True,
+        workers: int = 0,
+    ):
+        super().__init__(
+            source,
+            root=str(source.vip_root),
+            propagation=propagation,
+            count_first=count_first,
+            workers=workers,
+            name="sprites_parts",
+        )

@@ -7,19 +7,21 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import override
 
 from siammae.config.visible_patches import visible_count
 from siammae.data.augment.pair_augment import PairAugment
 from siammae.data.reading.clips import Clips
 from siammae.data.sampling.gaps import frames_of_unit, gap_range
 from siammae.data.sets.videos import ClipSource, Videos
-from siammae.evaluation.benchmarks.base import WHOLE_MODEL, Benchmark, Rows, Told
-from siammae.evaluation.benchmarks.result import BenchmarkResult
+from siammae.evaluation.measuring.benchmark import WHOLE_MODEL, Benchmark, OnVideo, Rows
+from siammae.evaluation.measuring.result import BenchmarkResult
+from siammae.evaluation.scores.calibration import OF_CALIBRATION, row_of, temperature, total
 from siammae.system.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from siammae.evaluation.benchmarks.restoring import Pairs
     from siammae.evaluation.features import FeatureExtractor
+    from siammae.evaluation.measuring.restoring import Pairs
     from siammae.evaluation.scores.calibration import Residuals
 
 NOTE = (
@@ -72,10 +74,12 @@ class Calibration(Benchmark):
     """
 
     name = "calibration"
+    metrics = OF_CALIBRATION
     objective = "log-likelihood-scaled"
     units = ("clip",)
     control_name = "knows nothing"
     needs_model = True
+    is_named_in_suites = False  # no other benchmark has metrics of these names
 
     def __init__(
         self,
@@ -114,6 +118,7 @@ class Calibration(Benchmark):
         if image_size is not None:
             self._augment()  # checks the crop
 
+    @override
     def prepare(self) -> None:
         """Write the built-in clips when they are not there.
 
@@ -124,11 +129,13 @@ class Calibration(Benchmark):
         if len(self.videos()) < 2:
             raise DataError(f"benchmark.root={self.root} holds one clip; calibration takes two")
 
+    @override
     def fingerprint(self) -> str:
         """Of the clips."""
         self.videos()
         return self.source.fingerprint()
 
+    @override
     def videos(self) -> list[str]:
         """The clips, by their path below the folder that all are in."""
         return list(self._numbers)
@@ -153,7 +160,10 @@ class Calibration(Benchmark):
             for name, number in zip(names, chosen, strict=True)
         }
 
-    def evaluate(self, features: "FeatureExtractor", told: Told | None = None) -> BenchmarkResult:
+    @override
+    def evaluate(
+        self, features: "FeatureExtractor", on_video: OnVideo | None = None
+    ) -> BenchmarkResult:
         """Score the model of the features.
 
         Raises:
@@ -161,9 +171,10 @@ class Calibration(Benchmark):
             DataError: when no clip can be read, or none of one half.
         """
         self._check(getattr(features, "model", None))
-        return self._scored(lambda video: self.predict(video, features), told)
+        return self._scored(lambda video: self.predict(video, features), on_video)
 
-    def copy_first_mask(self, told: Told | None = None) -> BenchmarkResult:
+    @override
+    def copy_first_mask(self, on_video: OnVideo | None = None) -> BenchmarkResult:
         """Score the control.
 
         Raises:
@@ -171,37 +182,37 @@ class Calibration(Benchmark):
         """
         if None in (self.gap, self.image_size, self.patch_size, self.mask_ratio):
             raise NotImplementedError
-        return self._scored(self.control, told)
+        return self._scored(self.control, on_video)
 
+    @override
     def predict(self, video: str, features: "FeatureExtractor") -> Predicted:
         """What the model predicts of a clip's pairs, compared with what came true."""
-        from siammae.evaluation.benchmarks.restoring import restored
+        from siammae.evaluation.measuring.restoring import restored
 
         pairs = self._pairs(video)
         return restored(features, pairs, self._hidden(pairs, features.patch_size)), pairs
 
+    @override
     def control(self, video: str) -> Predicted:
         """The same of the control."""
-        from siammae.evaluation.benchmarks.restoring import not_restored
+        from siammae.evaluation.measuring.restoring import not_restored
 
         pairs, patch = self._pairs(video), self.patch_size or 0
         return not_restored(pairs, self._hidden(pairs, patch), patch), pairs
 
+    @override
     def score(self, video: str, predicted: tuple[Predicted, float]) -> Rows:
         """One row: the clip's figures, and what curves are drawn from; see `row_of`."""
-        from siammae.evaluation.scores.calibration_rows import row_of
-
         (known, pairs), factor = predicted
         return [{"clip": video, **row_of(known, pairs.gaps, factor)}]
 
+    @override
     def total(self, rows: Rows) -> dict[str, float]:
         """Means over clips; ECE of the shares over all clips."""
-        from siammae.evaluation.scores.calibration_rows import total
-
         return total(rows)
 
+    @override
     def settings(self) -> dict[str, Any]:
-        """For captions."""
         return {
             "note": NOTE,
             "gap": self.gap,
@@ -216,7 +227,9 @@ class Calibration(Benchmark):
 
     # ---------------------------------------------------------------------------------------------
 
-    def _scored(self, predict: Callable[[str], Predicted], told: Told | None) -> BenchmarkResult:
+    def _scored(
+        self, predict: Callable[[str], Predicted], on_video: OnVideo | None
+    ) -> BenchmarkResult:
         """Predict all clips, fit a temperature to each half, and score with the other's."""
         videos, known, failed = self.videos(), dict[str, Predicted](), dict[str, DataError]()
         for done, video in enumerate(videos, start=1):
@@ -224,8 +237,8 @@ class Calibration(Benchmark):
                 known[video] = predict(video)
             except DataError as error:
                 failed[video] = error
-            if told is not None:
-                told(done, len(videos), video)
+            if on_video is not None:
+                on_video(done, len(videos), video)
         factors = self._temperatures(known) if known else {}
 
         def scaled(video: str) -> tuple[Predicted, float]:
@@ -237,8 +250,6 @@ class Calibration(Benchmark):
 
     def _temperatures(self, known: dict[str, Predicted]) -> dict[str, float]:
         """Each clip's, fitted to the half that it is not in: every other clip is in the other."""
-        from siammae.evaluation.scores.calibration import temperature
-
         found: dict[str, float] = {}
         halves = [self.videos()[half::2] for half in (0, 1)]
         for half, other in (halves, halves[::-1]):
@@ -278,7 +289,7 @@ class Calibration(Benchmark):
         Raises:
             DataError: when it cannot be read.
         """
-        from siammae.evaluation.benchmarks.restoring import Pairs
+        from siammae.evaluation.measuring.restoring import Pairs
 
         rng = np.random.default_rng([self.seed, self.videos().index(video)])
         low, high = self.gap or (1, 1)

@@ -1,24 +1,25 @@
-"""DAVIS 2016 and 2017: propagate the first frame's masks, score J&F."""
+"""DAVIS 2016 and 2017: propagate the first frame's masks, score J&F; also on turning videos."""
 
-import hashlib
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import override
 
-from siammae.evaluation.benchmarks.base import Benchmark, Rows
-from siammae.evaluation.benchmarks.turning_videos import check_rotation, turn_frame, turn_ids
 from siammae.evaluation.files.davis import SEQUENCES, VOID, DavisFiles
-from siammae.evaluation.files.labels import first_alone, scored
+from siammae.evaluation.files.labels import stack
+from siammae.evaluation.measuring.benchmark import Rows
+from siammae.evaluation.measuring.mask_benchmark import MaskBenchmark
 from siammae.evaluation.propagation.protocol import Propagation
-from siammae.system.errors import DataError
+from siammae.evaluation.scores.davis import J_AND_F, score_sequence, total
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor
     from siammae.evaluation.propagation.sequence import Reader
 
 
-class Davis(Benchmark):
+class Davis(MaskBenchmark):
     """Semi-supervised video object segmentation by label propagation, at the masks' own size.
 
     Args:
@@ -31,9 +32,10 @@ class Davis(Benchmark):
         workers: processes that score.
         name: in tables.
         rotation: degrees a frame by which frames and true masks turn, counter-clockwise; see
-            `turning`. Predicted masks that are kept or drawn are those of the turning frames.
+            `turn_frame`. Predicted masks that are kept or drawn are those of the turning frames.
     """
 
+    metrics = J_AND_F
     objective = "J&F-Mean"
     units = ("sequence", "object")
 
@@ -51,30 +53,27 @@ class Davis(Benchmark):
     ):
         if year not in (2016, 2017):
             raise ValueError(f"year {year} is neither 2016 nor 2017")
+        super().__init__(propagation, workers)
         self.files = DavisFiles(Path(root).expanduser(), year, split, resolution, allow_missing)
-        self.propagation, self.workers = propagation, workers
         self.rotation = check_rotation(rotation)
         self.name = name or f"davis{year}"
         self.official = SEQUENCES.get((year, split))  # how many sequences published figures are of
 
-    def label_fingerprint(self) -> str:
-        """Of the masks' names and sizes."""
-        digest = hashlib.sha256()
-        for sequence in self.files.sequences():
-            for path in self.files.masks(sequence):
-                digest.update(f"{sequence}/{path.name}\0{path.stat().st_size}\n".encode())
-        return digest.hexdigest()[:10]
-
+    @override
     def videos(self) -> list[str]:
-        """The sequences of the split."""
         return self.files.sequences()
 
+    @override
+    def label_files(self, video: str) -> list[Path]:
+        return self.files.masks(video)
+
+    @override
     def frames(self, video: str) -> list[Path]:
-        """Of a sequence."""
         return self.files.frames(video)
 
+    @override
     def reader(self, video: str) -> "Reader | None":
-        """A frame's pixels, turned as far as it is from the first."""
+        """Read a frame's pixels turned as far as it is from the first."""
         if not self.rotation:
             return None
         from siammae.evaluation.propagation.sequence import read_frame
@@ -82,55 +81,76 @@ class Davis(Benchmark):
         degrees = {path: t * self.rotation for t, path in enumerate(self.frames(video))}
         return lambda path: turn_frame(read_frame(path), degrees[path])
 
+    @override
+    def first(self, video: str) -> np.ndarray:
+        first = self.files.read_mask(self.files.masks(video)[0])
+        return np.where(first == VOID, 0, first)
+
+    @override
     def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
-        """Predicted ids (T, H, W)."""
-        from siammae.evaluation.propagation.sequence import propagate_ids
+        self.files.pairs(video)  # a frame without its mask is named before any work
+        ids: np.ndarray = super().predict(video, features)
+        return ids
 
-        frames = [frame for frame, _ in self.files.pairs(video)]
-        first, read = self._first(video), self.reader(video)
-        return np.stack(list(propagate_ids(self.propagation, features, frames, first, read)))
-
-    def masks(self, predicted: np.ndarray) -> np.ndarray:
-        """The prediction itself."""
-        return predicted
-
-    def control(self, video: str) -> np.ndarray:
-        """The first mask, in every frame."""
-        return first_alone(self._first(video), len(self.files.masks(video)))
-
+    @override
     def score(self, video: str, predicted: np.ndarray) -> Rows:
         """J and F of each object."""
-        from siammae.evaluation.scores.davis import score_sequence
+        masks = stack(video, map(self.files.read_mask, self.files.masks(video)))
+        truth = [turn_ids(mask, t * self.rotation) for t, mask in enumerate(masks)]
+        return score_sequence(video, self._at_scored_size(truth), self._at_scored_size(predicted))
 
-        truth, predicted = (
-            np.stack([scored(self.propagation, ids) for ids in masks])
-            for masks in (self._truth(video), predicted)
-        )
-        return score_sequence(video, truth, predicted)
-
+    @override
     def total(self, rows: Rows) -> dict[str, float]:
         """Means over objects."""
-        from siammae.evaluation.scores.davis import total
-
         return total(rows)
 
+    @override
     def settings(self) -> dict[str, Any]:
-        """For captions."""
         return {
             "year": self.files.year,
             "split": self.files.split,
             "resolution": self.files.resolution,
             "official_sequences": self.official,
             "rotation": self.rotation,
-            **self.propagation.settings(),
+            **super().settings(),
         }
 
-    def _first(self, video: str) -> np.ndarray:
-        first = self.files.read_mask(self.files.masks(video)[0])
-        return np.where(first == VOID, 0, first)
 
-    def _truth(self, video: str) -> np.ndarray:
-        masks = [self.files.read_mask(path) for path in self.files.masks(video)]
-        if len({mask.shape for mask in masks}) != 1:
-            raise DataError(f"{video}: its true masks differ in size")
-        return np.stack([turn_ids(mask, t * self.rotation) for t, mask in enumerate(masks)])
+def check_rotation(degrees: float) -> float:
+    """Degrees a frame that make sense.
+
+    Raises:
+        ValueError: for any other.
+    """
+    if not (isfinite(degrees) and abs(degrees) <= 180):
+        raise ValueError(f"rotation={degrees}: degrees a frame, within -180 to 180")
+    return degrees
+
+
+def turn_frame(pixels: np.ndarray, degrees: float) -> np.ndarray:
+    """Pixels (3, H, W) uint8, turned counter-clockwise about the centre; bicubic.
+
+    The size stays. What comes in from beyond the edge is the frame reflected, and so are its
+    labels: an object at the edge is one with its mirror image, in the truth as in the frame.
+    """
+    import cv2
+
+    turned = _turn(np.ascontiguousarray(pixels.transpose(1, 2, 0)), degrees, cv2.INTER_CUBIC)
+    return np.ascontiguousarray(turned.transpose(2, 0, 1))
+
+
+def turn_ids(ids: np.ndarray, degrees: float) -> np.ndarray:
+    """Ids (H, W), turned as `turn_frame` turns a frame; by nearest neighbour."""
+    import cv2
+
+    return _turn(ids, degrees, cv2.INTER_NEAREST)
+
+
+def _turn(picture: np.ndarray, degrees: float, way: int) -> np.ndarray:
+    import cv2
+
+    if degrees % 360 == 0:
+        return picture
+    height, width = picture.shape[:2]
+    about = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
+    return cv2.warpAffine(picture, about, (width, height), flags=way, borderMode=cv2.BORDER_REFLECT)

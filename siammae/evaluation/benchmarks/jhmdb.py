@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import override
 
-from siammae.evaluation.benchmarks.base import Benchmark, Rows
 from siammae.evaluation.files.jhmdb import CLIPS, JhmdbFiles
+from siammae.evaluation.measuring.benchmark import Benchmark, Rows
 from siammae.evaluation.propagation.protocol import Propagation
+from siammae.evaluation.scores.pck import OF_JOINTS, score_clip, total
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor
@@ -37,6 +39,7 @@ class Jhmdb(Benchmark):
         ValueError: when a number is out of range, or the protocol scores resized masks.
     """
 
+    metrics = OF_JOINTS
     objective = "PCK@0.1"
     units = ("clip", "joint")
     control_name = "copy first joints"
@@ -69,6 +72,7 @@ class Jhmdb(Benchmark):
         self.workers, self.name = workers, name
         self.official = CLIPS.get(split)  # how many clips published figures are of
 
+    @override
     def label_fingerprint(self) -> str:
         """A short hash of the clips' names, joints and numbers of frames."""
         digest = hashlib.sha256()
@@ -77,14 +81,16 @@ class Jhmdb(Benchmark):
             digest.update(self.files.mat(clip).read_bytes())
         return digest.hexdigest()[:10]
 
+    @override
     def videos(self) -> list[str]:
         """The clips, as ``ACTION/CLIP``."""
         return self.files.clips()
 
+    @override
     def frames(self, video: str) -> list[Path]:
-        """Of a clip."""
         return self.files.frames(video)
 
+    @override
     def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
         """Predicted joints (2, 15, T) in pixels, from 0; NaN where one is lost."""
         from siammae.evaluation.propagation.keypoints import draw_joints, read_joints
@@ -98,25 +104,24 @@ class Jhmdb(Benchmark):
         maps = propagate_maps(self.propagation, features, frames, first, shape)
         return np.stack([read_joints(labels, shape, self.top_cells) for labels in maps], axis=2)
 
+    @override
     def control(self, video: str) -> np.ndarray:
         """The first frame's true joints, in every frame."""
         joints = self.files.joints(video)
         return np.broadcast_to(joints[:, :, :1], joints.shape)
 
+    @override
     def score(self, video: str, predicted: np.ndarray) -> Rows:
         """Hits of each joint."""
-        from siammae.evaluation.scores.pck import score_clip
-
         return score_clip(video, self.files.joints(video), predicted)
 
+    @override
     def total(self, rows: Rows) -> dict[str, float]:
         """Means over joints."""
-        from siammae.evaluation.scores.pck import total
-
         return total(rows)
 
+    @override
     def settings(self) -> dict[str, Any]:
-        """For captions."""
         return {
             "split": self.files.split,
             "official_clips": self.official,

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import override
 
-from siammae.evaluation.benchmarks.base import Benchmark, Rows
 from siammae.evaluation.files.kitti import read_flow
-from siammae.evaluation.files.labels import fingerprint
 from siammae.evaluation.files.listing import present, visible
+from siammae.evaluation.measuring.benchmark import Benchmark, Rows
+from siammae.evaluation.measuring.metric import SHARE, Metric, OverVideos
 from siammae.evaluation.propagation.protocol import Propagation
 from siammae.system.errors import DataError
 
@@ -85,12 +86,14 @@ class KittiFlow(Benchmark):
         self.propagation, self.workers = propagation, workers
         self.control_patch, self.close = control_patch, close
         self.allow_missing = allow_missing
-        self.objective = f"within-{close:g}-px"
+        self.metrics = metrics_of_patches(close)
+        self.objective = self.metrics[0].name
 
-    def label_fingerprint(self) -> str:
-        """Of the flow files' names and sizes."""
-        return fingerprint(self.root, (self._flow(video) for video in self.videos()))
+    @override
+    def label_files(self, video: str) -> list[Path]:
+        return [self._flow(video)]
 
+    @override
     def videos(self) -> list[str]:
         """The pairs, by their number.
 
@@ -112,10 +115,11 @@ class KittiFlow(Benchmark):
             LAYOUT,
         )
 
+    @override
     def frames(self, video: str) -> list[Path]:
-        """Both image files of a pair."""
         return [self.root / "image_2" / f"{video}_{t}.png" for t in (10, 11)]
 
+    @override
     def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
         """Displacements (rows, columns, 2) of patches, in patches."""
         from siammae.evaluation.scores.correspondence import displacements
@@ -124,12 +128,14 @@ class KittiFlow(Benchmark):
         source, target = self.frames(video)
         return displacements(self.propagation, features, source, target, shape)
 
+    @override
     def control(self, video: str) -> np.ndarray:
-        """No motion."""
+        """Displacements of no motion."""
         shape, patch = read_flow(self._flow(video))[1].shape, self.control_patch
         height, width = self.propagation.input_shape(shape, patch)
         return np.zeros((height // patch, width // patch, 2), dtype=np.float32)
 
+    @override
     def score(self, video: str, predicted: np.ndarray) -> Rows:
         """One row: figures of the pair, and how many patches they are of.
 
@@ -153,16 +159,18 @@ class KittiFlow(Benchmark):
             }
         ]
 
+    @override
     def total(self, rows: Rows) -> dict[str, float]:
         """Means over the patches of all pairs."""
         weights = [row["patches"] for row in rows]
         return {
             key: float(np.average([row[key] for row in rows], weights=weights))
-            for key in (self.objective, "EPE (px)", "in-window")
+            for key in map(str, self.metrics)
         }
 
+    @override
     def settings(self) -> dict[str, Any]:
-        """For captions, without what the protocol says of queues and labels."""
+        """The protocol, without what the protocol says of queues and labels."""
         used = {*USED, *(("top_k", "temperature") if self.match == "soft" else ())}
         return {
             "note": NOTE,
@@ -181,6 +189,16 @@ class KittiFlow(Benchmark):
         if self.propagation.window == "disc":
             return np.hypot(right, down) < self.propagation.radius
         return np.maximum(abs(right), abs(down)) <= self.propagation.radius
+
+
+def metrics_of_patches(close: float) -> tuple[Metric, ...]:
+    """The metrics, means over the patches of all pairs; ``close`` as `KittiFlow` has it."""
+    over = OverVideos(weight="patches")
+    return (
+        Metric(f"within-{close:g}-px", "more", SHARE, over_videos=over),
+        Metric("EPE (px)", "less", "px", over_videos=over),
+        Metric("in-window", "neither", SHARE, over_videos=over),  # of the videos and the window
+    )
 
 
 def patch_flow(

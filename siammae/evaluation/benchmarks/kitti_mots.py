@@ -2,19 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
-from siammae.evaluation.benchmarks.base import Benchmark, Rows
 from siammae.evaluation.files.kitti import VAL
 from siammae.evaluation.files.kitti_mots import MotsFiles
-from siammae.evaluation.files.labels import fingerprint, first_alone, scored
+from siammae.evaluation.files.labels import scored
+from siammae.evaluation.measuring.benchmark import Rows
+from siammae.evaluation.measuring.mask_benchmark import MaskBenchmark
 from siammae.evaluation.propagation.protocol import Propagation
-from siammae.evaluation.scores.tracks import Scene, track_rows, track_total
-
-if TYPE_CHECKING:
-    from siammae.evaluation.features import FeatureExtractor
+from siammae.evaluation.scores.tracks import OF_TRACKS, Scene, track_rows, track_total
 
 IGNORED = 10000  # persons and cars that were not annotated one by one
 NOTE = (
@@ -23,7 +22,7 @@ NOTE = (
 )
 
 
-class KittiMots(Benchmark):
+class KittiMots(MaskBenchmark):
     """Multi-object tracking and segmentation of KITTI (Voigtlaender et al. 2019).
 
     The data set is made for tracking what a detector finds (HOTA, sMOTSA). Here the tracks of the
@@ -44,8 +43,8 @@ class KittiMots(Benchmark):
     """
 
     name = "kitti_mots"
+    metrics = OF_TRACKS
     objective = "J&F-Mean"
-    units = ("video", "object")
 
     def __init__(
         self,
@@ -56,15 +55,11 @@ class KittiMots(Benchmark):
         allow_missing: bool = False,
         workers: int = 0,
     ):
+        super().__init__(propagation, workers)
         listed = None if sequences is None else [f"{int(name):04d}" for name in sequences]
         self.files = MotsFiles(Path(root).expanduser(), images, listed, allow_missing)
-        self.propagation, self.workers = propagation, workers
 
-    def label_fingerprint(self) -> str:
-        """Of the names and sizes of the files that hold the instances."""
-        labels = (path for video in self.videos() for path in self.files.labels(video))
-        return fingerprint(self.files.root, labels)
-
+    @override
     def videos(self) -> list[str]:
         """The sequences.
 
@@ -73,54 +68,42 @@ class KittiMots(Benchmark):
         """
         return self.files.sequences()
 
+    @override
+    def label_files(self, video: str) -> list[Path]:
+        return list(self.files.labels(video))
+
+    @override
     def frames(self, video: str) -> list[Path]:
-        """Image files of a video, in order."""
         return self.files.frames(video)
 
-    def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
-        """Predicted ids (T, H, W), 0 for none."""
-        from siammae.evaluation.propagation.sequence import propagate_ids
+    @override
+    def first(self, video: str) -> np.ndarray:
+        first = next(self.files.instances(video))
+        return np.where(first == IGNORED, 0, first).astype(np.uint16)
 
-        first, frames = self._first(video), self.frames(video)
-        if not first.any():
-            return first_alone(first, len(frames))
-        maps = propagate_ids(self.propagation, features, frames, first)
-        return np.stack(list(maps))
-
-    def masks(self, predicted: np.ndarray) -> np.ndarray:
-        """Ids, of 16 bits."""
-        return predicted.astype(np.uint16)
-
-    def control(self, video: str) -> np.ndarray:
-        """The first frame's tracks, in every frame."""
-        return first_alone(self._first(video), len(self.frames(video)))
-
+    @override
     def score(self, video: str, predicted: np.ndarray) -> Rows:
         """A row for each track."""
         return track_rows(video, self._scenes(video, predicted))
 
+    @override
     def total(self, rows: Rows) -> dict[str, float]:
-        """J and F over the tracks of first frames; coverages."""
         return track_total(rows)
 
+    @override
     def settings(self) -> dict[str, Any]:
-        """For captions."""
         return {
             "note": NOTE,
             "official_videos": len(VAL) if self.files.listed == list(VAL) else None,
-            **self.propagation.settings(),
+            **super().settings(),
         }
-
-    def _first(self, video: str) -> np.ndarray:
-        first = next(self.files.instances(video))
-        return np.where(first == IGNORED, 0, first).astype(np.uint16)
 
     def _scenes(self, video: str, predicted: np.ndarray) -> Iterator[Scene]:
         for ids, guess in zip(self.files.instances(video), predicted, strict=True):
             truth, guess = scored(self.propagation, ids), scored(self.propagation, guess)
-            yield Scene(masks(truth), masks(guess), truth == IGNORED)
+            yield Scene(masks_of(truth), masks_of(guess), truth == IGNORED)
 
 
-def masks(ids: np.ndarray) -> dict[int, np.ndarray]:
+def masks_of(ids: np.ndarray) -> dict[int, np.ndarray]:
     """A mask (H, W) bool of each track in a map of ids."""
     return {int(i): ids == i for i in np.unique(ids) if i not in (0, IGNORED)}

@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from typing_extensions import override
 
-from siammae.evaluation.benchmarks.base import Benchmark, Rows
 from siammae.evaluation.files.kitti import INSTANCES, TRAIN, VAL, read_panoptic
-from siammae.evaluation.files.labels import Pair, fingerprint, first_alone, folders, pairs, scored
+from siammae.evaluation.files.labels import Pair, folders, pairs, scored
 from siammae.evaluation.files.listing import present, visible
+from siammae.evaluation.measuring.benchmark import Rows
+from siammae.evaluation.measuring.mask_benchmark import MaskBenchmark
 from siammae.evaluation.propagation.protocol import Propagation
-from siammae.evaluation.scores.classes import class_rows, mean_iou
-from siammae.evaluation.scores.tracks import Scene, track_rows, track_total
+from siammae.evaluation.scores.classes import MIOU, class_rows, mean_iou
+from siammae.evaluation.scores.tracks import OF_TRACKS, Scene, track_rows, track_total
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor
@@ -34,7 +36,7 @@ class Segments(NamedTuple):
     numbers: np.ndarray
 
 
-class KittiStep(Benchmark):
+class KittiStep(MaskBenchmark):
     """Segmenting and Tracking Every Pixel (Weber et al. 2021) by label propagation.
 
     The data set is made for tracking without a given frame (STQ). Here all segments of the first
@@ -53,8 +55,8 @@ class KittiStep(Benchmark):
     """
 
     name = "kitti_step"
+    metrics = (MIOU, *OF_TRACKS)
     objective = "mIoU"
-    units = ("video", "object")
 
     def __init__(
         self,
@@ -64,19 +66,19 @@ class KittiStep(Benchmark):
         allow_missing: bool = False,
         workers: int = 0,
     ):
+        super().__init__(propagation, workers)
         self.root, self.split, self.allow_missing = Path(root).expanduser(), split, allow_missing
-        self.propagation, self.workers = propagation, workers
 
     @property
     def maps(self) -> Path:
         """The folder of the split's sequences."""
         return self.root / "panoptic_maps" / self.split
 
-    def label_fingerprint(self) -> str:
-        """Of the maps' names and sizes."""
-        maps = (self.maps / video for video in self.videos())
-        return fingerprint(self.root, (path for m in maps for path in visible(m, "*.png")))
+    @override
+    def label_files(self, video: str) -> list[Path]:
+        return visible(self.maps / video, "*.png")
 
+    @override
     def videos(self) -> list[str]:
         """The split's sequences.
 
@@ -94,28 +96,29 @@ class KittiStep(Benchmark):
             f"they should hold {layout}, and its frames",
         )
 
+    @override
     def frames(self, video: str) -> list[Path]:
-        """Image files of a video, in order."""
         return [pair.frame for pair in self._pairs(video)]
 
+    @override
+    def first(self, video: str) -> np.ndarray:
+        """The places of the first frame's segments; see `Segments`."""
+        return self._first(video).numbers
+
+    @override
     def predict(self, video: str, features: "FeatureExtractor") -> Segments:
-        """Predicted segments."""
-        from siammae.evaluation.propagation.sequence import propagate_ids
+        return Segments(self._first(video).ids, super().predict(video, features))
 
-        first = number(read_panoptic(self._pairs(video)[0].labels))
-        maps = propagate_ids(self.propagation, features, self.frames(video), first.numbers)
-        return Segments(first.ids, np.stack(list(maps)))
+    @override
+    def control(self, video: str) -> Segments:
+        return Segments(self._first(video).ids, super().control(video))
 
+    @override
     def masks(self, predicted: Segments) -> np.ndarray:
         """Panoptic ids, of 32 bits."""
         return predicted.ids[predicted.numbers].astype(np.uint32)
 
-    def control(self, video: str) -> Segments:
-        """The first frame's segments, in every frame."""
-        files = self._pairs(video)
-        first = number(read_panoptic(files[0].labels))
-        return Segments(first.ids, first_alone(first.numbers, len(files)))
-
+    @override
     def score(self, video: str, predicted: Segments) -> Rows:
         """A row for each class, named by its number, and for each track, ``CLASS/INSTANCE``."""
         pixels: dict[str, Counter[int]] = {"intersection": Counter(), "union": Counter()}
@@ -134,6 +137,7 @@ class KittiStep(Benchmark):
             row |= {"object": f"{label}/{instance}", "class": label}
         return [*classes, *followed]
 
+    @override
     def total(self, rows: Rows) -> dict[str, float]:
         """mIoU over classes; J and F over the tracks of first frames, and coverages."""
         figures = {"mIoU": mean_iou(row for row in rows if "union" in row)[0]}
@@ -141,14 +145,17 @@ class KittiStep(Benchmark):
             figures |= track_total(rows)
         return figures
 
+    @override
     def settings(self) -> dict[str, Any]:
-        """For captions."""
         return {
             "note": NOTE,
             "split": self.split,
             "official_videos": len(SEQUENCES[self.split]) if self.split in SEQUENCES else None,
-            **self.propagation.settings(),
+            **super().settings(),
         }
+
+    def _first(self, video: str) -> Segments:
+        return number(read_panoptic(self._pairs(video)[0].labels))
 
     def _pairs(self, video: str) -> list[Pair]:
         return pairs(self.root / "images" / self.split / video, self.maps / video)

@@ -8,24 +8,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import override
 
 from siammae.data.built_in.puppets import Puppets
-from siammae.evaluation.benchmarks.base import Benchmark, Rows, Told
-from siammae.evaluation.benchmarks.result import BenchmarkResult
 from siammae.evaluation.files.davis import read_ids
 from siammae.evaluation.files.vip import VipFiles
 from siammae.evaluation.files.vspw import VspwFiles
+from siammae.evaluation.measuring.benchmark import Benchmark, OnVideo, Rows
+from siammae.evaluation.measuring.metric import SHARE, Metric, OverVideos
+from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.evaluation.propagation.protocol import Propagation
 from siammae.evaluation.scores.classes import class_rows, mean_iou
 from siammae.system.errors import DataError
 
 if TYPE_CHECKING:
-    from siammae.evaluation.benchmarks.probing import Probes
     from siammae.evaluation.features import FeatureExtractor
+    from siammae.evaluation.measuring.probes import Probes
 
 LAYOUTS: dict[str, type[VipFiles] | type[VspwFiles]] = {"vip": VipFiles, "vspw": VspwFiles}
 PROBES = ("linear", "knn")
 NOTHING = {f"{probe}-{kind}": 0 for probe in PROBES for kind in ("intersection", "union")}
+METRICS = tuple(
+    Metric(f"{probe}-{name}", "more", SHARE, over_videos=over)
+    for probe in PROBES
+    for name, over in (
+        ("mIoU", OverVideos((f"{probe}-intersection",), f"{probe}-union", group="class")),
+        ("accuracy", OverVideos((f"{probe}-intersection",), "pixels")),
+    )
+)
 Predicted = dict[str, list[np.ndarray]]  # by probe, ids (H, W) of each frame
 
 
@@ -64,6 +74,7 @@ class LinearParts(Benchmark):
         ValueError: when a value is out of range.
     """
 
+    metrics = METRICS
     objective = "linear-mIoU"
     units = ("video", "class")
     control_name = "majority class"
@@ -111,6 +122,7 @@ class LinearParts(Benchmark):
         self.workers, self.name = workers, name
         self.sizing = Propagation(input_size=input_size)  # type: ignore[arg-type]
 
+    @override
     def prepare(self) -> None:
         """Write the built-in set when it is asked for; check that there is something to learn from.
 
@@ -121,6 +133,7 @@ class LinearParts(Benchmark):
             self.source.prepare()
         self.videos()
 
+    @override
     def fingerprint(self) -> str:
         """A short hash of frames' and masks' names and sizes, or the built-in set's own."""
         if self.source is not None:
@@ -131,6 +144,7 @@ class LinearParts(Benchmark):
                 digest.update(f"{video}/{path.name}\0{path.stat().st_size}\n".encode())
         return digest.hexdigest()[:10]
 
+    @override
     def videos(self) -> list[str]:
         """The measured videos: the second half of the list."""
         videos = self._all()
@@ -141,11 +155,15 @@ class LinearParts(Benchmark):
         videos = self._all()
         return videos[: -(len(videos) // 2)]
 
+    @override
     def frames(self, video: str) -> list[Path]:
-        """The annotated frames of a video."""
+        """The image files of the frames that have a mask."""
         return [frame for frame, _ in self.files.annotated(video)]
 
-    def evaluate(self, features: "FeatureExtractor", told: Told | None = None) -> BenchmarkResult:
+    @override
+    def evaluate(
+        self, features: "FeatureExtractor", on_video: OnVideo | None = None
+    ) -> BenchmarkResult:
         """Fit the probes to the training videos, and score them on the others.
 
         A training video that cannot be read is named in the result; the rest goes on.
@@ -154,20 +172,22 @@ class LinearParts(Benchmark):
             DataError: when no video of either half can be read.
         """
         training, failed = self.training_videos(), dict[str, str]()
-        probes = self._fit(features, told, failed)
+        probes = self._fit(features, on_video, failed)
 
         def later(done: int, of: int, video: str) -> None:
-            if told is not None:
-                told(len(training) + done, len(training) + of, video)
+            if on_video is not None:
+                on_video(len(training) + done, len(training) + of, video)
 
         result = self._measure(lambda video: self._classify(video, features, probes), later)
         settings = {**result.settings, "training_videos": len(training) - len(failed)}
         return replace(result, settings=settings, failed={**failed, **result.failed})
 
+    @override
     def predict(self, video: str, features: "FeatureExtractor") -> Predicted:
         """Predicted ids of the video's chosen frames; fits the probes anew."""
         return self._classify(video, features, self._fit(features, None, {}))
 
+    @override
     def control(self, video: str) -> Predicted:
         """The most frequent class of the training videos, everywhere."""
         shown = [np.full_like(read_ids(mask), self.majority) for _, mask in self._chosen(video)]
@@ -187,6 +207,7 @@ class LinearParts(Benchmark):
             raise DataError("; ".join(reasons[:3]))
         return int(np.argmax(np.where(self._counted, counts, -1)))
 
+    @override
     def score(self, video: str, predicted: Predicted) -> Rows:
         """Pixels, intersections and unions of each class that occurs, for each probe."""
         truth = np.concatenate([self._read(mask).ravel() for _, mask in self._chosen(video)])
@@ -204,6 +225,7 @@ class LinearParts(Benchmark):
                 )
         return [rows[number] for number in sorted(rows)]
 
+    @override
     def total(self, rows: Rows) -> dict[str, float]:
         """mIoU over classes that occur, and the share of right pixels, over all videos."""
         metrics = {}
@@ -219,8 +241,8 @@ class LinearParts(Benchmark):
             metrics[f"{probe}-accuracy"] = sum(row[both] for row in rows) / pixels
         return metrics
 
+    @override
     def settings(self) -> dict[str, Any]:
-        """For captions."""
         return {
             "layout": self.layout,
             "split": self.files.split,
@@ -274,9 +296,9 @@ class LinearParts(Benchmark):
         return ids
 
     def _fit(
-        self, features: "FeatureExtractor", told: Told | None, failed: dict[str, str]
+        self, features: "FeatureExtractor", on_video: OnVideo | None, failed: dict[str, str]
     ) -> "Probes":
-        from siammae.evaluation.benchmarks.probing import Probes, Samples, labelled_tokens, shares
+        from siammae.evaluation.measuring.probes import Probes, Samples, labelled_tokens, shares
 
         training, samples = self.training_videos(), Samples()
         everything, each = len(training) + len(self.videos()), self.frames_per_video
@@ -288,14 +310,14 @@ class LinearParts(Benchmark):
                 samples.add(tokens, most[number * each :][: len(tokens)])
             except DataError as error:
                 failed[video] = str(error)
-            if told is not None:
-                told(number + 1, everything, video)
+            if on_video is not None:
+                on_video(number + 1, everything, video)
         if not samples.tokens:
             raise DataError("; ".join(list(dict.fromkeys(failed.values()))[:3]))
         return Probes.fit(*samples.all(), self.l2, self.top_k, self.temperature)
 
     def _classify(self, video: str, features: "FeatureExtractor", probes: "Probes") -> Predicted:
-        from siammae.evaluation.benchmarks.probing import class_maps
+        from siammae.evaluation.measuring.probes import class_maps
 
         frames = [(frame, self._read(mask)) for frame, mask in self._chosen(video)]
         maps = list(class_maps(features, frames, self.sizing, probes))

@@ -5,8 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siammae.evaluation.benchmarks.base import Benchmark, Told
-from siammae.evaluation.benchmarks.result import BenchmarkResult
+from typing_extensions import override
+
+from siammae.evaluation.measuring.benchmark import Benchmark, OnVideo
+from siammae.evaluation.measuring.metric import Metric
+from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.system.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -26,7 +29,8 @@ class Suite(Benchmark):
         keep_gb: memory for features of frames that may be seen again, in GB.
 
     Raises:
-        ConfigError: when there is no part, or the objective names none.
+        ConfigError: when there is no part, or the objective names none of their metrics, or one of
+            which neither more nor less is better.
     """
 
     control_name = "copy first labels"
@@ -40,9 +44,25 @@ class Suite(Benchmark):
                 + (", ".join(parts) or "benchmark.parts, which is empty")
             )
         self.name, self.parts, self.objective, self.keep_gb = name, dict(parts), objective, keep_gb
+        decisive = [metric.name for metric in self.metrics if metric.better != "neither"]
+        if objective not in decisive:
+            raise ConfigError(
+                f"benchmark.objective={objective}: no metric that can decide; there are "
+                + ", ".join(decisive)
+            )
 
+    @property
+    def metrics(self) -> tuple[Metric, ...]:  # type: ignore[override]
+        """Those of all parts."""
+        return tuple(
+            metric.in_suite(name, part.is_named_in_suites)
+            for name, part in self.parts.items()
+            for metric in part.declared().values()
+        )
+
+    @override
     def prepare(self) -> None:
-        """Of all parts, so that what is missing is told before the first is measured.
+        """Prepare all parts, so that all that is missing is named before the first is measured.
 
         Raises:
             DataError: with what each part misses.
@@ -56,48 +76,56 @@ class Suite(Benchmark):
         if missing:
             raise DataError("\n       ".join(missing))
 
+    @override
     def fingerprint(self) -> str:
-        """Of all parts' files."""
+        """A short hash of all parts' fingerprints."""
         prints = "".join(f"{name}\0{part.fingerprint()}\n" for name, part in self.parts.items())
         return hashlib.sha256(prints.encode()).hexdigest()[:10]
 
     @property
-    def has_masks(self) -> bool:
-        """Whether any part has."""
+    def has_masks(self) -> bool:  # type: ignore[override]
+        """Whether any part predicts masks."""
         return any(part.has_masks for part in self.parts.values())
 
     @property
     def needs_model(self) -> bool:  # type: ignore[override]
-        """Whether any part does."""
+        """Whether any part measures a whole model."""
         return any(part.needs_model for part in self.parts.values())
 
+    @override
     def videos(self) -> list[str]:
-        """Of all parts, as ``PART/VIDEO``."""
+        """The videos of all parts, as ``PART/VIDEO``."""
         return [f"{name}/{video}" for name, part in self.parts.items() for video in part.videos()]
 
+    @override
     def frames(self, video: str) -> list[Path]:
         """Image files of ``PART/VIDEO``."""
         name, _, of_part = video.partition("/")
         return self.parts[name].frames(of_part)
 
+    @override
     def settings(self) -> dict[str, Any]:
         """The protocols, by part."""
         return {name: part.settings() for name, part in self.parts.items()}
 
-    def evaluate(self, features: "FeatureExtractor", told: Told | None = None) -> BenchmarkResult:
-        """Score an encoder's features on every part."""
-        from siammae.evaluation.benchmarks.shared_features import SharedFeatures
+    @override
+    def evaluate(
+        self, features: "FeatureExtractor", on_video: OnVideo | None = None
+    ) -> BenchmarkResult:
+        from siammae.evaluation.features import SharedFeatures
 
         shared = SharedFeatures(features, int(self.keep_gb * 1e9))
         for name, part in self.parts.items():
             part.outputs = self.outputs.below(name) if self.outputs and part.has_masks else None
         return self._merged(
-            {name: part.evaluate(shared, told) for name, part in self.parts.items()}
+            {name: part.evaluate(shared, on_video) for name, part in self.parts.items()}
         )
 
-    def copy_first_mask(self, told: Told | None = None) -> BenchmarkResult:
-        """Score the control on every part."""
-        return self._merged({name: part.copy_first_mask(told) for name, part in self.parts.items()})
+    @override
+    def copy_first_mask(self, on_video: OnVideo | None = None) -> BenchmarkResult:
+        return self._merged(
+            {name: part.copy_first_mask(on_video) for name, part in self.parts.items()}
+        )
 
     def _merged(self, results: dict[str, BenchmarkResult]) -> BenchmarkResult:
         metrics = {
@@ -105,10 +133,10 @@ class Suite(Benchmark):
             for name, result in results.items()
             for metric, value in result.metrics.items()
         }
-        if self.objective not in metrics:
-            raise ConfigError(
-                f"benchmark.objective={self.objective}: no such metric; there are "
-                + ", ".join(metrics)
+        if self.objective not in metrics:  # a part may leave a metric out
+            raise DataError(
+                f"benchmark.objective={self.objective} cannot be measured on these files; what can "
+                f"is {', '.join(metrics)}"
             )
         rows = [
             {"benchmark": name, **row}
@@ -131,4 +159,5 @@ class Suite(Benchmark):
             failed,
             ("benchmark", *units),
             self.control_name,
+            tuple(metric for metric in self.metrics if metric.name in metrics),
         )

@@ -3,20 +3,19 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
-from siammae.evaluation.benchmarks.base import Benchmark, Rows
-from siammae.evaluation.files.labels import first_alone, scored
+from siammae.evaluation.files.labels import scored
 from siammae.evaluation.files.listing import present
 from siammae.evaluation.files.uvo import UvoVideo, read_uvo
+from siammae.evaluation.measuring.benchmark import Rows
+from siammae.evaluation.measuring.mask_benchmark import MaskBenchmark
 from siammae.evaluation.propagation.protocol import Propagation
-from siammae.evaluation.scores.tracks import Scene, track_rows, track_total
+from siammae.evaluation.scores.tracks import OF_TRACKS, Scene, track_rows, track_total
 from siammae.system.errors import DataError
-
-if TYPE_CHECKING:
-    from siammae.evaluation.features import FeatureExtractor
 
 VIDEOS = {"train": 503, "val": 256}
 NOTE = (
@@ -25,7 +24,7 @@ NOTE = (
 )
 
 
-class Uvo(Benchmark):
+class Uvo(MaskBenchmark):
     """Unidentified Video Objects (Wang et al. 2021), dense, class-agnostic.
 
     The data set is made for detection (AR, AP). Here the first frame's masks are propagated and
@@ -44,8 +43,8 @@ class Uvo(Benchmark):
     """
 
     name = "uvo"
+    metrics = OF_TRACKS
     objective = "J&F-Mean"
-    units = ("video", "object")
 
     def __init__(
         self,
@@ -55,8 +54,8 @@ class Uvo(Benchmark):
         allow_missing: bool = False,
         workers: int = 0,
     ):
+        super().__init__(propagation, workers)
         self.root, self.split, self.allow_missing = Path(root).expanduser(), split, allow_missing
-        self.propagation, self.workers = propagation, workers
 
     @property
     def annotations(self) -> Path:
@@ -67,10 +66,12 @@ class Uvo(Benchmark):
     def _frames(self) -> Path:
         return self.root / "uvo_videos_dense_frames"
 
+    @override
     def label_fingerprint(self) -> str:
-        """Of the annotations."""
+        """A short hash of the annotations."""
         return hashlib.sha256(self.annotations.read_bytes()).hexdigest()[:10]
 
+    @override
     def videos(self) -> list[str]:
         """YouTube ids, in the annotations' order.
 
@@ -89,45 +90,35 @@ class Uvo(Benchmark):
             f"it should hold {layout}",
         )
 
+    @override
     def frames(self, video: str) -> list[Path]:
-        """Image files of a clip, in order."""
         return [self._frames / name for name in self._video(video).frames]
 
-    def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
-        """Predicted object numbers (T, H, W), 0 for none."""
-        from siammae.evaluation.propagation.sequence import propagate_ids
+    @override
+    def first(self, video: str) -> np.ndarray:
+        """Object numbers, 0 for none."""
+        return paint(self._video(video))
 
-        files = self._video(video)
-        first = paint(files)
-        if not first.any():
-            return first_alone(first, len(files.frames))
-        maps = propagate_ids(self.propagation, features, self.frames(video), first)
-        return np.stack(list(maps))
-
+    @override
     def masks(self, predicted: np.ndarray) -> np.ndarray:
-        """Object numbers."""
         return predicted.astype(np.uint8 if predicted.max() < 256 else np.uint16)
 
-    def control(self, video: str) -> np.ndarray:
-        """The first frame's objects, in every frame."""
-        files = self._video(video)
-        return first_alone(paint(files), len(files.frames))
-
+    @override
     def score(self, video: str, predicted: np.ndarray) -> Rows:
         """A row for each object."""
         return track_rows(video, self._scenes(self._video(video), predicted))
 
+    @override
     def total(self, rows: Rows) -> dict[str, float]:
-        """J and F over the objects of the first frame; coverages."""
         return track_total(rows)
 
+    @override
     def settings(self) -> dict[str, Any]:
-        """For captions."""
         return {
             "note": NOTE,
             "split": self.split,
             "official_videos": VIDEOS.get(self.split),
-            **self.propagation.settings(),
+            **super().settings(),
         }
 
     def _folders(self, clip: UvoVideo) -> set[Path]:

@@ -1,23 +1,20 @@
 """VIP: propagate the first frame's parts of people, score mIoU."""
 
-import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
-from siammae.evaluation.benchmarks.base import Benchmark, Rows
 from siammae.evaluation.files.davis import read_ids
-from siammae.evaluation.files.labels import first_alone, scored
 from siammae.evaluation.files.vip import CLASSES, VIDEOS, VipFiles
+from siammae.evaluation.measuring.benchmark import Rows
+from siammae.evaluation.measuring.mask_benchmark import MaskBenchmark
 from siammae.evaluation.propagation.protocol import Propagation
-from siammae.evaluation.scores.classes import class_rows, mean_iou
-
-if TYPE_CHECKING:
-    from siammae.evaluation.features import FeatureExtractor
+from siammae.evaluation.scores.classes import MIOU, class_rows, mean_iou
 
 
-class Vip(Benchmark):
+class Vip(MaskBenchmark):
     """Part segmentation by label propagation: mIoU over 20 classes, background included.
 
     The IoU of a class is of all frames of all videos together; the mean is over classes that occur.
@@ -34,6 +31,7 @@ class Vip(Benchmark):
         name: in tables.
     """
 
+    metrics = (MIOU,)
     objective = "mIoU"
     units = ("video", "class")
 
@@ -47,67 +45,47 @@ class Vip(Benchmark):
         workers: int = 0,
         name: str = "vip",
     ):
+        super().__init__(propagation, workers)
         self.files = VipFiles(Path(root).expanduser(), split, allow_missing)
-        self.propagation, self.count_first = propagation, count_first
-        self.workers, self.name = workers, name
+        self.count_first, self.name = count_first, name
         self.official = VIDEOS.get(split)  # how many videos published figures are of
 
-    def label_fingerprint(self) -> str:
-        """A short hash of the videos' names, their masks' names and the masks' sizes."""
-        digest = hashlib.sha256()
-        for video in self.files.videos():
-            for path in self.files.masks(video):
-                digest.update(f"{video}/{path.name}\0{path.stat().st_size}\n".encode())
-        return digest.hexdigest()[:10]
-
+    @override
     def videos(self) -> list[str]:
-        """The videos of the split."""
         return self.files.videos()
 
+    @override
+    def label_files(self, video: str) -> list[Path]:
+        return self.files.masks(video)
+
+    @override
     def frames(self, video: str) -> list[Path]:
-        """Those that have a mask."""
+        """The image files of the frames that have a mask."""
         return [frame for frame, _ in self.files.annotated(video)]
 
-    def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
-        """Predicted ids (T, H, W)."""
-        from siammae.evaluation.propagation.sequence import propagate_ids
+    @override
+    def first(self, video: str) -> np.ndarray:
+        """The first mask; an id out of range is no part, and is carried on as background."""
+        first = read_ids(self.files.masks(video)[0])
+        return np.where(first < CLASSES, first, 0).astype(first.dtype)
 
-        first = self._first(video)
-        maps = propagate_ids(self.propagation, features, self.frames(video), first)
-        return np.stack(list(maps))
-
-    def masks(self, predicted: np.ndarray) -> np.ndarray:
-        """The prediction itself."""
-        return predicted
-
-    def control(self, video: str) -> np.ndarray:
-        """The first mask, in every frame."""
-        return first_alone(self._first(video), len(self.files.masks(video)))
-
+    @override
     def score(self, video: str, predicted: np.ndarray) -> Rows:
         """Intersection, union and IoU of each class that occurs, in pixels."""
-        truth, predicted = (
-            np.stack([scored(self.propagation, ids) for ids in masks])
-            for masks in (self.files.truth(video), predicted)
-        )
+        truth, predicted = map(self._at_scored_size, (self.files.truth(video), predicted))
         start = 0 if self.count_first else 1
         rows = class_rows(video, truth[start:], predicted[start:], CLASSES)
         return [{**row, "IoU": row["intersection"] / row["union"]} for row in rows]
 
+    @override
     def total(self, rows: Rows) -> dict[str, float]:
-        """The mean over classes."""
         return {"mIoU": mean_iou(rows)[0]}
 
+    @override
     def settings(self) -> dict[str, Any]:
-        """For captions."""
         return {
             "split": self.files.split,
             "official_videos": self.official,
             "count_first": self.count_first,
-            **self.propagation.settings(),
+            **super().settings(),
         }
-
-    def _first(self, video: str) -> np.ndarray:
-        """The first mask; an id out of range is no part, and is carried on as background."""
-        first = read_ids(self.files.masks(video)[0])
-        return np.where(first < CLASSES, first, 0).astype(first.dtype)

@@ -2,25 +2,29 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
-from siammae.evaluation.benchmarks.base import Benchmark, Rows
 from siammae.evaluation.files.davis import read_ids
-from siammae.evaluation.files.labels import fingerprint, first_alone, scored, stack
+from siammae.evaluation.files.labels import scored, stack
 from siammae.evaluation.files.vspw import VspwFiles
+from siammae.evaluation.measuring.benchmark import Rows
+from siammae.evaluation.measuring.mask_benchmark import MaskBenchmark
+from siammae.evaluation.measuring.metric import SHARE, Metric, OverVideos
 from siammae.evaluation.propagation.protocol import Propagation
-from siammae.evaluation.scores.classes import class_rows, mean_iou
+from siammae.evaluation.scores.classes import MIOU, class_rows, mean_iou
 from siammae.evaluation.scores.consistency import script_consistency, video_consistency
 from siammae.system.errors import DataError
-
-if TYPE_CHECKING:
-    from siammae.evaluation.features import FeatureExtractor
 
 CLASSES = 125  # 124, and 0 for others
 OTHERS, VOID = 0, 255
 WINDOWS = {"VC8": 8, "VC16": 16}
+CONSISTENCIES = tuple(
+    Metric(name, "more", SHARE, over_videos=OverVideos(weight=f"{name}-windows"))
+    for name in [*WINDOWS, *(f"{name}-script" for name in WINDOWS)]
+)
 VIDEOS = {"train": 2806, "val": 343, "test": 387}
 NOTE = (
     "no standard protocol: classes are propagated from the first frame, so classes that enter "
@@ -28,7 +32,7 @@ NOTE = (
 )
 
 
-class Vspw(Benchmark):
+class Vspw(MaskBenchmark):
     """Semantic classes (VSPW, Miao et al. 2021) of the first frame, carried through each video.
 
     The data set is made for segmentation without a given frame; as a propagation task it has no
@@ -46,6 +50,7 @@ class Vspw(Benchmark):
     """
 
     name = "vspw"
+    metrics = (MIOU, *CONSISTENCIES)
     objective = "mIoU"
     units = ("video", "class")
 
@@ -57,43 +62,32 @@ class Vspw(Benchmark):
         allow_missing: bool = False,
         workers: int = 0,
     ):
+        super().__init__(propagation, workers)
         self.files = VspwFiles(Path(root).expanduser(), split, allow_missing)
-        self.propagation, self.workers = propagation, workers
 
-    def label_fingerprint(self) -> str:
-        """Of the masks' names and sizes."""
-        masks = (path for video in self.videos() for path in self.files.masks(video))
-        return fingerprint(self.files.root, masks)
-
+    @override
     def videos(self) -> list[str]:
-        """The videos of the split's list."""
         return self.files.videos()
 
+    @override
+    def label_files(self, video: str) -> list[Path]:
+        return self.files.masks(video)
+
+    @override
     def frames(self, video: str) -> list[Path]:
-        """Image files of a video, in order."""
         return [frame for frame, _ in self._pairs(video)]
 
-    def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
-        """Predicted ids (T, H, W); void of the first frame counts as others."""
-        from siammae.evaluation.propagation.sequence import propagate_ids
+    @override
+    def first(self, video: str) -> np.ndarray:
+        """The first mask's classes; void counts as others."""
+        first = read_ids(self._pairs(video)[0][1])
+        return np.where(first == VOID, OTHERS, first).astype(np.uint8)
 
-        files = self._pairs(video)
-        maps = propagate_ids(self.propagation, features, self.frames(video), self._first(files))
-        return np.stack(list(maps))
-
-    def masks(self, predicted: np.ndarray) -> np.ndarray:
-        """The prediction itself."""
-        return predicted
-
-    def control(self, video: str) -> np.ndarray:
-        """The first frame's classes, in every frame."""
-        files = self._pairs(video)
-        return first_alone(self._first(files), len(files))
-
+    @override
     def score(self, video: str, predicted: np.ndarray) -> Rows:
         """A row for each class, and one, of class ``all``, for the video's consistency."""
         truth = stack(video, self._truth(video))
-        predicted = np.stack([scored(self.propagation, ids) for ids in predicted[1:]])
+        predicted = self._at_scored_size(predicted[1:])
         rows = class_rows(video, truth, predicted, CLASSES, ignore={OTHERS})
         whole: dict[str, Any] = {"video": video, "class": "all"}
         for name, frames in WINDOWS.items():
@@ -104,26 +98,27 @@ class Vspw(Benchmark):
                     whole |= {key: float(shares.mean()), f"{key}-windows": len(shares)}
         return [*rows, whole]
 
+    @override
     def total(self, rows: Rows) -> dict[str, float]:
         """mIoU over classes; consistencies over the windows of all videos.
 
         A consistency is left out when no video is long enough.
         """
         figures = {"mIoU": mean_iou(row for row in rows if row["class"] != "all")[0]}
-        for key in [*WINDOWS, *(f"{name}-script" for name in WINDOWS)]:
+        for key in map(str, CONSISTENCIES):
             measured = [(row[key], row[f"{key}-windows"]) for row in rows if key in row]
             if measured:
                 values, windows = zip(*measured, strict=True)
                 figures[key] = float(np.average(values, weights=windows))
         return figures
 
+    @override
     def settings(self) -> dict[str, Any]:
-        """For captions."""
         return {
             "note": NOTE,
             "split": self.files.split,
             "official_videos": VIDEOS.get(self.files.split),
-            **self.propagation.settings(),
+            **super().settings(),
         }
 
     def _pairs(self, video: str) -> list[tuple[Path, Path]]:
@@ -131,10 +126,6 @@ class Vspw(Benchmark):
         if len(files) < 2:
             raise DataError(f"{video} has one annotated frame; after the first none is left")
         return files
-
-    def _first(self, files: list[tuple[Path, Path]]) -> np.ndarray:
-        first = read_ids(files[0][1])
-        return np.where(first == VOID, OTHERS, first).astype(np.uint8)
 
     def _truth(self, video: str) -> Iterator[np.ndarray]:
         """True ids of the frames after the first."""

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siammae.evaluation.benchmarks.base import WHOLE_MODEL
+from siammae.evaluation.measuring.benchmark import WHOLE_MODEL
 from siammae.system.errors import ConfigError, DataError
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siammae.evaluation.benchmarks.base import WHOLE_MODEL
 from siammae.evaluation.encoders.source import Source, digest, keep_blocks, whole_number
+from siammae.evaluation.measuring.benchmark import WHOLE_MODEL
 from siammae.system.errors import ConfigError, DataError
 from siammae.tracking.record import RunRecord
 

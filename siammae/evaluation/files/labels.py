@@ -1,6 +1,5 @@
 """Frames and label images that belong together, found by the numbers in their names."""
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -67,14 +66,6 @@ def folders(parent: Path, layout: str) -> list[str]:
         problem = "holds no folder" if parent.is_dir() else "no such folder"
         raise DataError(f"{parent}: {problem}; it should hold {layout}")
     return names
-
-
-def fingerprint(root: Path, files: Iterable[Path]) -> str:
-    """A short hash of files' places under a root and of their sizes."""
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(f"{path.relative_to(root)}\0{path.stat().st_size}\n".encode())
-    return digest.hexdigest()[:10]
 
 
 def scored(propagation: Propagation, ids: np.ndarray) -> np.ndarray:

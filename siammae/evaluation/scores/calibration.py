@@ -28,11 +28,38 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
-FAMILIES = {"normal": stats.norm, "laplace": stats.laplace}
+from siammae.evaluation.measuring.metric import PLAIN, Metric, OverVideos
+
+FAMILIES = {"normal": "norm", "laplace": "laplace"}  # and their names in scipy.stats
 LEVELS = np.arange(1, 20) / 20  # of the quantiles: 0.05 to 0.95
 REMOVED = np.arange(20) / 20  # shares at which curves are kept
+DIGITS = 6  # of what rows keep for figures
+MEANS = (  # of clips, in the order of results
+    Metric("log-likelihood-scaled", "more", PLAIN),  # in nats a value
+    Metric("log-likelihood", "more", PLAIN),
+    Metric("MSE", "less", PLAIN),  # of normalised pixels
+    Metric("AUSE", "less", PLAIN),
+    Metric("AURG", "more", PLAIN),
+    Metric("correlation", "more", PLAIN),
+    Metric("sharpness", "neither", PLAIN),
+    Metric("sharpness-scaled", "neither", PLAIN),
+    Metric("z2", "neither", PLAIN),
+    Metric("z2-scaled", "neither", PLAIN),
+    Metric("temperature", "neither", PLAIN),
+)
+OF_CALIBRATION = (
+    *MEANS,
+    *(
+        Metric(
+            f"ECE{kind}",
+            "less",
+            PLAIN,
+            over_videos=OverVideos((f"below{kind}",), levels=tuple(LEVELS.tolist())),
+        )
+        for kind in ("", "-scaled")
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +98,7 @@ def residuals(target: Any, mean: Any, scale: Any, family: str) -> Residuals:
     scale = np.asarray(scale, np.float64)
     if not (np.isfinite(off).all() and np.isfinite(scale).all() and (scale > 0).all()):
         raise ValueError("what is predicted is NaN or infinite, or a scale is not above 0")
-    unit = float(FAMILIES[family].std())  # a scale's standard deviation
+    unit = float(_distribution(family).std())  # a scale's standard deviation
     return Residuals(
         family,
         (off / scale).astype(np.float32),
@@ -102,23 +129,30 @@ def temperature(known: Iterable[Residuals]) -> float:
 
 def log_likelihood(known: Residuals, factor: float = 1.0) -> float:
     """The mean log density of a value, in nats, scales being multiplied by ``factor``."""
-    density = FAMILIES[known.family].logpdf(known.z.astype(np.float64) / factor)
+    density = _distribution(known.family).logpdf(known.z.astype(np.float64) / factor)
     return float(density.mean()) - known.log_scale - float(np.log(factor))
 
 
 def squared_z(known: Residuals, factor: float = 1.0) -> np.ndarray:
     """The mean squared z-score of each frame (F,), in predicted standard deviations; 1 is right."""
-    deviation = factor * float(FAMILIES[known.family].std())
+    deviation = factor * float(_distribution(known.family).std())
     squares: np.ndarray = np.square(known.z, dtype=np.float64).mean(axis=(1, 2)) / deviation**2
     return squares
 
 
 def shares_below(known: Residuals, factor: float = 1.0) -> np.ndarray:
     """The share of values at or below the predicted quantile of each level (19,)."""
-    quantiles = FAMILIES[known.family].ppf(LEVELS) * factor
+    quantiles = _distribution(known.family).ppf(LEVELS) * factor
     place = np.searchsorted(quantiles, known.z.ravel(), side="left")
     counts = np.bincount(place, minlength=len(LEVELS) + 1)[:-1]
     return counts.cumsum() / known.z.size
+
+
+def _distribution(family: str) -> Any:
+    """The family in scipy.stats, which takes a while to import and declares no metrics."""
+    from scipy import stats
+
+    return getattr(stats, FAMILIES[family])
 
 
 def calibration_error(shares: np.ndarray) -> float:
@@ -165,15 +199,17 @@ def ranking(error: np.ndarray, std: np.ndarray) -> Ranking:
     Args:
         error, std: (H,), see `Residuals`.
     """
+    from scipy import stats
+
     removed = np.arange(len(error)) / len(error)
     curve, oracle = sparsification(error, std), sparsification(error, error)
-    told = np.ptp(error) > 0 and np.ptp(std) > 0
+    varies = np.ptp(error) > 0 and np.ptp(std) > 0
     return Ranking(
         np.interp(REMOVED, removed, curve),
         np.interp(REMOVED, removed, oracle),
         _area(curve - oracle, removed),
         _area(1 - curve, removed),
-        float(stats.spearmanr(std, error).statistic) if told else 0.0,
+        float(stats.spearmanr(std, error).statistic) if varies else 0.0,
     )
 
 
@@ -181,3 +217,51 @@ def _area(heights: np.ndarray, places: np.ndarray) -> float:
     """Below a curve; what is but rounding is 0."""
     area = float(np.trapezoid(heights, places))
     return 0.0 if abs(area) < 1e-12 else area
+
+
+def row_of(known: Residuals, gaps: np.ndarray, factor: float) -> dict[str, Any]:
+    """A clip's row.
+
+    ``below`` are the shares of values below the quantiles of `LEVELS`; ``left`` and ``oracle`` the
+    sparsification curves; ``gap``, ``MSE-of-gap`` and ``z2-scaled-of-gap`` are of its pairs.
+
+    Args:
+        known: of the F pairs of a clip.
+        gaps: (F,), in frames.
+        factor: the temperature, for what has ``-scaled`` behind.
+    """
+    frames = [ranking(error, std) for error, std in zip(known.error, known.std, strict=True)]
+    squares, sharpness = np.square(known.error), float(known.std.mean())
+    return {
+        "log-likelihood-scaled": log_likelihood(known, factor),
+        "log-likelihood": log_likelihood(known),
+        "MSE": float(squares.mean()),
+        "AUSE": float(np.mean([frame.ause for frame in frames])),
+        "AURG": float(np.mean([frame.aurg for frame in frames])),
+        "correlation": float(np.mean([frame.correlation for frame in frames])),
+        "sharpness": sharpness,
+        "sharpness-scaled": factor * sharpness,
+        "z2": float(squared_z(known).mean()),
+        "z2-scaled": float(squared_z(known, factor).mean()),
+        "temperature": factor,
+        "below": _kept(shares_below(known)),
+        "below-scaled": _kept(shares_below(known, factor)),
+        "left": _kept(np.mean([frame.curve for frame in frames], axis=0)),
+        "oracle": _kept(np.mean([frame.oracle for frame in frames], axis=0)),
+        "gap": gaps.tolist(),
+        "MSE-of-gap": _kept(squares.mean(axis=1)),
+        "z2-scaled-of-gap": _kept(squared_z(known, factor)),
+    }
+
+
+def total(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """The figures of all clips: means, and the calibration error of the mean shares."""
+    found = {name: float(np.mean([row[name] for row in rows])) for name in map(str, MEANS)}
+    for kind in ("", "-scaled"):
+        shares = np.mean([row[f"below{kind}"] for row in rows], axis=0)
+        found[f"ECE{kind}"] = calibration_error(shares)
+    return found
+
+
+def _kept(values: np.ndarray) -> list[float]:
+    return [round(float(value), DIGITS) for value in values]

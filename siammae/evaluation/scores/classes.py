@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from siammae.evaluation.measuring.metric import SHARE, Metric, OverVideos
 from siammae.system.errors import DataError
+
+MIOU = Metric(
+    "mIoU",
+    "more",
+    SHARE,
+    over_videos=OverVideos(("intersection",), whole="union", group="class"),
+)
 
 
 def class_rows(

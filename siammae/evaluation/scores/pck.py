@@ -7,9 +7,24 @@ from typing import Any
 import numpy as np
 
 from siammae.data.built_in.label_names import JOINTS
+from siammae.evaluation.measuring.metric import SHARE, Metric, OverVideos
 from siammae.system.errors import DataError
 
 THRESHOLDS = (0.1, 0.2)
+WAYS = {"": "frames", "-customary": "found"}  # endings of metrics, and what their hits are out of
+OF_JOINTS = (
+    *(
+        Metric(
+            f"PCK@{threshold}{ending}",
+            "more",
+            SHARE,
+            over_videos=OverVideos((f"hits@{threshold}{ending}",), whole=of, group="joint"),
+        )
+        for ending, of in WAYS.items()
+        for threshold in THRESHOLDS
+    ),
+    Metric("lost", "less", SHARE, over_videos=None),
+)
 BOX = 0.6  # of the box's diagonal is the size of a person
 
 
@@ -75,7 +90,7 @@ def total(rows: Iterable[dict[str, Any]]) -> dict[str, float]:
     rows = list(rows)
     by_joint = [[row for row in rows if row["joint"] == joint] for joint in JOINTS]
     figures = {}
-    for ending, of in (("", "frames"), ("-customary", "found")):
+    for ending, of in WAYS.items():
         for threshold in THRESHOLDS:
             key = f"@{threshold}{ending}"
             shares = [_share(joint, f"hits{key}", of) for joint in by_joint]

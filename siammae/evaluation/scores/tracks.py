@@ -10,11 +10,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from siammae.evaluation.scores.davis import METRICS
-from siammae.evaluation.scores.metrics import contour_accuracy, region_similarity, statistics
+from siammae.evaluation.measuring.metric import SHARE, Metric, OverVideos
+from siammae.evaluation.scores.davis import (
+    J_AND_F,
+    METRICS,
+    contour_accuracy,
+    region_similarity,
+    statistics,
+)
 from siammae.system.errors import DataError
 
 Masks = Mapping[int, np.ndarray]
+OF_TRACKS = (
+    *J_AND_F,
+    Metric("J&F-Visible", "more", SHARE, over_videos=OverVideos(("J-Visible", "F-Visible"))),
+    # Of the videos, not of the encoder.
+    Metric("coverage-objects", "neither", SHARE, over_videos=None),
+    Metric("coverage-frames", "neither", SHARE, over_videos=None),
+)
 
 
 class Scene(NamedTuple):

@@ -99,10 +99,10 @@ class StudySweeper(hydra_adapter.OptunaSweeper):
         self.settings, self.launcher = config, self.sweeper.launcher
         self.loader = hydra_context.config_loader
         self.directions = hydra_adapter.directions(self)
-        if self.directions not in (["maximize"], ["minimize"], ["maximize", "minimize"]):
+        if self.directions not in (["maximize"], ["maximize", "minimize"]):
             raise ConfigError(
                 f"hydra.sweeper.direction={self.directions}: maximize, or [maximize,minimize] "
-                "for quality and cost"
+                "for quality and cost; a metric of which less is better counts with its sign turned"
             )
         self._check_pruner()
 

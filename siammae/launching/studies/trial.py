@@ -110,6 +110,9 @@ class RunningTrial:
 def objective(config: DictConfig, record: RunRecord, trial: RunningTrial | None) -> Objective:
     """Return the objective of a finished run; quality and cost for a study of two objectives.
 
+    An objective is a quality, of which more is better, so studies maximise it; see
+    `Metric.quality`.
+
     The trial, if there is one, gets the values of the evaluations on the way, even of a run that
     was trained long before.
     """
@@ -121,8 +124,8 @@ def objective(config: DictConfig, record: RunRecord, trial: RunningTrial | None)
     described = f"{metric} on {benchmark}" if benchmark else metric
     trial.describe(run=record.signature, quality=described)
     steps = sorted(spread(record.summary()["steps"], config.schedule.evaluations))
-    name = f"{benchmark}/{metric}" if benchmark else None
-    trial.report({**intermediate_values(record.metrics(), steps, name), len(steps): quality})
+    way = intermediate_values(record.metrics(), steps, benchmark, metric)
+    trial.report({**way, len(steps): quality})
     return quality if trial.objectives == 1 else (quality, cost(config, record))
 
 

@@ -12,11 +12,12 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from siammae.evaluation.measuring.metric import Metric
 from siammae.report.figures.histories import History
 from siammae.report.figures.styles import Look, looks
-from siammae.report.tables.metric_names import merit
-from siammae.report.tables.render import head, scale
-from siammae.report.tables.statistics_table import JF, LOSS, Table
+from siammae.report.tables.metric_names import JF
+from siammae.report.tables.statistics_table import Table
+from siammae.training.training_metrics import LOSS
 
 LABEL_WIDTH = 30  # characters of a line of a label
 
@@ -45,7 +46,7 @@ class Subject:
     rows: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @property
-    def metric(self) -> str:
+    def metric(self) -> Metric:
         """Return the metric that is drawn, which is the table's objective."""
         return self.table.objective
 
@@ -58,9 +59,9 @@ class Subject:
         without several seeds, and ``name``, the label as it is drawn.
         """
         rows = self.table.rows
-        rows = rows[~rows["control"] & rows[self.metric].notna()].copy()
-        factor, _ = scale(self.metric)
-        rows["mean"] = rows[self.metric].astype(float) * factor
+        rows = rows[~rows["control"] & rows[self.metric.name].notna()].copy()
+        factor = self.metric.factor
+        rows["mean"] = rows[self.metric.name].astype(float) * factor
         low, high = interval(rows, self.metric)
         rows["low"], rows["high"] = low * factor, high * factor
         rows["name"] = [
@@ -73,13 +74,13 @@ class Subject:
     def controls(self) -> pd.Series:
         """Return the controls' figures by label, in the unit of the drawing."""
         rows = self.table.rows[self.table.rows["control"]].set_index("label")
-        return rows[self.metric].dropna().astype(float) * scale(self.metric)[0]
+        return rows[self.metric.name].dropna().astype(float) * self.metric.factor
 
     @property
     def paper(self) -> pd.Series:
         """Return the paper's figures by index of the row, in the unit of the paper's table."""
         rows = self.table.rows
-        old = ["paper"] if self.metric == JF else []
+        old = ["paper"] if self.metric.name == JF else []
         there = [column for column in (f"paper/{self.metric}", *old) if column in rows]
         return rows[there[0]].dropna().astype(float) if there else pd.Series(dtype=float)
 
@@ -92,16 +93,16 @@ class Subject:
     @property
     def larger_is_better(self) -> bool:
         """Whether a larger value of the objective is better."""
-        return merit(self.metric) >= 0
+        return self.metric.better != "less"
 
     @property
     def unit(self) -> str:
         """Return the label of the axis on which the objective stands, with its unit."""
         if self.metric == LOSS:
             return "training loss"
-        percent = " (%)" if scale(self.metric)[0] == 100 else ""
         where = f" on {self.benchmark}" if self.benchmark else ""
-        return plain(f"{head(self.metric)}{where}{percent}")
+        name, unit = self.metric.short or self.metric.name, self.metric.unit_behind(" (%)")
+        return plain(f"{name}{where}{unit}")
 
     @property
     def spread(self) -> str:
@@ -113,7 +114,7 @@ class Subject:
 
     def text(self, value: float) -> str:
         """Write a value with the table's decimals."""
-        return f"{value:.{scale(self.metric)[1]}f}"
+        return f"{value:.{self.metric.digits}f}"
 
     def write_title(self, figure: Figure, width: int = 70) -> None:
         """Write the question, or else what was varied, above a figure in lines of ``width``
@@ -128,11 +129,11 @@ class Subject:
         figure.suptitle(text, x=0.01, ha="left", fontsize=12)
 
 
-def interval(rows: pd.DataFrame, metric: str) -> tuple[pd.Series, pd.Series]:
+def interval(rows: pd.DataFrame, metric: Metric) -> tuple[pd.Series, pd.Series]:
     """Return both ends of each mean's 95% interval, or of mean ± deviation where there is none."""
     if f"{metric}/low" in rows:
         return rows[f"{metric}/low"].astype(float), rows[f"{metric}/high"].astype(float)
-    mean, deviation = rows[metric].astype(float), rows[f"{metric}/std"].astype(float)
+    mean, deviation = rows[metric.name].astype(float), rows[f"{metric}/std"].astype(float)
     return mean - deviation, mean + deviation
 
 

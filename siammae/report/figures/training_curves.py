@@ -9,8 +9,7 @@ from matplotlib.ticker import EngFormatter
 
 from siammae.report.figures.figure_data import Picture, Subject, style
 from siammae.report.figures.histories import History
-from siammae.report.tables.render import scale
-from siammae.report.tables.statistics_table import LOSS
+from siammae.training.training_metrics import LOSS
 
 
 @dataclass(frozen=True)
@@ -29,9 +28,9 @@ class Line:
 def training_curves(subject: Subject) -> Picture | None:
     """Draw a panel for the loss, and one for the benchmark where it was measured during
     training."""
-    panels = {"training loss": _lines(subject, LOSS, 1)}
+    panels = {"training loss": _lines(subject, LOSS.name, 1)}
     if subject.metric != LOSS:
-        factor, _ = scale(subject.metric)
+        factor = subject.metric.factor
         panels[subject.unit] = _lines(subject, f"{subject.benchmark}/{subject.metric}", factor)
     panels = {name: lines for name, lines in panels.items() if lines}
     if not panels:

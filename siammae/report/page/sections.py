@@ -11,7 +11,7 @@ from siammae.report.tables import evaluations
 from siammae.report.tables.cell_facts import facts_of
 from siammae.report.tables.evaluations import Evaluated, labelled
 from siammae.report.tables.parts import parts
-from siammae.report.tables.render import cells, head, scale
+from siammae.report.tables.render import cells
 from siammae.report.tables.statistics_table import Table
 
 
@@ -43,8 +43,8 @@ def section_of_runs(
 def _grid(table: Table, links: dict[str, Link], seeds: dict[str, int], heading: str) -> Grid:
     """Return the cells of a table with the runs behind each figure."""
     heads, lines = cells(table, str)
-    columns = {heads.index(head(metric)): metric for metric in table.metrics}
-    exact = {f"Δ {head(metric)}": f"{metric}/diff" for metric in table.metrics}
+    columns = {heads.index(metric.head): metric for metric in table.metrics}
+    exact = {f"Δ {metric.head}": f"{metric}/diff" for metric in table.metrics}
     rows: list[list[Cell]] = []
     for (index, row), line in zip(table.rows.iterrows(), lines, strict=True):
         behind = [links[name] for name in row["signatures"] if name in links]
@@ -58,7 +58,7 @@ def _grid(table: Table, links: dict[str, Link], seeds: dict[str, int], heading: 
             else:
                 best = index == table.best and metric == table.objective
                 facts = facts_of(row, metric, told)
-                made.append(Cell(text, float(row[metric]), best, facts=facts, links=behind))
+                made.append(Cell(text, float(row[metric.name]), best, facts=facts, links=behind))
         rows.append(made)
     control = list(table.rows["control"])
     return Grid(
@@ -81,7 +81,7 @@ def section_of_encoders(table: Evaluated, files: list[Path]) -> Section:
         made = [Cell(line[0], line[0], facts=_of_entry(entry))]
         for metric, text in zip(table.metrics, line[1:], strict=True):
             best = text.startswith(BOLD)
-            value = float(figures[metric]) if text else None
+            value = float(figures[metric.name]) if text else None
             made.append(Cell(text.removeprefix(BOLD), value, best))
         rows.append(made)
     count = len(table.entries)
@@ -127,8 +127,7 @@ def _of_entry(entry: dict[str, Any]) -> list[str]:
 
 def _runs(table: Table, runs: pd.DataFrame, links: dict[str, Link]) -> Grid:
     """List all runs, also those behind no figure, with the facts in which they differ."""
-    metric, name = f"metric/{table.objective}", head(table.objective)
-    factor, digits = scale(table.objective)
+    metric, decides = f"metric/{table.objective}", table.objective
     used = {signature for names in table.rows["signatures"] for signature in names}
     shown = {"seed": "seed", "state": "state", "device": "device", "code_version": "code"}
     rows = []
@@ -143,13 +142,13 @@ def _runs(table: Table, runs: pd.DataFrame, links: dict[str, Link]) -> Grid:
                 Cell("", signature, links=[Link(links[signature].path, signature)]),
                 Cell(setting, setting),
                 *(_fact(run[column]) for column in shown),
-                Cell("" if known is None else f"{known * factor:.{digits + 1}f}", known),
+                Cell("" if known is None else decides.text(known, more_digits=1), known),
                 Cell("yes" if signature in used else "no", "yes" if signature in used else "no"),
                 _fact(error or run["command"]),
             ]
         )
-    heads = ["run", "setting", *shown.values(), name, "in the figures", "command or error"]
-    return Grid(heads, [head in ("seed", name) for head in heads], rows)
+    heads = ["run", "setting", *shown.values(), decides.head, "in the figures", "command or error"]
+    return Grid(heads, [head in ("seed", decides.head) for head in heads], rows)
 
 
 def _fact(value: Any) -> Cell:

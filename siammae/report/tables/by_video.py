@@ -1,8 +1,9 @@
 """A run's figure as a sum over videos: what pairing over videos needs.
 
-Every metric of ours is a mean over groups of a ratio of sums over videos: J and F have one group,
-a value and a count for each object; mIoU has a group for each class, intersection and union; PCK
-one for each joint, hits and frames; the calibration error has one for each level of its quantiles.
+Such a figure is a mean over groups of a ratio of sums over videos, as its metric declares: J and F
+have one group, a value and a count for each object; mIoU has a group for each class, intersection
+and union; PCK one for each joint, hits and frames; the calibration error one for each level of its
+quantiles.
 """
 
 import math
@@ -12,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from siammae.evaluation.scores.calibration import LEVELS
+from siammae.evaluation.measuring.metric import Metric, OverVideos
 
 Row = dict[str, Any]
-Part = tuple[Any, float, float]  # group, what is summed, what it is divided by
+Part = tuple[str, Any, float, float]  # video, group, what is summed, what it is divided by
 WHOLE = "all"  # the one group of metrics without groups
-VIDEO = ("sequence", "clip", "video", "pair")  # how benchmarks call what they are measured on
 
 
 @dataclass(frozen=True)
@@ -60,86 +60,57 @@ class VideoFigures:
         return VideoFigures(names, self.parts[kept], self.wholes[kept])
 
 
-def by_video(
-    rows: list[Row], units: tuple[str, ...], metric: str, figure: float
-) -> VideoFigures | None:
-    """Take a benchmark's figure apart.
+def by_video(rows: list[Row], metric: Metric, figure: float) -> VideoFigures | None:
+    """Take a benchmark's figure apart, as the metric declares; see `OverVideos`.
 
     Args:
         rows: for each object (class, joint) of each video, as `BenchmarkResult.per_object`.
-        units: the columns that say what a row is of.
-        metric: as in the summary; of a suite with the benchmark in front.
+        metric: of the figure.
         figure: what the summary says, which the videos have to give again.
 
     Returns:
-        None when the rows do not give the figure, as for metrics that are no such sum.
+        None when the metric is no such sum, or the rows do not give the figure.
     """
-    if units and units[0] == "benchmark":
-        part, _, metric = metric.partition("/")
-        rows = [row for row in rows if row.get("benchmark") == part]
-        units = units[1:]
-    for way in (_by_group, _by_level, _weighted, _plain):
-        taken = list(way(rows, metric))
-        if not taken:
-            continue
-        figures = _gathered((_video(row, units), *part) for row, part in taken)
-        if math.isclose(float(figures.figure()), figure, rel_tol=1e-6, abs_tol=1e-9):
-            return figures
-    return None
+    over = metric.over_videos
+    if over is None:
+        return None
+    if over.part_of_suite:
+        rows = [row for row in rows if row.get("benchmark") == over.part_of_suite]
+    columns = over.columns or (metric.name,)
+    needed = {*columns, over.video, *filter(None, (over.whole, over.weight, over.group))}
+    rows = [row for row in rows if all(row.get(column) is not None for column in needed)]
+    taken = list(_of_levels(rows, over) if over.levels else _of_rows(rows, columns, over))
+    if not taken:
+        return None
+    figures = _gathered(taken)
+    same = math.isclose(float(figures.figure()), figure, rel_tol=1e-6, abs_tol=1e-9)
+    return figures if same else None
 
 
-def _video(row: Row, units: tuple[str, ...]) -> str:
-    """The name of a row's video; a suite has the units of all its parts."""
-    named = [unit for unit in units if unit in VIDEO and unit in row]
-    return str(row[named[0] if named else units[0]])
-
-
-def _by_group(rows: list[Row], metric: str) -> Iterator[tuple[Row, Part]]:
-    """Classes by intersection over union, joints by hits over frames."""
-    if metric.endswith("mIoU"):
-        probe = metric.removesuffix("mIoU")
-        group, part, whole = "class", f"{probe}intersection", f"{probe}union"
-    elif metric.startswith("PCK"):
-        group, part = "joint", metric.replace("PCK", "hits", 1)
-        whole = "found" if metric.endswith("-customary") else "frames"
-    else:
-        return
+def _of_rows(rows: list[Row], columns: tuple[str, ...], over: OverVideos) -> Iterator[Part]:
+    """Each row's part and whole."""
     for row in rows:
-        if row.get(group) is not None and part in row and whole in row:
-            yield row, (row[group], row[part], row[whole])
+        part = sum(row[column] for column in columns) / len(columns)
+        weight = row[over.weight] if over.weight else 1
+        whole = row[over.whole] if over.whole else weight
+        group = row[over.group] if over.group else WHOLE
+        yield str(row[over.video]), group, part * weight, whole
 
 
-def _by_level(rows: list[Row], metric: str) -> Iterator[tuple[Row, Part]]:
+def _of_levels(rows: list[Row], over: OverVideos) -> Iterator[Part]:
     """Absolute differences of shares and levels, their signs being those over all videos."""
-    column = f"below{metric.removeprefix('ECE')}"
-    if not metric.startswith("ECE") or any(column not in row for row in rows):
+    if not rows:
         return
-    off = np.array([row[column] for row in rows]) - LEVELS  # (videos, levels)
+    off = np.array([row[over.columns[0]] for row in rows]) - np.array(
+        over.levels
+    )  # (videos, levels)
     signs = np.sign(off.mean(axis=0))
     for row, parts in zip(rows, off * signs, strict=True):
-        for level, part in zip(LEVELS, parts, strict=True):
-            yield row, (float(level), float(part), 1)
+        for level, part in zip(over.levels, parts, strict=True):
+            yield str(row[over.video]), level, float(part), 1
 
 
-def _weighted(rows: list[Row], metric: str) -> Iterator[tuple[Row, Part]]:
-    """Means over patches or windows."""
-    for row in rows:
-        weight = row.get(f"{metric}-windows", row.get("patches"))
-        if metric in row and weight is not None:
-            yield row, (WHOLE, row[metric] * weight, weight)
-
-
-def _plain(rows: list[Row], metric: str) -> Iterator[tuple[Row, Part]]:
-    """Means over objects; J&F is that of J and F."""
-    j, f = (metric.replace("J&F", name) for name in ("J", "F"))
-    for row in rows:
-        if metric in row:
-            yield row, (WHOLE, row[metric], 1)
-        elif j in row and f in row:
-            yield row, (WHOLE, (row[j] + row[f]) / 2, 1)
-
-
-def _gathered(taken: Iterable[tuple[str, Any, float, float]]) -> VideoFigures:
+def _gathered(taken: Iterable[Part]) -> VideoFigures:
     """Sums by video and group."""
     sums: dict[str, dict[Any, list[float]]] = {}
     for video, group, part, whole in taken:

@@ -6,18 +6,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from siammae.evaluation.measuring.metric import Metric, directions_of, units_of
 from siammae.report.tables.agreement import FEWEST, agree
 from siammae.report.tables.comparisons import Compared
-from siammae.report.tables.metric_names import head, same_elsewhere, shares
+from siammae.report.tables.metric_names import same_elsewhere
 from siammae.report.tables.selection import Selected
+from siammae.training.training_metrics import LOSS
 
 MARK = "*"
 STATES = ("pruned", "failed", "interrupted", "running", "planned")
 
 
-def caption(selected: Selected, done: pd.DataFrame, rows: pd.DataFrame, metrics: list[str]) -> str:
+def caption(
+    selected: Selected, done: pd.DataFrame, rows: pd.DataFrame, metrics: list[Metric]
+) -> str:
     """Preset, benchmark and data; what the cells are; how differences were found."""
-    objective = metrics[0]
+    objective, measured = metrics[0], [metric for metric in metrics if metric != LOSS]
     run = (done if len(done) else selected.runs).iloc[-1]
     fixed = "".join(f", {key}={value}" for key, value in selected.fixed.items())
     benchmark = f"benchmark {run['benchmark']} ({run['benchmark_files']})"
@@ -26,18 +30,19 @@ def caption(selected: Selected, done: pd.DataFrame, rows: pd.DataFrame, metrics:
         f"preset {run['preset']}{fixed}",
         f"{'no benchmark' if pd.isna(run['benchmark']) else benchmark}, training clips "
         f"{run['data']}",
-        f"benchmark figures {shares(metrics)}",
+        f"benchmark figures {units_of(measured)}",
+        *directions_of(measured),
     ]
     if (run["composed"] or {}).get("frame_gap_unit") == "seconds":
         parts.append("frame_gap in seconds")
     if (rows["n"] > 1).any():
-        parts.append(f"{head(objective)}: mean ± standard deviation over n seeds [95% t interval]")
+        parts.append(f"{objective.head}: mean ± standard deviation over n seeds [95% t interval]")
     else:
         parts.append("one seed each, so no spread over seeds is known")
     return "; ".join(parts + _differences(rows, metrics))
 
 
-def _differences(rows: pd.DataFrame, metrics: list[str]) -> list[str]:
+def _differences(rows: pd.DataFrame, metrics: list[Metric]) -> list[str]:
     """Of the deciding metric: over what it is paired, what that speaks of, what the mark means."""
     metric = metrics[0]
     of = {
@@ -90,13 +95,15 @@ def unfinished(selected: Selected) -> str:
     return f"{selected.name}: no finished run yet, {', '.join(parts)}"
 
 
-def notes_of_declaration(selected: Selected, unknown: list[str], metrics: list[str]) -> list[str]:
+def notes_of_declaration(
+    selected: Selected, unknown: list[str], metrics: list[Metric]
+) -> list[str]:
     """Metrics that were asked for in vain, and where the paper's figures come from."""
     declared = selected.declared
     if declared is None:
         return []
     notes = [
-        f"metric {name} of the experiment was not measured; shown: {', '.join(metrics)}"
+        f"metric {name} of the experiment was not measured; shown: {', '.join(map(str, metrics))}"
         for name in unknown
     ]
     return notes + ([f"paper: {declared.source}"] if declared.source else [])
@@ -123,7 +130,7 @@ def _percent(share: float) -> str:
     return "over 99%" if 0.99 < share < 1 else f"{share:.0%}"
 
 
-def not_compared(rows: pd.DataFrame, compared: Compared, metric: str) -> list[str]:
+def not_compared(rows: pd.DataFrame, compared: Compared, metric: Metric) -> list[str]:
     """Why rows that have runs have no difference from the default."""
     trained = rows[rows["run"] & ~rows["control"]]
     if len(trained) < 2:
@@ -138,7 +145,7 @@ def not_compared(rows: pd.DataFrame, compared: Compared, metric: str) -> list[st
     rest = trained.drop(default)
     missing: dict[str, list[str]] = {}
     for _, row in rest[rest[f"{metric}/diff"].isna()].iterrows():
-        missing.setdefault(compared.of[_key(row), metric].lacks, []).append(row["label"])
+        missing.setdefault(compared.of[_key(row), metric.name].lacks, []).append(row["label"])
     return [f"no difference of {', '.join(labels)}: {why}" for why, labels in missing.items()]
 
 
@@ -146,14 +153,14 @@ def ranks(
     rows: pd.DataFrame,
     settings: dict[Any, pd.DataFrame],
     compared: Compared,
-    metrics: list[str],
+    metrics: list[Metric],
 ) -> list[str]:
     """Rank agreement with the paper in the first metric that it has a figure of."""
     metric = next((name for name in metrics if f"paper/{name}" in rows), None)
     if metric is None:
         return []
-    both = rows[rows[f"paper/{metric}"].notna() & rows[metric].notna() & ~rows["control"]]
-    told = f"rank agreement with the paper in {head(metric)} (Kendall): "
+    both = rows[rows[f"paper/{metric}"].notna() & rows[metric.name].notna() & ~rows["control"]]
+    told = f"rank agreement with the paper in {metric.head} (Kendall): "
     if len(both) < FEWEST:
         return [f"{told}needs {FEWEST} rows with a figure of both, there are {len(both)}"]
     runs = [settings[_key(row)] for _, row in both.iterrows()]
@@ -166,5 +173,5 @@ def _key(row: pd.Series) -> Hashable:
     return tuple(row["setting"].values())
 
 
-def _figures(runs: pd.DataFrame, metric: str) -> np.ndarray:
+def _figures(runs: pd.DataFrame, metric: Metric) -> np.ndarray:
     return runs[f"metric/{metric}"].dropna().to_numpy(dtype=float)

@@ -4,18 +4,19 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from siammae.report.tables.render import scale
+from siammae.evaluation.measuring.metric import Metric
 
 
-def facts_of(row: pd.Series, metric: str, seeds: list[int]) -> list[str]:
-    """Of one metric of one row; what a table has no column for is left out."""
-    factor, digits = scale(metric)
+def facts_of(row: pd.Series, metric: Metric, seeds: list[int]) -> list[str]:
+    """Facts of one metric of one row; what a table has no column for is left out."""
 
-    def shown(value: float, sign: str = "") -> str:
-        return f"{value * factor:{sign}.{digits + 1}f}"
+    def shown(value: float, sign: bool = False) -> str:
+        return metric.text(value, sign, more_digits=1)
 
     listed = f": {', '.join(map(str, seeds))}" if seeds else ""
-    facts = [f"mean {shown(row[metric])} over n = {row['n']}, seed{'s' * (row['n'] > 1)}{listed}"]
+    facts = [
+        f"mean {shown(row[metric.name])} over n = {row['n']}, seed{'s' * (row['n'] > 1)}{listed}"
+    ]
     if pd.notna(row.get(f"{metric}/std")):
         facts.append(f"standard deviation {shown(row[f'{metric}/std'])}")
     if pd.notna(row.get(f"{metric}/low")):
@@ -28,7 +29,7 @@ def facts_of(row: pd.Series, metric: str, seeds: list[int]) -> list[str]:
     return facts
 
 
-def mark(row: pd.Series, metric: str) -> str:
+def mark(row: pd.Series, metric: Metric) -> str:
     """The sign of a difference from the default that is told from zero; else nothing."""
     found = row.get(f"{metric}/mark")
     if isinstance(found, str):
@@ -36,15 +37,15 @@ def mark(row: pd.Series, metric: str) -> str:
     return "*" if pd.notna(found) and bool(found) else ""
 
 
-def _difference(row: pd.Series, metric: str, shown: Callable[..., str]) -> list[str]:
+def _difference(row: pd.Series, metric: Metric, shown: Callable[..., str]) -> list[str]:
     """The paired difference from the default."""
     if pd.isna(row.get(f"{metric}/diff")):
         return []
-    text = f"against the default {shown(row[f'{metric}/diff'], '+')}"
+    text = f"against the default {shown(row[f'{metric}/diff'], True)}"
     pairing = row.get(f"{metric}/pairing")
     text += f", paired over {pairing}" if isinstance(pairing, str) else ""
     if pd.notna(row.get(f"{metric}/diff_low")):
-        ends = (shown(row[f"{metric}/{end}"], "+") for end in ("diff_low", "diff_high"))
+        ends = (shown(row[f"{metric}/{end}"], True) for end in ("diff_low", "diff_high"))
         text += f", 95% interval {' to '.join(ends)}"
     if pd.notna(row.get(f"{metric}/p_holm")):
         text += f", p = {row[f'{metric}/p_holm']:.2g} after Holm's correction"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from siammae.evaluation.measuring.metric import Metric
 from siammae.report.tables.by_video import VideoFigures, by_video
 from siammae.report.tables.intervals import Estimate, estimate, holm, significant
 
@@ -60,7 +61,7 @@ class Compared:
         self,
         settings: Mapping[Any, pd.DataFrame],
         default: Hashable | None,
-        metrics: list[str],
+        metrics: list[Metric],
     ):
         self.default = default
         self._videos: dict[tuple[str, str], VideoFigures | None] = {}
@@ -70,24 +71,24 @@ class Compared:
             if default is None or row == default:
                 continue
             for metric in metrics:
-                self.of[row, metric] = self._compare(runs, settings[default], metric)
+                self.of[row, metric.name] = self._compare(runs, settings[default], metric)
 
-    def columns(self, row: Hashable, metric: str) -> dict[str, object]:
+    def columns(self, row: Hashable, metric: Metric) -> dict[str, object]:
         """The cells of a row by `COLUMNS`."""
-        found = self.of.get((row, metric), Comparison())
-        guess, corrected = found.estimate, self._corrected(metric).get(row, np.nan)
+        found = self.of.get((row, metric.name), Comparison())
+        guess, corrected = found.estimate, self._corrected(metric.name).get(row, np.nan)
         values = (guess.mean, guess.low, guess.high, guess.p, corrected)
         told = (*map(float, values), bool(significant(corrected)), found.pairing)
         return {f"{metric}/{name}": value for name, value in zip(COLUMNS, told, strict=True)}
 
-    def videos(self, run: pd.Series, metric: str) -> VideoFigures | None:
+    def videos(self, run: pd.Series, metric: Metric) -> VideoFigures | None:
         """A run's figure by video."""
-        key = (str(run["signature"]), metric)
+        key = (str(run["signature"]), metric.name)
         if key not in self._videos:
             rows, figure = run.get("per_object"), run.get(f"metric/{metric}")
             self._videos[key] = None
             if isinstance(rows, list) and rows and figure is not None and pd.notna(figure):
-                self._videos[key] = by_video(rows, tuple(run["units"]), metric, float(figure))
+                self._videos[key] = by_video(rows, metric, float(figure))
         return self._videos[key]
 
     def _corrected(self, metric: str) -> dict[Hashable, float]:
@@ -97,7 +98,7 @@ class Compared:
             self._holm[metric] = dict(zip(rows, holm(p), strict=True))
         return self._holm[metric]
 
-    def _compare(self, runs: pd.DataFrame, default: pd.DataFrame, metric: str) -> Comparison:
+    def _compare(self, runs: pd.DataFrame, default: pd.DataFrame, metric: Metric) -> Comparison:
         column = f"metric/{metric}"
         if column not in runs:
             return Comparison(lacks=NOT_MEASURED)
@@ -120,7 +121,7 @@ class Compared:
         return Comparison("seeds", differences, seeds)
 
     def _over_videos(
-        self, pairs: list[tuple[pd.Series, pd.Series]], seeds: tuple[int, ...], metric: str
+        self, pairs: list[tuple[pd.Series, pd.Series]], seeds: tuple[int, ...], metric: Metric
     ) -> Comparison:
         """Each video's difference, averaged over the seeds; nothing when videos are too few."""
         figures = [[self.videos(run, metric) for run in pair] for pair in pairs]

@@ -9,8 +9,10 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from siammae.evaluation.declared_metrics import declared_in
+from siammae.evaluation.measuring.metric import Metric, directions_of, units_of
 from siammae.evaluation.result_cache import CONTROL, read_entry
-from siammae.report.tables.metric_names import merit, shares, shown
+from siammae.report.tables.metric_names import meaning
 from siammae.report.tables.render import (
     Style,
     escape_latex,
@@ -58,9 +60,12 @@ class Evaluated:
     control: dict[str, Any] | None
 
     @property
-    def metrics(self) -> list[str]:
-        """Columns, in the benchmark's order."""
-        return list(dict.fromkeys(m for e in self.entries for m in e["result"]["metrics"]))
+    def metrics(self) -> list[Metric]:
+        """Columns, in the benchmark's order; what they mean is what the newest entry declares."""
+        results = [entry["result"] for entry in self.entries]
+        declared = {name: m for result in results for name, m in declared_in(result).items()}
+        names = dict.fromkeys(name for result in results for name in result["metrics"])
+        return [meaning(name, declared) for name in names]
 
     @property
     def caption(self) -> str:
@@ -72,7 +77,7 @@ class Evaluated:
             parts += [f"{name}: {', '.join(_clauses(part))}" for name, part in settings.items()]
         else:
             parts += _clauses(settings)
-        parts.append(f"figures {shares(self.metrics)}")
+        parts += [f"figures {units_of(self.metrics)}", *directions_of(self.metrics)]
         return "; ".join([*parts, "in bold the best encoder of each column"])
 
     @property
@@ -127,41 +132,44 @@ def labelled(table: Evaluated) -> list[tuple[str, dict[str, Any]]]:
 
 def cells(table: Evaluated, bold: Style, escape: Style = str) -> tuple[list[str], list[list[str]]]:
     """Heads and rows of text; the control last."""
-    best = {metric: _best(table, metric) for metric in table.metrics}
+    metrics = table.metrics
+    best = {metric.name: _best(table, metric) for metric in metrics}
     lines = []
     for label, entry in labelled(table):
         figures = entry["result"]["metrics"]
         line = [escape(label)]
-        for metric in table.metrics:
-            text = _figure(metric, figures.get(metric))
-            line.append(bold(text) if figures.get(metric) == best[metric] and text else text)
+        for metric in metrics:
+            value = figures.get(metric.name)
+            text = _figure(metric, value)
+            line.append(bold(text) if value == best[metric.name] and text else text)
         lines.append(line)
     if table.control is not None:
         figures = table.control["result"]["metrics"]
         lines.append(
             [
                 table.control["result"].get("control", CONTROL),
-                *(_figure(m, figures.get(m)) for m in table.metrics),
+                *(_figure(metric, figures.get(metric.name)) for metric in metrics),
             ]
         )
-    return [escape(head) for head in ["encoder", *table.metrics]], lines
+    heads = [metric.name + metric.unit_behind("") for metric in metrics]
+    return [escape(head) for head in ["encoder", *heads]], lines
 
 
-def _best(table: Evaluated, metric: str) -> float | None:
-    """Of two encoders or more."""
-    if merit(metric) == 0:
+def _best(table: Evaluated, metric: Metric) -> float | None:
+    """The best figure of two encoders or more; None where no figure is better than another."""
+    if metric.better == "neither":
         return None
-    values = [entry["result"]["metrics"].get(metric) for entry in table.entries]
+    values = [entry["result"]["metrics"].get(metric.name) for entry in table.entries]
     known = [value for value in values if value is not None and not math.isnan(value)]
     if len(known) < 2:
         return None
-    return min(known) if merit(metric) < 0 else max(known)
+    return min(known) if metric.better == "less" else max(known)
 
 
-def _figure(metric: str, value: float | None) -> str:
+def _figure(metric: Metric, value: float | None) -> str:
     if value is None or math.isnan(value):
         return ""
-    return shown(metric, value)
+    return metric.text(value)
 
 
 def texts(table: Evaluated) -> dict[str, str]:

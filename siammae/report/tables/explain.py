@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from siammae.evaluation.measuring.metric import SHARE, Metric
 from siammae.report.tables.intervals import LEVEL
-from siammae.report.tables.metric_names import find_metric, head, plain, scale, shown
+from siammae.report.tables.metric_names import find_metric, plain
 from siammae.report.tables.render import sidecar_name
 from siammae.report.tables.selection import Selected
 from siammae.report.tables.sidecar import Cell, cell, files_of, metrics_of, runs_of
@@ -32,7 +33,7 @@ def explain(tables: Tables, name: str) -> str:
     if table.question:
         lines.append(table.question)
     lines += _others(tables, selected)
-    lines += ["", *_figure(found, metric), "", *_runs(found, row, selected)]
+    lines += ["", *_figure(found, metric), "", *_runs(found, metric, row, selected)]
     if "difference" in found:
         lines += ["", *_difference(found["difference"], metric)]
     if found["paper"]:
@@ -52,7 +53,7 @@ def _others(tables: Tables, selected: Selected) -> list[str]:
     return ["", f"there is also {names}", *lines] if names else []
 
 
-def _find(tables: Tables, name: str) -> tuple[Selected, Table, pd.Series, str]:
+def _find(tables: Tables, name: str) -> tuple[Selected, Table, pd.Series, Metric]:
     first, _, rest = name.partition("/")
     by_name = {table.name: (selected, table) for selected, table in tables}
     selected, table = by_name[_one(first, by_name, "table")]
@@ -73,8 +74,9 @@ def _find(tables: Tables, name: str) -> tuple[Selected, Table, pd.Series, str]:
                 label = default[0]
             row = table.rows[table.rows["label"] == (label or _one(wanted, labels, "row"))].iloc[0]
             return selected, table, row, metric
-    _one(parts[-1], map(head, metrics), "metric")
-    raise DataError(f"{name}: metric {parts[-1]} is not clear; there are {', '.join(metrics)}")
+    _one(parts[-1], [metric.head for metric in metrics], "metric")
+    there = ", ".join(map(str, metrics))
+    raise DataError(f"{name}: metric {parts[-1]} is not clear; there are {there}")
 
 
 def _signs(table: Table) -> list[str]:
@@ -109,31 +111,31 @@ def _one(name: str, names: Iterable[str], what: str) -> str:
     raise DataError(f"no {what} '{name}'; {hint}there are: {', '.join(names)}")
 
 
-def _figure(found: Cell, metric: str) -> list[str]:
+def _figure(found: Cell, metric: Metric) -> list[str]:
     mean = found.get("mean")
     if mean is None or pd.isna(mean):
         return [f"no figure: {found['formula'] if not found['n'] else 'it was not measured'}"]
-    unit = " (percent)" if scale(metric)[0] == 100 else ""
-    lines = [f"mean: {shown(metric, mean)}{unit}, exactly {float(mean)!r}"]
+    unit = " (percent)" if metric.unit == SHARE else f" {metric.unit}".rstrip()
+    lines = [f"mean: {metric.text(mean)}{unit}, exactly {float(mean)!r}"]
     if "interval" in found:
-        low, high = (shown(metric, end) for end in found["interval"])
-        lines.append(f"standard deviation: {shown(metric, found['std'])}")
+        low, high = (metric.text(end) for end in found["interval"])
+        lines.append(f"standard deviation: {metric.text(found['std'])}")
         lines.append(f"{LEVEL:.0%} interval: [{low}, {high}], {found['interval_method']}")
     else:
         lines.append("interval: none, of one figure no spread is known")
     return [*lines, f"formula: {found['formula']}", f"n: {found['n']}"]
 
 
-def _runs(found: Cell, row: pd.Series, selected: Selected) -> list[str]:
-    runs, files, metric = runs_of(row, selected), files_of(row, selected), found["metric"]
+def _runs(found: Cell, metric: Metric, row: pd.Series, selected: Selected) -> list[str]:
+    runs, files = runs_of(row, selected), files_of(row, selected)
     lines = ["runs:"] if runs else ["runs: none"]
     for signature, facts in runs.items():
         figure = found["figures"].get(signature)
-        told = "not measured" if figure is None or pd.isna(figure) else shown(metric, figure)
+        told = "not measured" if figure is None or pd.isna(figure) else metric.text(figure)
         commit = facts["commit"] or "unknown"
         state = {True: " with changes (git.diff)", False: ""}.get(facts["dirty"], "")
         lines += [
-            f"  {signature}: seed {facts['seed']}, {head(metric)} {told}",
+            f"  {signature}: seed {facts['seed']}, {metric.head} {told}",
             f"    commit {commit}{state}, code {facts['code_version'] or 'unknown'}, "
             f"{facts['device'] or 'device unknown'}, {facts['precision'] or 'precision unknown'}, "
             f"{facts['date']}",
@@ -147,21 +149,21 @@ def _file(name: str, path: str) -> str:
     return f"  sha256 {path}" if name == "checkpoint_sha256" else path
 
 
-def _difference(found: dict[str, Any], metric: str) -> list[str]:
+def _difference(found: dict[str, Any], metric: Metric) -> list[str]:
     if pd.isna(found["diff"]):
         why = found["paired_over"].removeprefix("nothing: ")
         return [f"difference from {found['from']}: none, {why}"]
-    low, high = (shown(metric, found[name], True) for name in ("diff_low", "diff_high"))
+    low, high = (metric.text(found[name], True) for name in ("diff_low", "diff_high"))
     seeds = ", ".join(map(str, found["seeds"]))
     mark = "marked" if found["mark"] else "not marked"
     lines = [
-        f"difference from {found['from']}: {shown(metric, found['diff'], True)} [{low}, {high}], "
+        f"difference from {found['from']}: {metric.text(found['diff'], True)} [{low}, {high}], "
         f"p {found['p']:.3g}, after Holm {found['p_holm']:.3g}: {mark}",
         f"  paired over {found['paired_over']}; of seed {seeds}",
     ]
     unit = "seed " if found["paired_over"].startswith("seeds") else ""
     pairs = found["pairs"].items()
-    lines += [f"  {unit}{name}: {shown(metric, pair, True)}" for name, pair in pairs]
+    lines += [f"  {unit}{name}: {metric.text(pair, True)}" for name, pair in pairs]
     if found["videos_left_out"]:
         lines.append(f"  only one side has {', '.join(found['videos_left_out'])}")
     return lines

@@ -5,12 +5,11 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from siammae.evaluation.measuring.metric import Metric
 from siammae.report.tables.captions import MARK
-from siammae.report.tables.metric_names import PIXELS, head, same_elsewhere, scale, shown
+from siammae.report.tables.metric_names import same_elsewhere
 from siammae.report.tables.parts import parts
 from siammae.report.tables.statistics_table import Table
-
-__all__ = ["PIXELS", "Style", "csv", "head", "latex", "markdown", "scale", "sidecar_name"]
 
 Style = Callable[[str], str]
 
@@ -28,11 +27,11 @@ def cells(
     """
     metric = table.objective
     compared = [m for m in same_elsewhere(table.metrics) if table.rows[f"{m}/diff"].notna().any()]
-    paper = [name for name in table.paper if not narrow or name == metric]
+    paper = [each for each in table.paper if not narrow or each == metric]
     heads = ["setting"]
-    for name in table.metrics:
-        heads += [head(name), *([f"Δ {head(name)}"] if name in compared else [])]
-    heads += ["n", *(f"paper {head(name)}" for name in paper)]
+    for each in table.metrics:
+        heads += [each.head, *([f"Δ {each.head}"] if each in compared else [])]
+    heads += ["n", *(f"paper {each.head}" for each in paper)]
     lines = []
     for index, row in table.rows.iterrows():
         label = escape(row["label"] + (" (default)" if row["default"] else ""))
@@ -40,40 +39,42 @@ def cells(
         if index == table.best:
             line = [bold(text) for text in line]
         line += [_difference(row, metric)] if metric in compared else []
-        for name in table.metrics[1:]:
-            line += [_mean(row, name), *([_difference(row, name)] if name in compared else [])]
+        for each in table.metrics[1:]:
+            line += [_mean(row, each), *([_difference(row, each)] if each in compared else [])]
         line += [str(row["n"])]
-        line += [_paper(row[f"paper/{name}"]) for name in paper]
+        line += [_paper(row, each) for each in paper]
         lines.append(line)
     return [escape(head) for head in heads], lines
 
 
-def _mean(row: pd.Series, metric: str, spread: bool = False) -> str:
+def _mean(row: pd.Series, metric: Metric, spread: bool = False) -> str:
     """A mean; with its standard deviation and interval when that is asked for and known."""
-    mean, deviation = row[metric], row[f"{metric}/std"]
+    mean, deviation = row[metric.name], row[f"{metric}/std"]
     if pd.isna(mean):
         return ""
-    text = shown(metric, mean)
+    text = metric.text(mean)
     if not spread or pd.isna(deviation):
         return text
-    return f"{text} ± {shown(metric, deviation)} {_interval(row, metric, '')}"
+    return f"{text} ± {metric.text(deviation)} {_interval(row, metric, '')}"
 
 
-def _difference(row: pd.Series, metric: str) -> str:
+def _difference(row: pd.Series, metric: Metric) -> str:
     """The paired difference from the default, its interval, and the mark."""
     if pd.isna(row[f"{metric}/diff"]):
         return ""
     mark = MARK if row[f"{metric}/mark"] else ""
-    return f"{shown(metric, row[f'{metric}/diff'], True)}{mark} {_interval(row, metric, 'diff_')}"
+    return f"{metric.text(row[f'{metric}/diff'], True)}{mark} {_interval(row, metric, 'diff_')}"
 
 
-def _interval(row: pd.Series, metric: str, of: str) -> str:
-    low, high = (shown(metric, row[f"{metric}/{of}{end}"], bool(of)) for end in ("low", "high"))
+def _interval(row: pd.Series, metric: Metric, of: str) -> str:
+    low, high = (metric.text(row[f"{metric}/{of}{end}"], bool(of)) for end in ("low", "high"))
     return f"[{low}, {high}]"
 
 
-def _paper(value: float) -> str:
-    return "" if pd.isna(value) else f"{value:.1f}"
+def _paper(row: pd.Series, metric: Metric) -> str:
+    """The paper's figure, which stands in the unit of its table."""
+    value = row[f"paper/{metric}"]
+    return "" if pd.isna(value) else f"{value:.{metric.digits}f}"
 
 
 def sidecar_name(name: str) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from siammae.evaluation.declared_metrics import declared_in
 from siammae.tracking.record import RunRecord, read_runs
 
 
@@ -15,7 +16,7 @@ def load(runs_dir: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     references), data, benchmark, protocol, objective, benchmark_files, code_version (all, joined
     by +, when it was resumed on another), device, precision (both of its start), commit, dirty
     (whether code was not committed), command, asked (its invocations), folder, per_object (rows of
-    figures) and units (which of their columns say what they are of), pairs_seen and short_gap_pairs
+    figures), declared (what the benchmark's metrics mean, by name), pairs_seen and short_gap_pairs
     (how many of these had a smaller gap than drawn, their clips being too short; both None while
     unfinished), a ``metric/<name>`` for each final figure and a ``control/<control>/<name>`` for
     each figure of a control.
@@ -58,9 +59,9 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "asked": asked,
         "folder": str(record.folder),
         "per_object": benchmark.get("per_object") or [],
+        "declared": declared_in(benchmark),
         "pairs_seen": summary.get("pairs_seen"),
         "short_gap_pairs": (summary.get("data") or {}).get("short_gap_pairs"),
-        "units": tuple(benchmark.get("units") or ("sequence", "object")),
     }
     for key, value in (summary.get("metrics") or {}).items():
         row[f"metric/{key.removeprefix(f'{name}/')}"] = value

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from siammae.evaluation.measuring.metric import PLAIN, Metric
 from siammae.report.tables.comparisons import Comparison
 from siammae.report.tables.intervals import LEVEL, METHOD
-from siammae.report.tables.metric_names import LOSS, head
 from siammae.report.tables.selection import Selected
 from siammae.report.tables.statistics_table import CONTROLS, Table
+from siammae.training.training_metrics import LOSS
 
 PACKAGES = ("numpy", "scipy", "statsmodels", "pandas")
 FACTS = (
@@ -37,7 +38,7 @@ def sidecar(table: Table, selected: Selected) -> str:
         "question": table.question,
         "caption": table.caption,
         "notes": table.notes,
-        "decides": table.objective,
+        "decides": table.objective.name,
         "level": LEVEL,
         "methods": "analysis/intervals.py",
         "libraries": {
@@ -47,7 +48,7 @@ def sidecar(table: Table, selected: Selected) -> str:
         "rows": {row["label"]: runs_of(row, selected) for row in rows},
         "cells": {
             row["label"]: {
-                metric: cell(table, selected, row, metric) for metric in metrics_of(table)
+                metric.name: cell(table, selected, row, metric) for metric in metrics_of(table)
             }
             for row in rows
         },
@@ -56,7 +57,7 @@ def sidecar(table: Table, selected: Selected) -> str:
     return json.dumps(_plain(content), indent=1, default=str)
 
 
-def metrics_of(table: Table) -> list[str]:
+def metrics_of(table: Table) -> list[Metric]:
     """The table's metrics, and those that only the paper has a figure of."""
     return list(dict.fromkeys([*table.metrics, *table.paper]))
 
@@ -73,13 +74,14 @@ def files_of(row: pd.Series, selected: Selected) -> dict[str, dict[str, str]]:
     return {name: _files(runs.loc[name].get("folder")) for name in row["signatures"]}
 
 
-def cell(table: Table, selected: Selected, row: pd.Series, metric: str) -> Cell:
+def cell(table: Table, selected: Selected, row: pd.Series, metric: Metric) -> Cell:
     """One figure: how it was made of which runs' figures, its difference, and the paper's."""
     paper = row.get(f"paper/{metric}")
     source = selected.declared.source if selected.declared else ""
     found: Cell = {
-        "metric": metric,
-        "unit": "as measured: losses and pixels as they are, else shares from 0 to 1",
+        "metric": metric.name,
+        "unit": "none, a plain number" if metric.unit == PLAIN else metric.unit,
+        "better": metric.better,
         "n": int(row["n"]),
         "formula": _formula(row, metric),
         "figures": _figures(row, metric, selected),
@@ -89,17 +91,17 @@ def cell(table: Table, selected: Selected, row: pd.Series, metric: str) -> Cell:
     }
     if metric not in table.metrics:
         return found
-    found |= {"mean": row[metric], "std": row[f"{metric}/std"]}
+    found |= {"mean": row[metric.name], "std": row[f"{metric}/std"]}
     if row["n"] > 1:
         found["interval"] = [row[f"{metric}/low"], row[f"{metric}/high"]]
         found["interval_method"] = METHOD
-    compared = table.compared.of.get((tuple(row["setting"].values()), metric))
+    compared = table.compared.of.get((tuple(row["setting"].values()), metric.name))
     if compared is not None and row["run"]:
         found["difference"] = _difference(table, row, metric, compared)
     return found
 
 
-def _difference(table: Table, row: pd.Series, metric: str, compared: Comparison) -> Cell:
+def _difference(table: Table, row: pd.Series, metric: Metric, compared: Comparison) -> Cell:
     """From the default, with each pair."""
     default = table.rows.loc[table.rows["default"] & table.rows["run"], "label"].iloc[0]
     names = ("diff", "diff_low", "diff_high", "p", "p_holm", "mark")
@@ -115,7 +117,7 @@ def _difference(table: Table, row: pd.Series, metric: str, compared: Comparison)
     }
 
 
-def _formula(row: pd.Series, metric: str) -> str:
+def _formula(row: pd.Series, metric: Metric) -> str:
     if not row["run"]:
         return "no finished run"
     what = (
@@ -124,11 +126,11 @@ def _formula(row: pd.Series, metric: str) -> str:
         else f"each run's {metric} on the benchmark, over all its videos"
     )
     if row["control"]:
-        return f"mean over the control's distinct figures of {head(metric)}, n of them"
+        return f"mean over the control's distinct figures of {metric.head}, n of them"
     return f"mean over n seeds of {what}"
 
 
-def _figures(row: pd.Series, metric: str, selected: Selected) -> dict[str, float | None]:
+def _figures(row: pd.Series, metric: Metric, selected: Selected) -> dict[str, float | None]:
     """Each run's figure, at full precision."""
     control = {label: key for key, label in CONTROLS.items()}.get(row["label"])
     column = f"control/{control}/{metric}" if row["control"] else f"metric/{metric}"

@@ -9,6 +9,7 @@ import pandas as pd
 import yaml
 
 from siammae.config.experiment import Row, spelled
+from siammae.evaluation.measuring.metric import Metric, of_quality
 from siammae.report.tables.captions import (
     caption,
     left_out,
@@ -19,21 +20,20 @@ from siammae.report.tables.captions import (
 )
 from siammae.report.tables.comparisons import COLUMNS, Compared
 from siammae.report.tables.intervals import estimate
-from siammae.report.tables.metric_names import JF, LOSS, find_metric, merit
+from siammae.report.tables.metric_names import find_metric, meaning, named
 from siammae.report.tables.selection import DEFAULT, Selected
+from siammae.training.training_metrics import LOSS
 
 CONTROLS = {"copy_first_mask": "copy first mask", "untrained_encoder": "untrained encoder"}
 OF_A_CELL = ("", "/std", "/low", "/high")
 NO_ROW: dict[str, Any] = {"setting": {}, "default": False, "control": False, "run": False, "n": 0}
-
-__all__ = ["CONTROLS", "JF", "LOSS", "Table", "read_defaults", "tabulate"]
 
 
 @dataclass
 class Table:
     """A table ready to be printed.
 
-    objective: the metric that decides; `merit` tells which figures are better.
+    objective: the metric that decides which row is best.
     metrics: what is shown, the objective first.
     rows: one a setting, in order. Columns: ``label``, ``setting``, ``default``, ``control``,
     ``run`` (whether finished runs stand behind it), ``n`` (how many), ``signatures``; for each
@@ -50,8 +50,8 @@ class Table:
     name: str
     question: str
     axes: list[str]
-    objective: str
-    metrics: list[str]
+    objective: Metric
+    metrics: list[Metric]
     rows: pd.DataFrame
     caption: str
     notes: list[str] = field(default_factory=list)
@@ -66,20 +66,19 @@ class Table:
         """
         if self.objective == LOSS:
             return None
-        trained = self.rows[~self.rows["control"]][self.objective].dropna()
-        if len(trained) < 2:
+        trained = self.rows[~self.rows["control"]][self.objective.name].dropna()
+        if len(trained) < 2 or self.objective.better == "neither":
             return None
-        if merit(self.objective) == 0:
-            return None
-        best = trained.argmin() if merit(self.objective) < 0 else trained.argmax()
+        best = trained.argmin() if self.objective.better == "less" else trained.argmax()
         return int(trained.index[int(best)])
 
     @property
-    def paper(self) -> list[str]:
-        """Metrics of which the paper has a figure."""
-        return [
-            name.removeprefix("paper/") for name in map(str, self.rows) if name.startswith("paper/")
-        ]
+    def paper(self) -> list[Metric]:
+        """Metrics of which the paper has a figure; they need not have been measured here."""
+        measured = {metric.name: metric for metric in self.metrics}
+        names = [str(name) for name in self.rows if str(name).startswith("paper/")]
+        names = [name.removeprefix("paper/") for name in names]
+        return [measured.get(name) or named(name) for name in names]
 
 
 def tabulate(selected: Selected, defaults: dict[str, str]) -> Table:
@@ -130,32 +129,33 @@ def read_defaults(config: Path) -> dict[str, str]:
     return defaults
 
 
-def _metrics(selected: Selected, done: pd.DataFrame) -> tuple[str, list[str], list[str]]:
+def _metrics(selected: Selected, done: pd.DataFrame) -> tuple[Metric, list[Metric], list[str]]:
     """What decides, what is shown, and what was asked for and never measured.
 
     The experiment chooses; else the objective of the runs' benchmark decides, and it, the other
     means and the loss are shown.
     """
-    told = done["objective"].dropna()
-    objective = str(told.iloc[0]).lstrip("-") if len(told) else LOSS
+    declared = {name: metric for of_run in done["declared"] for name, metric in of_run.items()}
     measured = [
-        column.removeprefix("metric/")
+        meaning(column.removeprefix("metric/"), declared)
         for column in map(str, done.columns)
         if column.startswith("metric/") and done[column].notna().any()
     ]
+    decided_by = done["objective"].dropna()
+    objective = meaning(of_quality(decided_by.iloc[0])[0], declared) if len(decided_by) else LOSS
     asked = selected.declared.metrics if selected.declared else []
     found = {name: find_metric(name, measured) for name in asked}
     chosen = list(dict.fromkeys(metric for metric in found.values() if metric))
     unknown = [name for name, metric in found.items() if metric is None]
     if chosen:
         return chosen[0], chosen, unknown
-    others = [name for name in measured if not name.endswith(("-Recall", "-Decay"))]
-    shown = dict.fromkeys([objective, *(name for name in others if name != LOSS), LOSS])
+    others = [metric for metric in measured if not metric.detail and metric != LOSS]
+    shown = dict.fromkeys([objective, *others, LOSS])
     return objective, list(shown), unknown
 
 
 def _compare(
-    rows: list[dict[str, Any]], settings: dict[Any, pd.DataFrame], metrics: list[str]
+    rows: list[dict[str, Any]], settings: dict[Any, pd.DataFrame], metrics: list[Metric]
 ) -> Compared:
     """Add each row's differences from the first default row that has runs."""
     default = next((_key(row) for row in rows if row["default"] and row["run"]), None)
@@ -166,7 +166,7 @@ def _compare(
     return compared
 
 
-def _frame(rows: list[dict[str, Any]], metrics: list[str]) -> pd.DataFrame:
+def _frame(rows: list[dict[str, Any]], metrics: list[Metric]) -> pd.DataFrame:
     """The table's columns; controls are compared with nothing."""
     frame = pd.DataFrame(rows, columns=_columns(metrics, rows))
     for metric in metrics:
@@ -175,7 +175,7 @@ def _frame(rows: list[dict[str, Any]], metrics: list[str]) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(["default", "control", "run"], bool))
 
 
-def _columns(metrics: list[str], rows: list[dict[str, Any]]) -> list[str]:
+def _columns(metrics: list[Metric], rows: list[dict[str, Any]]) -> list[str]:
     figures = [f"{metric}{part}" for metric in metrics for part in OF_A_CELL]
     compared = [f"{metric}/{part}" for metric in metrics for part in COLUMNS]
     paper = dict.fromkeys(name for row in rows for name in row if name.startswith("paper/"))
@@ -198,7 +198,7 @@ def _describe(
     selected: Selected,
     setting: tuple[str, ...],
     runs: pd.DataFrame,
-    metrics: list[str],
+    metrics: list[Metric],
     defaults: dict[str, str],
 ) -> dict[str, Any]:
     pairs = dict(zip(selected.axes, setting, strict=True))
@@ -213,7 +213,7 @@ def _describe(
         "default": declared.default if declared else is_default,
         "control": False,
         "run": True,
-        **_moments(runs, {metric: f"metric/{metric}" for metric in metrics}),
+        **_moments(runs, {metric.name: f"metric/{metric}" for metric in metrics}),
         **(_paper(declared) if declared else {}),
     }
 
@@ -257,14 +257,14 @@ def _moments(runs: pd.DataFrame, columns: dict[str, str]) -> dict[str, Any]:
     return figures
 
 
-def _controls(done: pd.DataFrame, metrics: list[str]) -> list[dict[str, Any]]:
+def _controls(done: pd.DataFrame, metrics: list[Metric]) -> list[dict[str, Any]]:
     """A row for each control; figures that several runs share count once, each metric by itself.
 
     Untrained models of unlike decoders or heads have one encoder's figures in common.
     """
     rows = []
     for control, label in CONTROLS.items():
-        columns = {metric: f"control/{control}/{metric}" for metric in metrics}
+        columns = {metric.name: f"control/{control}/{metric}" for metric in metrics}
         there = [column for column in columns.values() if column in done]
         measured = done.dropna(subset=there) if there else done.iloc[:0]
         if len(measured):

@@ -249,6 +249,7 @@ def test_two_objectives(studies):
         (["hydra.sweeper.storage=null"], "hydra.sweeper.storage=null: a study is kept"),
         (["hydra.sweeper.n_trials=0"], "n_trials=0 and n_jobs=1 must be 1 or more"),
         (["hydra.sweeper.direction=up"], "maximize, or \\[maximize,minimize\\]"),
+        (["hydra.sweeper.direction=minimize"], "less is better counts with its sign turned"),
         (["x=0.5"], "the study draws nothing"),
         (
             ["hydra/sweeper/pruner=median", "hydra.sweeper.direction=[maximize,minimize]"],

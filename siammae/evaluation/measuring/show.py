@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from siammae.evaluation.benchmarks.result import BenchmarkResult
+from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.system.progress import console
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _table(
     for i, unit in enumerate(units):
         table.add_column(unit, justify="left" if i == 0 else "right")
     for head in heads:
-        table.add_column(head, justify="right", no_wrap=True)
+        table.add_column(_with_unit(result, head), justify="right", no_wrap=True)
     for row in listed:
         named = [escape(str(row.get(unit, ""))) for unit in units]
         table.add_row(*named, *(_figure(row.get(head)) for head in heads))
@@ -74,7 +74,7 @@ def _upright(result: BenchmarkResult, title: str, control: BenchmarkResult | Non
         table.add_column(result.control, justify="right", style="dim")
     for head, value in result.metrics.items():
         beside = [] if control is None else [_figure(control.metrics.get(head))]
-        table.add_row(head, _figure(value), *beside)
+        table.add_row(_with_unit(result, head), _figure(value), *beside)
     return table
 
 
@@ -89,7 +89,7 @@ def _remarks(result: BenchmarkResult, hidden: int) -> None:
             soft_wrap=True,
         )
     if result.settings:
-        for line in _told(result.settings):
+        for line in _lines(result.settings):
             out.print(f"[dim]{escape(line)}[/dim]", soft_wrap=True)
     for line in _incomplete(result.settings):
         out.print(f"[yellow]{line}[/yellow]", soft_wrap=True)
@@ -112,10 +112,14 @@ def _incomplete(settings: dict[str, Any], part: str = "") -> list[str]:
     return lines
 
 
-def _told(settings: dict[str, Any]) -> list[str]:
+def _with_unit(result: BenchmarkResult, name: str) -> str:
+    return name + result.metric(name).unit_behind("")
+
+
+def _lines(settings: dict[str, Any]) -> list[str]:
     """Settings as text; those of a suite's parts a line each."""
     if all(isinstance(value, dict) for value in settings.values()):
-        return [f"{name}: {line}" for name, part in settings.items() for line in _told(part)]
+        return [f"{name}: {line}" for name, part in settings.items() for line in _lines(part)]
     return [", ".join(f"{key} {value}" for key, value in settings.items())]
 
 

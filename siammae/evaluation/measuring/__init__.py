@@ -1,0 +1,1 @@
+"""What measuring needs beside the benchmarks: their base classes, metrics, results and probes."""

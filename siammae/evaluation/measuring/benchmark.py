@@ -1,0 +1,275 @@
+"""What all benchmarks share: a loop over videos that survives a bad one, and scoring beside it."""
+
+import hashlib
+import sys
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from siammae.evaluation.measuring.metric import Metric
+from siammae.evaluation.measuring.outputs import Outputs
+from siammae.evaluation.measuring.result import BenchmarkResult
+from siammae.system.errors import DataError
+
+if TYPE_CHECKING:
+    from siammae.evaluation.features import FeatureExtractor
+    from siammae.evaluation.propagation.sequence import Reader
+
+OnVideo = Callable[[int, int, str], None]  # videos done, all of them, name of the last
+Rows = list[dict[str, Any]]
+WHOLE_MODEL = (
+    "calibration measures a whole model, decoder and head: checkpoint=RUN, a run of siammae with "
+    "its checkpoints/"
+)
+
+
+class Benchmark:
+    """Labels of a video, predicted from an encoder's features and compared with the true ones.
+
+    A subclass gives `videos`, `predict`, `control`, `score`, `total`, `settings` and `label_files`,
+    and declares its metrics; ``configs/benchmark/NAME.yaml`` names the class,
+    and nothing else is registered. Masks of a first frame that are carried on are `MaskBenchmark`.
+
+    name: of the benchmark, in tables.
+    metrics: what `total` gives, each with its unit and which direction is better.
+    objective: the name of the metric that stands for all; more or less of it must be better.
+    units: the columns of `score`'s rows that say what a row is of, the video first.
+    workers: processes that score; 0 scores in this one.
+    outputs: where predicted masks go, when somebody wants them.
+    control_name: what the control does, for tables.
+    needs_model: whether it measures a whole model, decoder and head, not the encoder alone.
+    has_masks: whether it predicts masks that `outputs` can keep.
+    is_named_in_suites: whether the heads of a suite's columns name the benchmark with the metric.
+    """
+
+    name: str
+    metrics: tuple[Metric, ...] = ()
+    objective: str
+    units: tuple[str, ...]
+    _workers = 0
+    outputs: Outputs | None = None
+    control_name: str = "copy first mask"
+    needs_model: bool = False
+    has_masks: bool = False
+    is_named_in_suites: bool = True
+
+    @property
+    def workers(self) -> int:
+        """Processes that score.
+
+        Raises:
+            ValueError: when it is set to something else than an int of at least 0.
+        """
+        return self._workers
+
+    @workers.setter
+    def workers(self, value: int) -> None:
+        if type(value) is not int or value < 0:
+            raise ValueError(f"workers={value}: an int >= 0 is needed")
+        self._workers = value
+
+    def prepare(self) -> None:
+        """Check that the files are there.
+
+        Raises:
+            DataError: with what is missing.
+        """
+        self.videos()
+
+    def fingerprint(self) -> str:
+        """A short hash that changes when the benchmark's files do, labels or frames.
+
+        It is of names and sizes, and not of where the folder lies. Frames that cannot be found do
+        not count: their videos fail when they are measured.
+        """
+        digest = hashlib.sha256(self.label_fingerprint().encode())
+        for video in self.videos():
+            try:
+                frames = self.frames(video)
+            except DataError:
+                continue
+            for path in frames:
+                size = path.stat().st_size if path.is_file() else -1
+                digest.update(f"{video}/{path.name}\0{size}\n".encode())
+        return digest.hexdigest()[:10]
+
+    def label_fingerprint(self) -> str:
+        """A short hash of the names and sizes of the files with true labels."""
+        digest = hashlib.sha256()
+        for video in self.videos():
+            for path in self.label_files(video):
+                digest.update(f"{video}/{path.name}\0{path.stat().st_size}\n".encode())
+        return digest.hexdigest()[:10]
+
+    def label_files(self, video: str) -> list[Path]:
+        """The files with a video's true labels, in order."""
+        raise NotImplementedError
+
+    def videos(self) -> list[str]:
+        """The names of the videos, in the order of the list."""
+        raise NotImplementedError
+
+    def frames(self, video: str) -> list[Path]:
+        """Image files of a video, in order, for pictures; empty when there are none to show."""
+        return []
+
+    def reader(self, video: str) -> "Reader | None":
+        """How a frame of `frames` is read for the encoder and for pictures; None: as it is."""
+        return None
+
+    def predict(self, video: str, features: "FeatureExtractor") -> Any:
+        """Predict a video's labels from the encoder's features, in the form that `score` takes."""
+        raise NotImplementedError
+
+    def control(self, video: str) -> Any:
+        """Predict what an encoder that sees nothing would: the first labels, in every frame."""
+        raise NotImplementedError
+
+    def score(self, video: str, predicted: Any) -> Rows:
+        """Rows of figures of one video; called in another process when there are ``workers``."""
+        raise NotImplementedError
+
+    def total(self, rows: Rows) -> dict[str, float]:
+        """The figures of all videos by the names of `metrics`, any of which may be left out."""
+        raise NotImplementedError
+
+    def settings(self) -> dict[str, Any]:
+        """The protocol, for captions."""
+        raise NotImplementedError
+
+    def declared(self) -> dict[str, Metric]:
+        """The metrics by name, each knowing which column of the rows names the video."""
+        found = {}
+        for metric in self.metrics:
+            over = metric.over_videos
+            if over is not None and not over.video:
+                metric = replace(metric, over_videos=replace(over, video=self.units[0]))
+            found[metric.name] = metric
+        return found
+
+    def evaluate(
+        self, features: "FeatureExtractor", on_video: OnVideo | None = None
+    ) -> BenchmarkResult:
+        """Score an encoder's features.
+
+        Args:
+            features: of the encoder.
+            on_video: called after each video.
+        """
+        return self._measure(lambda video: self.predict(video, features), on_video)
+
+    def copy_first_mask(self, on_video: OnVideo | None = None) -> BenchmarkResult:
+        """Score the control."""
+        return self._measure(self.control, on_video)
+
+    def _measure(self, predict: Callable[[str], Any], on_video: OnVideo | None) -> BenchmarkResult:
+        """Predict and score all videos.
+
+        A video that cannot be read or does not fit is named in the result; the rest goes on.
+
+        Raises:
+            DataError: when no video can be measured.
+        """
+        videos, failed = self.videos(), dict[str, str]()
+        declared = _checked(self)
+        with Scoring(self.score, self.workers) as scoring:
+            for done, video in enumerate(videos, start=1):
+                try:
+                    scoring.add(video, predict(video))
+                except DataError as error:
+                    failed[video] = str(error)
+                if on_video is not None:
+                    on_video(done, len(videos), video)
+            rows = scoring.rows(failed)
+        if len(failed) == len(videos):
+            raise DataError("; ".join(list(dict.fromkeys(failed.values()))[:3]))
+        metrics = self.total(rows)
+        if unknown := [name for name in metrics if name not in declared]:
+            print(
+                f"warning: {type(self).__name__}.metrics does not declare {', '.join(unknown)}: "
+                "shown as plain numbers of which neither more nor less is better",
+                file=sys.stderr,
+            )
+        return BenchmarkResult(
+            self.name,
+            self.objective,
+            metrics,
+            rows,
+            {**self.settings(), self.units[0] + "s": len(videos) - len(failed)},
+            failed,
+            self.units,
+            self.control_name,
+            tuple(declared[name] for name in metrics if name in declared),
+        )
+
+
+def _checked(benchmark: Benchmark) -> dict[str, Metric]:
+    """The declared metrics, with a direction of the objective.
+
+    Raises:
+        TypeError: when the objective is not declared, or neither more nor less of it is better.
+    """
+    declared = benchmark.declared()
+    objective = declared.get(benchmark.objective)
+    if objective is None or objective.better == "neither":
+        raise TypeError(
+            f"{type(benchmark).__name__}.metrics must declare the objective "
+            f"{benchmark.objective}, and that more or less of it is better"
+        )
+    return declared
+
+
+class Scoring:
+    """Scores videos, in other processes while the next video is predicted; use in ``with``.
+
+    The rows come in the order in which the videos were added.
+
+    Args:
+        score: (video, predicted) to rows; can be pickled when there are workers.
+        workers: processes; 0 scores at once, in this process.
+    """
+
+    def __init__(self, score: Callable[[str, Any], Rows], workers: int):
+        self.score, self.workers = score, workers
+        self._waiting: dict[str, Future[Rows] | Rows] = {}
+
+    def __enter__(self) -> "Scoring":
+        # Not a plain fork: threads of torch and FFmpeg would leave their locks behind.
+        context = get_context("spawn") if self.workers else None
+        self._pool = ProcessPoolExecutor(self.workers, context) if self.workers else None
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def add(self, video: str, predicted: Any) -> None:
+        """Score a video, now or soon.
+
+        Raises:
+            DataError: when there are no workers and the video cannot be scored.
+        """
+        if self._pool is None:
+            self._waiting[video] = self.score(video, predicted)
+        else:
+            self._pause()
+            self._waiting[video] = self._pool.submit(self.score, video, predicted)
+
+    def _pause(self) -> None:
+        """Wait while many predictions are pending: those of a data set would not fit the memory."""
+        pending = [w for w in self._waiting.values() if isinstance(w, Future) and not w.done()]
+        if len(pending) >= 2 * self.workers:
+            wait(pending, return_when=FIRST_COMPLETED)
+
+    def rows(self, failed: dict[str, str]) -> Rows:
+        """All rows; videos that could not be scored are added to ``failed`` with the reason."""
+        rows: Rows = []
+        for video, waiting in self._waiting.items():
+            try:
+                rows += waiting.result() if isinstance(waiting, Future) else waiting
+            except DataError as error:
+                failed[video] = str(error)
+        return rows
