@@ -6,12 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 
 from siammae.evaluation.measuring.benchmark import Benchmark
 from siammae.evaluation.measuring.metric import Metric
-from siammae.launching.entry import groups_of
-from siammae.launching.studies.recipe import recipe
 from siammae.report import make_tables
 from siammae.system.paths import CONFIGS
 from siammae.train import job
@@ -85,8 +82,6 @@ class Depths(Benchmark):
 def study(studies, monkeypatch):
     """The study of three decoders on `Depths`, and the folder of its runs."""
     monkeypatch.setitem(sys.modules, "own_benchmark", sys.modules[__name__])
-    OmegaConf.register_resolver("recipe", recipe, replace=True)
-    OmegaConf.register_resolver("groups", groups_of, replace=True)
     studies.configs, studies.name = CONFIGS, "train"
     drawn = ["decoder=choice(cross_self,cross,joint)", "hydra/sweeper/sampler=grid"]
     Path("own").mkdir()
