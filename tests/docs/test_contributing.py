@@ -1,20 +1,26 @@
 """The examples of CONTRIBUTING.md work as they stand: each is written to its file and used."""
 
 import importlib.util
+import json
 import re
 import sys
 
+import numpy as np
 import pytest
 import torch
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
+from PIL import Image
 
 from siammae.assembly.build import build_model
 from siammae.config.experiment import read_experiments
 from siammae.config.groups import build_group
 from siammae.config.schema import check
+from siammae.data.downloading.catalog import DataSet
 from siammae.launching.registration import register_with_hydra
+from siammae.model.patches import patchify
 from siammae.system.paths import CONFIGS, ROOT
 
 EXAMPLE = re.compile(r"^```(?:python|yaml)\n# (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -82,6 +88,35 @@ def test_a_data_set(folder, tmp_path):
     assert len(source.fingerprint()) == 10
 
 
+class OwnPixels:
+    """Features that are the patches themselves, so that equal patches are found again."""
+
+    patch_size, device = 8, torch.device("cpu")
+
+    def __call__(self, images):
+        return patchify(images, self.patch_size)
+
+
+def test_a_benchmark_of_which_less_is_better(folder, tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        frame = rng.integers(0, 256, (32, 64, 3), dtype=np.uint8)
+        Image.fromarray(frame).save(tmp_path / name / "0.png")
+        Image.fromarray(np.roll(frame, (8, 16), (0, 1))).save(tmp_path / name / "1.png")
+        points = [[x, y, x + 16, y + 8] for x, y in ((4, 4), (30, 10), (40, 20))]
+        (tmp_path / name / "points.json").write_text(json.dumps(points))
+    overrides = [f"benchmark.root={tmp_path}", "benchmark.propagation.top_k=1"]
+    benchmark = build_group(composed(folder, "benchmark=points", *overrides), "benchmark")
+    result = benchmark.evaluate(OwnPixels())
+    assert result.metrics == pytest.approx({"error": 0})
+    assert benchmark.copy_first_mask().metrics == pytest.approx({"error": np.hypot(16, 8)})
+    assert result.metric("error").head == "error (px)"
+    assert result.metric("error").quality(3.0) == -3.0
+    text = EXAMPLES["siammae/data/downloading/sets/points.yaml"]
+    assert DataSet.model_validate(yaml.safe_load(text)).files[0].name == "points.zip"
+
+
 def test_an_ablation(folder):
     (experiment,) = read_experiments(folder / "experiments").values()
     assert experiment.keys == ["decoder.dropout"]
@@ -101,5 +136,8 @@ def test_every_example_is_used():
         "configs/masking/visible_block.yaml",
         "siammae/data/sets/cameras.py",
         "configs/data/cameras.yaml",
+        "siammae/evaluation/benchmarks/points.py",
+        "configs/benchmark/points.yaml",
+        "siammae/data/downloading/sets/points.yaml",
         "experiments/dropout.yaml",
     }
