@@ -12,6 +12,7 @@ import argparse
 import shlex
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from siammae.config.schema import nearest
@@ -19,8 +20,10 @@ from siammae.data.downloading import catalog
 from siammae.data.downloading.catalog import DataSet, Source
 from siammae.data.downloading.complete import State, inspect, shorten
 from siammae.data.downloading.download_folder import fetch_lists, lost_files, sources_of
+from siammae.system.broken_pipe import ignore_broken_pipe
 from siammae.system.errors import ConfigError, SiammaeError
 from siammae.system.paths import CONFIGS
+from siammae.system.progress import BYTES, ProgressDisplay
 
 COMPLETE, INCOMPLETE, WRONG, BY_HAND, INTERRUPTED = 0, 1, 2, 3, 130
 KEYS = ("benchmark", "data", "root", "split", "check")
@@ -50,21 +53,24 @@ class Asked:
 def download(asked: Asked, dataset: DataSet, root: Path) -> int:
     """Fetch what is missing and can be fetched, then tell the state; returns the exit code."""
     from siammae.data.downloading.install import install
-    from siammae.system.transfer_progress import Transfers
 
     if (dataset.files or dataset.parts) and not state_of(dataset, root).complete:
-        with Transfers() as told:
-            fetch_lists(dataset, root, told)
+        with ProgressDisplay(BYTES) as display:
+            fetch_lists(dataset, root, partial(_show, display))
         sources = sources_of(dataset, root)
         _tell_unchecked([source for source in sources if source.checksum is None])
-        with Transfers(len(sources)) as told:
-            install(sources, root, told)
+        with ProgressDisplay(BYTES, tasks=len(sources)) as display:
+            install(sources, root, partial(_show, display))
     code = check(asked, dataset, root)
     if code == COMPLETE or dataset.manual is None:
         return code
     print(f"\n{dataset.manual.replace('ROOT', str(root))}\n")
     print(f"Then: python -m siammae.download {asked.settings(root)} --check")
     return BY_HAND
+
+
+def _show(display: ProgressDisplay, name: str, stage: str, done: int, total: int | None) -> None:
+    display.update(done, total, task=name, stage=stage)
 
 
 def _tell_unchecked(sources: list[Source]) -> None:
@@ -111,6 +117,7 @@ def state_of(dataset: DataSet, root: Path) -> State:
     return state
 
 
+@ignore_broken_pipe()
 def main(arguments: list[str] | None = None) -> int:
     """Entry point."""
     try:

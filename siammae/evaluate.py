@@ -28,7 +28,7 @@ from siammae.evaluation.result_cache import Evaluations, Setting, as_result
 from siammae.launching.entry import report_user_errors, run
 from siammae.system.errors import ConfigError
 from siammae.system.paths import CONFIGS
-from siammae.system.progress import Counter
+from siammae.system.progress import ProgressDisplay
 from siammae.tracking.record import write_atomic
 
 # Modules that import torch are imported where they are used: a known result is told without it.
@@ -153,8 +153,8 @@ def measure(
     model = source.load_model().to(device) if benchmark.needs_model else None
     features = EncoderFeatures(source.load().to(device), device, precision, model)
     check_patch(benchmark, features.patch_size)
-    with Counter("videos", config.progress) as count:
-        result = benchmark.evaluate(features, count)
+    with ProgressDisplay("videos", config.progress) as display:
+        result = benchmark.evaluate(features, display.update)
     return result, {"device": str(device), "precision": precision}
 
 
@@ -178,8 +178,8 @@ def check_patch(benchmark: Benchmark, patch_size: int) -> None:
 
 def copy_first_mask(config: DictConfig, benchmark: Benchmark) -> BenchmarkResult:
     """The control's result."""
-    with Counter("videos of the control", config.progress) as count:
-        return benchmark.copy_first_mask(count)
+    with ProgressDisplay("videos of the control", config.progress) as display:
+        return benchmark.copy_first_mask(display.update)
 
 
 def write_result(result: BenchmarkResult, folder: Path) -> None:

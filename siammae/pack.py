@@ -6,6 +6,7 @@ python -m siammae.pack out=DIR --verify
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from siammae.config.schema import check_progress
 from siammae.launching.entry import report_user_errors, run
 from siammae.system.errors import ConfigError, DataError
 from siammae.system.paths import CONFIGS
+from siammae.system.progress import ProgressDisplay, size_text
 
 RANGES = {"stride": (1, None), "quality": (1, 100), "shard_mb": (1, None), "workers": (1, None)}
 
@@ -39,7 +41,6 @@ def pack(out: Path, config: DictConfig) -> None:
         ConfigError, DataError: see `Packer.run`.
     """
     from siammae.data.packing.pack_plan import Settings
-    from siammae.data.packing.pack_progress import Progress
     from siammae.data.packing.write_pack import Packer
 
     side = _set_reading(config.data, config.short_side)
@@ -53,10 +54,9 @@ def pack(out: Path, config: DictConfig) -> None:
         short_side=side,
         shard_mb=config.shard_mb,
     )
-    with Progress(config.progress) as progress:
-        packer = Packer(
-            clips, out, settings, config.workers, source.max_broken, say, progress.advance
-        )
+    with ProgressDisplay("clips", config.progress) as display:
+        show = partial(_show, display)
+        packer = Packer(clips, out, settings, config.workers, source.max_broken, say, show)
         packer.run()
     print(f"Train: python -m siammae.train data=packed data.root={out}")
 
@@ -85,11 +85,10 @@ def verify(out: Path, config: DictConfig) -> None:
     Raises:
         DataError: naming each damaged member.
     """
-    from siammae.data.packing.pack_progress import Progress
     from siammae.data.packing.verify_pack import verify_pack
 
-    with Progress(config.progress) as progress:
-        damaged = verify_pack(out, config.workers, say, progress.advance)
+    with ProgressDisplay("clips", config.progress) as display:
+        damaged = verify_pack(out, config.workers, say, partial(_show, display))
     if damaged:
         raise DataError(
             f"out={out}: {len(damaged)} damaged:\n       "
@@ -97,6 +96,10 @@ def verify(out: Path, config: DictConfig) -> None:
             + "\n       remove the damaged shards and give the packing command again: it makes "
             "them anew"
         )
+
+
+def _show(display: ProgressDisplay, done: int, total: int, written: int) -> None:
+    display.update(done, total, size_text(written))
 
 
 def say(line: str) -> None:

@@ -16,14 +16,15 @@ from siammae.planning.coming import OUTSIDE, Coming, chosen, coming
 from siammae.planning.cost import Cost, Sample, estimate, samples
 from siammae.planning.power import Spread, seeds_needed, spread
 from siammae.report.runs.listing import common
+from siammae.system.broken_pipe import ignore_broken_pipe
 from siammae.system.paths import ROOT
-from siammae.system.progress import Counter as ProgressCounter
-from siammae.system.progress import console
+from siammae.system.progress import ProgressDisplay, console
 from siammae.tracking.record import RunRecord, read_runs
 
 DONE = ("finished", "running")  # nothing is left to do here
 
 
+@ignore_broken_pipe()
 def main() -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(
@@ -53,8 +54,8 @@ def plan(given: argparse.Namespace) -> None:
     """Look everything up and print it."""
     experiments = read_experiments(ROOT / "experiments")
     names, overrides = chosen(given.overrides, sorted(experiments))
-    with ProgressCounter("runs looked up", "auto") as told:
-        plans = coming(overrides, names, told)
+    with ProgressDisplay("runs looked up") as display:
+        plans = coming(overrides, names, display.update)
     runs = list({run.key: run for run in _all(plans)}.values())
     recorded = _recorded(runs)
     measures = samples(recorded)

@@ -22,12 +22,14 @@ from siammae.launching.entry import run as start
 from siammae.report.runs import difference, rerun
 from siammae.report.runs.listing import Filter, find, listed, table
 from siammae.system.atomic_files import folder_bytes
+from siammae.system.broken_pipe import ignore_broken_pipe
 from siammae.system.errors import ConfigError, DataError, RunsFailed
 from siammae.system.progress import console
 
 COMMANDS = ("list", "diff", "command", "retry", "rm")
 
 
+@ignore_broken_pipe()
 def main() -> int:
     """Entry point."""
     words = [_as_option(word) for word in sys.argv[1:]]

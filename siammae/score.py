@@ -17,6 +17,7 @@ from siammae.evaluation.files.listing import visible
 from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.evaluation.measuring.show import show_result
 from siammae.evaluation.scores.davis import J_AND_F, score_sequence, total
+from siammae.system.broken_pipe import ignore_broken_pipe
 from siammae.system.errors import DataError, SiammaeError
 
 
@@ -90,6 +91,7 @@ def _read(path: Path, files: DavisFiles, shape: tuple[int, ...]) -> np.ndarray:
     return ids
 
 
+@ignore_broken_pipe()
 def main(arguments: list[str] | None = None) -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(

@@ -21,7 +21,7 @@ from siammae.data.sampling.loader import PairDataset, first_pairs, make_loader
 from siammae.data.sets.videos import ClipSource
 from siammae.evaluation.measuring.metric import Metric
 from siammae.evaluation.measuring.result import BenchmarkResult
-from siammae.system.progress import ProgressBar
+from siammae.system.progress import ProgressDisplay
 from siammae.tracking.provenance import provenance
 from siammae.tracking.record import RunRecord
 from siammae.tracking.wandb import Tracker
@@ -58,6 +58,7 @@ class Session:
     facts: dict[str, Any]
     trial: Trial | None = None
     team: Team = field(default_factory=Team)
+    losses: str = field(default="", init=False)  # the latest loss and speed, for people
 
     def carry_out(self) -> float:
         """Train to the end, measure, export; returns the objective, larger being better."""
@@ -72,9 +73,8 @@ class Session:
             measured = self._begin(first) if team.leads else set()
         with ExitStack() as stack:
             if team.leads:
-                self.bar = stack.enter_context(
-                    ProgressBar(self.plan.steps, first, self.settings.progress)
-                )
+                display = ProgressDisplay("step", self.settings.progress)
+                self.display = stack.enter_context(display)
                 self._heartbeat(first)
             trainer.fit(team.share(measured))
         with team.together():
@@ -127,7 +127,9 @@ class Session:
         self.tracker.row(row)
         self.waiting.row(row)
         if "train/loss" in row:
-            self.bar.measured(row["train/loss"], row["speed/pairs_per_second"])
+            speed = row["speed/pairs_per_second"]
+            self.losses = f"loss {row['train/loss']:.4f}  {speed:,.0f} pairs/s"
+            self.step(int(row["step"]))
         self._heartbeat(int(row["step"]))
 
     def picture(self, step: int, jpeg: bytes, name: str = "restored") -> None:
@@ -138,7 +140,7 @@ class Session:
     def step(self, step: int) -> None:
         """An optimiser step is done."""
         if self.team.leads:
-            self.bar.advance(step)
+            self.display.update(step, self.plan.steps, self.losses)
 
     # ----------------------------------------------------------------------------------------------
 

@@ -4,46 +4,51 @@ import os
 import subprocess
 import sys
 
-import optuna
 import pytest
 
+from siammae.system.broken_pipe import ignore_broken_pipe
 from siammae.system.paths import ROOT
 
-SCRIPTS = {
-    "make_tables.py": ["--runs", "runs", "--out", "out"],
-    "sweep_report.py": ["--storage", "sqlite:///studies.db"],
-    "make_dashboard.py": ["me/mine", "--dry-run"],
-}
 
-
-@pytest.mark.parametrize(
-    ("script", "buffered"), [("make_tables.py", False), *((script, True) for script in SCRIPTS)]
-)
-def test_a_closed_pipe_ends_quietly_with_the_work_done(make_run, tmp_path, script, buffered):
-    if script == "make_dashboard.py":
-        pytest.importorskip("wandb_workspaces")
-    if script == "make_tables.py":
-        for decoder in ("joint", "cross"):
-            make_run(decoder, None, {"decoder": decoder}, state="failed")
-            make_run(f"{decoder}1", 0.3, {"decoder": decoder, "seed": "1"}, seed=1)
-    if script == "sweep_report.py":
-        optuna.create_study(study_name="one", storage=f"sqlite:///{tmp_path}/studies.db")
+@pytest.fixture
+def closed():
+    """The writing end of a pipe that nobody reads."""
     reader, writer = os.pipe()
     os.close(reader)
-    environment = {**os.environ} | ({} if buffered else {"PYTHONUNBUFFERED": "1"})
-    command = [sys.executable, str(ROOT / "analysis" / script), *SCRIPTS[script]]
+    yield writer
+    os.close(writer)
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_the_work_behind_a_lost_line_is_done(closed, monkeypatch, stream):
+    done = []
+    with os.fdopen(os.dup(closed), "w", buffering=1) as pipe:
+        monkeypatch.setattr(sys, stream, pipe)
+        with ignore_broken_pipe():
+            for number in range(3):
+                print(number, file=getattr(sys, stream))
+                done.append(number)
+        assert getattr(sys, stream) is pipe
+    assert done == [0, 1, 2]
+
+
+@pytest.mark.parametrize("buffered", [True, False])
+@pytest.mark.parametrize(
+    "arguments",
+    [["train", "--help"], ["train", "--cfg", "job"], ["runs"], ["plan", "--help"]],
+    ids=" ".join,
+)
+def test_commands_end_quietly(closed, tmp_path, arguments, buffered):
+    (tmp_path / "runs").mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment |= {} if buffered else {"PYTHONUNBUFFERED": "1"}
     done = subprocess.run(
-        command,
+        [sys.executable, "-m", f"siammae.{arguments[0]}", *arguments[1:]],
         cwd=tmp_path,
-        stdout=writer,
+        stdout=closed,
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
         timeout=100,
     )
-    os.close(writer)
-    assert done.stderr == ""
-    assert done.returncode == 0
-    if script == "make_tables.py":
-        assert (tmp_path / "out" / "decoder.csv").is_file()
-        assert (tmp_path / "out" / "index.html").is_file()
+    assert (done.returncode, done.stderr) == (0, "")

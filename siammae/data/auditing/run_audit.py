@@ -12,7 +12,7 @@ from siammae.data.auditing.manifest import Journal, check_writable, read_manifes
 from siammae.data.auditing.survey import Examine, survey
 from siammae.data.sets.videos import ClipSource
 from siammae.system.errors import ConfigError
-from siammae.system.progress import Counter
+from siammae.system.progress import ProgressDisplay
 
 AGAIN = ("none", "broken", "all")
 
@@ -64,11 +64,11 @@ def audit(
             print(f"{len(rows)} of {len(files)} clips were read before", flush=True)
         workers = min(settings.workers or _cores(), max(len(waiting), 1))
         chosen = examine_one or partial(examine, reads=settings.reads)
-        with Counter("clips", settings.progress) as progress:
+        with ProgressDisplay("clips", settings.progress) as display:
             for facts in survey(waiting, chosen, workers, settings.timeout):
                 rows[facts.path] = facts
                 journal.add(facts)
-                progress(len(rows), len(files), facts.path)
+                display.update(len(rows), len(files), facts.path)
         ordered = [rows[name] for name in files]
         write_manifest(manifest, ordered)
     return ordered

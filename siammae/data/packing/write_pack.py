@@ -21,7 +21,6 @@ from siammae.data.packing.pack_plan import (
     refuse_others,
     sample_size,
 )
-from siammae.data.packing.pack_progress import size_text, span_text
 from siammae.data.packing.rebuild import open_index, rows_of_shard
 from siammae.data.packing.row import Row
 from siammae.data.packing.shard_writer import Broken, Closed, How
@@ -31,6 +30,7 @@ from siammae.system.atomic_files import write_atomic
 from siammae.system.claim import claimed
 from siammae.system.errors import DataError
 from siammae.system.process_crew import ProcessCrew
+from siammae.system.progress import size_text, span_text
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,6 +13,7 @@ from siammae.launching.studies.budget import KILLED, UNCOUNTED
 from siammae.launching.studies.storage import StoredStudy
 from siammae.launching.studies.workers import lock_path
 from siammae.system.errors import ConfigError, DataError, TrainedElsewhere
+from siammae.system.paths import CONFIGS
 
 
 def quality(config):
@@ -281,3 +282,30 @@ def test_a_worker_of_another_machine_is_dead_when_it_gives_no_sign(monkeypatch):
     lock_path(worker.id).touch()  # as a killed worker of this machine leaves it
     assert workers.is_dead(study.trials[0])
     lock_path(worker.id).unlink()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ["+decoder.widht=choice(32,64)"],
+            r"decoder.widht: no such key \(did you mean 'width'\?\)",
+        ),
+        (["mask_ratio=interval(1.1,1.2)"], "mask_ratio=1.1: should be less than 1"),
+        (["mask_ratio=choice(0.5,0.9)", "image_size=33"], "image_size=33 is not a multiple"),
+        (["decoder=choice(cross,jiont)"], r"decoder=jiont: no such option \(did you mean 'joint'"),
+    ],
+)
+def test_a_space_of_which_no_run_can_come_is_refused_before_the_study(studies, arguments, words):
+    studies.configs, studies.name = CONFIGS, "train"
+    with pytest.raises(ConfigError, match=words):
+        studies(*arguments, job=lambda config: pytest.fail("a run was started"))
+    assert not Path("test.db").exists()
+
+
+def test_a_space_that_holds_a_wrong_point_is_drawn_from(studies):
+    """The other points are good: those trials alone fail that draw it."""
+    studies.configs, studies.name = CONFIGS, "train"
+    space = ["mask_ratio=choice(1.5,0.5)", "hydra.sweeper.n_trials=1"]
+    studies(*space, job=lambda config: float(config.mask_ratio))
+    assert studies.states() == ["COMPLETE"]
