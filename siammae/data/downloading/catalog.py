@@ -1,4 +1,4 @@
-"""What each data set consists of and where it comes from: ``sets/NAME.yaml``."""
+"""What each data set consists of and where it comes from, as ``sets/NAME.yaml`` says."""
 
 from pathlib import Path, PurePosixPath
 from typing import Annotated
@@ -18,11 +18,11 @@ PLAIN = (".csv", ".json", ".txt")
 class Remote(Section):
     """Something that can be fetched without a login.
 
-    url: of it.
+    url: its URL.
     extract_to: folder under the root in which its content comes to lie.
     strip: leading folder that is dropped when all members of an archive lie in it.
-    split: the part of the data set that it belongs to; None: to all.
-    prefix: put before its name while it is under way, where several have the same.
+    split: split of the data set that it belongs to; None: to all of them.
+    prefix: put before its name while it is fetched, where several have the same name.
     """
 
     url: Annotated[str, Field(pattern=r"^https?://")]
@@ -33,16 +33,16 @@ class Remote(Section):
 
     @property
     def name(self) -> str:
-        """The name under which it is kept and told."""
+        """The name under which it is kept and reported."""
         return self.prefix + PurePosixPath(unquote(urlsplit(self.url).path)).name
 
 
 class Source(Remote):
-    """An archive, ``.zip``, ``.tar``, ``.tar.gz``, ``.tgz`` or ``.rar``, or a list as it is.
+    """An archive (.zip, .tar, .tar.gz, .tgz or .rar), or a list of any kind that stays as it is.
 
-    size: published bytes.
-    sha256, md5: published checksums, in hexadecimal.
-    nested: it holds RAR archives, which are unpacked where they lie.
+    size: published number of bytes.
+    sha256, md5: published checksums in hexadecimal.
+    nested: whether it holds RAR archives, which are unpacked where they lie.
     """
 
     size: Positive | None = None
@@ -58,30 +58,30 @@ class Source(Remote):
 
     @property
     def plain(self) -> bool:
-        """It is no archive: it stays as it is."""
+        """Whether it is no archive, and stays as it is."""
         return self.name.endswith(PLAIN)
 
     @property
     def checksum(self) -> tuple[str, str] | None:
-        """Algorithm and hexadecimal digest; None when none is published."""
+        """The published algorithm and hexadecimal digest; None when there is none."""
         if self.sha256:
             return "sha256", self.sha256
         return ("md5", self.md5) if self.md5 else None
 
 
 class Parts(Remote):
-    """A published list of archives, one URL a line; they are unpacked as the list says."""
+    """A published list of archives, one URL a line; its other keys hold for each archive."""
 
 
 class Expectation(Section):
     """Files that a complete data set has.
 
     files: path under the root with fields in braces, such as ``frames/{video}/{frame}.jpg``.
-    listed: field -> the names it must have: a list, or a list file of the data set.
-    distinct: field -> how many different values there are at least.
-    count: how many files there are at least.
+    listed: for a field, the names that must be there: a list, or a list file of the data set.
+    distinct: for a field, how many different values there must be at least.
+    count: how many files there must be at least.
     beside: paths with the same fields; each must be there for each file found.
-    split: the part of the data set that they belong to; None: to all.
+    split: split of the data set that they belong to; None: to all of them.
     """
 
     files: str
@@ -95,15 +95,15 @@ class Expectation(Section):
 class DataSet(Section):
     """One data set.
 
-    title: in one line.
-    root: default folder.
+    title: what it is, in one line.
+    root: usual folder.
     files: what can be fetched.
     parts: lists of more that can be fetched.
-    splits: parts in which it can be fetched, the usual one first.
-    manual: where to get the rest and how to lay it out; ``ROOT`` stands for the folder.
+    splits: splits that can be fetched by themselves, the usual one first.
+    manual: where to get the rest and where to put it; ``ROOT`` stands for the folder.
     built_in: why nothing has to be fetched.
-    layouts: alternative layouts, by name, one of which must be complete.
-    footage: the same for ``data=``, where training reads other files than the benchmark.
+    layouts: alternative layouts by name, one of which must be complete.
+    footage: layouts for ``data=``, where training reads other files than the benchmark.
     """
 
     title: str
@@ -129,14 +129,14 @@ class DataSet(Section):
         return self
 
     def for_training(self) -> "DataSet":
-        """As ``data=`` looks at it."""
+        """Return the data set with the layouts that training reads."""
         return self.model_copy(update={"layouts": self.footage or self.layouts})
 
     def of(self, split: str | None) -> "DataSet":
-        """What belongs to a split, or to all of them.
+        """Return the data set with what belongs to a split.
 
         Args:
-            split: one of ``splits``, ``all``, or None: the usual one.
+            split: one of ``splits``, or ``all``; None means the usual one.
 
         Raises:
             ConfigError: when there is no such split.
@@ -165,15 +165,15 @@ class DataSet(Section):
 
 
 def names() -> list[str]:
-    """Of all data sets."""
+    """Return the names of all data sets."""
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
 def load(name: str) -> DataSet:
-    """A data set by its name, or by the path of a ``.yaml`` file like those in the folder.
+    """Load a data set by its name, or by the path of a ``.yaml`` file like those in the folder.
 
     Raises:
-        ConfigError: when there is none, or its file is wrong.
+        ConfigError: when there is no such data set, or its file is wrong.
     """
     path = Path(name).expanduser() if name.endswith(".yaml") else FOLDER / f"{name}.yaml"
     if not name.endswith(".yaml") and name not in names():

@@ -1,4 +1,4 @@
-"""Whether a folder holds a whole data set, and what is missing by name."""
+"""Seeing whether a folder holds a whole data set, and naming what is missing."""
 
 import glob
 import json
@@ -18,7 +18,11 @@ Values = dict[str, str]
 
 @dataclass
 class State:
-    """What was found of a layout: lines for kinds of files, for lacks, and how much is there."""
+    """What was found of a layout.
+
+    layout: its name. found: a line for each kind of file. lacks: a line for each lack.
+    files: number of files that are there.
+    """
 
     layout: str = ""
     found: list[str] = field(default_factory=list)
@@ -27,12 +31,12 @@ class State:
 
     @property
     def complete(self) -> bool:
-        """Nothing is missing."""
+        """Whether nothing is missing."""
         return not self.lacks
 
 
 def inspect(dataset: DataSet, root: Path) -> State:
-    """The state of the layout that is complete, or else of the one with most files there.
+    """Return the state of the layout that is complete, or else of the one with most files.
 
     No network is used. A file without content counts as missing.
     """
@@ -48,7 +52,7 @@ def inspect(dataset: DataSet, root: Path) -> State:
 
 
 def shorten(names: list[str]) -> str:
-    """Names in one line, and how many more there are."""
+    """Return names in one line, and how many more there are."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
 
@@ -80,7 +84,7 @@ def _look(expected: Expectation, root: Path, state: State) -> None:
 
 
 def _names(expected: Expectation, root: Path, state: State) -> dict[str, list[str]]:
-    """The names that fields must have; without those of a list file that is missing."""
+    """Return the names that must be there by field; a missing list file is noted as a lack."""
     listed = {}
     for key, given in expected.listed.items():
         if not isinstance(given, str):
@@ -94,10 +98,10 @@ def _names(expected: Expectation, root: Path, state: State) -> dict[str, list[st
 
 
 def read_list(path: Path) -> list[str]:
-    """Names in a list file, each once, in its order.
+    """Return the names in a list file, each once, in its order.
 
-    The first word of each line; of a path its folder's name. Of a JSON like YouTube-VIS's, the
-    ``ytid`` of its videos.
+    A name is the first word of a line; for a path it is the name of its folder. In a JSON like
+    YouTube-VIS's it is the ``ytid`` of a video.
 
     Raises:
         DataError: when it is no such file.
@@ -115,7 +119,7 @@ def read_list(path: Path) -> list[str]:
 def _matches(
     root: Path, template: str, listed: dict[str, list[str]]
 ) -> Iterator[tuple[str, Values]]:
-    """Files that fit the template, with the values of its fields."""
+    """Yield the files that fit the template, with the values of its fields."""
     if not listed:
         yield from _glob(root, template)
         return
@@ -149,7 +153,7 @@ def _note(state: State, what: str, names: list[str]) -> None:
 
 
 def _note_by_folder(state: State, wanted: list[str], missing: list[str]) -> None:
-    """Missing files by name; those of a folder that lacks all of several as the folder."""
+    """Note missing files by name, or by folder where a folder lacks all of several files."""
     parents = [str(Path(path).parent) for path in missing]
     lacking, full = Counter(parents), Counter(str(Path(path).parent) for path in wanted)
     gone = {folder for folder, count in lacking.items() if count == full[folder] > 1}
@@ -170,5 +174,5 @@ def _summary(expected: Expectation, values: list[Values]) -> str:
 
 
 def several(word: str) -> str:
-    """The plural of a field's name."""
+    """Return the plural of a field's name."""
     return word + ("es" if word.endswith("s") else "s")

@@ -5,8 +5,8 @@ archive that was unpacked there is a receipt ``ARCHIVE.files``: its URL, then th
 of each of its files.
 """
 
-import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -16,11 +16,12 @@ from siammae.system.atomic_files import write_atomic
 from siammae.system.errors import DataError
 from siammae.system.file_tree import UNDER_WAY
 
-Told = Callable[[str, str, int, int | None], None]
+# Called with an archive's name, what is done with it, bytes done, and bytes in all if known.
+OnTransfer = Callable[[str, str, int, int | None], None]
 
 
-def fetch_lists(dataset: DataSet, root: Path, told: Told) -> None:
-    """Fetch the lists that are not there yet; they stay, so that a check needs no network.
+def fetch_lists(dataset: DataSet, root: Path, on_transfer: OnTransfer) -> None:
+    """Fetch the lists of archives that are not there yet.
 
     Raises:
         DataError: when one cannot be fetched, or lists no archives.
@@ -30,15 +31,12 @@ def fetch_lists(dataset: DataSet, root: Path, told: Told) -> None:
     for listed in dataset.parts:
         path = root / UNDER_WAY / listed.name
 
-        def tell(what: str, done: int, total: int | None, name: str = listed.name) -> None:
-            told(name, what, done, total)
-
-        Fetch(listed.url, path, told=tell, stop=threading.Event()).run()
+        Fetch(listed.url, path, on_bytes=partial(on_transfer, listed.name)).run()
         _archives(listed, path)
 
 
 def sources_of(dataset: DataSet, root: Path) -> list[Source]:
-    """Its files, and the archives of those lists that have been fetched."""
+    """Return a data set's files, and the archives of those lists that have been fetched."""
     found = list(dataset.files)
     for listed in dataset.parts:
         path = root / UNDER_WAY / listed.name
@@ -48,7 +46,11 @@ def sources_of(dataset: DataSet, root: Path) -> list[Source]:
 
 
 def _archives(listed: Parts, path: Path) -> list[Source]:
-    """One a line."""
+    """Return the archives of a list, one a line.
+
+    Raises:
+        DataError: when it lists something else.
+    """
     shared = listed.model_dump(exclude={"url"})
     lines = [line.strip() for line in path.read_text(errors="replace").splitlines()]
     try:
@@ -68,13 +70,13 @@ def _wrong(listed: Parts, path: Path, why: str) -> str:
 
 
 def write_receipt(source: Source, root: Path, sizes: Mapping[Path, int]) -> None:
-    """Note that an archive is done, with the bytes of its files by their paths in it."""
+    """Write down that an archive is unpacked, with the bytes of its files by their paths in it."""
     rows = [f"{size} {Path(source.extract_to, path).as_posix()}" for path, size in sizes.items()]
     write_atomic(_path(source, root), "\n".join([source.url, *rows]) + "\n")
 
 
 def lost_files(source: Source, root: Path) -> list[str] | None:
-    """What is missing, or has another size, of what the archive put there; None before it did."""
+    """Return which files of an archive are missing or have another size; None before unpacking."""
     path = _path(source, root)
     if not path.is_file():
         return None

@@ -1,4 +1,4 @@
-"""One file over HTTP: resumed where an earlier attempt stopped, and checked before it is used."""
+"""Fetching one file over HTTP: resumed where an earlier attempt stopped, checked before its use."""
 
 import hashlib
 import shutil
@@ -16,35 +16,36 @@ CHUNK = 1 << 16  # bytes between two looks at progress and at a wish to stop
 TIMEOUT = (10, 30)  # seconds to connect, and without a byte
 TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 LONGEST_PAUSE = 30.0  # seconds
-Told = Callable[[str, int, int | None], None]
+OnBytes = Callable[[str, int, int | None], None]
 
 
 class Stopped(Exception):
-    """Whoever started the work wants it to end; what is done so far is kept."""
+    """Raised when the work is to end; what is done so far is kept."""
 
 
 class Cut(Exception):
-    """The connection broke, or the server is busy: worth another attempt."""
+    """Raised when the connection broke or the server is busy; another attempt may succeed."""
 
 
 @dataclass
 class Fetch:
     """A file that is fetched to ``path``, by way of ``path.part``.
 
-    url: over HTTP or HTTPS.
-    size: published bytes, or None.
+    url: its URL over HTTP or HTTPS.
+    size: published number of bytes, or None.
     checksum: published algorithm and hexadecimal digest, or None.
-    told: called with what is done (``fetching`` or ``checking``), bytes, and bytes in all if known.
+    on_bytes: called with what is done (``fetching`` or ``checking``), bytes done, and bytes in all
+        if they are known.
     stop: when set, the work ends with `Stopped` at the next chunk.
     attempts: how often in a row a connection may break without one new byte.
-    pause: seconds before the second attempt; doubled each time.
+    pause: seconds before the second attempt; they double each time.
     """
 
     url: str
     path: Path
     size: int | None = None
     checksum: tuple[str, str] | None = None
-    told: Told = lambda what, done, total: None
+    on_bytes: OnBytes = lambda what, done, total: None
     stop: threading.Event = field(default_factory=threading.Event)
     attempts: int = 6
     pause: float = 1.0
@@ -54,16 +55,16 @@ class Fetch:
         self.tag = self.path.with_name(self.path.name + ".etag")  # which version the part is of
 
     def run(self) -> None:
-        """Make the file be there; nothing is asked of the server when it is.
+        """Fetch the file; when it is there already it is only checked.
 
         Raises:
             DataError: when the server has no such file, breaks off too often, or offers another
                 size than the published one, when the disk has no room, or when the checksum is
-                wrong: what came is then kept beside it as ``.bad``.
+                wrong; what came is then kept beside it as ``.bad``.
             Stopped: when ``stop`` was set; the next call goes on.
         """
         if self.path.is_file():
-            self._verify(self.path)  # whoever put it there
+            self._verify(self.path)  # somebody else may have put it there
             return
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +76,7 @@ class Fetch:
             raise DataError(f"{self.part} cannot be written: {error.strerror}") from None
 
     def _receive_all(self) -> None:
-        """Attempts until the whole file is in ``.part``."""
+        """Try until the whole file is in ``.part``."""
         session, failures, best = requests.Session(), 0, self._have()
         while self.size is None or self._have() != self.size:
             try:
@@ -93,7 +94,7 @@ class Fetch:
                 raise Stopped
 
     def _receive(self, session: requests.Session) -> None:
-        """One attempt, from where the part ends."""
+        """Make one attempt, from where the part ends."""
         try:
             with session.get(
                 self.url, headers=self._headers(), stream=True, timeout=TIMEOUT
@@ -123,7 +124,7 @@ class Fetch:
             raise Cut("the server's file is shorter than what was fetched before")
 
     def _write(self, answer: requests.Response) -> None:
-        """Append the answer's body to the part, or start it anew when it is the whole file."""
+        """Append the answer's body to the part, or replace the part when it is the whole file."""
         self._check_status(answer)
         have = self._have()
         resumed = answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
@@ -143,7 +144,7 @@ class Fetch:
                 file.write(chunk)
                 file.flush()
                 done += len(chunk)
-                self.told("fetching", done, total)
+                self.on_bytes("fetching", done, total)
                 if self.stop.is_set():
                     raise Stopped
         if total is not None and done != total:
@@ -179,7 +180,7 @@ class Fetch:
             self.tag.unlink(missing_ok=True)
 
     def _verify(self, path: Path) -> None:
-        self.told("checking", 0, None)
+        self.on_bytes("checking", 0, None)
         wrong = why_wrong(path, self.size, self.checksum)
         if wrong:
             bad = set_aside(path, self.path)
@@ -192,11 +193,11 @@ class Fetch:
 
 
 def why_wrong(path: Path, size: int | None, checksum: tuple[str, str] | None) -> str:
-    """What differs from what is published, or an empty text.
+    """Return what differs from what is published; an empty text when nothing does.
 
     Args:
-        path: of the file.
-        size: published bytes, or None.
+        path: the file.
+        size: published number of bytes, or None.
         checksum: published algorithm, as `hashlib` names it, and hexadecimal digest, or None.
     """
     length = path.stat().st_size
@@ -211,7 +212,7 @@ def why_wrong(path: Path, size: int | None, checksum: tuple[str, str] | None) ->
 
 
 def set_aside(path: Path, name: Path) -> Path:
-    """Rename a file that must not be used to ``name.bad``; returns that."""
+    """Rename a file that must not be used to ``name.bad``; return its new path."""
     bad = name.with_name(name.name + ".bad")
     path.replace(bad)
     return bad

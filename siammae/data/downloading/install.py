@@ -1,7 +1,7 @@
-"""Archives of a data set, fetched side by side and unpacked where they belong.
+"""The archives of a data set are fetched side by side and unpacked where they belong.
 
-``ROOT/.download`` holds what is under way, and for each archive that is done a ``.files`` list of
-what it put where. All of it is found again after an interruption, however it came.
+``ROOT/.download`` holds what is under way, and a receipt of each archive that is done. All of it is
+found again after an interruption, whatever caused it.
 """
 
 import filecmp
@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 
 from siammae.data.downloading.catalog import Source
 from siammae.data.downloading.complete import shorten
-from siammae.data.downloading.download_folder import lost_files, write_receipt
+from siammae.data.downloading.download_folder import OnTransfer, lost_files, write_receipt
 from siammae.data.downloading.fetch import Fetch, Stopped, set_aside
 from siammae.data.downloading.rar import programs, unpack_rar
 from siammae.data.downloading.unpack import BadArchive, check_room, unpack
@@ -24,16 +24,16 @@ from siammae.system.file_tree import UNDER_WAY
 
 THREADS = 3
 PLACING = threading.Lock()  # parts of one set go into one folder: one moves at a time
-Told = Callable[[str, str, int, int | None], None]
 
 
-def install(sources: list[Source], root: Path, told: Told) -> None:
+def install(sources: list[Source], root: Path, on_transfer: OnTransfer) -> None:
     """Fetch and unpack what is not there yet.
 
     Args:
         sources: the archives.
-        root: of the data set; made when it is not there.
-        told: ``(archive, what is done, bytes, bytes in all)``, called from several threads.
+        root: folder of the data set; it is made when it is not there.
+        on_transfer: called with an archive, what is done with it, bytes done and bytes in all, from
+            several threads.
 
     Raises:
         DataError: with a line for each archive that failed; the others are installed.
@@ -45,32 +45,34 @@ def install(sources: list[Source], root: Path, told: Told) -> None:
         refusal = DataError(f"{root}: another process downloads into it")
         with claimed(root / UNDER_WAY / "lock", refusal):
             todo = [source for source in sources if lost_files(source, root) != []]
-            errors = _side_by_side(todo, lambda source: _Part(source, root, told, stop).run(), stop)
+            errors = _side_by_side(
+                todo, lambda source: _Archive(source, root, on_transfer, stop).run(), stop
+            )
     except OSError as error:
         raise DataError(f"root={root} cannot be written: {error.strerror}") from None
     if errors:
         raise DataError("\n       ".join(map(str, errors)))
 
 
-class _Part:
-    """One archive on its way."""
+class _Archive:
+    """One archive that is being installed."""
 
-    def __init__(self, source: Source, root: Path, told: Told, stop: threading.Event):
+    def __init__(self, source: Source, root: Path, on_transfer: OnTransfer, stop: threading.Event):
         self.source, self.root, self.stop = source, root, stop
         self.archive = root / UNDER_WAY / source.name
-        self._told = told
+        self._on_transfer = on_transfer
 
-    def told(self, what: str, done: int, total: int | None) -> None:
-        self._told(self.source.name, what, done, total)
+    def report(self, what: str, done: int, total: int | None) -> None:
+        self._on_transfer(self.source.name, what, done, total)
         if self.stop.is_set():
             raise Stopped
 
     def run(self) -> None:
-        """Fetch, unpack beside, move into place; only then is it written down as done."""
+        """Fetch the archive, unpack it beside, move the files into place, write the receipt."""
         source = self.source
         if source.name.endswith(".rar"):
-            programs()  # told before gigabytes are fetched
-        Fetch(source.url, self.archive, source.size, source.checksum, self.told, self.stop).run()
+            programs()  # raises before gigabytes are fetched
+        Fetch(source.url, self.archive, source.size, source.checksum, self.report, self.stop).run()
         folder = self.archive.with_name(source.name + ".unpacked")
         try:
             self.unpack(folder)
@@ -85,11 +87,11 @@ class _Part:
         write_receipt(source, self.root, sizes)
         length = self.archive.stat().st_size
         self.archive.unlink()
-        self.told("done", length, length)
+        self.report("done", length, length)
 
     def unpack(self, folder: Path) -> None:
-        """Into a folder of its own; an archive that cannot be used is set aside."""
-        source, unpacking = self.source, partial(self.told, "unpacking")
+        """Unpack into a folder of its own; an archive that cannot be used is set aside."""
+        source, unpacking = self.source, partial(self.report, "unpacking")
         try:
             if source.plain:
                 folder.mkdir(exist_ok=True)
@@ -97,7 +99,7 @@ class _Part:
             elif source.name.endswith(".rar"):
                 unpack_rar(self.archive, folder, source.strip, source.nested, unpacking)
             else:
-                check_room(self.archive, self.archive.parent, partial(self.told, "measuring"))
+                check_room(self.archive, self.archive.parent, partial(self.report, "measuring"))
                 unpack(self.archive, folder, source.strip, unpacking)
         except BadArchive as error:
             bad = set_aside(self.archive, self.archive)
@@ -105,7 +107,7 @@ class _Part:
 
 
 def _refuse_conflicts(folder: Path, target: Path, names: list[Path]) -> None:
-    """Never write over a file with other contents: it may be of another release, or the user's."""
+    """Refuse to replace a file with other contents: it may be of another release, or the user's."""
     there = [name for name in names if (target / name).exists()]
     differ = [
         str(target / name)
@@ -120,7 +122,7 @@ def _refuse_conflicts(folder: Path, target: Path, names: list[Path]) -> None:
 
 
 def _move(source: Path, target: Path) -> None:
-    """Rename a tree into another one, as whole folders where they are new."""
+    """Move a tree into another one, as whole folders where they are new."""
     if not target.is_dir():
         target.parent.mkdir(parents=True, exist_ok=True)
         source.replace(target)
@@ -132,10 +134,10 @@ def _move(source: Path, target: Path) -> None:
 def _side_by_side(
     sources: list[Source], work: Callable[[Source], None], stop: threading.Event
 ) -> list[DataError]:
-    """Work on several archives at once; returns what went wrong.
+    """Work on several archives at once; return what went wrong.
 
-    The threads are daemons, unlike those of an executor: after Ctrl-C the process ends at once,
-    though one may wait for a server.
+    The threads are daemons, unlike those of an executor. So after Ctrl-C the process ends at once,
+    although a thread may be waiting for a server.
     """
     queue: SimpleQueue[Source] = SimpleQueue()
     for source in sources:
@@ -148,7 +150,7 @@ def _side_by_side(
                 work(queue.get(block=False))
             except Empty:
                 return
-            except Exception as error:  # told by the main thread
+            except Exception as error:  # raised by the main thread
                 failed.append(error)
 
     threads = [threading.Thread(target=worker, daemon=True) for _ in range(THREADS)]
@@ -162,7 +164,7 @@ def _side_by_side(
 
 
 def _wait(threads: list[threading.Thread], stop: threading.Event) -> None:
-    """Until all have ended; after Ctrl-C at most a second each."""
+    """Wait until all threads have ended; after Ctrl-C at most a second each."""
     try:
         for thread in threads:
             thread.join()

@@ -1,7 +1,7 @@
-"""Clips of a pack: a frame is one positioned read and one decoding.
+"""The clips of a pack: a frame takes one positioned read and one decoding.
 
-Decoding only the part of a frame that is cropped does not pay: two thirds of the work are entropy
-coding, which a region needs from the first row on; measured, it would gain 15% at the most.
+Decoding only the part of a frame that is cropped does not pay. Two thirds of the work are entropy
+decoding, which a region needs from the first row on. Measured, it would gain 15% at the most.
 """
 
 import os
@@ -27,9 +27,11 @@ OPEN = 64  # shards that a process keeps open
 class PackedClips(Clips):
     """The clips of a pack in a folder, visited in a new random order in every pass.
 
+    With the same clips the order is that of `FileClips`.
+
     Args:
-        folder: of the shards.
-        index: what lies where in them.
+        folder: folder of the shards.
+        index: index of the pack.
     """
 
     def __init__(self, folder: Path, index: Index):
@@ -39,27 +41,27 @@ class PackedClips(Clips):
         return len(self.index)
 
     def name(self, clip: int) -> str:
-        """Its name in the source that was packed."""
+        """Return the name of a clip in the source that was packed."""
         return self.index.name(clip)
 
     @override
     def open(self, clip: int) -> Clip:
         return PackedClip(self.files, self.index[clip])
 
+    @override
     def turn(self, seed: int, visit: int) -> int:
-        """See `Clips.turn`: with the same clips, that of `FileClips`."""
         return shuffled_turn(seed, visit, len(self))
 
 
 class PackedClip(Clip):
-    """See `Clip`; nothing is read before its frames are asked for."""
+    """A packed clip; nothing is read before its frames are asked for."""
 
     def __init__(self, files: "ShardFiles", row: Row):
         self.files, self.row = files, row
         self.frames, self.fps, self.step = row.frames, row.fps, row.step
 
     def read(self, indices: Sequence[int]) -> np.ndarray:
-        """See `Clip.read`.
+        """Return frames at ascending ``indices``: (n, H, W, 3) uint8, RGB.
 
         Raises:
             DataError: when the shard is missing, cut short or damaged; it names shard and clip.
@@ -88,9 +90,9 @@ class PackedClip(Clip):
 
 
 class ShardFiles:
-    """Shards, opened at their first use in a process.
+    """The files of shards, opened at their first use in a process.
 
-    limit: of open ones, those that were not used for longest are closed; None: `OPEN`.
+    limit: number of files that are kept open; those not used for longest are closed. None: `OPEN`.
     """
 
     def __init__(self, folder: Path, limit: int | None = None):
@@ -99,14 +101,14 @@ class ShardFiles:
         self._process = os.getpid()
 
     def path(self, shard: int) -> Path:
-        """Of a shard."""
+        """Return the path of a shard."""
         return self.folder / shard_name(shard)
 
     def read(self, shard: int, offset: int, size: int, clip: str) -> bytes:
-        """Bytes of a shard.
+        """Read ``size`` bytes of a shard.
 
         Raises:
-            DataError: when it does not have them; it names the clip that they are of.
+            DataError: when it does not have them; it names the clip that they belong to.
         """
         try:
             data = pread(self._descriptor(shard), size, offset)
@@ -130,16 +132,16 @@ class ShardFiles:
         return self._open[shard]
 
     def holds(self, shard: int) -> bool:
-        """Whether this process has it open."""
+        """Return whether this process has a shard open."""
         return os.getpid() == self._process and shard in self._open
 
     def hold(self, shard: int) -> bool:
-        """Open a shard; False when it is not there."""
+        """Open a shard; return False when it is not there."""
         try:
             self._descriptor(shard)
         except FileNotFoundError:
             return False
-        except OSError:  # `read` tells
+        except OSError:  # `read` reports it
             pass
         return True
 

@@ -1,4 +1,4 @@
-"""The index again, from the shards alone."""
+"""Making the index of a pack again, from the shards alone."""
 
 import os
 from collections.abc import Callable
@@ -15,16 +15,16 @@ from siammae.system.errors import DataError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Say = Callable[[str], None]
+Print = Callable[[str], None]  # takes a line
 
 
-def open_index(folder: Path, say: Say, warn: Say | None = None) -> Index:
-    """The index of a pack; made again, with a word about it, when it is missing or damaged.
+def open_index(folder: Path, note: Print, warn: Print | None = None) -> Index:
+    """Return the index of a pack, which is made again when it is missing or damaged.
 
     Args:
-        folder: of the pack.
-        say: told that it is made again.
-        warn: told what is damaged in the shards then; None: ``say``.
+        folder: folder of the pack.
+        note: called with a line when the index is made again.
+        warn: called with a line for each damage of the shards then; None means ``note``.
 
     Raises:
         DataError: when the folder holds no pack.
@@ -47,24 +47,24 @@ def open_index(folder: Path, say: Say, warn: Say | None = None) -> Index:
             f"{folder} is not packed to its end: {len(found)} of {plan.shards} shards are "
             "finished; give the command of siammae.pack again"
         )
-    say(f"{folder / INDEX} {why}: made again from {len(found)} shards")
-    table = table_of_shards(found, warn or say)
+    note(f"{folder / INDEX} {why}: made again from {len(found)} shards")
+    table = table_of_shards(found, warn or note)
     if not len(table):
         raise DataError(f"{folder}: no clip is whole in its {len(found)} shards")
     try:
         write(table, folder / INDEX)
     except OSError as error:
-        say(f"{folder / INDEX} cannot be written ({error.strerror}): kept in memory")
+        note(f"{folder / INDEX} cannot be written ({error.strerror}): kept in memory")
         return Index(table)
     return Index.load(folder / INDEX)
 
 
-def table_of_shards(found: dict[int, Path], warn: Say) -> "pa.Table":
-    """The table of all clips that are whole in the shards.
+def table_of_shards(found: dict[int, Path], warn: Print) -> "pa.Table":
+    """Return the table of all clips that are whole in the shards.
 
     Args:
-        found: paths by number.
-        warn: told what is damaged.
+        found: paths of the shards by number.
+        warn: called with a line for each damage.
     """
     rows: dict[int, Row] = {}
     for shard, path in found.items():
@@ -73,8 +73,8 @@ def table_of_shards(found: dict[int, Path], warn: Say) -> "pa.Table":
     return make_table(rows.values())
 
 
-def rows_of_shard(shard: int, path: Path, warn: Say) -> list[Row]:
-    """The clips of a shard, by its headers and descriptions; frames are not read."""
+def rows_of_shard(shard: int, path: Path, warn: Print) -> list[Row]:
+    """Return the clips of a shard by its headers and descriptions; frames are not read."""
     rows: list[Row] = []
     try:
         file = os.open(path, os.O_RDONLY)
@@ -103,7 +103,7 @@ def rows_of_shard(shard: int, path: Path, warn: Say) -> list[Row]:
 
 
 def _described(file: int, shard: int, number: int, member: Member) -> list[Row]:
-    """The clip that a member describes; none when it is damaged."""
+    """Return the clip that a member describes; nothing when the description is damaged."""
     try:
         text = pread(file, member.size, member.offset)
         return [read_description(number, shard, member.offset - BLOCK, text)]

@@ -22,17 +22,17 @@ KNOWN = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "ad
 
 
 def is_remote(root: str) -> bool:
-    """Whether a root is a URL."""
+    """Return whether a root is a URL."""
     return "://" in root
 
 
 def fetch(url: str, path: Path, size: int | None = None) -> None:
-    """Make a file be there; one that came in part is completed.
+    """Fetch a file; one that came in part is completed.
 
     Args:
-        url: of the file.
-        path: where it is to be; the folder is made.
-        size: in bytes, when it is known.
+        url: the file's URL.
+        path: where it is written; the folder is made.
+        size: its size in bytes, when it is known.
 
     Raises:
         DataError: when it cannot be fetched; it names the URL.
@@ -52,7 +52,7 @@ def fetch(url: str, path: Path, size: int | None = None) -> None:
 
 
 def _copy(url: str, part: Path, size: int | None) -> None:
-    """Attempts until all is in ``part``."""
+    """Try until the whole file is in ``part``."""
     failures = 0
     while True:
         before = _have(part)
@@ -79,7 +79,7 @@ def _copy(url: str, part: Path, size: int | None) -> None:
 
 
 def _receive(url: str, part: Path) -> None:
-    """Append what ``part`` lacks."""
+    """Append to ``part`` what it lacks."""
     import fsspec
 
     system, name = fsspec.core.url_to_fs(url)
@@ -94,14 +94,14 @@ def _have(part: Path) -> int:
 
 
 class ShardCache:
-    """Fetches whole shards; those that were not used for longest make room.
+    """A folder of bounded size with fetched shards; those not used for longest are removed.
 
     A process that still reads a removed shard keeps it open and is not disturbed.
 
     Args:
-        url: of the pack.
-        folder: of the cache.
-        room: in bytes.
+        url: URL of the pack.
+        folder: the folder.
+        room: its size in bytes.
     """
 
     def __init__(self, url: str, folder: Path, room: float):
@@ -109,7 +109,7 @@ class ShardCache:
         self._noted: dict[int, float] = {}
 
     def get(self, shard: int, size: int) -> None:
-        """Make a shard be there.
+        """Fetch a shard if it is not there.
 
         Raises:
             DataError: when it cannot be fetched.
@@ -119,7 +119,7 @@ class ShardCache:
                 self._fetch(shard, size)
 
     def get_ahead(self, shard: int, size: int) -> bool:
-        """The same unless another process is about it; returns whether it is there."""
+        """Fetch a shard unless another process is doing so; return whether it is there."""
         if self.use(shard):
             return True
         from filelock import Timeout
@@ -132,7 +132,7 @@ class ShardCache:
         return True
 
     def use(self, shard: int) -> bool:
-        """Note that a shard is in use; False when it is not there."""
+        """Note that a shard is in use; return False when it is not there."""
         now = time.monotonic()
         try:
             if now - self._noted.get(shard, -FRESH) >= FRESH:

@@ -1,4 +1,4 @@
-"""What is known of a packed clip: its description in the shard, and its line in the index."""
+"""What is known about a packed clip: its description in the shard and its row in the index."""
 
 import json
 import zlib
@@ -14,11 +14,11 @@ from siammae.data.packing.tar import BLOCK, END, Member, padding
 class Row:
     """A packed clip.
 
-    number: in the source that was packed. name: there.
-    fps: frames a second of the video; None where it does not say.
-    step: frames of the video from one packed frame to the next.
-    height, width: of all frames, in pixels.
-    shard: which holds it. start: where its first header lies there.
+    number, name: of the clip in the source that was packed.
+    fps: frames per second of the video; None where it does not say.
+    step: how many frames of the video lie from one packed frame to the next.
+    height, width: size of all frames in pixels.
+    shard: number of the shard that holds it. start: where its first header lies there, in bytes.
     sizes, sums: (frames,) uint32, bytes and CRC-32 of each JPEG.
     """
 
@@ -35,17 +35,17 @@ class Row:
 
     @property
     def frames(self) -> int:
-        """How many."""
+        """Number of frames."""
         return len(self.sizes)
 
     def offsets(self) -> np.ndarray:
-        """(frames,) int64, where each JPEG begins in the shard."""
+        """Return where each JPEG begins in the shard, (frames,) int64."""
         whole = _whole(self.sizes)
         return self.start + BLOCK + np.cumsum(whole) - whole
 
     def description(self) -> bytes:
-        """The member that goes with the frames; an index can be made again from it."""
-        told = {
+        """Return the member beside the frames, from which an index can be made again."""
+        content = {
             "name": self.name,
             "fps": self.fps,
             "step": self.step,
@@ -55,10 +55,10 @@ class Row:
             "sizes": self.sizes.tolist(),
             "crc32": self.sums.tolist(),
         }
-        return json.dumps(told, ensure_ascii=False).encode() + b"\n"
+        return json.dumps(content, ensure_ascii=False).encode() + b"\n"
 
     def members(self) -> list[tuple[Member, int]]:
-        """All that the shard holds of it, in order, each with its CRC-32."""
+        """Return all members that the shard holds of it, in order, each with its CRC-32."""
         names = [frame_name(self.number, frame * self.step) for frame in range(self.frames)]
         found = [
             (Member(name, int(offset), int(size)), int(crc))
@@ -71,39 +71,42 @@ class Row:
         return [*found, (Member(json_name(self.number), place, len(text)), zlib.crc32(text))]
 
     def end(self) -> int:
-        """Where the next clip of the shard begins."""
+        """Return where the next clip of the shard begins."""
         last = _whole(np.array([len(self.description())]))
         return self.start + int(_whole(self.sizes).sum() + last.sum())
 
 
 def _whole(sizes: np.ndarray) -> np.ndarray:
-    """Bytes that members of these sizes take up, with what is around them."""
+    """Return the bytes that members of these sizes take up, with header and padding."""
     return (sizes.astype(np.int64) + (2 * BLOCK - 1)) & -BLOCK  # a block is a power of two
 
 
 def read_description(number: int, shard: int, place: int, text: bytes) -> Row:
-    """The row of a clip from its description, the last of its members.
+    """Return the row of a clip from its description, the last of its members.
 
     Args:
+        number: number of the clip.
+        shard: number of the shard.
         place: where the description's header lies in the shard.
+        text: the description.
 
     Raises:
-        ValueError, KeyError, TypeError: when it is none.
+        ValueError, KeyError, TypeError: when it is no description.
     """
-    told = json.loads(text)
-    sizes, sums = (np.array(told[key], np.uint32) for key in ("sizes", "crc32"))
-    if not len(sizes) == len(sums) == told["frames"] > 0:
+    content = json.loads(text)
+    sizes, sums = (np.array(content[key], np.uint32) for key in ("sizes", "crc32"))
+    if not len(sizes) == len(sums) == content["frames"] > 0:
         raise ValueError("numbers of frames differ")
     start = place - int(_whole(sizes).sum())
     if start < 0:
         raise ValueError("its frames are longer than what precedes it")
     row = Row(
         number=number,
-        name=str(told["name"]),
-        fps=told["fps"],
-        step=int(told["step"]),
-        height=int(told["height"]),
-        width=int(told["width"]),
+        name=str(content["name"]),
+        fps=content["fps"],
+        step=int(content["step"]),
+        height=int(content["height"]),
+        width=int(content["width"]),
         shard=shard,
         start=start,
         sizes=sizes,
@@ -115,5 +118,5 @@ def read_description(number: int, shard: int, place: int, text: bytes) -> Row:
 
 
 def shard_size(rows: list[Row]) -> int:
-    """Bytes of a whole shard."""
+    """Return the bytes of a whole shard."""
     return max((row.end() for row in rows), default=0) + len(END)

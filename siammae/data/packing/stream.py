@@ -1,4 +1,4 @@
-"""A pack read shard by shard, from a disk or from elsewhere."""
+"""Reading a pack shard by shard, from a disk or from elsewhere."""
 
 import os
 import threading
@@ -19,14 +19,14 @@ ATTEMPTS = 10  # of fetching a shard that others remove before it is opened
 
 
 class StreamedClips(PackedClips):
-    """Clips in the order of `WindowedOrder`; the next shards are fetched in time.
+    """Clips in the order of `WindowedOrder`, whose next shards are fetched in time.
 
     Args:
-        folder: of the shards, or of the cache.
-        index: what lies where in them.
-        order: of visits.
-        cache: fetches shards; None: they are all in ``folder``, and the system is told in time
-            which are read next.
+        folder: folder of the shards, or of the cache.
+        index: index of the pack.
+        order: order of the visits.
+        cache: fetches shards; None when they are all in ``folder``. The operating system then
+            learns in time which are read next.
     """
 
     def __init__(
@@ -39,14 +39,14 @@ class StreamedClips(PackedClips):
         self._ahead: _Ahead | None = None
 
     def turn(self, seed: int, visit: int) -> int:
-        """See `Clips.turn`; what a reader asks it for is what it opens next."""
+        """Return the clip of a visit, which the reader opens next; so its shards are fetched."""
         if self._ahead is None:
             self._ahead = _Ahead(self)
         self._ahead.follow(seed, visit)
         return self.order.turn(seed, visit)
 
     def open(self, clip: int) -> Clip:
-        """See `Clips.open`; waits for the shard when it is not here yet."""
+        """Open a clip; waits for the shard when it is not here yet."""
         if self.cache is not None:
             self._fetch(self.cache, int(self.index.shard[clip]))
         return super().open(clip)
@@ -63,11 +63,11 @@ class StreamedClips(PackedClips):
         )
 
     def size(self, shard: int) -> int:
-        """Bytes of a shard."""
+        """Return the bytes of a shard."""
         return self.index.shard_size(shard)
 
     def room(self) -> int:
-        """Bytes of all shards, or of two windows for each lane where that is less."""
+        """Return the bytes of two windows for each lane, or of all shards where that is less."""
         sizes = sorted(self.size(int(shard)) for shard in np.unique(self.index.shard))
         return sum(sizes[-2 * self.order.window * self.order.lanes :])
 
@@ -76,7 +76,7 @@ class StreamedClips(PackedClips):
 
 
 class _Ahead:
-    """A thread of a reader that gets the shards of the present window and of the next one."""
+    """A thread of a reader that fetches the shards of the present window and of the next one."""
 
     def __init__(self, clips: StreamedClips):
         self.clips = clips
@@ -85,7 +85,7 @@ class _Ahead:
         threading.Thread(target=self._run, daemon=True).start()
 
     def follow(self, seed: int, visit: int) -> None:
-        """The reader has come to a visit."""
+        """Note that the reader has come to a visit."""
         windows = self.clips.order.shards(seed, visit)
         if windows != self._now:
             self._now = windows
@@ -106,17 +106,17 @@ class _Ahead:
                 _announce(self.clips.files, shard)
             else:
                 cache.get_ahead(shard, self.clips.size(shard))
-        except DataError:  # the reader that needs it tells
+        except DataError:  # the reader that needs it reports it
             pass
 
 
 def _announce(files: ShardFiles, shard: int) -> None:
-    """Have the system read a shard into its memory."""
+    """Have the operating system read a shard into its memory."""
     if not hasattr(os, "posix_fadvise"):
         return
     try:
         file = os.open(files.path(shard), os.O_RDONLY)
-    except OSError:  # the reader that needs it tells
+    except OSError:  # the reader that needs it reports it
         return
     os.posix_fadvise(file, 0, 0, os.POSIX_FADV_WILLNEED)
     os.close(file)

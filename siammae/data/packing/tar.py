@@ -1,7 +1,7 @@
-"""Members of a tar file, made and found without holding more than a header.
+"""The members of a tar file, written and found without holding more than a header in memory.
 
-Headers are plain USTAR and the same for the same name and size, so that every byte of a shard but
-the members' own is known.
+Headers are plain USTAR and depend on name and size only, so that every byte of a shard apart from
+its members is known.
 """
 
 import tarfile
@@ -17,7 +17,7 @@ END = bytes(2 * BLOCK)  # two empty blocks close an archive
 class Member(NamedTuple):
     """A file in an archive.
 
-    offset: of its first byte, after the header. size: in bytes.
+    offset: place of its first byte, behind the header. size: its bytes.
     """
 
     name: str
@@ -26,14 +26,14 @@ class Member(NamedTuple):
 
 
 def header(name: str, size: int) -> bytes:
-    """The block before a member of ``size`` bytes."""
+    """Return the block before a member of ``size`` bytes."""
     info = tarfile.TarInfo(name)
     info.size = size
     return info.tobuf(tarfile.USTAR_FORMAT)
 
 
 def padding(size: int) -> bytes:
-    """Zeros that fill up the last block of ``size`` bytes."""
+    """Return the zeros that fill up the last block of ``size`` bytes."""
     return bytes(-size % BLOCK)
 
 
@@ -42,10 +42,11 @@ def members(file: int, size: int) -> Iterator[Member | int]:
 
     Args:
         file: its descriptor.
+        size: its bytes.
 
     Yields:
-        Members in order; where a header is damaged, its offset, and then the next members that
-        can be found.
+        The members in order. Where a header is damaged its offset, then the next members that can
+        be found.
     """
     place, damaged = 0, False
     while place + BLOCK <= size:

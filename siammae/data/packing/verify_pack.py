@@ -1,4 +1,4 @@
-"""Whether a pack is as it was written: every byte, by checksums and known headers."""
+"""Comparing every byte of a pack with what was written, by checksums and known headers."""
 
 import os
 import zlib
@@ -11,29 +11,28 @@ import numpy as np
 from siammae.data.packing.index import Index
 from siammae.data.packing.layout import pread, shard_name, shards
 from siammae.data.packing.pack_plan import read_plan
-from siammae.data.packing.rebuild import open_index
+from siammae.data.packing.rebuild import Print, open_index
 from siammae.data.packing.row import Row, shard_size
 from siammae.data.packing.tar import BLOCK, END, Member, header, padding
 
 CUT = "cut off, and all that follows"
-Say = Callable[[str], None]
-Told = Callable[[int, int, int], None]
+OnProgress = Callable[[int, int, int], None]  # clips done, clips in all, bytes done
 
 
-def verify_pack(folder: Path, threads: int, say: Say, told: Told) -> list[str]:
-    """What is damaged, a line for each member; nothing is changed but a missing index.
+def verify_pack(folder: Path, threads: int, note: Print, on_progress: OnProgress) -> list[str]:
+    """Return a line for each damaged member; nothing is changed, but a missing index is made.
 
     Args:
-        folder: of the pack.
-        threads: that read, each a shard.
-        say: told what was found in all.
-        told: ``(clips done, of how many, bytes read)``.
+        folder: folder of the pack.
+        threads: number of threads, each of which reads a shard.
+        note: called with a line when the whole pack is sound, or the index is made.
+        on_progress: called with clips done, clips in all, and bytes read.
 
     Raises:
         DataError: when there is no pack, or it is not complete.
     """
     lines: list[str] = []
-    index = open_index(folder, say, lines.append)
+    index = open_index(folder, note, lines.append)
     found = shards(folder)
     plan = read_plan(folder)
     wanted = set(np.unique(index.shard).tolist()) | set(found)
@@ -46,14 +45,14 @@ def verify_pack(folder: Path, threads: int, say: Say, told: Told) -> list[str]:
             lines += [f"{shard_name(shard)}: {line}" for line in bad]
             done += int((index.shard == shard).sum())
             size += found[shard].stat().st_size if shard in found else 0
-            told(done, len(index), size)
+            on_progress(done, len(index), size)
     if not lines:
-        say(f"{folder}: {len(found)} shards with {len(index)} clips are as they were written")
+        note(f"{folder}: {len(found)} shards with {len(index)} clips are as they were written")
     return lines
 
 
 def wrong_sizes(folder: Path, index: Index) -> list[Path]:
-    """Shards that are not as long as the index says."""
+    """Return the shards that are not as long as the index says."""
     return [
         path
         for shard, path in shards(folder).items()
@@ -62,13 +61,13 @@ def wrong_sizes(folder: Path, index: Index) -> list[Path]:
 
 
 def _rows(index: Index, shard: int) -> list[Row]:
-    """Clips of a shard, as they lie in it."""
+    """Return the clips of a shard in the order in which they lie in it."""
     clips = np.flatnonzero(index.shard == shard)
     return [index[int(clip)] for clip in clips[np.argsort(index.start[clips])]]
 
 
 def _check(folder: Path, rows: list[Row], shard: int) -> list[str]:
-    """What is damaged in a shard."""
+    """Return a line for each damage of a shard."""
     try:
         file = os.open(folder / shard_name(shard), os.O_RDONLY)
     except OSError as error:
@@ -103,7 +102,7 @@ def _damage(file: int, rows: list[Row]) -> Iterator[str]:
 
 
 def _wrong(file: int, member: Member, crc: int) -> str:
-    """What is wrong with a member, or nothing."""
+    """Return what is wrong with a member; an empty text when nothing is."""
     before = header(member.name, member.size)
     after = padding(member.size)
     data = pread(file, BLOCK + member.size + len(after), member.offset - BLOCK)

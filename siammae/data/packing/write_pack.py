@@ -1,10 +1,10 @@
-"""Packing a source's clips into a folder of shards."""
+"""Packing the clips of a source into a folder of shards."""
 
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,10 +21,10 @@ from siammae.data.packing.pack_plan import (
     refuse_others,
     sample_size,
 )
-from siammae.data.packing.rebuild import open_index, rows_of_shard
+from siammae.data.packing.rebuild import Print, open_index, rows_of_shard
 from siammae.data.packing.row import Row
 from siammae.data.packing.shard_writer import Broken, Closed, How
-from siammae.data.packing.verify_pack import wrong_sizes
+from siammae.data.packing.verify_pack import OnProgress, wrong_sizes
 from siammae.data.reading.clips import Clips
 from siammae.system.atomic_files import write_atomic
 from siammae.system.claim import claimed
@@ -35,22 +35,20 @@ from siammae.system.progress import size_text, span_text
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Say = Callable[[str], None]
-Told = Callable[[int, int, int], None]
-SAMPLES = 4  # times the sample that is tried before a set without a readable clip is given up
+SAMPLES = 4  # samples that are tried before a set without a readable clip is given up
 
 
 class Packer:
-    """One packing of ``clips`` into ``folder``.
+    """Packs ``clips`` into ``folder``, or goes on where an earlier packing stopped.
 
     Args:
-        clips: of the source.
-        folder: of the shards; made when it is not there.
-        settings: what the pack is to be.
-        workers: processes that decode and encode.
+        clips: the clips of the source.
+        folder: folder of the shards; it is made when it is not there.
+        settings: settings of the pack.
+        workers: number of processes that decode and encode.
         max_broken: share of unreadable clips above which it stops.
-        say: told what a person should know, a line at a time.
-        told: ``(clips done, of how many, bytes written)``.
+        note: called with each line that a person should read.
+        on_progress: called with clips done, clips in all, and bytes written.
     """
 
     def __init__(
@@ -60,18 +58,19 @@ class Packer:
         settings: Settings,
         workers: int,
         max_broken: float,
-        say: Say,
-        told: Told,
+        note: Print,
+        on_progress: OnProgress,
     ):
         self.clips, self.folder, self.settings = clips, folder, settings
-        self.workers, self.max_broken, self.say, self.told = workers, max_broken, say, told
+        self.workers, self.max_broken = workers, max_broken
+        self.note, self.on_progress = note, on_progress
         self.order = dealt(len(clips))
         self.run_id = f"{os.getpid()}-{time.time_ns()}"  # an orphan of another run shares no file
         self.broken: dict[int, str] = {}
         self.done = self.bytes = 0
 
     def run(self) -> Index:
-        """Pack what is missing.
+        """Pack what is missing and return the index.
 
         Raises:
             ConfigError: when the folder was begun with other settings.
@@ -84,9 +83,9 @@ class Packer:
             with claimed(self.folder / WORK / "lock", refusal):
                 return self._run()
         except CannotWrite as error:
-            raise DataError(self._full(str(error))) from None
+            raise DataError(self._cannot_write(str(error))) from None
         except OSError as error:
-            raise DataError(self._full(error.strerror or str(error))) from None
+            raise DataError(self._cannot_write(error.strerror or str(error))) from None
 
     def _run(self) -> Index:
         plan = read_plan(self.folder)
@@ -113,19 +112,19 @@ class Packer:
     # Before ---------------------------------------------------------------------------------------
 
     def _known(self) -> Index:
-        """A finished pack.
+        """Return the index of a pack that is complete.
 
         Raises:
             DataError: when a shard has another size than it was written with.
         """
-        index = open_index(self.folder, self.say)
+        index = open_index(self.folder, self.note)
         cut = [path.name for path in wrong_sizes(self.folder, index)]
         if cut:
             raise DataError(
                 f"out={self.folder} was complete, and {', '.join(cut[:5])} ({len(cut)}) is not as "
                 "long as it was; remove it and give the same command again, which makes it anew"
             )
-        self.say(f"{self.folder} is complete: {_summary(index)}; --verify checks it")
+        self.note(f"{self.folder} is complete: {_summary(index)}; --verify checks it")
         return index
 
     def _sample(self, crew: ProcessCrew) -> Job:
@@ -136,7 +135,7 @@ class Packer:
         """
         job = Job(0, self._part(0), [], stays_open=True)
         size = sample_size(len(self.order))
-        self.say(f"packing {size} of {len(self.order)} clips to tell sizes and times")
+        self.note(f"packing {size} of {len(self.order)} clips to measure sizes and times")
         for first in range(0, SAMPLES * size, size):
             job.todo = self.order[first : first + size]
             if job.rows or not job.todo:
@@ -148,17 +147,19 @@ class Packer:
         return job
 
     def _planned(self, begun: Job, seconds: float) -> Plan:
-        """The plan, written down."""
+        """Make the plan and write it down."""
         tried = len(begun.rows) + len(begun.broken)
         plan = make_plan(self.settings, len(self.order), begun.end() / tried, seconds / tried)
         plan.write(self.folder)
         return plan
 
     def _announce(self, plan: Plan, begun: int) -> None:
-        """Tell sizes and times, and whether there is room; ``begun`` bytes are there already.
+        """Print expected sizes and times, and see whether there is room.
+
+        ``begun`` bytes of the first shard are there already.
 
         Raises:
-            DataError: when there is not.
+            DataError: when there is no room.
         """
         finished = shards(self.folder)
         known = json.loads(_text(self.folder / BROKEN) or "{}")
@@ -170,9 +171,9 @@ class Packer:
         left = plan.clips - self.done
         free = shutil.disk_usage(self.folder).free
         if finished:
-            self.say(f"going on: {len(finished)} of {plan.shards} shards are finished")
+            self.note(f"going on: {len(finished)} of {plan.shards} shards are finished")
         span = span_text(plan.seconds * left / min(self.workers, plan.shards))
-        self.say(
+        self.note(
             f"{plan.clips} clips: about {size_text(plan.bytes * plan.clips)} in {plan.shards} "
             f"shards; about {span} for {left} of them with {self.workers} processes; "
             f"{size_text(free)} are free"
@@ -187,7 +188,7 @@ class Packer:
     # While it goes on -----------------------------------------------------------------------------
 
     def _jobs(self, plan: Plan, begun: Job | None) -> Iterator[Job]:
-        """The shards that are not finished, in order."""
+        """Yield the shards that are not finished, in order."""
         finished = shards(self.folder)
         for shard in range(plan.shards):
             if shard in finished:
@@ -213,10 +214,10 @@ class Packer:
         else:
             self.broken |= job.broken
             self._check_broken()
-        self.told(self.done, len(self.order), self.bytes)
+        self.on_progress(self.done, len(self.order), self.bytes)
 
     def _keep(self, job: Job) -> None:
-        """A shard is whole: what is known of it is written first, then it gets its name."""
+        """Keep a whole shard: what is known about it is written first, then it gets its name."""
         self._write_broken()
         write(make_table(job.rows), self._rows(job.shard))
         job.path.rename(self.folder / shard_name(job.shard))
@@ -259,9 +260,9 @@ class Packer:
         replace(plan, complete=True, fingerprint=index.fingerprint).write(self.folder)
         for path in (self.folder / WORK).glob("*.arrow"):
             path.unlink()
-        self.say(f"packed: {_summary(index)}, {size_text(self.bytes)} in {plan.shards} shards")
+        self.note(f"packed: {_summary(index)}, {size_text(self.bytes)} in {plan.shards} shards")
         if self.broken:
-            self.say(
+            self.note(
                 f"{len(self.broken)} of {len(self.order)} clips cannot be read and are left out; "
                 f"{self.folder / BROKEN} says why"
             )
@@ -271,7 +272,7 @@ class Packer:
         part = self._rows(shard)
         if part.exists():
             return Index.load(part).table
-        return make_table(rows_of_shard(shard, path, self.say))
+        return make_table(rows_of_shard(shard, path, self.note))
 
     # Files ----------------------------------------------------------------------------------------
 
@@ -288,12 +289,12 @@ class Packer:
 
     def _write_broken(self) -> None:
         if self.broken:
-            told = {str(clip): self.broken[clip] for clip in sorted(self.broken)}
-            write_atomic(self.folder / BROKEN, json.dumps(told, indent=1, ensure_ascii=False))
+            reasons = {str(clip): self.broken[clip] for clip in sorted(self.broken)}
+            write_atomic(self.folder / BROKEN, json.dumps(reasons, indent=1, ensure_ascii=False))
         else:
             (self.folder / BROKEN).unlink(missing_ok=True)
 
-    def _full(self, reason: str) -> str:
+    def _cannot_write(self, reason: str) -> str:
         finished = len(shards(self.folder)) if self.folder.is_dir() else 0
         return (
             f"out={self.folder} cannot be written: {reason}; {finished} finished shards are kept, "

@@ -1,4 +1,4 @@
-"""Lists of clips as other projects write them: a path a line, perhaps with columns behind it."""
+"""Lists of clips: paths as other projects write them, and names that come with a data set."""
 
 import os
 import re
@@ -19,7 +19,7 @@ QUOTED = re.compile(
 
 
 def read_text(path: Path) -> str:
-    """UTF-8 with or without a mark at its start; other bytes stay what file names have.
+    """Read UTF-8 with or without a byte order mark; other bytes stay as they are in file names.
 
     Raises:
         DataError: when it cannot be read.
@@ -31,16 +31,16 @@ def read_text(path: Path) -> str:
 
 
 def read_list(path: Path, folders: Folders, start: Path | None = None) -> list[Path]:
-    """Paths of a list file, in its order, each once; there or not.
+    """Return the paths in a list file, in its order, each once, whether the files are there or not.
 
-    What follows a path after a space, tab or comma
-    (``path label``, ``path,label``, ``path 0 -1``) is passed over; paths may hold all of these, and
-    may stand in quotes. Empty lines, comments (``#``) and lines without a video are passed over.
+    What follows a path after a space, tab or comma (``path label``, ``path,label``, ``path 0 -1``)
+    is ignored. Paths may hold all of these, and may stand in quotes. Empty lines, comments (``#``)
+    and lines without a video are ignored.
 
     Args:
-        path: of the list.
-        folders: what is known of the disk.
-        start: where relative paths start; None: at the list's folder.
+        path: the list.
+        folders: what is known about the disk.
+        start: folder from which relative paths start; None: the list's folder.
     """
     folder = str((start or path.parent).absolute())
     found: dict[str, None] = {}
@@ -52,8 +52,11 @@ def read_list(path: Path, folders: Folders, start: Path | None = None) -> list[P
 
 
 def _path_of(line: str, folder: str, folders: Folders) -> str:
-    """The longest beginning that names a file; or what stands in quotes; or the longest beginning
-    with a video's ending, so that a missing file is named whole."""
+    """Return the longest beginning of a line that names a file.
+
+    If there is none, return what stands in quotes, or else the longest beginning with a video's
+    ending, so that a missing file is named whole.
+    """
     for name in _beginnings(line):
         if name and folders.has(os.path.join(folder, name)):  # noqa: PTH118
             return name
@@ -66,7 +69,7 @@ def _path_of(line: str, folder: str, folders: Folders) -> str:
 
 
 def _beginnings(line: str) -> Iterator[str]:
-    """The line, then without its last column, and so on."""
+    """Yield the line, then the line without its last column, and so on."""
     yield line
     for separator in reversed(list(SEPARATORS.finditer(line))):
         yield line[: separator.start()]
@@ -75,14 +78,14 @@ def _beginnings(line: str) -> Iterator[str]:
 def check_missing(
     source: str, missing: Sequence[object], listed: int, most: float, where: str = ""
 ) -> None:
-    """Refuse a list of which too much is missing; tell of the rest once.
+    """Refuse a list of which too many files are missing; print a note about fewer, once.
 
     Args:
-        source: what lists them.
+        source: the list.
         missing: names of files that are not there.
-        listed: files in the list.
+        listed: number of files in the list.
         most: share of them that may be missing, ``data.max_broken``.
-        where: what was looked through, with a space before it.
+        where: where was looked for them, with a space before it.
 
     Raises:
         DataError: with how many are missing, and the first of them.
@@ -91,26 +94,26 @@ def check_missing(
         return
     first = ", ".join(str(name) for name in missing[:SHOWN])
     more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-    told = (
+    message = (
         f"{source}: {len(missing)} of the {listed} clips that it names are missing{where}: "
         f"{first}{more}; data.max_broken={most} allows {int(most * listed)}"
     )
     if len(missing) > most * listed:
-        raise DataError(told)
-    _tell_once(told)
+        raise DataError(message)
+    _print_once(message)
 
 
 @lru_cache(maxsize=64)
-def _tell_once(note: str) -> None:
-    """Several parts of a command ask a data set for its clips."""
+def _print_once(note: str) -> None:
+    """Print a note once, although several parts of a command ask a data set for its clips."""
     print(f"note: {note}", file=sys.stderr)
 
 
 def names_of(path: Path, layout: str) -> list[str]:
-    """The first word of each line, each once, in the list's order.
+    """Return the first word of each line, each once, in the list's order.
 
     Args:
-        path: of the list.
+        path: the list.
         layout: what the root should hold, for the error.
 
     Raises:
@@ -130,14 +133,14 @@ def names_of(path: Path, layout: str) -> list[str]:
 def refuse_measured(
     split: str, names: Iterable[str], measured: Iterable[str], benchmark: str, allowed: bool
 ) -> None:
-    """Training on what is measured makes the figures worthless.
+    """Refuse to train on clips that a benchmark measures, which makes its figures worthless.
 
     Args:
-        split: as it was asked for.
-        names: that would be trained on.
-        measured: by the benchmark.
+        split: name of the split, for the error.
+        names: clips that would be trained on.
+        measured: clips that the benchmark measures.
         benchmark: its name.
-        allowed: by the user.
+        allowed: whether the user allows it.
 
     Raises:
         ConfigError: when some are measured and that is not allowed.

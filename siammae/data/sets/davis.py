@@ -15,16 +15,16 @@ LAYOUT = (
 
 @dataclass
 class Davis(ImageFolders):
-    """The images of a split: 60 sequences in train, 30 in val, 24 images a second.
+    """The images of a split: 60 sequences in train, 30 in val, 24 images per second.
 
     The sequences of val are measured by ``benchmark=davis2017``, and 20 of them by
-    ``benchmark=davis2016``: the lists of 2016 are parts of those of 2017. They are refused here
-    unless ``allow_measured``. Sequences are not all 854x480, in 480p neither.
+    ``benchmark=davis2016``, whose lists are parts of those of 2017. They are refused here unless
+    ``allow_measured``. Sequences are not all 854x480, not even in 480p.
 
-    root: holds ``ImageSets/`` and ``JPEGImages/``, as the official archives unpack (``DAVIS/``).
+    root: folder with ``ImageSets/`` and ``JPEGImages/``, the ``DAVIS/`` of the official archives.
     split: train, val, trainval (both), or another list of ``ImageSets/2017``.
     resolution: ``480p`` or ``Full-Resolution``.
-    allow_measured: train on sequences that are measured.
+    allow_measured: whether to train on sequences that are measured.
     """
 
     root: str = "datasets/DAVIS"
@@ -34,7 +34,7 @@ class Davis(ImageFolders):
     allow_measured: bool = False
 
     def videos(self) -> list[Path]:
-        """Folders of the split's sequences in the lists' order; one may be missing.
+        """Return the folders of the split's sequences in the lists' order; some may be missing.
 
         Raises:
             DataError: when the list, or the folder of the resolution, is missing.

@@ -16,10 +16,10 @@ TRAIN, TEST = "1", "2"  # tags in the lists; 0: in neither
 
 @dataclass
 class HMDB51(ReleasedSet):
-    """``{class}/{name}.avi``, at any depth below the root.
+    """Clips ``{class}/{name}.avi``, at any depth below the root.
 
-    split: ``all``, or one of the official splits, ``train1`` .. ``test3``, whose lists
-        ``testTrainMulti_7030_splits/{class}_test_split1.txt`` .. lie anywhere below the root.
+    split: ``all``, or one of the official splits, ``train1`` to ``test3``, whose lists
+        ``testTrainMulti_7030_splits/{class}_test_split1.txt`` lie anywhere below the root.
     """
 
     SPLITS: ClassVar = ("all", "train1", "train2", "train3", "test1", "test2", "test3")
@@ -43,7 +43,7 @@ class HMDB51(ReleasedSet):
         return self.chosen(f"{folder}/*{ending}", wanted, found)
 
     def _listed(self, path: Path) -> list[str]:
-        """Stems of a class that are in the split."""
+        """Return the names of a class's clips in the split, without their endings."""
         tag = TRAIN if self.split.startswith("train") else TEST
         lines = read_text(path).splitlines()
         rows = [re.fullmatch(r"(.+?)\s+([012])", line.strip()) for line in lines]

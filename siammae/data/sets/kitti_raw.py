@@ -23,7 +23,7 @@ LAYOUT = (
 
 
 class TimedClips(FolderClips):
-    """Clips whose rate is told by ``timestamps.txt`` beside the folder of images."""
+    """Clips whose frame rate follows from ``timestamps.txt`` beside the folder of images."""
 
     @override
     def open(self, clip: int) -> Clip:
@@ -34,18 +34,19 @@ class TimedClips(FolderClips):
 
 @dataclass
 class KittiRaw(ImageFolders):
-    """Drives through Karlsruhe, 10 images a second, each camera of a drive a clip.
+    """Drives through Karlsruhe at 10 images per second; each camera of a drive is a clip.
 
-    At 10 Hz the paper's 4 to 48 frames are up to 4.8 s of driving; gaps in seconds
+    At 10 Hz the paper's 4 to 48 frames are up to 4.8 s of driving. Gaps in seconds
     (``frame_gap_unit=seconds``) mean the same as elsewhere. The sequences of ``kitti_step``,
-    ``kitti_mots`` and ``kitti_flow`` were cut out of these drives: a run that is measured there
-    needs their drives in ``exclude``, which the devkits of those sets name.
+    ``kitti_mots`` and ``kitti_flow`` were cut out of these drives. A run that is measured there
+    needs their drives in ``exclude``; the devkits of those sets name them.
 
-    root: holds ``DATE/DATE_drive_NNNN_KIND/image_0C/data/*.png``, or the drives without the dates.
-    cameras: 0 and 1 are grey, 2 and 3 colour; left and right.
-    kind: ``sync``: rectified, or ``extract``: as recorded. Both hold the same drives.
-    exclude: drives that are left out, as ``2011_09_26_drive_0001``.
-    fps: images a second; None: of each clip by its ``timestamps.txt``, their median.
+    root: folder with ``DATE/DATE_drive_NNNN_KIND/image_0C/data/*.png``, or the drives without the
+        dates.
+    cameras: 0 and 1 are grey, 2 and 3 colour, the left one first.
+    kind: ``sync`` (rectified) or ``extract`` (as recorded). Both hold the same drives.
+    exclude: drives that are left out, such as ``2011_09_26_drive_0001``.
+    fps: images per second; None takes the median rate of each clip's ``timestamps.txt``.
     """
 
     root: str = "datasets/kitti_raw"
@@ -65,7 +66,7 @@ class KittiRaw(ImageFolders):
                 raise ValueError(f"exclude: '{name}' is no drive, such as 2011_09_26_drive_0001")
 
     def videos(self) -> list[Path]:
-        """Folders of images, by drive and camera.
+        """Return the folders of images, by drive and camera.
 
         Raises:
             DataError: when there is none.
@@ -92,7 +93,7 @@ class KittiRaw(ImageFolders):
 
 
 def rate_of(path: Path) -> float | None:
-    """Images a second by their times; None where there are none.
+    """Return the images per second by their times; None where there are no times.
 
     Raises:
         DataError: when a line is no time, or they do not ascend.

@@ -14,7 +14,7 @@ from siammae.system.errors import DataError
 
 @dataclass
 class SomethingSomethingV2(ReleasedSet):
-    """``{number}.webm`` or ``.mp4``, at any depth below the root.
+    """Clips ``{number}.webm`` or ``.mp4``, at any depth below the root.
 
     split: ``all``, or ``train``, ``validation`` or ``test``, whose lists ``train.json`` or
         ``something-something-v2-train.json`` lie anywhere below the root.

@@ -12,10 +12,10 @@ from siammae.data.sets.released import ReleasedSet, folder_and_stem
 
 @dataclass
 class UCF101(ReleasedSet):
-    """``UCF-101/{Class}/v_{Class}_g{group}_c{clip}.avi``, at any depth below the root.
+    """Clips ``UCF-101/{Class}/v_{Class}_g{group}_c{clip}.avi``, at any depth below the root.
 
-    split: ``all``, or one of the official splits, ``train1`` .. ``test3``, whose lists
-        ``trainlist01.txt`` .. ``testlist03.txt`` lie anywhere below the root.
+    split: ``all``, or one of the official splits, ``train1`` to ``test3``, whose lists
+        ``trainlist01.txt`` to ``testlist03.txt`` lie anywhere below the root.
     """
 
     SPLITS: ClassVar = ("all", "train1", "train2", "train3", "test1", "test2", "test3")
@@ -32,5 +32,5 @@ class UCF101(ReleasedSet):
 
 
 def _name(folder: str, stem: str) -> str:
-    """Without case: the lists write HandStandPushups where the files have HandstandPushups."""
+    """Return a clip's name in lower case: lists have HandStandPushups, files HandstandPushups."""
     return stem.casefold()

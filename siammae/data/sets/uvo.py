@@ -24,16 +24,16 @@ LAYOUT = (
 
 @dataclass
 class Uvo(ImageFolders):
-    """Clips of 3 seconds, 30 frames a second: 503 in train, 256 in val.
+    """Clips of 3 seconds at 30 frames per second: 503 in train, 256 in val.
 
     The clips of val are measured by ``benchmark=uvo``; they are refused here unless
-    ``allow_measured``. All dense clips are out of Kinetics-400's val (those of the sparse set and
-    the frame set out of its train): who measures on UVO trains on Kinetics' train alone.
+    ``allow_measured``. All dense clips come from Kinetics-400's val, those of the sparse set and
+    the frame set from its train. So who measures on UVO must train on Kinetics' train only.
 
-    root: holds the frames or the videos, and the annotations, which tell the splits apart.
+    root: folder with the frames or the videos, and the annotations, which say what is in a split.
     split: train, val, or all: whatever is there, without the annotations.
     form: frames, videos, or auto: the frames where they are there.
-    allow_measured: train on clips that are measured.
+    allow_measured: whether to train on clips that are measured.
     """
 
     root: str = "datasets/UVO"
@@ -49,7 +49,7 @@ class Uvo(ImageFolders):
                 raise ValueError(f"{name}={value}: must be one of {', '.join(known)}")
 
     def videos(self) -> list[Path]:
-        """Folders of frames or files, in the annotations' order or by name; one may be missing.
+        """Return folders of frames, or files, in the annotations' order; some may be missing.
 
         Raises:
             DataError: when there are neither, or no annotations.
@@ -81,7 +81,7 @@ class Uvo(ImageFolders):
         return HeldClips(clips) if self.in_memory else clips
 
     def fingerprint(self) -> str:
-        """Of the frames, or of the files."""
+        """Return a short hash of the frames, or of the files."""
         if self._has_frames:
             return super().fingerprint()
         return ClipSource.fingerprint(self)
@@ -93,7 +93,7 @@ class Uvo(ImageFolders):
         return self.form == "frames"
 
     def _there(self) -> dict[str, Path]:
-        """Clips by their YouTube id, sorted."""
+        """Return the clips that are there by their YouTube id, sorted."""
         parent = self.folder / (FRAMES if self._has_frames else VIDEOS)
         if not parent.is_dir():
             raise DataError(f"{parent}: no such folder; {LAYOUT}")
@@ -118,7 +118,7 @@ class Uvo(ImageFolders):
 
 @lru_cache(maxsize=2)
 def _ids(path: Path, size: int, modified: int) -> tuple[str, ...]:
-    """YouTube ids of an annotation file, each once; there may be a second clip of a video."""
+    """Return the YouTube ids in an annotation file, each once; a video may have two clips."""
     try:
         return tuple(dict.fromkeys(str(v["ytid"]) for v in json.loads(path.read_text())["videos"]))
     except (ValueError, KeyError, TypeError) as error:

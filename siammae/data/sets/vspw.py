@@ -12,18 +12,18 @@ LAYOUT = "a VSPW root holds train.txt with a video a line and data/VIDEO/origin/
 
 @dataclass
 class Vspw(ImageFolders):
-    """The images of a split, 15 a second; of 3,536 videos about 2,800 are train.
+    """The images of a split, 15 per second; about 2,800 of the 3,536 videos are train.
 
-    Images are numbered by the frames of the videos that they were taken from, of which they are
-    15 a second: gaps in the numbers do not count. One copy of the set has empty images (video
-    988_f_Xvy_DCPt8): see `ImageClip` for what is left of such a video.
+    Images are numbered by the frames of the videos that they were taken from at 15 per second, so
+    gaps in the numbers do not count. One copy of the set has empty images (video 988_f_Xvy_DCPt8);
+    `ImageClip` says what is left of such a video.
 
     The videos of val are measured by ``benchmark=vspw``; they are refused here unless
     ``allow_measured``.
 
-    root: holds ``data/`` and the lists; the 480p copy or the full one.
+    root: folder with ``data/`` and the lists, of the 480p copy or the full one.
     split: train, val or test.
-    allow_measured: train on videos that are measured.
+    allow_measured: whether to train on videos that are measured.
     """
 
     root: str = "datasets/VSPW_480p"
@@ -32,7 +32,7 @@ class Vspw(ImageFolders):
     allow_measured: bool = False
 
     def videos(self) -> list[Path]:
-        """Folders of the split's videos in the list's order; one may be missing.
+        """Return the folders of the split's videos in the list's order; some may be missing.
 
         Raises:
             DataError: when the list or ``data/`` is missing.

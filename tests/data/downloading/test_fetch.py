@@ -174,7 +174,7 @@ def test_stopping_keeps_what_came(get, loopback, tmp_path):
             stop.set()
 
     with pytest.raises(Stopped):
-        get(told=told, stop=stop)
+        get(on_bytes=told, stop=stop)
     assert (tmp_path / "a.zip.part").read_bytes() == BODY[:10_000]
     assert get().read_bytes() == BODY
     assert ranges(loopback)[-1] == "bytes=10000-"
