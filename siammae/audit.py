@@ -33,9 +33,9 @@ def job(config: DictConfig) -> None:
     """Write the manifest and print the summary."""
     settings = settings_from(config)
     if config.data.get("manifest") is not None:
-        told = f"data.manifest={config.data.manifest}"
-        raise ConfigError(f"{told} is what an audit makes; name the file to be written with out=")
-    if "max_broken" in config.data:  # whatever is missing is told of, and no reason to stop
+        given = f"data.manifest={config.data.manifest}"
+        raise ConfigError(f"{given} is what an audit makes; name the file to be written with out=")
+    if "max_broken" in config.data:  # missing files are reported, and are no reason to stop
         config.data.max_broken = 1.0
     source = build_group(config, "data")
     source.prepare()
@@ -57,7 +57,7 @@ def job(config: DictConfig) -> None:
 
 
 def settings_from(config: DictConfig) -> Settings:
-    """Types and ranges.
+    """Check types and ranges, and return the settings.
 
     Raises:
         ConfigError: with the key, its value and what would be right.
@@ -79,7 +79,7 @@ def settings_from(config: DictConfig) -> Settings:
 
 
 def main() -> int:
-    """Entry point."""
+    """Run the command; return its exit code."""
     sys.argv[1:] = ["strict=true" if word == "--strict" else word for word in sys.argv[1:]]
     code = run(job)
     return code or (outcome[0] if outcome else 0)

@@ -27,15 +27,16 @@ from siammae.system.progress import BYTES, ProgressDisplay
 
 COMPLETE, INCOMPLETE, WRONG, BY_HAND, INTERRUPTED = 0, 1, 2, 3, 130
 KEYS = ("benchmark", "data", "root", "split", "check")
-NAMED = 5  # archives told by name
+NAMED = 5  # archives that are named one by one
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What the command line names.
+    """What the command line asks for.
 
-    group: ``benchmark`` or ``data``. name: of the data set. root: None: the usual folder.
-    split: None: the usual one. only_check: fetch nothing.
+    group: ``benchmark`` or ``data``. name: name of the data set.
+    root: its folder; None means the usual one. split: None means the usual one.
+    only_check: whether nothing is to be fetched.
     """
 
     group: str
@@ -45,20 +46,20 @@ class Asked:
     only_check: bool
 
     def settings(self, root: Path) -> str:
-        """As a user gives them to this command."""
+        """Return the settings as a user gives them to this command."""
         split = f" split={self.split}" if self.split else ""
         return f"{self.group}={self.name} root={shlex.quote(str(root))}{split}"
 
 
 def download(asked: Asked, dataset: DataSet, root: Path) -> int:
-    """Fetch what is missing and can be fetched, then tell the state; returns the exit code."""
+    """Fetch what is missing and can be fetched, then print the state; return the exit code."""
     from siammae.data.downloading.install import install
 
     if (dataset.files or dataset.parts) and not state_of(dataset, root).complete:
         with ProgressDisplay(BYTES) as display:
             fetch_lists(dataset, root, partial(_show, display))
         sources = sources_of(dataset, root)
-        _tell_unchecked([source for source in sources if source.checksum is None])
+        _print_unchecked([source for source in sources if source.checksum is None])
         with ProgressDisplay(BYTES, tasks=len(sources)) as display:
             install(sources, root, partial(_show, display))
     code = check(asked, dataset, root)
@@ -73,7 +74,8 @@ def _show(display: ProgressDisplay, name: str, stage: str, done: int, total: int
     display.update(done, total, task=name, stage=stage)
 
 
-def _tell_unchecked(sources: list[Source]) -> None:
+def _print_unchecked(sources: list[Source]) -> None:
+    """Say which files are not checked by a published checksum."""
     if len(sources) > NAMED:
         print(f"{len(sources)} files: no published checksums; archives are checked by unpacking")
         return
@@ -83,7 +85,7 @@ def _tell_unchecked(sources: list[Source]) -> None:
 
 
 def check(asked: Asked, dataset: DataSet, root: Path) -> int:
-    """Print what is there and what is missing; returns the exit code. No network."""
+    """Print what is there and what is missing, without a network; return the exit code."""
     name, state = asked.name, state_of(dataset, root)
     if state.complete:
         print(f"{name}: {root} is complete ({state.layout})")
@@ -97,7 +99,7 @@ def check(asked: Asked, dataset: DataSet, root: Path) -> int:
 
 
 def _next(asked: Asked, root: Path) -> str:
-    """What to do with a complete data set."""
+    """Return what to do with a complete data set."""
     place = f"{asked.group}={asked.name} {asked.group}.root={shlex.quote(str(root))}"
     if asked.group == "benchmark":
         return f"Measure: python -m siammae.evaluate checkpoint=PATH {place}"
@@ -106,7 +108,7 @@ def _next(asked: Asked, root: Path) -> str:
 
 
 def state_of(dataset: DataSet, root: Path) -> State:
-    """By the data set's layouts, and by the lists of what was unpacked."""
+    """Return the state by the data set's layouts and by the receipts of what was unpacked."""
     state = inspect(dataset, root)
     for source in sources_of(dataset, root):
         lost = lost_files(source, root)
@@ -119,7 +121,7 @@ def state_of(dataset: DataSet, root: Path) -> State:
 
 @ignore_broken_pipe()
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point."""
+    """Run the command; return its exit code."""
     try:
         asked = _parse(arguments)
         if _is_your_own(asked):
@@ -142,13 +144,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _is_your_own(asked: Asked) -> bool:
-    """An option of the group data that no data set of the catalog belongs to."""
+    """Return whether an option of the group data has no data set in the catalog."""
     there = (CONFIGS / "data" / f"{asked.name}.yaml").is_file()
     return asked.group == "data" and there and asked.name not in catalog.names()
 
 
 def _parse(arguments: list[str] | None) -> Asked:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m siammae.download",
         description=__doc__,

@@ -56,23 +56,23 @@ def pack(out: Path, config: DictConfig) -> None:
     )
     with ProgressDisplay("clips", config.progress) as display:
         show = partial(_show, display)
-        packer = Packer(clips, out, settings, config.workers, source.max_broken, say, show)
+        packer = Packer(clips, out, settings, config.workers, source.max_broken, print_now, show)
         packer.run()
     print(f"Train: python -m siammae.train data=packed data.root={out}")
 
 
 def _set_reading(data: DictConfig, short_side: int | None) -> int | str | None:
-    """Have a set, or each part of a mixture, read as it is packed.
+    """Have a set, or each part of a mixture, read with the short side of the pack.
 
     Returns:
-        The short side; of a mixture, that of each part.
+        The short side; for a mixture a text with that of each part.
     """
     if data.get("parts"):
-        told = [
+        sides = [
             (name, _set_reading(part, short_side or part.get("short_side")))
             for name, part in data.parts.items()
         ]
-        return ", ".join(f"{name}: {side}" for name, side in told)
+        return ", ".join(f"{name}: {side}" for name, side in sides)
     for key, value in (("short_side", short_side), ("in_memory", False)):
         if key in data:  # clips are read in order, once: holding them would only fill the memory
             OmegaConf.update(data, key, value)
@@ -88,7 +88,7 @@ def verify(out: Path, config: DictConfig) -> None:
     from siammae.data.packing.verify_pack import verify_pack
 
     with ProgressDisplay("clips", config.progress) as display:
-        damaged = verify_pack(out, config.workers, say, partial(_show, display))
+        damaged = verify_pack(out, config.workers, print_now, partial(_show, display))
     if damaged:
         raise DataError(
             f"out={out}: {len(damaged)} damaged:\n       "
@@ -102,13 +102,13 @@ def _show(display: ProgressDisplay, done: int, total: int, written: int) -> None
     display.update(done, total, size_text(written))
 
 
-def say(line: str) -> None:
-    """A line, at once."""
+def print_now(line: str) -> None:
+    """Print a line at once, also into a pipe."""
     print(line, flush=True)
 
 
 def check(config: DictConfig) -> None:
-    """Types and ranges.
+    """Check types and ranges.
 
     Raises:
         ConfigError: with the key, its value and what would be right.
@@ -129,7 +129,7 @@ def check(config: DictConfig) -> None:
 
 
 def main() -> int:
-    """Entry point."""
+    """Run the command; return its exit code."""
     sys.argv = ["verify=true" if word == "--verify" else word for word in sys.argv]
     code = run(job)
     if code == 130:

@@ -1,4 +1,4 @@
-"""Names of joints and parts, in the order in which the data sets number them."""
+"""The names of joints and body parts, in the order in which JHMDB and VIP number them."""
 
 # JHMDB's fifteen joints.
 JOINTS = (

@@ -1,7 +1,7 @@
-"""A jointed figure in the plane of the picture: where its joints are while it walks or waves.
+"""A jointed figure in the plane of the picture, and where its joints are while it walks or waves.
 
-All lengths are shares of the figure's height; limbs keep theirs, so a limb's texture moves as one
-piece. The figure looks at the viewer: its right side is on the left of the picture.
+All lengths are shares of the figure's height. Limbs keep their length, so a limb's texture moves as
+one piece. The figure looks at the viewer, so its right side is on the left of the picture.
 """
 
 from collections.abc import Callable
@@ -20,15 +20,15 @@ Points = dict[str, np.ndarray]
 
 
 class Body:
-    """One figure; ``points(t)`` are its joints and the ends of its limbs.
+    """One figure in motion.
 
     Args:
-        rng: decides pace, amplitudes and phases.
+        rng: generator that draws pace, amplitudes and phases.
         action: ``walk`` or ``wave``.
-        frames: length of the clip.
+        frames: length of the clip in frames.
         size: side of the picture in pixels.
-        height: of the figure in pixels.
-        leaves: it walks out of the picture, so that joints come to lie outside.
+        height: height of the figure in pixels.
+        leaves: whether it walks out of the picture, so that joints come to lie outside.
     """
 
     def __init__(
@@ -61,7 +61,10 @@ class Body:
         }[action]
 
     def points(self, t: int) -> Points:
-        """Points (2,), x and y in pixels, 0 being the middle of the first pixel."""
+        """Return joints and ends of limbs at frame t by name: (2,), x and y in pixels.
+
+        0 is the middle of the first pixel.
+        """
         angles = self.angles(float(self.phase[t]))
         unit, hips = self.height, np.zeros(2)
         up = -_down(angles["lean"])
@@ -85,7 +88,10 @@ class Body:
         return {name: place + unit * point for name, point in points.items()}
 
     def _walk(self, phase: float) -> dict[str, float]:
-        """Angles from straight down, towards the right of the picture; knees bend backwards."""
+        """Return the limbs' angles in radians from straight down, towards the picture's right.
+
+        Knees bend backwards.
+        """
         way, swing = self.heading, self.swing
         angles = {"lean": -0.06 * way, "nod": 0.05 * way * np.sin(2 * phase), "breadth": 0.55}
         for side, shift in (("right", 0.0), ("left", np.pi)):
@@ -99,7 +105,7 @@ class Body:
         return angles
 
     def _wave(self, phase: float) -> dict[str, float]:
-        """One arm waves, the other swings; the weight goes from leg to leg."""
+        """Return the limbs' angles while one arm waves and the weight goes from leg to leg."""
         sway = np.sin(phase)
         angles = {"lean": 0.08 * sway, "nod": 0.14 * np.sin(phase + 0.8), "breadth": 1.0}
         for side, sign in SIDES.items():
@@ -116,7 +122,7 @@ class Body:
 
 
 def _head(neck: np.ndarray, up: np.ndarray) -> Points:
-    """The points of a head that stands upright along ``up``."""
+    """Return the points of a head that stands upright along ``up``."""
     face, right = neck + NECK * up, np.array([-up[1], up[0]])
     points = {"face": face, "chin": face - 0.3 * HEAD * up, "brow": face + 0.4 * HEAD * up}
     points["crown"] = face + HEAD * up
@@ -127,5 +133,5 @@ def _head(neck: np.ndarray, up: np.ndarray) -> Points:
 
 
 def _down(angle: float) -> np.ndarray:
-    """The direction (2,) that differs from straight down by an angle in radians."""
+    """Return the direction (2,) that differs from straight down by an angle in radians."""
     return np.array([np.sin(angle), np.cos(angle)])

@@ -1,8 +1,9 @@
-"""Scenes of a jointed, textured figure before a moving camera: frames, parts and joints.
+"""Scenes of a jointed, textured figure before a moving camera: frames, body parts and joints.
 
-A part has a faint tint, so that one sees a figure, the same on its right and left side; what tells
-parts and places from another is their texture, while light and shade change and the camera shakes.
-So neither a colour nor a place in the picture, which an encoder without training knows, is enough.
+Each part has a faint tint, the same on the figure's right and left side, so that one sees a figure.
+Only their textures distinguish parts and places, while light and shade change and the camera
+shakes. So neither a colour nor a place in the picture, which an encoder without training knows, is
+enough.
 """
 
 import colorsys
@@ -31,16 +32,17 @@ CONTRAST = 0.8  # of textures
 
 @dataclass(frozen=True)
 class PuppetStyle:
-    """What scenes are drawn from; ranges are uniform draws.
+    """The ranges that scenes are drawn from, uniformly.
 
     size: side of the square frames in pixels.
-    height: of the figure, as a share of the side.
-    pan: of the camera, in pixels a frame.
-    shake: of the camera, at most, to either side in pixels: frames are moments of a longer video.
-    tint: saturation of the parts' colours, 0 being grey as the ground.
-    light: strength of the changing light, 0 none.
-    grain: size of the textures' features, 1 being 4 to 20 pixels.
-    noise: standard deviation of the sensor's noise, of 255.
+    height: height of the figure, as a share of the side.
+    pan: speed of the camera in pixels per frame.
+    shake: largest shake of the camera to either side in pixels; frames are moments of a longer
+        video.
+    tint: saturation of the parts' colours; 0 is grey like the ground.
+    light: strength of the changing light; 0 means none.
+    grain: size of the textures' features; 1 means 4 to 20 pixels.
+    noise: standard deviation of the sensor's noise, on the scale 0..255.
     """
 
     size: int = 256
@@ -53,14 +55,15 @@ class PuppetStyle:
     noise: float = 3.0
 
     def scene(self) -> SceneStyle:
-        """The style of ground and light."""
+        """Return the style of ground and light."""
         return SceneStyle(size=self.size, pan=self.pan, light=self.light, grain=self.grain)
 
 
 class Limb(NamedTuple):
     """A rounded, tapered piece of the figure between two points.
 
-    part: its name in `PARTS`. start, end: names of points. radii: at both, as shares of the height.
+    part: its name in `PARTS`. start, end: names of points.
+    radii: radius at either end, as a share of the figure's height.
     """
 
     part: str
@@ -71,10 +74,10 @@ class Limb(NamedTuple):
 
 @dataclass(frozen=True)
 class Outfit:
-    """What a figure wears: names of parts, and which are there.
+    """What a figure wears, by names of parts.
 
-    top, skirt and legwear cover trunk, hips and thighs; ``extras`` are of gloves, hat, scarf,
-    socks, sunglasses and torso skin.
+    top, skirt, legwear: what covers trunk, hips and thighs.
+    extras: some of gloves, hat, scarf, socks, sunglasses and torso skin.
     """
 
     top: str = "upper clothes"
@@ -94,15 +97,15 @@ OUTFITS = (
 
 
 class PuppetScene:
-    """One clip: ``frame(t)`` draws its t-th picture, parts and joints.
+    """One clip; ``frame(t)`` draws its t-th picture, parts and joints.
 
     Args:
-        rng: decides everything about the scene but the following.
+        rng: generator that draws everything about the scene but the following.
         style: ranges to draw from.
-        frames: length of the clip.
+        frames: length of the clip in frames.
         action: ``walk`` or ``wave``.
         outfit: what the figure wears.
-        leaves: it walks out of the picture.
+        leaves: whether it walks out of the picture.
     """
 
     def __init__(
@@ -133,8 +136,11 @@ class PuppetScene:
         self.shake = rng.uniform(-style.shake, style.shake, (frames, 2))  # of what it sees
 
     def frame(self, t: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The t-th picture (size, size, 3) uint8, parts (size, size) uint8 of `PARTS`, and joints
-        (2, 15) of `JOINTS`, x and y in pixels, 0 being the middle of the first one."""
+        """Return the t-th picture (size, size, 3) uint8, its parts and its joints.
+
+        Parts are (size, size) uint8, places in `PARTS`. Joints are (2, 15) in the order of
+        `JOINTS`, x and y in pixels, where 0 is the middle of the first pixel.
+        """
         points = {name: point + self.shake[t] for name, point in self.body.points(t).items()}
         picture = self.ground.draw(t, self.shake[t])
         parts = np.zeros(picture.shape[:2], np.uint8)
@@ -152,7 +158,7 @@ class _Piece:
         self.radii = limb.radii[0] * height, limb.radii[1] * height
 
     def draw(self, picture: np.ndarray, parts: np.ndarray, points: Points) -> None:
-        """Lay it over a picture (H, W, 3) and its parts (H, W), in place."""
+        """Draw it over a picture (H, W, 3) and its parts (H, W), in place."""
         import cv2
 
         start, end = points[self.limb.start], points[self.limb.end]
@@ -178,12 +184,14 @@ class _Piece:
 def _coverage(
     start: np.ndarray, along: np.ndarray, radii: tuple[float, float], shape: tuple[int, int]
 ) -> np.ndarray:
-    """Share 0..1 of each pixel (H, W) that a rounded, tapered bar covers, to a good approximation.
+    """Return the share 0..1 of each pixel (H, W) that a rounded, tapered bar covers.
+
+    It is a good approximation.
 
     Args:
-        start: x and y of its beginning in pixels.
-        along: from there to its end.
-        radii: at both.
+        start: x and y of the bar's start in pixels.
+        along: vector from there to its end.
+        radii: radius at either end in pixels.
         shape: H and W.
     """
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
@@ -197,7 +205,7 @@ def _coverage(
 def _palettes(
     rng: np.random.Generator, palette: np.ndarray, parts: list[str], tint: float
 ) -> dict[str, np.ndarray]:
-    """The scene's colours tinted for each part: hues lie evenly apart, and skin is of one."""
+    """Return the scene's colours tinted for each part; hues are evenly spaced, skin has one."""
     garments = [part for part in dict.fromkeys(parts) if not part.endswith(SKIN)]
     hues = (np.arange(len(garments) + 1) + rng.uniform()) / (len(garments) + 1)
     skin, *others = (_tinted(palette, colorsys.hsv_to_rgb(hue, tint, VALUE)) for hue in hues)
@@ -206,12 +214,12 @@ def _palettes(
 
 
 def _tinted(palette: np.ndarray, colour: tuple[float, float, float]) -> np.ndarray:
-    """A palette (256, 3) moved to a mean colour of channels 0..1."""
+    """Return a palette (256, 3) moved to a mean colour, whose channels are 0..1."""
     return 255 * np.array(colour, np.float32) + CONTRAST * (palette - palette.mean(axis=0))
 
 
 def limbs(outfit: Outfit, heading: int) -> list[Limb]:
-    """The pieces of a figure, far ones first: the arm and leg on the side away from the viewer."""
+    """Return the pieces of a figure, those away from the viewer first."""
     far, near = ("left", "right") if heading > 0 else ("right", "left")
     pieces = [*_arm(far, outfit), *_leg(far, outfit), *_leg(near, outfit), *_trunk(outfit)]
     return [*pieces, *_head(outfit), *_arm(near, outfit)]

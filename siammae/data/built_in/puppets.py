@@ -1,6 +1,6 @@
-"""The built-in set of poses: exact joints and parts of a figure, in the layouts of JHMDB and VIP.
+"""The built-in set of poses: exact joints and body parts, in the layouts of JHMDB and VIP.
 
-Written at the first use from a seed; see `write_once`.
+It is written at its first use, from a seed; see `write_once`.
 """
 
 import hashlib
@@ -22,13 +22,13 @@ ACTIONS = ("walk", "wave")
 class Puppets:
     """Figures that walk and wave before a shaking camera; each clip is in both layouts.
 
-    Of four clips, the third walks out of the picture, so that joints come to lie outside it.
+    Of every four clips, the third walks out of the picture, so that joints come to lie outside it.
 
-    root: sets with other parameters lie beside this one.
-    clips: how many; they take turns in actions and outfits, and four show all parts.
-    frames: length of a clip.
-    seed: of the set; the seed of a run does not change its data.
-    style: what the scenes are drawn from; see `PuppetStyle`.
+    root: folder of the sets; those with other parameters lie beside this one.
+    clips: number of clips; they take turns in actions and outfits, and four show all parts.
+    frames: length of a clip in frames.
+    seed: seed of the set; the seed of a run does not change its data.
+    style: ranges that scenes are drawn from.
     """
 
     root: str = "datasets/puppets"
@@ -45,21 +45,21 @@ class Puppets:
 
     @property
     def folder(self) -> Path:
-        """Where this very set lies."""
+        """The folder of this very set."""
         return Path(self.root).expanduser().absolute() / self.fingerprint()
 
     @property
     def jhmdb_root(self) -> Path:
-        """The set in JHMDB's layout."""
+        """The root of the set in JHMDB's layout."""
         return self.folder / "JHMDB"
 
     @property
     def vip_root(self) -> Path:
-        """The set in VIP's layout."""
+        """The root of the set in VIP's layout."""
         return self.folder / "VIP"
 
     def fingerprint(self) -> str:
-        """Of the parameters that the set follows from."""
+        """Return a short hash of the parameters that the set follows from."""
         content = {
             "version": VERSION,
             "clips": [self.clips, self.frames],
@@ -114,18 +114,18 @@ class Puppets:
 
 
 def frame_number(t: int, frames: int) -> int:
-    """The number of a frame in VIP's layout: every 25th is annotated, with a gap in the middle."""
+    """Return a frame's number in VIP's layout: every 25th is annotated, with a gap midway."""
     return 1 + 25 * t + (50 if 2 * t >= frames else 0)
 
 
 def write_joints(path: Path, joints: np.ndarray, size: int, height: float) -> None:
-    """A MATLAB file with the keys of JHMDB's.
+    """Write a MATLAB file with the keys of JHMDB's.
 
     Args:
-        path: of the file.
-        joints: x and y (2, 15, T) in pixels, 0 being the middle of the first one.
+        path: the file.
+        joints: (2, 15, T), x and y in pixels, where 0 is the middle of the first pixel.
         size: side of the square frames in pixels.
-        height: of the figure in pixels.
+        height: height of the figure in pixels.
     """
     from scipy.io import savemat
 

@@ -1,9 +1,9 @@
 """Scenes of textured objects before a moving camera, drawn frame by frame.
 
-What makes them a test of correspondence: all textures of a scene have the same colours in the same
-shares, so neither a colour nor a mean tells objects apart, only structure does; light and exposure
-change over time, so the nearest neighbour in brightness is the wrong one; everything moves by
-fractions of a pixel, objects turn, grow and hide one another.
+They test correspondence. All textures of a scene have the same colours in the same shares, so that
+only structure distinguishes objects, not a colour or a mean. Light and exposure change over time,
+so that the nearest neighbour in brightness is the wrong one. Everything moves by fractions of a
+pixel, and objects turn, grow and hide one another.
 """
 
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ TAU = 2 * np.pi
 
 @dataclass(frozen=True)
 class SceneStyle:
-    """What scenes are drawn from; all ranges are uniform draws.
+    """The ranges that scenes are drawn from, uniformly.
 
     size: side of the square frames in pixels.
-    radius: of an object, as a share of the side.
-    speed: of an object, in pixels a frame.
-    pan: of the camera, in pixels a frame.
-    spin: of an object, in degrees a frame, either way.
-    swell: of an object's size over the clip, as a share.
-    light: strength of the changing light, 0 none.
-    grain: size of the textures' features, 1 being 4 to 20 pixels.
-    noise: standard deviation of the sensor's noise, of 255.
+    radius: radius of an object, as a share of the side.
+    speed: speed of an object in pixels per frame.
+    pan: speed of the camera in pixels per frame.
+    spin: rotation of an object in degrees per frame, either way.
+    swell: change of an object's size over the clip, as a share.
+    light: strength of the changing light; 0 means none.
+    grain: size of the textures' features; 1 means 4 to 20 pixels.
+    noise: standard deviation of the sensor's noise, on the scale 0..255.
     """
 
     size: int = 128
@@ -40,14 +40,14 @@ class SceneStyle:
 
 
 class Scene:
-    """One clip: ``frame(t)`` draws its t-th picture and mask.
+    """One clip; ``frame(t)`` draws its t-th picture and mask.
 
     Args:
-        rng: decides everything about the scene.
+        rng: generator that draws everything about the scene.
         style: ranges to draw from.
-        frames: length of the clip.
-        objects: how many, later ones before earlier ones.
-        leaver: the last object moves straight out of the picture.
+        frames: length of the clip in frames.
+        objects: number of objects; later ones are in front of earlier ones.
+        leaver: whether the last object moves straight out of the picture.
     """
 
     def __init__(
@@ -69,7 +69,10 @@ class Scene:
         self.light = Light(rng, style, frames)
 
     def frame(self, t: int) -> tuple[np.ndarray, np.ndarray]:
-        """The t-th picture (size, size, 3) uint8 and mask (size, size) uint8, object ids from 1."""
+        """Return the t-th picture (size, size, 3) uint8 and its mask.
+
+        The mask is (size, size) uint8: 0 is the ground, 1 the first object and so on.
+        """
         picture = self.ground.draw(t)
         mask = np.zeros(picture.shape[:2], np.uint8)
         for number, sprite in enumerate(self.sprites, start=1):
@@ -99,7 +102,7 @@ class Ground:
         )
 
     def draw(self, t: int, shift: np.ndarray | float = 0.0) -> np.ndarray:
-        """What the camera sees (size, size, 3) at time t, moved by ``shift`` (2,) pixels."""
+        """Return the camera's view (size, size, 3) at frame t, moved by ``shift`` (2,) pixels."""
         import cv2
 
         size = self.size
@@ -111,7 +114,7 @@ class Ground:
 
 
 class _Sprite:
-    """A textured blob and its way through the clip."""
+    """A textured blob and its path through the clip."""
 
     def __init__(
         self,
@@ -143,7 +146,7 @@ class _Sprite:
             self.place = _bounce(self.place, radius * 0.7, style.size - radius * 0.7)
 
     def draw(self, t: int) -> tuple[np.ndarray, np.ndarray]:
-        """Its pixels (size, size, 3) and coverage (size, size) in 0..1 at time t."""
+        """Return its pixels (size, size, 3) and coverage (size, size) in 0..1 at frame t."""
         import cv2
 
         middle = self.alpha.shape[0] / 2
@@ -156,7 +159,7 @@ class _Sprite:
 
 
 class Light:
-    """Exposure, colour cast and a soft shadow that wanders over the picture."""
+    """Exposure, colour cast and a soft shadow that moves over the picture."""
 
     def __init__(self, rng: np.random.Generator, style: SceneStyle, frames: int):
         time = np.arange(frames)[:, None] / 30
@@ -171,7 +174,7 @@ class Light:
         self.depth = style.light * 0.8
 
     def shine(self, picture: np.ndarray, t: int) -> np.ndarray:
-        """The picture (H, W, 3), 0..255, in the light of time t."""
+        """Return a picture (H, W, 3), 0..255, in the light of frame t."""
         field = np.sin(TAU * (self.wave[0] * self.x + self.wave[1] * self.y) + self.phase[t])
         shade = np.exp(self.depth * field)[..., None]
         lit = (
@@ -184,13 +187,13 @@ class Light:
 
 
 def add_noise(picture: np.ndarray, noise: float, seed: list[int]) -> np.ndarray:
-    """The picture (H, W, 3), 0..255, as a sensor with noise of that deviation gives it, uint8."""
+    """Return a picture (H, W, 3), 0..255, with a sensor's noise of that deviation, as uint8."""
     grains = np.random.default_rng(seed).standard_normal(picture.shape, np.float32)
     return np.clip(picture + grains * noise, 0, 255).astype(np.uint8)
 
 
 def draw_palette(rng: np.random.Generator) -> np.ndarray:
-    """A scene's colours as a table (256, 3) float32, running through five random ones."""
+    """Draw a scene's colours: a table (256, 3) float32 that runs through five random ones."""
     stops = rng.uniform(30, 225, (5, 3))
     at = np.linspace(0, 4, 256)
     return np.stack([np.interp(at, np.arange(5), stops[:, c]) for c in range(3)], 1).astype(
@@ -199,7 +202,7 @@ def draw_palette(rng: np.random.Generator) -> np.ndarray:
 
 
 def draw_texture(rng: np.random.Generator, kind: int, side: int, grain: float) -> np.ndarray:
-    """Indices into a palette (side, side) uint8, every one equally often whatever the kind."""
+    """Draw indices into a palette (side, side) uint8, each equally often whatever the kind."""
     y, x = np.mgrid[0:side, 0:side].astype(np.float32) / grain
     angle = rng.uniform(0, TAU)
     u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
@@ -243,7 +246,7 @@ FIELDS = (_waves, _fine_waves, _checker, _dots, _clouds, _speckle, _wood)
 
 
 def _noise(rng: np.random.Generator, u: np.ndarray, period: float) -> np.ndarray:
-    """Smooth noise, as large as ``u``, whose features are ``period`` of its units large."""
+    """Draw smooth noise of the shape of ``u``, whose features are ``period`` of its units large."""
     import cv2
 
     side = u.shape[0]
@@ -253,7 +256,7 @@ def _noise(rng: np.random.Generator, u: np.ndarray, period: float) -> np.ndarray
 
 
 def _blob(rng: np.random.Generator, side: int, radius: float) -> np.ndarray:
-    """Coverage (side, side) float32 of a rounded shape with a few bulges."""
+    """Draw the coverage (side, side) float32 of a rounded shape with a few bulges."""
     y, x = np.mgrid[0:side, 0:side] + 0.5 - side / 2
     angle = np.arctan2(y, x)
     edge = np.full_like(angle, radius)
@@ -263,13 +266,13 @@ def _blob(rng: np.random.Generator, side: int, radius: float) -> np.ndarray:
 
 
 def _wander(rng: np.random.Generator, frames: int, speed: float, reach: float) -> np.ndarray:
-    """A smooth way (frames, 2) of about ``speed`` pixels a frame from (0, 0)."""
+    """Draw a smooth path (frames, 2) of about ``speed`` pixels per frame from (0, 0)."""
     heading = rng.uniform(0, TAU) + np.cumsum(rng.normal(0, 0.06, frames))
     way = np.cumsum(speed * np.stack([np.cos(heading), np.sin(heading)], 1), axis=0)
     return _bounce(way - way[0], -reach, reach)
 
 
 def _bounce(way: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Reflect a way at walls."""
+    """Reflect a path at walls."""
     span = high - low
     return low + span - np.abs((way - low) % (2 * span) - span)

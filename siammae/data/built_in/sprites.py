@@ -1,7 +1,6 @@
-"""The built-in data set: real H.264 clips and a validation set in DAVIS-2017's layout.
+"""The built-in data set: real H.264 clips, and a validation set in DAVIS-2017's layout.
 
-Written at the first use from a seed, into a temporary folder that is renamed at the end: a set is
-there whole or not at all.
+It is written at its first use, from a seed; see `write_once`.
 """
 
 import hashlib
@@ -28,11 +27,11 @@ class Sprites(ClipSource):
     clips: number of training clips.
     frames: length of a clip in frames.
     sequences: number of validation sequences.
-    sequence_frames: length of a validation sequence.
-    stride: every how many frames of its scene a validation sequence shows, so that a short one
-        moves far.
-    seed: of the set; the seed of a run does not change its data.
-    style: what the scenes are drawn from; see `SceneStyle`.
+    sequence_frames: length of a validation sequence in frames.
+    stride: every how many frames of its scene a validation sequence shows, so that objects move far
+        in a short one.
+    seed: seed of the set; the seed of a run does not change its data.
+    style: ranges that scenes are drawn from.
     """
 
     root: str = "datasets/sprites"
@@ -51,16 +50,16 @@ class Sprites(ClipSource):
 
     @property
     def folder(self) -> Path:
-        """Where this very set lies: sets with other parameters lie beside it."""
+        """The folder of this very set; sets with other parameters lie beside it."""
         return Path(self.root).expanduser().absolute() / self.fingerprint()
 
     @property
     def benchmark_root(self) -> Path:
-        """The validation set's DAVIS folder."""
+        """The DAVIS folder of the validation set."""
         return self.folder / "DAVIS"
 
     def fingerprint(self) -> str:
-        """Of the parameters that the set follows from."""
+        """Return a short hash of the parameters that the set follows from."""
         content = {
             "version": VERSION,
             "clips": [self.clips, self.frames],
@@ -75,7 +74,7 @@ class Sprites(ClipSource):
         write_once(self.folder, self._write, f"data.root={self.root}")
 
     def videos(self) -> list[Path]:
-        """The training clips."""
+        """Return the training clips."""
         self.prepare()
         return sorted((self.folder / "clips").glob("*.mp4"))
 
@@ -107,7 +106,7 @@ class Sprites(ClipSource):
     def _draw(
         self, stream: int, number: int, frames: int, stride: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Pictures and masks of one scene; of validation scenes every other has a leaver."""
+        """Draw pictures and masks of one scene; an object leaves every other validation scene."""
         for attempt in range(100):
             rng = np.random.default_rng([self.seed, stream, number, attempt])
             objects = 2 + number % 2
@@ -119,13 +118,13 @@ class Sprites(ClipSource):
 
 
 def _all_visible(mask: np.ndarray, objects: int) -> bool:
-    """Whether each object shows at least 1% of the frame, as a first mask must."""
+    """Return whether each object covers at least 1% of the frame, as in a first mask it must."""
     shares = np.bincount(mask.ravel(), minlength=objects + 1)[1:] / mask.size
     return bool((shares >= 0.01).all())
 
 
 def write_video(path: Path, pictures: Iterator[np.ndarray], rate: int = 30) -> None:
-    """H.264 with a key frame every fourth frame and fast decoding: pairs are what it is for."""
+    """Write H.264 with a key frame every fourth frame, which is fast to read pairs from."""
     import av
 
     with av.open(str(path), "w") as container:

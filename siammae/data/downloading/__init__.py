@@ -1,1 +1,1 @@
-"""Fetching data sets and telling whether they are complete."""
+"""Fetching data sets, and seeing whether they are complete."""

@@ -27,16 +27,16 @@ CLIP = re.compile(r"(?P<id>.{11})(?:_(?P<start>\d+)_(?P<end>\d+))?")
 
 @dataclass
 class Kinetics400(ReleasedSet):
-    """Clips ``{youtube_id}_{start}_{end}.mp4``, of which each counts once.
+    """Clips ``{youtube_id}_{start}_{end}.mp4``, each of which counts once.
 
     They may lie in ``train``, ``val`` and ``test``, in class folders or not, at any depth, as
-    links or files. Without such folders the root is taken whole. Clips in a folder
-    ``replacement_for_corrupted_k400`` stand in for the corrupted ones of their names.
+    links or files. Without such folders the whole root is used. Clips in a folder
+    ``replacement_for_corrupted_k400`` replace the corrupted ones of the same names.
 
     split: ``train``, ``val``, ``test`` or ``all``.
-    clip_list: the clips to take: one of the set's csv files, with a column youtube_id, or a list of
-        paths below the root (``path label``, ``path 0 -1``, ``path,label``), which is taken whole
-        whatever the split. The root itself may be such a list, beside the clips.
+    clip_list: list of the clips to use: one of the set's csv files, with a column youtube_id, or a
+        list of paths below the root (``path label``, ``path 0 -1``, ``path,label``), which is used
+        whole whatever the split. The root itself may be such a list, beside the clips.
     """
 
     split: str = "train"
@@ -56,14 +56,14 @@ class Kinetics400(ReleasedSet):
         return self.chosen(source, [known.find(name) or name for name in rows], found)
 
     def folder(self) -> Path:
-        """See `ReleasedSet.folder`; of a list, its own, or the one around ``annotations``."""
+        """Return the root; when that is a list, its folder or the one around ``annotations``."""
         root = Path(self.root).expanduser().absolute()
         if kind_of(root) != "file":
             return super().folder()
         return root.parent.parent if root.parent.name == "annotations" else root.parent
 
     def _source(self) -> Path | None:
-        """The list, if there is one."""
+        """Return the list, if there is one."""
         root = Path(self.root).expanduser().absolute()
         given = None if self.clip_list is None else Path(self.clip_list).expanduser()
         if kind_of(root) == "file":
@@ -78,7 +78,7 @@ class Kinetics400(ReleasedSet):
         return None
 
     def _in_folders(self) -> dict[str, Path]:
-        """Clips of the split's folders."""
+        """Return the clips of the split's folders."""
         files = self.files()
         stand_ins = [file for file in files if f"/{REPLACEMENTS}/" in f"/{file}"]
         rest = [file for file in files if f"/{REPLACEMENTS}/" not in f"/{file}"]
@@ -86,7 +86,7 @@ class Kinetics400(ReleasedSet):
         return self._replaced(found, self.named(stand_ins, clip_name))
 
     def _of_split(self, files: Sequence[str]) -> Sequence[str]:
-        """Those below a folder that is called like the split; all, when no split has a folder."""
+        """Return the files below a folder named after the split; all if no folder is named so."""
         folders = [_split_of(file.rpartition("/")[0]) for file in files]
         called: dict[str, set[str]] = {}
         for split, folder in folders:
@@ -110,7 +110,7 @@ class Kinetics400(ReleasedSet):
         return [file for file, (split, _) in zip(files, folders, strict=True) if split in wanted]
 
     def _replaced(self, found: dict[str, Path], stand_ins: dict[str, Path]) -> dict[str, Path]:
-        """With replacements, which are clips of train, in the place of corrupted ones."""
+        """Put replacements, which are clips of train, in the place of corrupted clips."""
         known = _ByVideo(found)
         replaced = dict(found)
         for name, path in stand_ins.items():
@@ -120,7 +120,7 @@ class Kinetics400(ReleasedSet):
         return replaced
 
     def _of_paths(self, source: Path) -> dict[str, Path]:
-        """Clips of a list of paths."""
+        """Return the clips of a list of paths."""
         folders, folder = Folders(), self.folder()
         beside = Path(self.root).expanduser().absolute() == source
         listed = read_list(source, folders, source.parent if beside else folder)
@@ -143,7 +143,7 @@ class Kinetics400(ReleasedSet):
         return merged
 
     def _rows(self, source: Path) -> list[str]:
-        """Names of the split's clips in one of the set's csv files."""
+        """Return the names of the split's clips in one of the set's csv files."""
         names: dict[str, None] = {}
         for number, row in enumerate(csv.DictReader(read_text(source).splitlines()), start=2):
             split = (row.get("split") or self.split).strip()
@@ -160,13 +160,13 @@ class Kinetics400(ReleasedSet):
 
 
 def walk_below(folder: Path, inner: Path) -> list[str]:
-    """Files of an inner folder, relative to the outer one."""
+    """Return the files of an inner folder, relative to the outer one."""
     prefix = inner.relative_to(folder).as_posix()
     return [f"{prefix}/{name}" for name in walk(inner)]
 
 
 def clip_name(folder: str, stem: str) -> str:
-    """The clip that a file holds: ``{id}_{start:06d}_{end:06d}`` however the times are written."""
+    """Return the clip in a file, ``{id}_{start:06d}_{end:06d}`` however the times are written."""
     parts = CLIP.fullmatch(stem)
     if not parts or parts["start"] is None:
         return stem
@@ -175,7 +175,7 @@ def clip_name(folder: str, stem: str) -> str:
 
 @lru_cache(maxsize=1000)
 def _split_of(folders: str) -> tuple[str, str]:
-    """The split that one of a file's folders is called after, and that folder's name."""
+    """Return the split that one of a file's folders is named after, and that folder's name."""
     for part in folders.split("/"):
         for split, pattern in SPLIT_FOLDERS.items():
             if pattern.fullmatch(part):
@@ -184,14 +184,14 @@ def _split_of(folders: str) -> tuple[str, str]:
 
 
 class _ByVideo:
-    """Names of clips, found also where one side has no times: a video gives one clip at most."""
+    """Finds clips by name, also where one side has no times: a video has one clip at most."""
 
     def __init__(self, names: dict[str, Path]):
         self.names = names
         self.by_id = {name[:11]: name for name in sorted(names) if CLIP.fullmatch(name)}
 
     def find(self, name: str) -> str | None:
-        """The name under which a clip is known."""
+        """Return the name under which a clip is known, or None."""
         other = self.by_id.get(name[:11])
         if name in self.names:
             return name

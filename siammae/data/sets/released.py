@@ -1,4 +1,4 @@
-"""What sets of video files share: names, splits, lists, a fingerprint."""
+"""What published sets of video files share: names, splits, lists and a fingerprint."""
 
 import hashlib
 import os
@@ -16,16 +16,16 @@ SIZES = 500  # files whose size counts in a fingerprint
 
 
 def folder_and_stem(file: str) -> tuple[str, str]:
-    """Names of a file's folder and of the file without its ending; quicker than a Path's."""
+    """Return the names of a file's folder and of the file without its ending; quicker than Path."""
     folder, _, name = file.rpartition("/")
     return folder.rpartition("/")[2], os.path.splitext(name)[0]  # noqa: PTH122
 
 
 @dataclass
 class ReleasedSet(ClipSource):
-    """A published set, whose clips have names of their own in whatever folders they lie.
+    """Base of published sets, whose clips are known by their names wherever they lie.
 
-    split: the clips to take, one of ``SPLITS``.
+    split: the clips to use, one of ``SPLITS``.
     """
 
     split: str = "all"
@@ -36,14 +36,14 @@ class ReleasedSet(ClipSource):
             raise ValueError(f"split={self.split}: there are {', '.join(self.SPLITS)}")
 
     def clips(self) -> dict[str, Path]:
-        """Files of the split by the clips' names."""
+        """Return the files of the split by the clips' names."""
         raise NotImplementedError
 
     def videos(self) -> list[Path]:
-        """In the order of the clips' names, so that any layout gives the same pairs.
+        """Return the files in the order of the clips' names: any layout gives the same pairs.
 
         Raises:
-            DataError: when folder, clips or the split's list are not there.
+            DataError: when the folder, the clips or the split's list are not there.
         """
         clips = self.clips()
         if not clips:
@@ -53,11 +53,11 @@ class ReleasedSet(ClipSource):
         return [clips[name] for name in sorted(clips)]
 
     def fingerprint(self) -> str:
-        """Of all names, and the sizes of some files, evenly chosen.
+        """Return a short hash of all names, and of the sizes of some files, evenly chosen.
 
-        A name says which clip of the set it is; sizes tell copies of another resolution apart. To
-        ask for all 240,000 sizes of Kinetics takes minutes on a network's disk. With a manifest see
-        `ClipSource.fingerprint`.
+        A name says which clip of the set it is; sizes distinguish copies of other resolutions.
+        Asking for all 240,000 sizes of Kinetics takes minutes on a network disk. With a manifest
+        see `ClipSource.fingerprint`.
         """
         if self.manifest is not None:
             return super().fingerprint()
@@ -68,7 +68,7 @@ class ReleasedSet(ClipSource):
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:10]
 
     def folder(self) -> Path:
-        """Where the set lies.
+        """Return where the set lies.
 
         Raises:
             DataError: when there is no such folder.
@@ -79,7 +79,7 @@ class ReleasedSet(ClipSource):
         return folder
 
     def files(self) -> list[str]:
-        """Relative paths of all files, sorted.
+        """Return the relative paths of all files, sorted.
 
         Raises:
             DataError: when no video is among them.
@@ -90,11 +90,12 @@ class ReleasedSet(ClipSource):
         return files
 
     def named(self, files: Iterable[str], name: Callable[[str, str], str]) -> dict[str, Path]:
-        """Videos among relative paths by their clips' names; of two copies the first.
+        """Return the videos among some files by their clips' names, the first of several copies.
 
         Args:
             files: relative paths.
-            name: the clip's, from the name of the folder and of the file without its ending.
+            name: makes a clip's name from the name of its folder and that of the file without its
+                ending.
         """
         folder = self.folder()
         found: dict[str, Path] = {}
@@ -104,7 +105,7 @@ class ReleasedSet(ClipSource):
         return found
 
     def list_file(self, files: Iterable[str], *endings: str) -> Path:
-        """The list that a split needs, the one that lies highest in the folder.
+        """Return the list that a split needs, the one that lies highest in the folder.
 
         Raises:
             DataError: when there is none.
@@ -121,7 +122,7 @@ class ReleasedSet(ClipSource):
     def chosen(
         self, source: Path | str, wanted: Sequence[str], found: dict[str, Path]
     ) -> dict[str, Path]:
-        """The listed clips of those found.
+        """Return the listed clips among those found.
 
         Raises:
             DataError: when the list is empty or more are missing than ``max_broken`` allows.

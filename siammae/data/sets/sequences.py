@@ -16,12 +16,12 @@ from siammae.system.errors import DataError
 
 
 class FolderClips(FileClips):
-    """One folder of images a clip, visited in a new random order in every pass.
+    """Clips of one folder of images each, visited in a new random order in every pass.
 
     Args:
-        paths: of the folders.
-        short_side: of frames, see `shrink`.
-        fps: images a second; None: unknown.
+        paths: the folders.
+        short_side: short side of the frames, see `shrink`.
+        fps: images per second; None when unknown.
     """
 
     def __init__(
@@ -37,9 +37,9 @@ class FolderClips(FileClips):
 
 @dataclass
 class ImageFolders(ClipSource):
-    """Base of the sets whose clips are folders of images; see `ImageClip` for what is a frame.
+    """Base of the sets whose clips are folders of images; `ImageClip` says what is a frame.
 
-    fps: images a second, for gaps in seconds; None: unknown.
+    fps: images per second, for gaps in seconds; None when unknown.
     """
 
     fps: float | None = None
@@ -50,7 +50,7 @@ class ImageFolders(ClipSource):
 
     @property
     def folder(self) -> Path:
-        """The root.
+        """The root of the data set.
 
         Raises:
             DataError: when there is no such folder.
@@ -65,7 +65,10 @@ class ImageFolders(ClipSource):
         return FolderClips(paths, self.short_side, self.fps)
 
     def fingerprint(self) -> str:
-        """Of the images' places below the root and their sizes; see `ClipSource.fingerprint`."""
+        """Return a short hash of the images' places below the root and of their sizes.
+
+        With a manifest see `ClipSource.fingerprint`.
+        """
         if self._audited is not None:
             return super().fingerprint()
         root, digest = self.folder, hashlib.sha256()
@@ -78,7 +81,7 @@ class ImageFolders(ClipSource):
 
 
 def _bytes(text: str) -> bytes:
-    """Of names, some of which may be no UTF-8."""
+    """Return the bytes of names, some of which may be no UTF-8."""
     return text.encode("utf-8", "surrogateescape")
 
 
@@ -90,7 +93,7 @@ class Sequences(ImageFolders):
     """
 
     def videos(self) -> list[Path]:
-        """Folders sorted by relative path; hidden ones are left out, links are followed.
+        """Return the folders by relative path; hidden ones are left out, links are followed.
 
         Raises:
             DataError: when there is no such folder, or no image in it.

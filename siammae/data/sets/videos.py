@@ -1,4 +1,4 @@
-"""Which clips there are: folders and lists of videos."""
+"""The base of all data sets of clips, and any folder or list of videos as a data set."""
 
 import hashlib
 import os
@@ -41,25 +41,25 @@ class ClipSource:
     manifest: str | None = None
 
     def prepare(self) -> None:
-        """Make what has to be made before the first use."""
+        """Make whatever has to be made before the first use."""
 
     def videos(self) -> list[Path]:
-        """Paths of the clips, in an order that depends on their names only."""
+        """Return the paths of the clips, in an order that depends on their names only."""
         raise NotImplementedError
 
     def footage(self) -> Clips:
-        """What pairs are drawn from."""
+        """Return the clips that pairs are drawn from."""
         clips = self._audited or self.clips_at(self.videos())
         return HeldClips(clips) if self.in_memory else clips
 
     def clips_at(self, paths: Sequence[Path]) -> FileClips:
-        """Some of `videos`, ready to be opened."""
+        """Return some of `videos`, ready to be opened."""
         return FileClips(paths, self.short_side)
 
     def fingerprint(self) -> str:
-        """A short hash that changes when the clips do, and not when their folder is moved.
+        """Return a short hash that changes with the clips, but not when their folder is moved.
 
-        With a manifest also when other clips can be used, or another reader gives their frames.
+        With a manifest it also changes when other clips can be used, or are read by other readers.
         """
         if self._audited is not None:
             return self._audited.fingerprint(base_of(self.root))
@@ -84,7 +84,7 @@ class ClipSource:
 
     @cached_property
     def _audited(self) -> AuditedClips | None:
-        """What the manifest leaves, read once."""
+        """The clips that the manifest leaves, read once; None without a manifest."""
         return None if self.manifest is None else audited_clips(self)
 
 
@@ -92,16 +92,17 @@ class ClipSource:
 class Videos(ClipSource):
     """Any folder tree of videos, or a list file (``.txt``, ``.csv``) with a path a line.
 
-    Paths of a list are relative to its folder. A column after the path, as in the lists of other
-    projects (``path label``, ``path,label``, ``path 0 -1``), is passed over; names may hold spaces.
+    Paths in a list are relative to its folder. A column after the path, as in the lists of other
+    projects (``path label``, ``path,label``, ``path 0 -1``), is ignored; names may hold spaces.
     Missing files count as broken clips: more than ``max_broken`` of them are refused at once.
     """
 
     def videos(self) -> list[Path]:
-        """Sorted by relative path.
+        """Return the files by relative path, or in the order of a list.
 
         Raises:
-            DataError: when there is no such folder or file, no video in it, or too few of a list's.
+            DataError: when there is no such folder or file, no video in it, or too many files of a
+                list are missing.
         """
         root = Path(self.root).expanduser().absolute()
         kind = kind_of(root)
@@ -120,7 +121,7 @@ class Videos(ClipSource):
         return found
 
     def _listed(self, path: Path) -> list[Path]:
-        """In the list's order."""
+        """Return the files of a list, in its order."""
         folders = Folders()
         found = read_list(path, folders)
         missing = [clip for clip in found if not folders.has(str(clip))]
@@ -129,7 +130,7 @@ class Videos(ClipSource):
 
 
 def _option_of(kind: type) -> str:
-    """The option of the group ``data`` that names a class, or NAME when none does."""
+    """Return the option of the group ``data`` that names a class, or NAME when none does."""
     target = f"siammae.data.{kind.__qualname__}"
     for path in sorted((CONFIGS / "data").glob("*.yaml")):
         if (yaml.safe_load(path.read_text()) or {}).get("_target_") == target:
@@ -138,7 +139,7 @@ def _option_of(kind: type) -> str:
 
 
 def file_size(path: Path) -> int:
-    """Bytes; -1 when there is no such file."""
+    """Return the bytes of a file; -1 when there is no such file."""
     try:
         return path.stat().st_size
     except OSError:
