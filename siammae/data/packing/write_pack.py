@@ -93,23 +93,18 @@ class Packer:
         if plan is not None and plan.complete and len(shards(self.folder)) == plan.shards:
             return self._known()
         self._sweep()
-        with self._crew() as crew:
-            try:
+        how = How(common_folders(self.clips), self.settings.stride, self.settings.quality)
+        try:
+            with packing_crew(self.workers, self.clips, how) as crew:
                 begun, began = None, time.monotonic()
                 if plan is None:
                     begun = self._sample(crew)
                     plan = self._planned(begun, time.monotonic() - began)
                 self._announce(plan, 0 if begun is None else begun.end())
                 run_jobs(crew, self._jobs(plan, begun), self._on_answer)
-            finally:
-                self._sweep()
+        finally:  # when no process is left that could make such a file again
+            self._sweep()
         return self._finish(plan)
-
-    def _crew(self) -> ProcessCrew:
-        how = How(common_folders(self.clips), self.settings.stride, self.settings.quality)
-        return packing_crew(self.workers, self.clips, how)
-
-    # Before ---------------------------------------------------------------------------------------
 
     def _known(self) -> Index:
         """Return the index of a pack that is complete.
@@ -185,8 +180,6 @@ class Packer:
                 "are needed; free some, or give another folder, a larger stride or a lower quality"
             )
 
-    # While it goes on -----------------------------------------------------------------------------
-
     def _jobs(self, plan: Plan, begun: Job | None) -> Iterator[Job]:
         """Yield the shards that are not finished, in order."""
         finished = shards(self.folder)
@@ -237,8 +230,6 @@ class Packer:
                 "those: " + "; ".join(list(self.broken.values())[:5])
             )
 
-    # At the end -----------------------------------------------------------------------------------
-
     def _finish(self, plan: Plan) -> Index:
         """Write the index, and that the pack is complete.
 
@@ -273,8 +264,6 @@ class Packer:
         if part.exists():
             return Index.load(part).table
         return make_table(rows_of_shard(shard, path, self.note))
-
-    # Files ----------------------------------------------------------------------------------------
 
     def _part(self, shard: int) -> Path:
         return self.folder / WORK / f"{shard_name(shard)}.{self.run_id}.part"

@@ -147,7 +147,7 @@ def test_an_interrupted_extraction_heals(source, loopback, tmp_path, after):
         if done.count("unpacking") > after:
             raise Killed
 
-    part = module._Part(source, tmp_path, told, module.threading.Event())
+    part = module._Archive(source, tmp_path, told, module.threading.Event())
     with pytest.raises(Killed):
         part.run()
     assert tree(tmp_path) == {}  # nothing half-made is where a benchmark would look
