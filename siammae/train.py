@@ -33,7 +33,7 @@ from siammae.tracking.provenance import code_difference
 from siammae.tracking.record import Invocation, RunRecord
 from siammae.tracking.signature import kind
 from siammae.tracking.wandb import Tracker
-from siammae.training.distributed import Team, join
+from siammae.training.distributed import Team, join_team
 from siammae.training.intermediate import Pruned
 
 # Modules that import torch are imported where they are used: a finished run is told without it.
@@ -47,23 +47,23 @@ def job(config: DictConfig) -> Objective:
     A study of two objectives gets the cost as well.
     """
     refuse_with_torchrun(HydraConfig.get().runtime.choices)
-    team = join()
-    with team.united(), exit_on_signals(), ExitStack() as stack:
-        with team.together():
+    team = join_team()
+    with team.end_together(), exit_on_signals(), ExitStack() as stack:
+        with team.raise_in_all():
             wanted = identify(config, HydraConfig.get().runtime.choices.get("preset"))
             trial = RunningTrial.handed_over()
             asked = invocation(config, trial)
-            team.check(wanted.settings)
-        team.agree(wanted.record.signature)
-        with team.together():
-            is_known = begin(config, wanted, asked, stack) if team.leads else False
-        if not team.share(is_known):
+            team.check_settings(wanted.settings)
+        team.check_same_run(wanted.record.signature)
+        with team.raise_in_all():
+            is_known = begin(config, wanted, asked, stack) if team.is_main else False
+        if not team.broadcast(is_known):
             train(config, wanted, asked, trial, team)
-            if team.leads:
+            if team.is_main:
                 print(f"  {tell(wanted.record.summary())}, in {wanted.record.folder}", flush=True)
-        with team.together():
-            value = objective(config, wanted.record, trial) if team.leads else 0.0
-        return team.share(value)
+        with team.raise_in_all():
+            value = objective(config, wanted.record, trial) if team.is_main else 0.0
+        return team.broadcast(value)
 
 
 def begin(config: DictConfig, wanted: Identity, asked: Invocation, stack: ExitStack) -> bool:
@@ -126,7 +126,7 @@ def train(
 ) -> None:
     """Carry a run out; what fails is recorded with its error, told at once and raised again."""
     record, facts, parts = wanted.record, wanted.facts, (wanted.source, wanted.benchmark)
-    if not team.leads:
+    if not team.is_main:
         from siammae.training.session import Session
 
         Session(config, wanted.settings, record, *parts, Tracker(), facts, None, team).carry_out()
@@ -142,7 +142,7 @@ def train(
         if trial is not None:
             trial.describe(run=record.signature)
         session = Session(config, wanted.settings, record, *parts, tracker, facts, trial, team)
-        with team.blaming():
+        with team.raise_first_error():
             session.carry_out()
     except Pruned as end:  # kept with its checkpoints: asked for outside of the study it goes on
         record.set_state("pruned")

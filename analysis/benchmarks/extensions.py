@@ -204,7 +204,7 @@ def contender(config: DictConfig, device: torch.device, rounds: int, folder: Pat
     )
     numbers = iter(range(steps - WARM_UP - rounds + 1, steps + 1))
     return Contender(
-        lambda: _finished(trainer._step(next(numbers), batches), device),
+        lambda: _finished(trainer.train_step(next(numbers), batches), device),
         dataset.targets.count,
         gflops_per_pair(config),
     )

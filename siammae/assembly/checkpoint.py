@@ -1,8 +1,8 @@
 """Checkpoints that a crash at any moment cannot harm.
 
 A file is written under a temporary name, synced and renamed; its SHA-256 stands beside it in
-``sha256sum`` format before the file itself appears. The newest two stay, so that a damaged one has
-a forerunner, and the best one.
+``sha256sum`` format before the file itself appears. The newest two are kept, so that there is one
+to go back to when the newest is damaged, and the best one.
 """
 
 import hashlib
@@ -24,8 +24,8 @@ class Checkpoints:
     """The checkpoints of one run.
 
     Args:
-        folder: where they lie; made when missing.
-        warn: told, in a sentence, of each file that is damaged.
+        folder: where the files are; made when missing.
+        warn: called with a sentence about each file that is damaged.
     """
 
     def __init__(self, folder: Path, warn: Callable[[str], None] = print):
@@ -34,7 +34,7 @@ class Checkpoints:
     def save(self, step: int, state: dict[str, Any]) -> Path:
         """Write the state after ``step`` optimiser steps and drop all but the newest two.
 
-        What stands there of later steps goes too: it was damaged, or training would be past it.
+        Files of later steps are dropped as well: they were damaged, or training would be past them.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.path(step)
@@ -54,12 +54,12 @@ class Checkpoints:
         write_atomic(self.folder / "best.json", json.dumps({"file": path.name, "value": value}))
 
     def best(self) -> Path | None:
-        """The checkpoint that `mark_best` named last; ``None`` when it is not there."""
+        """Return the checkpoint that `mark_best` named last; None when it is missing."""
         marked = self._marked()
         return None if marked is None else marked[0]
 
     def best_value(self, step: int) -> float | None:
-        """The objective of `best`; ``None`` when that is of a step later than ``step``."""
+        """Return the objective of `best`; None when that is of a step later than ``step``."""
         marked = self._marked()
         return None if marked is None or marked[0] > self.path(step) else marked[1]
 
@@ -72,7 +72,7 @@ class Checkpoints:
         return (path, value) if path.is_file() else None
 
     def load_newest(self) -> dict[str, Any] | None:
-        """The newest state that is whole; ``None`` when there is none. Tells of damaged ones."""
+        """Return the newest state that is whole, or None; warn of damaged ones."""
         paths = self.paths()
         for path in reversed(paths):
             try:
@@ -85,21 +85,21 @@ class Checkpoints:
         return None
 
     def path(self, step: int) -> Path:
-        """Where the state after ``step`` optimiser steps stands."""
+        """Return the file for the state after ``step`` optimiser steps."""
         return self.folder / f"step-{step:08d}.pt"
 
     def paths(self) -> list[Path]:
-        """The numbered checkpoints, oldest first."""
+        """Return the numbered checkpoints, oldest first."""
         return sorted(self.folder.glob("step-*.pt"))
 
 
 def digest_path(path: Path) -> Path:
-    """Where the SHA-256 of a checkpoint stands."""
+    """Return the file with a checkpoint's SHA-256."""
     return path.with_name(path.name + ".sha256")
 
 
 def save_checked(state: dict[str, Any], path: Path) -> None:
-    """Write ``state`` to ``path`` so that readers see the old file, or the new one whole."""
+    """Write ``state`` so that readers of ``path`` see the old file or the whole new one."""
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
         torch.save(state, file)

@@ -1,4 +1,4 @@
-"""Where the work runs and in which precision."""
+"""The device that computes, its precision and its settings for speed."""
 
 import ctypes
 import sys
@@ -12,7 +12,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name; ``auto`` takes CUDA, then Apple's GPU, then the CPU.
+    """Return the device of that name; ``auto`` takes CUDA, then Apple's GPU, then the CPU.
 
     Raises:
         ConfigError: when the named device is not on this machine.
@@ -26,7 +26,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> str:
-    """``bf16`` or ``fp32``; ``auto`` takes bf16 where the device computes it natively."""
+    """Return ``bf16`` or ``fp32``; ``auto`` takes bf16 where the device computes it natively."""
     if name != "auto":
         return name
     if device.type == "cuda":
@@ -39,7 +39,7 @@ def choose_precision(name: str, device: torch.device) -> str:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager:
-    """Mixed precision in a ``with`` block; nothing for fp32."""
+    """Return a context for mixed precision, which changes nothing for fp32."""
     if precision == "bf16":
         return torch.autocast(device.type, torch.bfloat16)
     return nullcontext()
@@ -48,8 +48,8 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager:
 def keep_memory() -> None:
     """Let glibc keep the large blocks of a step for the next one.
 
-    By default it gives them back to the kernel, and every step pays the page faults again
-    (measured: 1.13 to 1.17 times slower). Elsewhere than on glibc nothing happens.
+    By default glibc gives them back to the kernel, and every step pays the page faults again
+    (measured: 1.13 to 1.17 times slower). Without glibc this does nothing.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
@@ -58,10 +58,10 @@ def keep_memory() -> None:
 
 
 def fast_matmul(device: torch.device) -> None:
-    """Let float32 products take the faster kernels.
+    """Let float32 matrix products use faster kernels.
 
-    On CPUs without AMX "medium" means oneDNN and stays true float32 (about twice as fast on AMD);
-    with AMX it would round to bf16. On CUDA "high" allows TF32.
+    On CPUs without AMX "medium" selects oneDNN, which stays true float32 (about twice as fast on
+    AMD); with AMX it would round to bf16. On CUDA "high" allows TF32.
     """
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")

@@ -1,4 +1,4 @@
-"""The encoder alone, in timm's names: what a run is for."""
+"""The file with the trained encoder alone, under timm's names: the product of a run."""
 
 import json
 from pathlib import Path
@@ -18,8 +18,8 @@ ARGUMENTS = ("image_size", "patch_size", "width", "depth", "heads")
 def export_encoder(encoder: Encoder, arguments: dict[str, Any], path: Path) -> None:
     """Write ``encoder.safetensors``; its metadata holds the arguments that build the encoder.
 
-    The same encoder gives the same bytes: safetensors writes several keys of metadata in random
-    order, so there is one.
+    The same encoder gives the same bytes. safetensors writes the keys of its metadata in random
+    order, so there is only one key.
     """
     tensors = {name: value.contiguous().cpu() for name, value in encoder.state_dict().items()}
     kept = {name: arguments[name] for name in ARGUMENTS}
@@ -43,12 +43,12 @@ def import_encoder(path: Path) -> Encoder:
     except SafetensorError as error:
         raise DataError(f"{path} is damaged or no safetensors file: {error}") from None
     if arguments is None:
-        raise DataError(f"{path} does not tell the encoder's size; it was not exported by siammae")
+        raise DataError(f"{path} does not say the encoder's size; it was not exported by siammae")
     return _build(json.loads(arguments), tensors, path)
 
 
 def encoder_from_state(state: dict[str, torch.Tensor], config: Any, path: Path) -> Encoder:
-    """The encoder out of a training checkpoint's model state and the run's configuration."""
+    """Build the encoder from a training checkpoint's model state and the run's configuration."""
     prefix = "encoder."
     tensors = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     return _build({name: config["encoder"][name] for name in ARGUMENTS}, tensors, path)
@@ -58,7 +58,7 @@ def _build(arguments: dict[str, int], tensors: dict[str, torch.Tensor], path: Pa
     try:
         encoder = Encoder(**arguments)
     except (TypeError, ValueError) as error:
-        raise DataError(f"{path} tells no encoder's size, but {arguments}: {error}") from None
+        raise DataError(f"{path}: no encoder can be built with {arguments}: {error}") from None
     problem = differences(encoder.state_dict(), tensors)
     if problem:
         raise DataError(f"{path} does not fit an encoder of {arguments}; {problem}")

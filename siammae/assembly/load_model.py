@@ -1,4 +1,4 @@
-"""The whole model out of a training checkpoint: encoder, decoder and head."""
+"""Loading of the whole model from a training checkpoint: encoder, decoder and head."""
 
 import sys
 from pathlib import Path
@@ -16,19 +16,19 @@ from siammae.tracking.record import RunRecord
 
 
 def load_model(checkpoint: Path) -> tuple[SiamMAE, DictConfig]:
-    """The model in evaluation mode, on the CPU, and the configuration of its run.
+    """Return the model in evaluation mode, on the CPU, and the configuration of its run.
 
     Args:
         checkpoint: a run's folder, of which the newest whole checkpoint is taken, or a
-            ``step-*.pt`` in its place in such a folder, beside whose configuration it is read.
+            ``step-*.pt`` in such a folder, whose configuration is read as well.
 
     Raises:
-        DataError: when there is no checkpoint, it is damaged or holds the encoder alone, or the
-            code builds another model now than the run had.
+        DataError: when there is no checkpoint, it is damaged or holds the encoder alone, or this
+            version of the code builds another model from the run's configuration.
     """
     state, folder = _read(checkpoint)
     config: Any = OmegaConf.create(RunRecord(folder).config())
-    with torch.random.fork_rng(devices=[]):  # initial weights that nobody sees
+    with torch.random.fork_rng(devices=[]):  # for initial weights that are replaced at once
         try:
             model = build_model(config)
         except ConfigError as error:
@@ -43,7 +43,7 @@ def load_model(checkpoint: Path) -> tuple[SiamMAE, DictConfig]:
 
 
 def _read(checkpoint: Path) -> tuple[dict[str, Any], Path]:
-    """The state, and the folder of its run."""
+    """Return the checkpoint's state and the folder of its run."""
     if checkpoint.is_dir():
         saved = Checkpoints(
             RunRecord(checkpoint).checkpoints,

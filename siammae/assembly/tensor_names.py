@@ -1,4 +1,4 @@
-"""Comparing the tensors of a file with those that a model wants."""
+"""Comparison of a file's tensors with those that a model expects."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ SHOWN = 6
 
 
 def differences(wanted: Mapping[str, "Tensor"], given: Mapping[str, "Tensor"]) -> str:
-    """What does not fit, on one line; empty when all names and shapes do."""
+    """Describe on one line which names and shapes do not fit; empty when all do."""
     missing = [name for name in wanted if name not in given]
     extra = [name for name in given if name not in wanted]
     shapes = [
@@ -23,6 +23,6 @@ def differences(wanted: Mapping[str, "Tensor"], given: Mapping[str, "Tensor"]) -
 
 
 def listed(names: list[str]) -> str:
-    """The first few names, and how many more there are."""
+    """Return the first few names and the number of the others."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more

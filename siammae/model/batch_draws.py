@@ -7,7 +7,7 @@ from torch import Generator, Tensor
 
 
 class Part(NamedTuple):
-    """Part ``number``, from 0, of a batch that is split into ``of`` equal ones, in order."""
+    """Part ``number`` (from 0) of a batch that is split, in order, into ``of`` equal parts."""
 
     number: int
     of: int
@@ -17,31 +17,34 @@ WHOLE = Part(0, 1)
 
 
 class Draws:
-    """What one part of a batch draws; a sample's numbers do not depend on how the batch is split.
+    """Draws random numbers for one part of a batch.
 
-    Each part draws for the whole batch and keeps its own rows, so the generator must be in the same
-    state when a part begins.
+    A sample's numbers do not depend on how the batch is split: each part draws for the whole batch
+    and keeps its own rows. The generator must therefore be in the same state when a part begins.
 
     Args:
-        generator: None is torch's own.
+        generator: the source of the numbers; None takes torch's own.
         device: where the numbers are made.
-        part: which samples of the batch are asked for.
+        part: which part of the batch draws.
     """
 
     def __init__(self, generator: Generator | None, device: torch.device, part: Part = WHOLE):
         self.generator, self.device, self.part = generator, device, part
 
     def rand(self, *shape: int, batch_dim: int = 0) -> Tensor:
-        """Uniform in [0, 1); dimension ``batch_dim`` of ``shape`` counts this part's samples."""
+        """Draw float32 numbers, uniform in [0, 1).
+
+        Dimension ``batch_dim`` of ``shape`` is the number of this part's samples.
+        """
         whole = self._whole(shape, batch_dim)
-        return self._own(torch.rand(whole, device=self.device, generator=self.generator), batch_dim)
+        drawn = torch.rand(whole, device=self.device, generator=self.generator)
+        return self._own(drawn, batch_dim)
 
     def randint(self, high: int, *shape: int, batch_dim: int = 0) -> Tensor:
-        """Whole numbers from 0 to ``high`` - 1; see `rand` for the shape."""
+        """Draw whole numbers from 0 to ``high`` - 1; the shape is that of `rand`."""
         whole = self._whole(shape, batch_dim)
-        return self._own(
-            torch.randint(high, whole, device=self.device, generator=self.generator), batch_dim
-        )
+        drawn = torch.randint(high, whole, device=self.device, generator=self.generator)
+        return self._own(drawn, batch_dim)
 
     def _whole(self, shape: tuple[int, ...], batch_dim: int) -> list[int]:
         whole = list(shape)

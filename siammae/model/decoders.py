@@ -1,8 +1,8 @@
 """The three decoders of the paper (section 3, Table 2): cross-self, cross and joint.
 
-All see the encoder's tokens of both frames and return decoded tokens of the future frame's hidden
-patches, in the order of its mask. What the paper leaves open is an argument here. They are called
-once for each future frame; what they make of the past frame alone is made once.
+All take the encoder's tokens of both frames and return decoded tokens of the future frame's hidden
+patches, in the order of its mask. What the paper leaves open is an argument here. A decoder is
+called once for each future frame; what it computes from the past frame alone is kept and reused.
 """
 
 from collections.abc import Sequence
@@ -11,17 +11,17 @@ import torch
 from timm.layers import LayerNorm
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
+from typing_extensions import override
 
-from siammae.model.attention import attend, initialise, run_blocks
-from siammae.model.masking.strategies import FrameMask
+from siammae.model.layers import attend, initialise, run_blocks, sincos_positions
+from siammae.model.pair import FrameMask, PastCache
 from siammae.model.patches import gather_tokens
-from siammae.model.positions import sincos_positions
-
-Kept = dict[nn.Module, Tensor]  # what each decoder made of a past frame, for further future ones
 
 
 class Decoder(nn.Module):
-    """What the decoders share: projection, mask token, positions, final norm.
+    """Base of the decoders: projection, mask token, positions, final norm.
+
+    A subclass builds its layers, calls `reset`, and implements `prepare` and `decode`.
 
     Args:
         image_size: side of the square images in pixels.
@@ -42,12 +42,12 @@ class Decoder(nn.Module):
         self.norm = LayerNorm(width)
 
     def reset(self) -> None:
-        """Draw the initial weights; a subclass calls this when its layers stand."""
+        """Draw the initial weights; a subclass calls this once its layers are built."""
         initialise(self)
         nn.init.normal_(self.mask_token, std=0.02)
 
     def place(self, tokens: Tensor, visible: Tensor) -> Tensor:
-        """Add positions to a CLS token and visible tokens (B, 1 + V, D)."""
+        """Add positions to a CLS token and ``visible`` patches' tokens, (B, 1 + V, D)."""
         table = self.pos_embed.expand(tokens.shape[0], -1, -1)
         positions = torch.cat([table[:, :1], gather_tokens(table[:, 1:], visible)], dim=1)
         return tokens + positions
@@ -58,45 +58,57 @@ class Decoder(nn.Module):
         future: Tensor,
         past_mask: FrameMask,
         future_mask: FrameMask,
-        when: Tensor | None = None,
-        kept: Kept | None = None,
+        gap_embedding: Tensor | None = None,
+        past_cache: PastCache | None = None,
     ) -> Tensor:
         """Decode one future frame.
 
         Args:
             past, future: encoded frames (B, 1 + V, encoder_width).
             past_mask, future_mask: the split of each.
-            when: (B, 1, D), added to the future frame's tokens; None adds nothing.
-            kept: of this past frame, taken up and filled; None: it has one future frame.
+            gap_embedding: (B, 1, D), added to the future frame's tokens; None adds nothing.
+            past_cache: where the result of `prepare` is kept for this past frame's next future
+                frame; None keeps nothing.
 
         Returns:
-            (B, hidden, D).
+            (B, H, D), decoded tokens of the H hidden patches.
         """
-        kept = {} if kept is None else kept
-        if self not in kept:
-            kept[self] = self.prepare(past, past_mask)
-        decoded = self.decode(kept[self], self.full_set(future, future_mask, when))
+        past_cache = {} if past_cache is None else past_cache
+        if self not in past_cache:
+            past_cache[self] = self.prepare(past, past_mask)
+        tokens = self.full_set(future, future_mask, gap_embedding)
+        decoded = self.decode(past_cache[self], tokens)
         return self.norm(decoded[:, -future_mask.hidden.shape[1] :])
 
     def prepare(self, past: Tensor, mask: FrameMask) -> Tensor:
-        """What follows from the past frame alone, for all future frames."""
+        """Compute what depends on the past frame alone, once for all future frames."""
         raise NotImplementedError
 
     def decode(self, prepared: Tensor, tokens: Tensor) -> Tensor:
-        """A future frame's full set (B, 1 + N, D) with what `prepare` gave; hidden patches last."""
+        """Run a future frame's full set (B, 1 + N, D) through the layers.
+
+        Args:
+            prepared: what `prepare` returned.
+            tokens: what `full_set` returned.
+
+        Returns:
+            tokens (B, any number, D) of which the last are the hidden patches'.
+        """
         raise NotImplementedError
 
-    def full_set(self, encoded: Tensor, mask: FrameMask, when: Tensor | None = None) -> Tensor:
-        """CLS, visible and mask tokens of a frame with positions: (B, 1 + N, D), hidden ones last.
+    def full_set(
+        self, encoded: Tensor, mask: FrameMask, gap_embedding: Tensor | None = None
+    ) -> Tensor:
+        """Return CLS, visible and mask tokens of a frame, in this order: (B, 1 + N, D).
 
-        Order does not matter to attention, so nothing is shuffled back. ``when`` (B, 1, D) is added
-        to all of them.
+        All have positions, and ``gap_embedding`` (B, 1, D) is added to all. Attention does not
+        depend on the order, so nothing is shuffled back as in MAE.
         """
         seen = self.place(self.embed(encoded), mask.visible)
         table = self.pos_embed[:, 1:].expand(encoded.shape[0], -1, -1)
         hidden = self.mask_token + gather_tokens(table, mask.hidden)
         tokens = torch.cat([seen, hidden.to(seen.dtype)], dim=1)
-        return tokens if when is None else tokens + when
+        return tokens if gap_embedding is None else tokens + gap_embedding
 
 
 class JointDecoder(Decoder):
@@ -127,12 +139,12 @@ class JointDecoder(Decoder):
         if frame_embedding:
             self.frame_embedding = nn.Parameter(torch.randn(2, 1, 1, width) * 0.02)
 
+    @override
     def prepare(self, past: Tensor, mask: FrameMask) -> Tensor:
-        """The past frame's full set (B, 1 + N, D)."""
         return self.full_set(past, mask)
 
+    @override
     def decode(self, prepared: Tensor, tokens: Tensor) -> Tensor:
-        """Both frames' tokens in one sequence, (B, 2 (1 + N), D)."""
         frames = [prepared, tokens]
         if self.frame_embedding is not None:
             frames = [
@@ -142,7 +154,7 @@ class JointDecoder(Decoder):
 
 
 class CrossDecoder(Decoder):
-    """Future tokens attend to past tokens only: blocks of cross-attention and MLP.
+    """Cross-attention to the past frame, then MLP: future tokens do not see each other.
 
     Args:
         image_size, patch_size, encoder_width, width: see `Decoder`.
@@ -150,9 +162,10 @@ class CrossDecoder(Decoder):
         heads: attention heads; divides ``width``.
         order: sub-layers of a layer, in order; by default that of ``sublayers``.
         norm: ``pre`` (before each sub-layer; ViT, RSP) or ``post`` (after the sum; CropMAE).
-        dropout: of each sub-layer's output; 0 in MAE, 0.1 in CropMAE's and CatMAE's decoder.
-        memory_positions: add decoder positions to the past frame's tokens. Without them place
-            reaches the decoder through the encoder's features only; reproductions differ.
+        dropout: probability for each sub-layer's output; 0 in MAE, 0.1 in CropMAE's and CatMAE's
+            decoders.
+        memory_positions: add decoder positions to the past frame's tokens. Without them the decoder
+            knows a token's place from the encoder's features only; reproductions differ.
         memory_cls: keep the past frame's CLS token among the keys, as all reproductions do.
     """
 
@@ -188,8 +201,9 @@ class CrossDecoder(Decoder):
         for weight in self.memory_to_kv.weight.data.chunk(2 * depth):
             nn.init.xavier_uniform_(weight)
 
+    @override
     def prepare(self, past: Tensor, mask: FrameMask) -> Tensor:
-        """Keys and values of all layers: (layers, 2, B, heads, M, d)."""
+        """Return keys and values of all layers: (layers, 2, B, heads, past tokens, d)."""
         memory = self.embed(past)
         if self.memory_positions:
             memory = self.place(memory, mask.visible)
@@ -200,31 +214,32 @@ class CrossDecoder(Decoder):
         keys_values = keys_values.view(b, m, len(self.layers), 2, self.heads, -1)
         return keys_values.permute(2, 3, 0, 4, 1, 5)
 
+    @override
     def decode(self, prepared: Tensor, tokens: Tensor) -> Tensor:
-        """The future frame's tokens (B, 1 + N, D) through the layers."""
         for layer, (key, value) in zip(self.layers, prepared, strict=True):
             tokens = layer(tokens, key, value)
         return tokens
 
 
 class CrossSelfDecoder(CrossDecoder):
-    """The paper's default: cross-attention to the past, self-attention among the future, MLP.
+    """The paper's default: cross-attention to the past, self-attention in the future frame, MLP.
 
-    ``order`` is open in the paper: cross, self, mlp (RSP) by default; CropMAE has cross, mlp, self.
+    The paper leaves ``order`` open. The default is RSP's: cross, self, mlp. CropMAE has cross, mlp,
+    self.
     """
 
     sublayers = ("cross", "self", "mlp")
 
 
 class DecoderLayer(nn.Module):
-    """Residual sub-layers in the order asked for.
+    """One layer: residual sub-layers in a given order.
 
     Args:
         width: channels D.
         heads: attention heads.
-        order: of ``cross``, ``self`` and ``mlp``.
-        norm: ``pre`` or ``post``.
-        dropout: probability, of each sub-layer's output.
+        order: the sub-layers, of ``cross``, ``self`` and ``mlp``.
+        norm: ``pre`` or ``post``, see `CrossDecoder`.
+        dropout: probability for each sub-layer's output.
     """
 
     def __init__(self, width: int, heads: int, order: Sequence[str], norm: str, dropout: float):
@@ -238,7 +253,7 @@ class DecoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tokens: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Tokens (B, N, D) with the past frame's key and value, each (B, heads, M, d)."""
+        """Run tokens (B, N, D); ``key`` and ``value`` are the past frame's, (B, heads, M, d)."""
         for name, sublayer in self.sublayers.items():
             norm = self.norms[name]
             if self.pre:
@@ -249,7 +264,7 @@ class DecoderLayer(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Queries from the tokens; the past frame's keys and values come ready."""
+    """Attention of the future frame's tokens to keys and values of the past frame."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -258,13 +273,13 @@ class CrossAttention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, tokens: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """(B, N, D) -> (B, N, D)."""
+        """Map (B, N, D) to (B, N, D)."""
         query = self.query(tokens).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         return self.out(attend(query, key, value).transpose(1, 2).flatten(2))
 
 
 class SelfAttention(nn.Module):
-    """Among the future frame's tokens."""
+    """Attention among the future frame's tokens; the past frame is not used."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -273,13 +288,13 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, tokens: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """(B, N, D) -> (B, N, D); the past frame is not used."""
+        """Map (B, N, D) to (B, N, D)."""
         qkv = self.qkv(tokens).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         return self.out(attend(*qkv.unbind(0)).transpose(1, 2).flatten(2))
 
 
 class MLP(nn.Module):
-    """Four times as wide inside, GELU."""
+    """Two linear layers with GELU, four times as wide inside; each token alone."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -288,5 +303,5 @@ class MLP(nn.Module):
         )
 
     def forward(self, tokens: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """(B, N, D) -> (B, N, D), each token alone."""
+        """Map (B, N, D) to (B, N, D)."""
         return self.layers(tokens)

@@ -1,4 +1,4 @@
-"""The encoder: one ViT, whatever the frames it is given."""
+"""The encoder: one ViT for past and future frames."""
 
 import torch
 import torch.nn.functional as F
@@ -6,9 +6,8 @@ from timm.layers import LayerNorm, PatchEmbed, resample_abs_pos_embed
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from siammae.model.attention import initialise, run_blocks
+from siammae.model.layers import initialise, run_blocks, sincos_positions
 from siammae.model.patches import gather_tokens, patchify
-from siammae.model.positions import sincos_positions
 
 
 class Encoder(nn.Module):
@@ -41,7 +40,7 @@ class Encoder(nn.Module):
         nn.init.xavier_uniform_(self.patch_embed.proj.weight.view(width, -1))
 
     def forward(self, patches: Tensor, visible: Tensor | None = None) -> Tensor:
-        """Encode patches (B, N, P); with ``visible`` (B, V) only those, and no other enters.
+        """Encode patches (B, N, P), or only those at ``visible`` (B, V); no other enters.
 
         Returns:
             (B, 1 + V, D): the CLS token, then the patches in the order of ``visible``.
@@ -49,34 +48,33 @@ class Encoder(nn.Module):
         return self.transform(self.embed(patches, visible))
 
     def embed(self, patches: Tensor, visible: Tensor | None = None) -> Tensor:
-        """Tokens (B, 1 + V, D) of patches (B, N, P) before the first block, CLS first."""
+        """Return tokens (B, 1 + V, D) as they enter the first block, CLS first."""
         return self._embed(patches, self.pos_embed, visible)
 
     def transform(self, tokens: Tensor) -> Tensor:
-        """Tokens (B, M, D), of one frame or of several, through all blocks and the last norm."""
+        """Run tokens (B, M, D) of one frame or of several through all blocks and the last norm."""
         return self.norm(run_blocks(self.blocks, tokens))
 
     def features(self, images: Tensor) -> Tensor:
-        """Patch features (B, N, D) of whole images (B, 3, H, W), after the last norm, without CLS.
+        """Return patch features (B, N, D) of whole images (B, 3, H, W): last norm, without CLS.
 
         H and W are any multiples of the patch: positions are resized by bicubic interpolation, as
-        the evaluation of the field does.
+        the evaluations of DINO and CropMAE do.
         """
         rows, columns = (side // self.patch_size for side in images.shape[-2:])
         positions = resample_abs_pos_embed(
             self.pos_embed, [rows, columns], list(self.grid), antialias=False
         )
-        return self.transform(self._embed(patchify(images, self.patch_size), positions, None))[
-            :, 1:
-        ]
+        tokens = self._embed(patchify(images, self.patch_size), positions, None)
+        return self.transform(tokens)[:, 1:]
 
     def _embed(self, patches: Tensor, positions: Tensor, visible: Tensor | None) -> Tensor:
         b = patches.shape[0]
-        place = positions[:, 1:]
+        positions, cls_position = positions[:, 1:], positions[:, :1]
         if visible is not None:  # drop hidden patches before they cost anything
             patches = gather_tokens(patches, visible)
-            place = gather_tokens(place.expand(b, -1, -1), visible)
+            positions = gather_tokens(positions.expand(b, -1, -1), visible)
         projection = self.patch_embed.proj
-        tokens = F.linear(patches, projection.weight.flatten(1), projection.bias) + place
-        cls = (self.cls_token + positions[:, :1]).expand(b, -1, -1)
+        tokens = F.linear(patches, projection.weight.flatten(1), projection.bias) + positions
+        cls = (self.cls_token + cls_position).expand(b, -1, -1)
         return torch.cat([cls.to(tokens.dtype), tokens], dim=1)

@@ -1,7 +1,7 @@
-"""From decoded tokens to pixels, and what the restoration costs.
+"""Heads: from decoded tokens to pixels, and what errors cost.
 
-A head is an option of the ``uncertainty`` group: one that predicts a spread as well brings its
-own cost.
+A head is an option of the ``uncertainty`` group: one that also predicts how far off its pixels may
+be has a loss of its own.
 """
 
 from collections.abc import Sequence
@@ -11,15 +11,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
+from typing_extensions import override
 
-from siammae.model.attention import initialise
+from siammae.model.layers import initialise
 
 
 class Prediction(NamedTuple):
-    """What is predicted of one frame's H hidden patches, in their normalised pixels.
+    """A prediction of one frame's H hidden patches, in their normalised pixels.
 
-    mean: (B, H, P). spread: how the pixels are distributed around it, of batch shape (B, H, P) or
-    (B, H, 1); None where nobody asked. members: what it is the average of, if of several.
+    Attributes:
+        mean: (B, H, P).
+        spread: the distribution of the pixels around the mean, of batch shape (B, H, P) or
+            (B, H, 1); None in training, unless the loss needs it.
+        members: of an ensemble, the predictions of which this is the mixture.
     """
 
     mean: Tensor
@@ -28,17 +32,21 @@ class Prediction(NamedTuple):
 
 
 class Head(nn.Module):
-    """Base of the heads; ``decoder`` and ``inputs`` below are a decoder and what it is called with.
+    """Base of the heads.
 
-    decoders: how many decoders it reads, each with initial weights of its own.
-    predicts_spread: whether the spread that it predicts is the model's, or the same everywhere.
+    ``decoder`` and ``inputs`` below are what `assemble` returned and what it is called with, the
+    fields of a `Latent`.
+
+    Attributes:
+        decoders: number of decoders that the head reads, each with initial weights of its own.
+        predicts_spread: whether the model predicts the spread, or it is the same everywhere.
     """
 
     decoders: int = 1
     predicts_spread: bool = False
 
     def assemble(self, decoders: Sequence[nn.Module]) -> nn.Module:
-        """Make one module of the decoders, as many as it reads: ``decoder`` of what follows.
+        """Make one module of as many decoders as the head reads.
 
         Raises:
             ValueError: when the head cannot read them.
@@ -51,28 +59,28 @@ class Head(nn.Module):
         raise NotImplementedError
 
     def forward(self, tokens: Any) -> Any:
-        """Tokens (B, H, D), of several decoders a list -> what is hidden, a `Prediction`."""
+        """Turn decoded tokens (B, H, D), a list for several decoders, into a `Prediction`."""
         raise NotImplementedError
 
     def restore(self, decoder: nn.Module, *inputs: Any) -> Any:
-        """What training sees: one pass through the decoder."""
+        """Predict for training: one pass through the decoder."""
         return self(decoder(*inputs))
 
     def predict(self, decoder: nn.Module, *inputs: Any) -> Prediction:
-        """What evaluation and pictures see: always with a spread."""
+        """Predict for evaluation and pictures: always with a spread."""
         return self.restore(decoder, *inputs)
 
-    def sparing(self, decoder: nn.Module) -> "tuple[Head, nn.Module]":
-        """Head and decoder of the same weights, or of a part of them, that predict a spread at less
-        cost, for whoever asks in every step."""
+    def reduced(self, decoder: nn.Module) -> "tuple[Head, nn.Module]":
+        """Return head and decoder that share these weights, or a part of them, and predict a spread
+        at less cost, for masking that needs one in every step."""
         return self, decoder
 
     def cost(self, prediction: Any, target: Tensor) -> Tensor:
-        """What each value of the target (B, H, P) costs, in float32; their mean is the loss."""
+        """Return the cost of each value of the target, (B, H, P) float32; the mean is the loss."""
         raise NotImplementedError
 
     def metrics(self, prediction: Any, target: Tensor) -> dict[str, Tensor]:
-        """Scalars that are logged beside the loss, the same names at every step."""
+        """Return scalars to log beside the loss, under the same names in every step."""
         return {}
 
 
@@ -89,31 +97,32 @@ class PixelMean(Head):
         self.pixels = nn.Linear(width, 3 * patch_size**2)
         self.reset()
 
+    @override
     def reset(self) -> None:
-        """MAE's initial weights."""
         initialise(self)
 
+    @override
     def forward(self, tokens: Tensor) -> Prediction:
-        """(B, H, D) -> predicted normalised pixels (B, H, 3 * p * p)."""
         return Prediction(self.pixels(tokens))
 
+    @override
     def predict(self, decoder: nn.Module, *inputs: Any) -> Prediction:
-        """Around the mean the same spread everywhere: squared error is a normal of variance 1."""
+        # The squared error is the likelihood of a normal of variance 1: the same spread everywhere.
         mean = self.restore(decoder, *inputs).mean.float()
         return Prediction(mean, Normal(mean, torch.ones_like(mean[..., :1]), validate_args=False))
 
+    @override
     def cost(self, prediction: Prediction, target: Tensor) -> Tensor:
-        """The squared error of each value; its mean is the paper's loss."""
         return F.mse_loss(prediction.mean.float(), target.float(), reduction="none")
 
 
 def error_and_spread(prediction: Prediction, target: Tensor) -> dict[str, Tensor]:
-    """The mean's squared error, and the mean predicted standard deviation where there is one.
+    """Return the mean's squared error, and the mean predicted standard deviation if there is one.
 
-    For heads whose loss is not that error: the losses of different heads cannot be compared.
+    This is for heads with another loss: losses of different heads cannot be compared.
     """
     with torch.no_grad():
-        found = {"train/mse": F.mse_loss(prediction.mean.float(), target.float())}
+        metrics = {"train/mse": F.mse_loss(prediction.mean.float(), target.float())}
         if prediction.spread is not None:
-            found["train/sigma"] = prediction.spread.stddev.mean()
-    return found
+            metrics["train/sigma"] = prediction.spread.stddev.mean()
+    return metrics

@@ -38,10 +38,10 @@ def unpatchify(patches: Tensor, patch_size: int, grid: tuple[int, int]) -> Tenso
 
 
 def patch_statistics(patches: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of every patch, each (B, N, 1), in float32.
+    """Return mean and standard deviation of every patch, each (B, N, 1) float32.
 
-    As MAE's ``forward_loss``: over all values of a patch, channels together; the variance is the
-    unbiased one and the epsilon stands inside the root.
+    As in MAE's ``forward_loss`` they are over all values of a patch, channels together; the
+    variance is the unbiased one and the epsilon stands inside the root.
     """
     patches = patches.float()
     mean = patches.mean(dim=-1, keepdim=True)
@@ -50,7 +50,7 @@ def patch_statistics(patches: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def normalise_patches(patches: Tensor) -> Tensor:
-    """The target: patches (B, N, P) with their own mean and standard deviation taken out."""
+    """Subtract each patch's mean and divide by its deviation: the decoder's target (B, N, P)."""
     mean, deviation = patch_statistics(patches)
     return (patches.float() - mean) / deviation
 

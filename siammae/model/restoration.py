@@ -1,4 +1,4 @@
-"""What one forward pass gives, and what is told of it beside the loss."""
+"""What one forward pass of the model returns."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,54 +7,74 @@ import torch
 from torch import Tensor
 
 from siammae.model.heads import Prediction
-from siammae.model.masking.strategies import FrameMask
+from siammae.model.pair import FrameMask
 
 
-class Restored(NamedTuple):
-    """One future frame.
+class RestoredFrame(NamedTuple):
+    """One future frame after a forward pass.
 
-    mask: which patches were hidden. prediction: of them. loss: scalar, whatever the frame counts
-    beside others. metrics: what the head tells beside it.
+    Attributes:
+        mask: which patches were hidden.
+        prediction: of those patches.
+        loss: scalar, the mean cost of all hidden pixels, every sample counting alike.
+        metrics: scalars of the head, logged beside the loss.
+        weighted_loss: scalar, the same with each sample's weight; None when there are no weights.
+        masking_loss: scalar that the masking's own parameters minimise; None when it has none.
     """
 
     mask: FrameMask
     prediction: Prediction
     loss: Tensor
     metrics: dict[str, Tensor]
+    weighted_loss: Tensor | None = None
+    masking_loss: Tensor | None = None
 
 
 class Restoration(NamedTuple):
-    """All frames of one pass.
+    """All frames of one forward pass.
 
-    loss: scalar. past: which patches of the past frame were visible. targets: the future frames.
-    metrics: scalars to be logged beside the loss, by the names of their rows, the same in every
-    step of a run. aside: scalar that the masking's own parameters minimise; no part of the loss.
+    Attributes:
+        loss: scalar, the mean of the future frames' weighted losses.
+        past: which patches of the past frame were visible.
+        targets: the future frames.
+        metrics: scalars to log beside the loss, by the names of their columns, which are the same
+            in every step of a run.
+        masking_loss: scalar that the masking's own parameters minimise, no part of the loss.
     """
 
     loss: Tensor
     past: FrameMask
-    targets: list[Restored]
+    targets: list[RestoredFrame]
     metrics: dict[str, Tensor]
-    aside: Tensor | None = None
+    masking_loss: Tensor | None = None
 
     @property
     def total(self) -> Tensor:
-        """What is back-propagated."""
-        return self.loss if self.aside is None else self.loss + self.aside
+        """The scalar that is back-propagated."""
+        return self.loss if self.masking_loss is None else self.loss + self.masking_loss
+
+    @classmethod
+    def of(cls, targets: list[RestoredFrame], past: FrameMask, gap: Tensor | None) -> "Restoration":
+        """Average over the future frames; ``gap`` (B, T - 1) is logged where there are several."""
+        losses = [t.loss if t.weighted_loss is None else t.weighted_loss for t in targets]
+        own = [target.masking_loss for target in targets if target.masking_loss is not None]
+        masking_loss = torch.stack(own).mean() if own else None
+        metrics = _metrics(targets, gap, masking_loss)
+        return cls(torch.stack(losses).mean(), past, targets, metrics, masking_loss)
 
 
-def told(
-    targets: Sequence[Restored], gap: Tensor | None, aside: Tensor | None
+def _metrics(
+    targets: Sequence[RestoredFrame], gap: Tensor | None, masking_loss: Tensor | None
 ) -> dict[str, Tensor]:
-    """Rows of metrics: the head's, over all frames; of several frames each one's loss and mean gap
-    in frames; what the masking minimises."""
+    """Return the head's metrics, averaged over the frames, each of several frames' loss and mean
+    gap, and the masking's loss."""
     names = targets[0].metrics
-    rows = {name: torch.stack([t.metrics[name] for t in targets]).mean() for name in names}
+    metrics = {name: torch.stack([t.metrics[name] for t in targets]).mean() for name in names}
     if len(targets) > 1:
-        rows |= {f"train/loss_target_{i}": t.loss for i, t in enumerate(targets, start=1)}
+        metrics |= {f"train/loss_target_{i}": t.loss for i, t in enumerate(targets, start=1)}
         if gap is not None:
             means = gap.float().mean(dim=0)
-            rows |= {f"train/gap_target_{i}": mean for i, mean in enumerate(means, start=1)}
-    if aside is not None:
-        rows["train/probe_loss"] = aside.detach()
-    return rows
+            metrics |= {f"train/gap_target_{i}": mean for i, mean in enumerate(means, start=1)}
+    if masking_loss is not None:
+        metrics["train/probe_loss"] = masking_loss.detach()
+    return metrics

@@ -1,43 +1,36 @@
-"""Siamese Masked Autoencoder (Gupta et al., NeurIPS 2023): the method on one screen."""
+"""Siamese Masked Autoencoder (Gupta et al., NeurIPS 2023): the method on one screen.
 
-from functools import partial
-from typing import Any, NamedTuple
+`SiamMAE.forward` reads like that of MAE (facebookresearch/mae, ``models_mae.py``), with a second
+frame: the past frame is encoded whole, the future frame is masked, and the decoder restores what is
+hidden of the future by attending to the past.
+"""
 
-import torch
 from torch import Generator, Tensor, nn
 
 from siammae.model.batch_draws import WHOLE, Draws, Part
-from siammae.model.decoders import Decoder, Kept
+from siammae.model.decoders import Decoder
 from siammae.model.encoder import Encoder
 from siammae.model.encoding import Encoding, SiameseEncoding
-from siammae.model.gap_embedding import gap_weights
-from siammae.model.heads import Head
-from siammae.model.masking.strategies import FrameMask, Masking, View, all_hidden
+from siammae.model.gap_embedding import describe_targets
+from siammae.model.heads import Head, Prediction
+from siammae.model.masking.base import Masking
+from siammae.model.pair import FrameMask, Latent, Pair, PastFrame
 from siammae.model.patches import gather_tokens, normalise_patches, patchify
-from siammae.model.restoration import Restoration, Restored, told
-
-
-class Given(NamedTuple):
-    """The past frame: patches (B, N, P), their split, tokens (B, 1 + V, D) or None when they are
-    encoded with each future frame, and what the decoder makes of it once for all of those."""
-
-    patches: Tensor
-    mask: FrameMask
-    memory: Tensor | None
-    kept: Kept | None
+from siammae.model.restoration import Restoration, RestoredFrame
 
 
 class SiamMAE(nn.Module):
     """Restores the hidden patches of a future frame, or of several, from a past frame.
 
     Args:
-        encoder: the shared ViT.
+        encoder: the ViT that encodes both frames.
         decoder: cross-self, cross or joint.
-        head: decoded tokens to pixels, and what they cost.
-        masking: which patches are hidden.
-        encoding: siamese, the paper's default and that of None, or joint.
-        gap_embedding: gaps (B,) to what the decoder adds to a future frame's tokens, (B, 1, D).
-        loss_gap_power: see `gap_weights`.
+        head: turns decoded tokens into pixels and says what their errors cost.
+        masking: chooses the patches that are hidden.
+        encoding: siamese (the paper's default, also when None) or joint.
+        gap_embedding: turns gaps (B,) into what the decoder adds to a future frame's tokens,
+            (B, 1, D); None: the decoder does not know the gap.
+        loss_gap_power: a future frame counts |gap|^-power in the loss, see `gap_weights`.
         predict: hide all patches of the last future frame, whatever the masking.
     """
 
@@ -68,77 +61,77 @@ class SiamMAE(nn.Module):
     ) -> Restoration:
         """Restore what is hidden of every frame but the first.
 
-        In training mode the head sees one pass of the decoder; in evaluation mode it gives its
-        spread as well, however many passes that takes.
-
         Args:
-            frames: (B, T, 3, H, W), normalised, the given one first: data that gives the later
-                frame first trains the past from the future.
-            generator: draws what is hidden.
-            part: which part of a step's batch these frames are; what is hidden does not depend on
-                the split.
-            gap: (B, T - 1), frames from the given one to each of the others, negative for earlier
-                ones.
+            frames: (B, T, 3, H, W), normalised, the past frame first; T is 2 in the paper. Data
+                that gives the later frame first trains to restore the past from the future.
+            generator: draws the masks; None takes torch's own.
+            part: which part of a step's batch these frames are. The masks do not depend on how the
+                batch is split.
+            gap: (B, T - 1), signed number of frames from the first frame to each of the others.
 
         Raises:
-            ValueError: when there is no gap and an embedding or the weights of the loss need one.
+            ValueError: when ``gap`` is None but the embedding or the loss needs it.
         """
         past, *futures = (patchify(frame, self.encoder.patch_size) for frame in frames.unbind(1))
-        draws, grid = Draws(generator, frames.device, part), self._grid(frames)
-        past_mask = self.masking.past(past.shape[0], grid, draws)
-        memory = self.encoding.given(self.encoder, past, past_mask)
-        given = Given(past, past_mask, memory, None if memory is None else {})
-        whens, weights = self._of_gaps(gap, len(futures))
+        targets = describe_targets(
+            gap, len(futures), self.gap_embedding, self.loss_gap_power, self.predict
+        )
+        draws = Draws(generator, frames.device, part)
+        memory = self.forward_past(past, self._grid(frames), draws)
+        restored = []
+        for future, target in zip(futures, targets, strict=True):
+            pair = Pair(memory, future, target, self.encode)
+            latent, mask = self.forward_encoder(pair, draws)
+            prediction = self.forward_decoder(latent)
+            restored.append(self.forward_loss(pair, prediction, mask))
+        return Restoration.of(restored, memory.mask, gap)
 
-        targets, losses, lessons = [], [], []
-        for number, future in enumerate(futures):
-            inputs = partial(self._inputs, given, future, whens[number])
-            view = View(past, future, grid, memory, inputs)
-            blind = self.predict and number == len(futures) - 1
-            mask = all_hidden(view) if blind else self.masking.future(view, draws)
-            restore = self.head.restore if self.training else self.head.predict
-            prediction = restore(self.decoder, *inputs(mask))
+    def forward_past(self, patches: Tensor, grid: tuple[int, int], draws: Draws) -> PastFrame:
+        """Encode the past frame (B, N, P), once for all future frames: the decoder's memory."""
+        mask = self.masking.past(patches.shape[0], grid, draws)
+        tokens = self.encoding.encode_past(self.encoder, patches, mask)
+        return PastFrame(patches, grid, mask, tokens, None if tokens is None else {})
 
-            target = normalise_patches(gather_tokens(future, mask.hidden))
-            cost = self.head.cost(prediction, target)
-            metrics = self.head.metrics(prediction, target)
-            targets.append(Restored(mask, prediction, cost.mean(), metrics))
-            losses.append(targets[-1].loss if weights is None else _mean(cost, weights[:, number]))
-            if self.training and self.masking.learns:
-                error = (prediction.mean.detach().float() - target).square().mean(dim=-1)
-                lessons.append(self.masking.learn(view, mask, error))
-        aside = torch.stack(lessons).mean() if lessons else None
-        loss = torch.stack(losses).mean()
-        return Restoration(loss, past_mask, targets, told(targets, gap, aside), aside)
+    def forward_encoder(self, pair: Pair, draws: Draws) -> tuple[Latent, FrameMask]:
+        """Hide patches of the future frame and encode the others: at 95%, 9 of 196."""
+        hide_all = pair.target.hide_all
+        mask = pair.all_hidden() if hide_all else self.masking.future(pair, draws)
+        return self.encode(pair, mask), mask
 
-    def restoring(self) -> list[nn.Parameter]:
-        """All parameters but the masking's own, whose gradients have another scale."""
+    def forward_decoder(self, latent: Latent) -> Prediction:
+        """Predict the H hidden patches, (B, H, P): mask tokens attend to the past frame's tokens.
+
+        In training the decoder runs once. In evaluation the prediction has a spread as well, for
+        which some heads run the decoder several times.
+        """
+        restore = self.head.restore if self.training else self.head.predict
+        return restore(self.decoder, *latent)
+
+    def forward_loss(self, pair: Pair, prediction: Prediction, mask: FrameMask) -> RestoredFrame:
+        """Compare the prediction with the hidden patches' normalised pixels; the rest is free."""
+        target = normalise_patches(gather_tokens(pair.future, mask.hidden))  # (B, H, P)
+        cost = self.head.cost(prediction, target)  # (B, H, P), in the paper the squared error
+        return RestoredFrame(
+            mask,
+            prediction,
+            loss=cost.mean(),
+            weighted_loss=pair.target.weigh(cost),
+            metrics=self.head.metrics(prediction, target),
+            masking_loss=self.masking.own_loss(pair, mask, prediction.mean, target),
+        )
+
+    def encode(self, pair: Pair, mask: FrameMask) -> Latent:
+        """Encode what ``mask`` leaves visible of the future frame; hidden patches never enter."""
+        past, target = pair.past, pair.target
+        patches, masks = (past.patches, pair.future), (past.mask, mask)
+        past_tokens, future_tokens = self.encoding(self.encoder, patches, masks, past.tokens)
+        return Latent(past_tokens, future_tokens, *masks, target.gap_embedding, past.cache)
+
+    def restoring_parameters(self) -> list[nn.Parameter]:
+        """Return all parameters but the masking's own, whose gradients have another scale."""
         own = {id(parameter) for parameter in self.masking.parameters()}
         return [parameter for parameter in self.parameters() if id(parameter) not in own]
-
-    def _inputs(
-        self, given: Given, future: Tensor, when: Tensor | None, mask: FrameMask
-    ) -> tuple[Any, ...]:
-        """What the decoder is called with when ``mask`` hides the future frame."""
-        pair, masks = (given.patches, future), (given.mask, mask)
-        tokens = self.encoding(self.encoder, pair, masks, given.memory)
-        return (*tokens, *masks, when, given.kept)
-
-    def _of_gaps(self, gap: Tensor | None, count: int) -> tuple[list[Tensor | None], Tensor | None]:
-        """What the decoder is told of each future frame's gap, and what each counts, (B, T - 1)."""
-        embed, weighted = self.gap_embedding, self.loss_gap_power != 0
-        if gap is None:
-            if embed is not None or weighted:
-                raise ValueError("the gap embedding and the weights of the loss need a gap")
-            return [None] * count, None
-        whens = [None if embed is None else embed(one) for one in gap.unbind(1)]
-        return whens, gap_weights(gap, self.loss_gap_power) if weighted else None
 
     def _grid(self, frames: Tensor) -> tuple[int, int]:
         height, width = (side // self.encoder.patch_size for side in frames.shape[-2:])
         return height, width
-
-
-def _mean(cost: Tensor, weights: Tensor) -> Tensor:
-    """The mean of costs (B, H, P), each sample counting as its weight (B,)."""
-    return (cost.flatten(1).mean(dim=1) * weights).mean()

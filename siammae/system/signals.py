@@ -12,12 +12,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)
 )
+STOPPED = 128 + signal.SIGTERM  # exit code of a process that ended as it was asked to
 LINGER = 300.0  # seconds that a process waits to be ended when submitit has ignored its SIGTERM
 received: list[int] = []  # signals within this `exit_on_signals`, in order
 
@@ -27,7 +28,7 @@ def exit_on_signals() -> Iterator[None]:
     """Turn `SIGNALS` into SystemExit within the block, so that everything open is closed.
 
     Otherwise W&B would lose what it has not sent, and the record would say that the run is still
-    trained. Training handles the signals itself, to end its step first (`siammae.training.stop`).
+    trained. Training handles the signals itself, to end its step first (`StopRequest`).
     At the end of the block the handlers of before it are called with what was received: they may
     requeue the job and exit.
     """
@@ -84,3 +85,36 @@ def restore_handlers(former: dict[int, Any]) -> None:
     for number, handler in former.items():
         # None is a handler that was not installed from Python, which Python cannot put back.
         signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+class StopRequest:
+    """Turns a signal of `SIGNALS` into a request, answered when a step is done and saved.
+
+    In a ``with`` block such a signal sets ``received`` instead of ending the process. The same
+    signal once more ends it at once, unless the block is ``patient``: each of several processes may
+    get one from torchrun and one from Slurm. Outside the main thread, where Python allows no
+    handlers, the block changes nothing.
+    """
+
+    def __init__(self, patient: bool = False) -> None:
+        self.received, self.patient = False, patient
+        self._former: dict[int, Any] = {}
+
+    def __enter__(self) -> "StopRequest":
+        self._former = install_handler(self._note)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        restore_handlers(self._former)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        repeated = self.received and number in received
+        received.append(number)
+        self.received = True
+        if repeated and not self.patient:
+            raise SystemExit(128 + number)

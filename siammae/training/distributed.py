@@ -1,11 +1,11 @@
-"""Data-parallel training: one process a device, started by torchrun, each with its share of a step.
+"""Data-parallel training: torchrun starts one process a device, each with its share of a step.
 
 Every process has the whole model and optimiser. In a step each computes the gradients of its part
 of the batch; their mean is the gradient of the whole batch. Rank 0 alone writes and evaluates.
 
 Gradients are averaged after the backward pass, not during it as torch's DistributedDataParallel
-does. So all computing of a step is free of communication, and when it fails in one process, for
-lack of memory say, the others learn of it instead of waiting for ever. The price is that the
+does. All computing of a step is therefore free of communication, and when it fails in one process,
+for lack of memory say, the others learn of it instead of waiting for ever. The price is that the
 exchange, 4 bytes a parameter, does not overlap with computing.
 """
 
@@ -19,6 +19,8 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from typing_extensions import override
+
 from siammae.config.schema import TrainConfig
 from siammae.system.errors import ConfigError, SiammaeError, TrainedElsewhere, TrainingError
 from siammae.system.processes import launched
@@ -29,77 +31,79 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-PATIENCE = timedelta(days=2)  # an evaluation may take hours; a dead process is noticed at once
+PATIENCE = timedelta(days=2)  # an evaluation may take hours; a dead process shows at once
 
 
 class Team:
-    """The processes that train a run together; this base is one process that trains alone.
+    """The processes that train a run together; this base class is one process that trains alone.
 
-    rank: number of this process; 0 leads. size: how many there are.
+    Attributes:
+        rank: number of this process; 0 is the main one.
+        size: number of processes.
     """
 
     rank, size = 0, 1
 
     @property
-    def leads(self) -> bool:
-        """Whether this process writes, tells and evaluates."""
+    def is_main(self) -> bool:
+        """Whether this process is the one that writes, prints and evaluates."""
         return self.rank == 0
 
-    def check(self, settings: TrainConfig) -> None:
+    def check_settings(self, settings: TrainConfig) -> None:
         """Raise a ConfigError when the settings do not suit the number of processes."""
 
     def device(self, name: str) -> "torch.device":
-        """The device that this process computes on; see `choose_device`."""
+        """Return the device that this process computes on; see `choose_device`."""
         from siammae.assembly.device import choose_device
 
         return choose_device(name)
 
-    def together(self) -> AbstractContextManager[None]:
-        """A block that all leave at the same time: what one raises in it, all raise.
+    def raise_in_all(self) -> AbstractContextManager[None]:
+        """Open a block that all processes leave together: what one raises in it, all raise.
 
         Nothing in the block may communicate.
         """
         return nullcontext()
 
-    def united(self) -> AbstractContextManager[None]:
-        """The block of a whole run. An error outside of `together` ends it in every process."""
+    def end_together(self) -> AbstractContextManager[None]:
+        """Open the block of a whole run, which an error in one process ends in all of them."""
         return nullcontext()
 
-    def blaming(self) -> AbstractContextManager[None]:
-        """A block out of which another process's error comes, when its own is but the echo."""
+    def raise_first_error(self) -> AbstractContextManager[None]:
+        """Open a block that raises the error of whichever process failed first, in all of them."""
         return nullcontext()
 
-    def share(self, value: Value) -> Value:
-        """Rank 0's value, in all."""
+    def broadcast(self, value: Value) -> Value:
+        """Return rank 0's value in all processes."""
         return value
 
     def gather(self, value: Value) -> list[Value]:
-        """The values of all processes, by rank."""
+        """Return the values of all processes in all of them, by rank."""
         return [value]
 
-    def agree(self, signature: str) -> None:
-        """Raise a ConfigError when the processes mean different runs."""
+    def check_same_run(self, signature: str) -> None:
+        """Raise a ConfigError when the processes are about to train different runs."""
         names = self.gather(signature)
-        with self.together():
+        with self.raise_in_all():
             if len(set(names)) > 1:
                 raise ConfigError(
                     f"the processes mean different runs, by rank {', '.join(names)}: their clips, "
                     "benchmarks or settings differ; each machine needs the same"
                 )
 
-    def total(self, counts: Sequence[int]) -> list[int]:
-        """Each count summed over the processes."""
+    def sum(self, counts: Sequence[int]) -> list[int]:
+        """Return each count summed over the processes."""
         return list(counts)
 
     def average(self, tensors: Sequence["Tensor"]) -> None:
-        """Replace each tensor, on the device, by its mean over the processes."""
+        """Replace each tensor by its mean over the processes."""
 
 
-class Processes(Team):
-    """Those that torchrun started: collectives over gloo on CPUs, over NCCL on GPUs.
+class TorchrunTeam(Team):
+    """The processes that torchrun started, which exchange over gloo on CPUs, over NCCL on GPUs.
 
-    All waiting is done over gloo, whose time-out is `PATIENCE`; NCCL, which would give up after ten
-    minutes, is only asked when everyone is there.
+    All waiting is done over gloo, whose time-out is `PATIENCE`. NCCL gives up after ten minutes, so
+    it is only used when every process is there.
     """
 
     def __init__(self) -> None:
@@ -115,20 +119,20 @@ class Processes(Team):
             world_size=self.size,
         )
         self._waiting: Any = dist.new_group(backend="gloo", timeout=PATIENCE)
-        self._words = dist.PrefixStore("words", store)
-        self._agreed: BaseException | None = None
-        self.lost = False
-        atexit.register(self._part)
+        self._errors = dist.PrefixStore("errors", store)
+        self._raised_in_all: BaseException | None = None
+        self.lost = False  # whether the processes can no longer exchange anything
+        atexit.register(self._close)
 
-    def _part(self) -> None:
-        """Close what is open, unless an exchange hangs in it."""
+    def _close(self) -> None:
+        """Close the connections, unless an exchange hangs in them."""
         import torch.distributed as dist
 
         if not self.lost and dist.is_initialized():
             dist.destroy_process_group()
 
-    def check(self, settings: TrainConfig) -> None:
-        """Each process has a device of its own, and each part of a step as many visits.
+    def check_settings(self, settings: TrainConfig) -> None:
+        """Check that each process has its own device, and each part of a step as many visits.
 
         Raises:
             ConfigError: when one device is named for all, or the batch cannot be split so.
@@ -149,7 +153,7 @@ class Processes(Team):
             )
 
     def device(self, name: str) -> "torch.device":
-        """The GPU of this process's local rank, or the CPU.
+        """Return the GPU of this process's local rank, or the CPU.
 
         Raises:
             ConfigError: when there are more processes than GPUs.
@@ -172,102 +176,104 @@ class Processes(Team):
             torch.cuda.set_device(device)
         return device
 
+    @override
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """See `Team.together`. Of several errors the lowest rank's is told."""
+    def raise_in_all(self) -> Iterator[None]:
         mine: BaseException | None = None
         try:
             yield
         except BaseException as error:
             mine = error
         try:
-            if not self.total([mine is not None])[0]:
+            if not self.sum([mine is not None])[0]:
                 return
-            words = self.gather(None if mine is None else _word(self.rank, mine))
+            errors = self.gather(None if mine is None else _pack_error(self.rank, mine))
         except Exception:
             if mine is None:
                 raise
             raise mine from None
-        self._agreed = mine or _from_word(next(word for word in words if word))
-        raise self._agreed
+        # Of several errors, a process without one of its own raises the lowest rank's.
+        self._raised_in_all = mine or _unpack_error(next(error for error in errors if error))
+        raise self._raised_in_all
 
+    @override
     @contextmanager
-    def united(self) -> Iterator[None]:
-        """See `Team.united`. All end together, so that torchrun ends none while it still writes."""
+    def end_together(self) -> Iterator[None]:
         if self.lost:
             raise TrainingError(
                 "the processes lost each other in an earlier run; the same command goes on"
             )
         try:
-            with self.blaming():
+            with self.raise_first_error():
                 yield
         finally:
-            if not self.lost:
+            if not self.lost:  # wait for all, as torchrun ends those that still write
                 with suppress(Exception):
-                    self.total([0])
+                    self.sum([0])
 
+    @override
     @contextmanager
-    def blaming(self) -> Iterator[None]:
-        """See `Team.blaming`."""
+    def raise_first_error(self) -> Iterator[None]:
         try:
             yield
         except BaseException as error:
-            if error is self._agreed:
+            if error is self._raised_in_all:
                 raise
-            told = self._first_word(error)
-            self.lost, self._agreed = True, told
-            if told is error:
+            first = self._first_error(error)
+            self.lost, self._raised_in_all = True, first
+            if first is error:
                 raise
-            raise told from None
+            raise first from None
 
-    def _first_word(self, error: BaseException) -> BaseException:
-        """The first process to fail leaves its word in torchrun's store."""
+    def _first_error(self, error: BaseException) -> BaseException:
+        """Return the error of the process that failed first, which it left in torchrun's store."""
         try:
-            mine = json.dumps(_word(self.rank, error))
-            word = json.loads(self._words.compare_set("first", "", mine))
+            mine = json.dumps(_pack_error(self.rank, error))
+            first = json.loads(self._errors.compare_set("first", "", mine))
         except Exception:  # torchrun is gone, and its store with it
             return error
-        return error if word["rank"] == self.rank else _from_word(word)
+        return error if first["rank"] == self.rank else _unpack_error(first)
 
-    def share(self, value: Value) -> Value:
-        """See `Team.share`; the value is pickled."""
+    @override
+    def broadcast(self, value: Value) -> Value:
         import torch.distributed as dist
 
         values = [value]
-        self._with_all(lambda: dist.broadcast_object_list(values, 0, group=self._waiting))
+        self._exchange(lambda: dist.broadcast_object_list(values, 0, group=self._waiting))
         return values[0]
 
+    @override
     def gather(self, value: Value) -> list[Value]:
-        """See `Team.gather`; the values are pickled."""
         import torch.distributed as dist
 
         values: list[Any] = [None] * self.size
-        self._with_all(lambda: dist.all_gather_object(values, value, group=self._waiting))
+        self._exchange(lambda: dist.all_gather_object(values, value, group=self._waiting))
         return values
 
-    def total(self, counts: Sequence[int]) -> list[int]:
-        """See `Team.total`."""
+    @override
+    def sum(self, counts: Sequence[int]) -> list[int]:
         import torch
         import torch.distributed as dist
 
         sums = torch.tensor(counts, dtype=torch.int64)
-        self._with_all(lambda: dist.all_reduce(sums, group=self._waiting))
+        self._exchange(lambda: dist.all_reduce(sums, group=self._waiting))
         return sums.tolist()
 
+    @override
     def average(self, tensors: Sequence["Tensor"]) -> None:
-        """See `Team.average`; one exchange for all, and the same bits everywhere."""
         import torch
         import torch.distributed as dist
 
+        # One exchange for all tensors, which leaves the same bits in every process.
         flat = torch.cat([tensor.flatten() for tensor in tensors])
-        self._with_all(lambda: dist.all_reduce(flat))
+        self._exchange(lambda: dist.all_reduce(flat))
         flat /= self.size
         for tensor, mean in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
             tensor.copy_(mean.view_as(tensor))
 
-    def _with_all(self, exchange: Callable[[], Any]) -> None:
+    def _exchange(self, collective: Callable[[], Any]) -> None:
         try:
-            exchange()
+            collective()
         except RuntimeError as error:  # gloo's and NCCL's alike
             reason = str(error).strip().splitlines()[0]
             raise TrainingError(
@@ -276,8 +282,8 @@ class Processes(Team):
             ) from None
 
 
-def _word(rank: int, error: BaseException) -> dict[str, Any]:
-    """An error in words that can be sent."""
+def _pack_error(rank: int, error: BaseException) -> dict[str, Any]:
+    """Describe an error by what can be sent to another process."""
     if not isinstance(error, Exception):  # SIGTERM or Ctrl-C
         code = error.code if isinstance(error, SystemExit) else 130
         return {"rank": rank, "exit": code}
@@ -286,14 +292,14 @@ def _word(rank: int, error: BaseException) -> dict[str, Any]:
     return {"rank": rank, "text": text, "elsewhere": isinstance(error, TrainedElsewhere)}
 
 
-def _from_word(word: dict[str, Any]) -> BaseException:
-    if "exit" in word:
-        return SystemExit(word["exit"])
-    kind = TrainedElsewhere if word["elsewhere"] else TrainingError
-    return kind(f"rank {word['rank']}: {word['text']}")
+def _unpack_error(packed: dict[str, Any]) -> BaseException:
+    if "exit" in packed:
+        return SystemExit(packed["exit"])
+    kind = TrainedElsewhere if packed["elsewhere"] else TrainingError
+    return kind(f"rank {packed['rank']}: {packed['text']}")
 
 
 @cache
-def join() -> Team:
-    """The team of this process; when torchrun started it, the others are met here, once."""
-    return Processes() if launched() else Team()
+def join_team() -> Team:
+    """Return this process's team; the first call waits for the others that torchrun started."""
+    return TorchrunTeam() if launched() else Team()

@@ -1,4 +1,4 @@
-"""How long training waits for its clips, and what to do about it."""
+"""The share of time that training waits for its clips, and advice on how to shorten it."""
 
 import os
 from collections.abc import Callable
@@ -6,53 +6,52 @@ from typing import Any
 
 from siammae.config.schema import TrainConfig
 from siammae.data.sets.videos import ClipSource
-from siammae.training.training_plan import Progress
 
-SHARE = 0.1  # of the time; above it a hint is due
-ENOUGH = 100  # steps; in shorter runs the readers' start counts for too much
+SHARE = 0.1  # of the time spent waiting, above which a hint is due
+ENOUGH = 100  # steps; in shorter runs the start of the readers counts for too much
 FEW_CLIPS = 200  # whose frames fit into memory: 78 MB of a clip of 10 s, 30 fps and 340x256
 
 
-class Waiting:
-    """Watches ``data/wait_share`` and gives one hint in a run, as soon as it is too large.
+class WaitMonitor:
+    """Watches ``data/wait_share`` and prints one hint in a run, as soon as it is too large.
 
     The first row of a process does not count: readers start, and those that hold frames in memory
     fill it.
 
     Args:
-        advice: what to do; asked once, if at all.
-        tell: where the hint goes.
+        advice: returns what can be done; called at most once.
+        show: called with the hint.
     """
 
-    def __init__(self, advice: Callable[[], list[str]], tell: Callable[[str], None]):
-        self.advice, self.tell = advice, tell
-        self.first: float | None = None
-        self.told = False
+    def __init__(self, advice: Callable[[], list[str]], show: Callable[[str], None]):
+        self.advice, self.show = advice, show
+        self.first_step: float | None = None
+        self.shown = False
 
     def row(self, row: dict[str, float]) -> None:
-        """A row of metrics; those without a share are passed over."""
+        """Take a row of metrics; rows without a share of waiting are ignored."""
         share = row.get("data/wait_share")
-        if share is None or self.told:
+        if share is None or self.shown:
             return
-        if self.first is None:
-            self.first = row["step"]
-        elif share > SHARE and row["step"] - self.first >= ENOUGH:
-            self.told = True
+        if self.first_step is None:
+            self.first_step = row["step"]
+        elif share > SHARE and row["step"] - self.first_step >= ENOUGH:
+            self.shown = True
             lines = "".join(f"\n    - {line}" for line in self.advice())
-            self.tell(f"hint: {100 * share:.0f}% of the time was spent waiting for clips.{lines}")
+            self.show(f"hint: {100 * share:.0f}% of the time was spent waiting for clips.{lines}")
 
 
 def advice(
     settings: TrainConfig, source: ClipSource, clips: int, device: str, processes: int
 ) -> list[str]:
-    """What would shorten the waiting, what costs least first.
+    """Return what would shorten the waiting, the cheapest first.
 
     Args:
         settings: of the run.
         source: of the clips.
-        clips: how many there are.
+        clips: number of clips.
         device: ``cpu``, ``cuda`` or ``mps``.
-        processes: that train on this machine, each with readers of its own.
+        processes: number of processes that train on this machine, each with its own readers.
     """
     return [
         line
@@ -66,13 +65,8 @@ def advice(
     ] or ["readers are as many and as quick as they can be here: more cores or a faster disk"]
 
 
-def share(progress: Progress) -> float:
-    """Of a run's training that was spent waiting for clips."""
-    return progress.waited / max(progress.seconds, 1e-9)
-
-
 def cores() -> int:
-    """That this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -10,9 +10,9 @@ from torch import nn
 def adamw(
     model: nn.Module, base_lr: float, betas: Sequence[float], weight_decay: float, batch_size: int
 ) -> torch.optim.AdamW:
-    """AdamW whose peak rate is ``base_lr * batch_size / 256``; no decay on biases and norms.
+    """Build AdamW with peak rate ``base_lr * batch_size / 256`` and no decay on biases and norms.
 
-    As MAE's helper, only parameters of one dimension go without decay: CLS and mask tokens,
+    As in MAE, only parameters of one dimension are spared the decay: CLS and mask tokens,
     (1, 1, D), are decayed.
     """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -27,10 +27,11 @@ def adamw(
 
 
 def learning_rate(step: int, peak: float, warmup: int, total: int) -> float:
-    """The rate of optimiser step ``step`` (from 0): linear from near zero to ``peak`` over
-    ``warmup`` steps, then a half cosine that reaches zero at ``total``.
+    """Return the rate of optimiser step ``step``, from 0.
 
-    It is set before the step is taken: the other order makes the first step at full rate.
+    It rises linearly from near zero to ``peak`` over ``warmup`` steps, then falls as a half cosine
+    that reaches zero at ``total``. It is set before the step is taken: in the other order the first
+    step would have the full rate.
     """
     if step < warmup:
         return peak * (step + 1) / (warmup + 1)
@@ -38,6 +39,6 @@ def learning_rate(step: int, peak: float, warmup: int, total: int) -> float:
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Give every parameter group the rate."""
+    """Set the rate of every parameter group."""
     for group in optimiser.param_groups:
         group["lr"] = rate

@@ -1,4 +1,4 @@
-"""Pictures of a run: what the model restores, and what its encoder sees."""
+"""Pictures of a run: frames that the model restores, and what its encoder sees."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from siammae.evaluation.pictures.clip import few_frames
 from siammae.evaluation.pictures.encoder_pictures import encoder_pictures
 from siammae.evaluation.pictures.sheet import jpeg
 from siammae.model.patches import patch_statistics, patchify, unpatchify
-from siammae.model.restoration import Restoration, Restored
+from siammae.model.restoration import Restoration, RestoredFrame
 
 BORDER = 2  # white pixels around a tile
 
@@ -20,17 +20,18 @@ BORDER = 2  # white pixels around a tile
 def restoration_grid(
     frames: Tensor, restored: Restoration, patch_size: int, gap: Tensor | None = None
 ) -> bytes:
-    """JPEG of one row a sample: past; then future with hidden patches grey, restored, future.
+    """Draw a JPEG with one row a sample: past frame, masked future, restored future, true future.
 
-    Of several future frames each has its three pictures, the last of them with the frame's gap.
-    The prediction is in each patch's normalised space, so the true patch's mean and deviation put
-    it back to pixels: what is shown is the restored structure, not the restored brightness.
+    Hidden patches are grey in the masked one. With several future frames each has these three
+    pictures, the last of them with the frame's gap. The prediction is in each patch's normalised
+    space, so the true patch's mean and deviation turn it into pixels: the picture shows restored
+    structure, not restored brightness.
 
     Args:
         frames: (B, T, 3, H, W), normalised.
         restored: the model's output for them.
         patch_size: side of a patch in pixels.
-        gap: (B, T - 1), as in `PairBatch`; read only where there are several.
+        gap: (B, T - 1), as in `PairBatch`; used only with several future frames.
     """
     past, *futures = frames.float().cpu().unbind(1)
     columns = [past]
@@ -45,8 +46,8 @@ def restoration_grid(
     return jpeg(pixels)
 
 
-def _of_target(future: Tensor, target: Restored, patch_size: int) -> list[Tensor]:
-    """A future frame (B, 3, H, W) with hidden patches grey, restored, and as it is."""
+def _of_target(future: Tensor, target: RestoredFrame, patch_size: int) -> list[Tensor]:
+    """Return a future frame (B, 3, H, W) with hidden patches grey, restored, and as it is."""
     grid = (future.shape[-2] // patch_size, future.shape[-1] // patch_size)
     patches = patchify(future, patch_size)
     index = target.mask.hidden.cpu().unsqueeze(-1).expand(-1, -1, patches.shape[-1])
@@ -60,7 +61,7 @@ def _of_target(future: Tensor, target: Restored, patch_size: int) -> list[Tensor
 def _labelled(
     pixels: np.ndarray, gaps: list[list[int]], places: list[int], height: int, width: int
 ) -> np.ndarray:
-    """Pixels (H, W, 3) with each target's signed gap in the corner of the tile at its place."""
+    """Write each frame's signed gap into the corner of its tile, in pixels (H, W, 3)."""
     from PIL import Image, ImageDraw, ImageFont
 
     image = Image.fromarray(pixels)
@@ -75,17 +76,14 @@ def _labelled(
 
 
 def _framed(images: Tensor) -> Tensor:
-    """To 0..1 with a white border."""
+    """Turn normalised images into colours from 0 to 1 with a white border."""
     return torch.nn.functional.pad(denormalise(images), (BORDER,) * 4, value=1.0)
 
 
 def run_pictures(
     encoder: nn.Module, device: torch.device, benchmark: Any, source: ClipSource
 ) -> dict[str, bytes]:
-    """Pictures of the encoder on the benchmark's first video, or on the first clip without one.
-
-    See `encoder_pictures` for what they are.
-    """
+    """Draw `encoder_pictures` of the benchmark's first video, or of the first clip without one."""
     frames = [] if benchmark is None else benchmark.frames(benchmark.videos()[0])
     pixels, names = few_frames(frames or source.footage().open(0), frames=8, every=4)
     return encoder_pictures(encoder, device, pixels, names)

@@ -26,13 +26,14 @@ from siammae.tracking.provenance import provenance
 from siammae.tracking.record import RunRecord
 from siammae.tracking.wandb import Tracker
 from siammae.training.distributed import Team
-from siammae.training.input_wait import Waiting, advice
+from siammae.training.input_wait import WaitMonitor, advice
 from siammae.training.intermediate import Pruned, Trial, intermediate_values
-from siammae.training.loop import Row, Trainer
+from siammae.training.loop import Trainer
 from siammae.training.measure import controls, measure
 from siammae.training.optim import adamw
 from siammae.training.run_pictures import run_pictures
-from siammae.training.run_summary import spent, trained
+from siammae.training.run_progress import summarise_costs, summarise_metrics
+from siammae.training.step_metrics import Row
 from siammae.training.training_metrics import LOSS
 from siammae.training.training_plan import make_plan
 
@@ -63,23 +64,23 @@ class Session:
     def carry_out(self) -> float:
         """Train to the end, measure, export; returns the objective, larger being better."""
         begun, team = time.time(), self.team
-        with team.together():
-            if team.leads:  # alone, so that built-in sets are written once
+        with team.raise_in_all():
+            if team.is_main:  # alone, so that built-in sets are written once
                 self._prepare_files()
-        with team.together():
+        with team.raise_in_all():
             trainer = self._build()
         first = trainer.resume()
-        with team.together():
-            measured = self._begin(first) if team.leads else set()
+        with team.raise_in_all():
+            measured = self._begin(first) if team.is_main else set()
         with ExitStack() as stack:
-            if team.leads:
+            if team.is_main:
                 display = ProgressDisplay("step", self.settings.progress)
                 self.display = stack.enter_context(display)
                 self._heartbeat(first)
-            trainer.fit(team.share(measured))
-        with team.together():
-            objective = self._finish(trainer, begun) if team.leads else 0.0
-        return team.share(objective)
+            trainer.fit(team.broadcast(measured))
+        with team.raise_in_all():
+            objective = self._finish(trainer, begun) if team.is_main else 0.0
+        return team.broadcast(objective)
 
     def _prepare_files(self) -> None:
         self.source.prepare()
@@ -98,7 +99,9 @@ class Session:
         self.plan = make_plan(self.settings, len(dataset.clips), self.precision)
         here = int(os.environ.get("LOCAL_WORLD_SIZE", self.team.size)) if self.team.size > 1 else 1
         about = (self.settings, self.source, self.plan.clips, self.device.type, here)
-        self.waiting = Waiting(lambda: advice(*about), lambda hint: print(f"  {hint}", flush=True))
+        self.waiting = WaitMonitor(
+            lambda: advice(*about), lambda hint: print(f"  {hint}", flush=True)
+        )
         return self._trainer(model, dataset)
 
     def _begin(self, first: int) -> set[int]:
@@ -121,7 +124,7 @@ class Session:
 
     def row(self, row: Row) -> None:
         """A row of metrics, to everyone; of several processes rank 0 tells."""
-        if not self.team.leads:
+        if not self.team.is_main:
             return
         self.record.log_metrics(row)
         self.tracker.row(row)
@@ -139,7 +142,7 @@ class Session:
 
     def step(self, step: int) -> None:
         """An optimiser step is done."""
-        if self.team.leads:
+        if self.team.is_main:
             self.display.update(step, self.plan.steps, self.losses)
 
     # ----------------------------------------------------------------------------------------------
@@ -196,7 +199,7 @@ class Session:
         """
         if self.trial is None:
             return
-        steps = sorted(self.plan.spread(self.plan.evaluations))
+        steps = sorted(self.plan.evenly_spaced(self.plan.evaluations))
         name, decides = None, LOSS
         if self.benchmark is not None:
             name, decides = self.benchmark.name, self.benchmark.declared()[self.benchmark.objective]
@@ -223,7 +226,7 @@ class Session:
     def _finish(self, trainer: Trainer, begun: float) -> float:
         """Measure, compare with the controls, export, and write the summary."""
         model, plan = trainer.model, self.plan
-        metrics = trained(self.record, trainer.progress)
+        metrics = summarise_metrics(self.record, trainer.progress)
         summary: dict[str, Any] = {
             "signature": self.record.signature,
             "objective": _objective(None, LOSS, metrics[LOSS.name]),
@@ -249,7 +252,7 @@ class Session:
         best = trainer.checkpoints.best()
         summary.update(
             best=None if best is None else {"file": best.name, "value": trainer.progress.best},
-            **spent(plan, trainer.progress, self.facts["data_fingerprint"]),
+            **summarise_costs(plan, trainer.progress, self.facts["data_fingerprint"]),
             wall_seconds=time.time() - begun,
         )
         self.record.write_summary(summary)

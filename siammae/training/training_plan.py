@@ -1,16 +1,30 @@
-"""The numbers of a run: what is planned, and how far it has come."""
+"""What is planned for a run, in optimiser steps."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from siammae.config.schema import TrainConfig
-from siammae.training.cadence import spread
+from siammae.training.intermediate import evenly_spaced
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The numbers of a run. Steps are optimiser steps; ``batch_size`` is pairs in one of them."""
+    """The numbers of a run. Steps are optimiser steps.
+
+    Attributes:
+        steps, warmup: length of the training and of its linear warm-up.
+        batch_size: pairs in an optimiser step, over all processes and parts.
+        accumulate: parts in which each process computes its share of a step.
+        peak_lr: learning rate at the end of the warm-up.
+        clip: largest norm of the gradient; None does not clip.
+        seed: of all randomness.
+        clips: number of clips.
+        max_broken: largest share of them that may be unreadable.
+        precision: ``fp32`` or ``bf16``.
+        log_every, checkpoint_every: steps between two rows of metrics, two checkpoints.
+        pictures, evaluations: how many are made, evenly spaced, the last at the end.
+    """
 
     steps: int
     warmup: int
@@ -27,13 +41,17 @@ class Plan:
     pictures: int
     evaluations: int
 
-    def spread(self, times: int) -> set[int]:
-        """Steps that part the run evenly in ``times``, the last being its end."""
-        return spread(self.steps, times)
+    def evenly_spaced(self, times: int) -> set[int]:
+        """Return ``times`` steps that divide the run evenly, the last being its end."""
+        return evenly_spaced(self.steps, times)
+
+    def saves_at(self, step: int) -> bool:
+        """Return whether a checkpoint is due after ``step``."""
+        return step % self.checkpoint_every == 0 or step == self.steps
 
 
 def make_plan(settings: TrainConfig, clips: int, precision: str) -> Plan:
-    """Lengths in steps, the learning rate by batch size, and the cadences."""
+    """Compute a run's lengths in steps and its learning rate from its settings."""
     steps, warmup = settings.schedule.in_steps(clips, settings.batch_size)
     return Plan(
         steps=steps,
@@ -53,28 +71,9 @@ def make_plan(settings: TrainConfig, clips: int, precision: str) -> Plan:
     )
 
 
-@dataclass
-class Progress:
-    """What a checkpoint holds beside weights; pairs seen follow from the step.
-
-    ``waited`` are those of the ``seconds`` that went by without a batch, of rank 0.
-    ``losses`` are of the last 100 steps, or of as many as there were. Their mean is the training
-    loss that a run reports: it depends on no cadence of logging, checkpoints or pictures, and is
-    the same after a resume. Checkpoints of before it was kept give none.
-    """
-
-    step: int = 0
-    short_gap_pairs: int = 0
-    broken: dict[str, str] = field(default_factory=dict)
-    seconds: float = 0.0
-    waited: float = 0.0
-    best: float | None = None
-    losses: list[float] = field(default_factory=list)
-
-
 def step_seed(seed: int, step: int, *others: int) -> int:
-    """The seed of all randomness on the device in one step.
+    """Return the seed of all randomness on the device in one step.
 
-    A function of (seed, step), so that a resumed run needs no stored generator state.
+    It is a function of (seed, step), so that a resumed run needs no stored generator state.
     """
     return int(np.random.SeedSequence([seed, step, *others]).generate_state(1, np.uint64)[0] >> 1)

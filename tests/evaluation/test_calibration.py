@@ -16,7 +16,8 @@ from siammae.evaluation.scores.calibration import LEVELS
 from siammae.model.decoders import CrossSelfDecoder
 from siammae.model.encoder import Encoder
 from siammae.model.heads import PixelMean, Prediction
-from siammae.model.masking.strategies import AsymmetricGrid, AsymmetricRandom
+from siammae.model.masking.grid import AsymmetricGrid
+from siammae.model.masking.uniform import AsymmetricRandom
 from siammae.model.siammae import SiamMAE
 from siammae.system.errors import ConfigError, DataError
 

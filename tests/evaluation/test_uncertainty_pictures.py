@@ -11,8 +11,8 @@ from torch.distributions import Normal
 from siammae.evaluation.pictures.heat import NOTHING, Scale, colour_bar, paint, scale_of
 from siammae.evaluation.pictures.uncertainty_maps import Passes, to_pixels, uncertainty_grid
 from siammae.model.heads import Prediction
-from siammae.model.masking.strategies import FrameMask
-from siammae.model.restoration import Restoration, Restored
+from siammae.model.pair import FrameMask
+from siammae.model.restoration import Restoration, RestoredFrame
 
 
 def restored(hidden, seed=0):
@@ -22,7 +22,9 @@ def restored(hidden, seed=0):
     visible = torch.tensor([[i for i in range(16) if i not in row] for row in hidden.tolist()])
     mean = torch.randn(*hidden.shape, 192, generator=draws)
     spread = Normal(mean, torch.rand(*hidden.shape, 192, generator=draws) + 0.1)
-    return Restored(FrameMask(visible, hidden), Prediction(mean, spread), torch.tensor(0.0), {})
+    return RestoredFrame(
+        FrameMask(visible, hidden), Prediction(mean, spread), torch.tensor(0.0), {}
+    )
 
 
 def frames():

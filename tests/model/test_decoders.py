@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from siammae.model.decoders import CrossDecoder, CrossSelfDecoder, JointDecoder
-from siammae.model.masking.strategies import FrameMask
+from siammae.model.pair import FrameMask
 
 GRID, WIDTH = 4, 16
 

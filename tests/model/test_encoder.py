@@ -6,8 +6,8 @@ import timm
 import torch
 
 from siammae.model.encoder import Encoder
+from siammae.model.layers import sincos_positions
 from siammae.model.patches import patchify
-from siammae.model.positions import sincos_positions
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ from siammae.model.decoders import CrossDecoder, CrossSelfDecoder, JointDecoder
 from siammae.model.encoder import Encoder
 from siammae.model.encoding import JointEncoding, SiameseEncoding
 from siammae.model.heads import PixelMean
-from siammae.model.masking.strategies import AsymmetricGrid, AsymmetricRandom, SymmetricRandom
+from siammae.model.masking.grid import AsymmetricGrid
+from siammae.model.masking.uniform import AsymmetricRandom, SymmetricRandom
 from siammae.model.patches import patchify
 from siammae.model.siammae import SiamMAE
 

@@ -7,12 +7,8 @@ from scipy.stats import chisquare
 
 from siammae.config.visible_patches import visible_count
 from siammae.model.batch_draws import Part
-from siammae.model.masking.strategies import (
-    AsymmetricGrid,
-    AsymmetricRandom,
-    SymmetricRandom,
-    bayer_matrix,
-)
+from siammae.model.masking.grid import AsymmetricGrid, bayer_matrix
+from siammae.model.masking.uniform import AsymmetricRandom, SymmetricRandom
 
 STRATEGIES = [AsymmetricRandom, SymmetricRandom, AsymmetricGrid]
 

@@ -10,7 +10,7 @@ from siammae.model.encoder import Encoder
 from siammae.model.encoding import JointEncoding, SiameseEncoding
 from siammae.model.gap_embedding import gap_embedding
 from siammae.model.heads import PixelMean
-from siammae.model.masking.strategies import AsymmetricRandom, SymmetricRandom
+from siammae.model.masking.uniform import AsymmetricRandom, SymmetricRandom
 from siammae.model.siammae import SiamMAE
 
 DECODERS = [CrossSelfDecoder, CrossDecoder, JointDecoder]
@@ -151,7 +151,7 @@ def test_what_is_kept_of_the_past_changes_nothing(decoder):
         pair, asked = images[:, [0, number + 1]], target.mask
 
         class Known(AsymmetricRandom):
-            def future(self, view, draws, asked=asked):
+            def future(self, pair, draws, asked=asked):
                 return asked
 
         alone = build(decoder, embedding="learned", masking=Known(0.75)).eval()
@@ -191,10 +191,10 @@ class NeverAsked(AsymmetricRandom):
         super().__init__(ratio)
         self.asked = 0
 
-    def future(self, view, draws):
+    def future(self, pair, draws):
         self.asked += 1
         assert self.asked <= 2
-        return super().future(view, draws)
+        return super().future(pair, draws)
 
 
 @pytest.mark.parametrize("encoding", [SiameseEncoding, lambda: JointEncoding(32)])

@@ -10,7 +10,7 @@ from siammae.model.batch_draws import Part
 from siammae.model.decoders import CrossDecoder, CrossSelfDecoder, JointDecoder
 from siammae.model.encoder import Encoder
 from siammae.model.heads import PixelMean
-from siammae.model.masking.strategies import AsymmetricRandom
+from siammae.model.masking.uniform import AsymmetricRandom
 from siammae.model.siammae import SiamMAE
 from siammae.model.uncertainty.density import BetaNLL, DensityHead, Gaussian, LaplaceHead
 from siammae.model.uncertainty.dropout import MonteCarloDropout

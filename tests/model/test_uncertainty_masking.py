@@ -7,8 +7,10 @@ from siammae.model.batch_draws import WHOLE, Part
 from siammae.model.decoders import CrossSelfDecoder
 from siammae.model.encoder import Encoder
 from siammae.model.heads import PixelMean
-from siammae.model.masking.strategies import AsymmetricRandom, FrameMask, Masking
+from siammae.model.masking.base import Masking
 from siammae.model.masking.uncertainty import UncertaintyMasking
+from siammae.model.masking.uniform import AsymmetricRandom
+from siammae.model.pair import FrameMask
 from siammae.model.patches import patchify
 from siammae.model.siammae import SiamMAE
 from siammae.model.uncertainty.density import Gaussian
@@ -56,7 +58,7 @@ class Fixed(Masking):
         super().__init__(0.5)
         self.masks = iter(masks)
 
-    def future(self, view, draws):
+    def future(self, pair, draws):
         return next(self.masks)
 
 
@@ -95,7 +97,7 @@ def test_the_probe_learns_where_the_errors_are(toward):
         return torch.stack([past, future], dim=1)
 
     for step in range(60):
-        model.masking.begin(step + 1, 60)
+        model.masking.begin_step(step + 1, 60)
         optimiser.zero_grad()
         model(pairs(), generator(step)).total.backward()
         optimiser.step()
@@ -132,10 +134,10 @@ def test_no_gradient_flows_through_the_choice(estimate):
 def test_the_probe_s_loss_is_apart_and_its_gradient_is_none_of_the_norm_that_is_clipped():
     model = stir(by("error"))
     restored = model(images(), generator())
-    assert torch.equal(restored.metrics["train/probe_loss"], restored.aside.detach())
-    assert torch.equal(restored.total, restored.loss + restored.aside)
+    assert torch.equal(restored.metrics["train/probe_loss"], restored.masking_loss.detach())
+    assert torch.equal(restored.total, restored.loss + restored.masking_loss)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    kept = {names[id(parameter)] for parameter in model.restoring()}
+    kept = {names[id(parameter)] for parameter in model.restoring_parameters()}
     assert kept == {name for name in names.values() if not name.startswith("masking.")}
 
 
@@ -155,7 +157,7 @@ def test_the_probe_s_loss_is_that_of_a_loop_in_float64():
             error = (target.prediction.mean[b, i].detach().double() - truth).square().mean()
             predicted = weight[0] @ memory[b, 1 + place] + bias[0]
             total.append((predicted - error.log()) ** 2)
-    assert restored.aside.item() == pytest.approx(torch.stack(total).mean().item(), rel=1e-4)
+    assert restored.masking_loss.item() == pytest.approx(torch.stack(total).mean().item(), rel=1e-4)
 
 
 @pytest.mark.parametrize("estimate", ESTIMATES)
@@ -163,7 +165,7 @@ def test_warm_up_has_the_masks_of_uniform_masking_bit_for_bit(estimate):
     model, uniform = stir(by(estimate, warmup=0.5)), build(AsymmetricRandom(0.5))
     expected = [t.mask.hidden for t in uniform(images(frames=3), generator()).targets]
     for step, same in ((1, True), (5, True), (6, False), (10, False)):
-        model.masking.begin(step, 10)
+        model.masking.begin_step(step, 10)
         made = [t.mask.hidden for t in model(images(frames=3), generator()).targets]
         assert all(map(torch.equal, made, expected)) == same
 
@@ -193,7 +195,7 @@ def test_the_estimate_is_as_old_as_was_asked_and_never_older(estimate):
             for name, parameter in model.named_parameters():
                 if name not in copies:
                     parameter.fill_(step)
-        model.masking.begin(step, 7)
+        model.masking.begin_step(step, 7)
         (value,) = {float(model.get_parameter(name).mean()) for name in copies}
         taken.append(value)
     assert taken == [1, 1, 1, 4, 4, 4, 7]
@@ -217,7 +219,7 @@ def test_copies_take_no_gradients_and_stay_in_evaluation_mode(estimate):
 def test_the_state_tells_whether_the_warm_up_is_over(estimate):
     model, other = by(estimate, warmup=0.5), by(estimate, warmup=0.5)
     for step in (1, 6):
-        model.masking.begin(step, 10)
+        model.masking.begin_step(step, 10)
         other.load_state_dict(model.state_dict())
         assert other.masking.warm == (step == 6)
 
@@ -308,7 +310,7 @@ def test_of_an_ensemble_two_members_are_asked_where_they_differ():
     with torch.no_grad():
         for parameter in model.decoder.parameters():
             parameter.mul_(1.1)
-    masking.begin(1, 1)  # the copies follow
+    masking.begin_step(1, 1)  # the copies follow
     seen, frames = {}, images()
     keep(masking.estimate, seen)
     model(frames, generator()).total.backward()

@@ -10,15 +10,15 @@ from scipy.stats import chisquare
 from siammae.config.visible_patches import visible_count
 from siammae.model.batch_draws import WHOLE, Part
 from siammae.model.masking.motion import MotionMasking
-from siammae.model.masking.strategies import AsymmetricRandom
+from siammae.model.masking.uniform import AsymmetricRandom
 from siammae.model.masking.weighted import WeightedMasking, choice_keys
 
 
 class Weighed(WeightedMasking):
     """Patches weigh what the future frame holds there."""
 
-    def log_weight(self, view):
-        return view.future[..., 0].log()
+    def log_weight(self, pair):
+        return pair.future[..., 0].log()
 
 
 def weighed(ratio=0.75, temperature=1.0, random_share=0.0, prefer=1):

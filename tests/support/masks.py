@@ -3,7 +3,7 @@
 import torch
 
 from siammae.model.batch_draws import WHOLE, Draws
-from siammae.model.masking.strategies import View
+from siammae.model.pair import Pair, PastFrame
 from siammae.model.patches import patchify
 
 
@@ -12,5 +12,5 @@ def masks_of(strategy, frames, patch_size, generator=None, part=WHOLE):
     past, *futures = (patchify(frame, patch_size) for frame in frames.unbind(1))
     grid = (frames.shape[-2] // patch_size, frames.shape[-1] // patch_size)
     draws = Draws(generator, torch.device("cpu"), part)
-    first = strategy.past(frames.shape[0], grid, draws)
-    return [first, *(strategy.future(View(past, future, grid), draws) for future in futures)]
+    first = PastFrame(past, grid, strategy.past(frames.shape[0], grid, draws))
+    return [first.mask, *(strategy.future(Pair(first, future), draws) for future in futures)]

@@ -42,12 +42,12 @@ TINY = [
 START = "import os, signal, sys\n{patch}\nfrom siammae.train import main\nsys.exit(main())"
 KILLED_IN_A_STEP = """
 from siammae.training.loop import Trainer
-step = Trainer._step
+step = Trainer.train_step
 def killed(self, number, batches):
     if number == 8:
         os.kill(os.getpid(), signal.SIGKILL)
     return step(self, number, batches)
-Trainer._step = killed
+Trainer.train_step = killed
 """
 
 

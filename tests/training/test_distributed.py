@@ -9,7 +9,7 @@ import torch
 
 from siammae.system.errors import ConfigError
 from siammae.system.processes import is_leader, refuse_with_torchrun
-from siammae.training.distributed import Processes, Team, join
+from siammae.training.distributed import Team, TorchrunTeam, join_team
 
 from .conftest import held
 
@@ -21,7 +21,7 @@ SAME = ("decoder.dropout=0.0", "batch_size=16", "optim.base_lr=0.016", "optim.cl
 BEFALLS = """
 import os, signal, sys
 from siammae.training.loop import Trainer
-step, rank = Trainer._step, os.environ.get("RANK")
+step, rank = Trainer.train_step, os.environ.get("RANK")
 def disturbed(self, number, batches):
     job = self.checkpoints.folder.parts[-3]
     if (job, number, rank) == ("cut", 5, None):
@@ -33,7 +33,7 @@ def disturbed(self, number, batches):
     if (job, number, rank) == ("killed", 4, "1"):
         os.kill(os.getpid(), signal.SIGKILL)
     return step(self, number, batches)
-Trainer._step = disturbed
+Trainer.train_step = disturbed
 from siammae.train import main
 sys.exit(main())
 """
@@ -166,7 +166,7 @@ def test_a_process_that_vanishes_ends_the_others(resumed):
 @pytest.fixture
 def two():
     """The first of two processes, without the other."""
-    team = Processes.__new__(Processes)
+    team = TorchrunTeam.__new__(TorchrunTeam)
     team.rank, team.size = 0, 2
     return team
 
@@ -183,18 +183,18 @@ def under_torchrun(monkeypatch):
 def test_a_batch_must_part_evenly(two, batch, fits):
     data = SimpleNamespace(repeated_sampling=2)
     settings = SimpleNamespace(batch_size=batch, accumulate=3, data=data, device="auto")
-    Team().check(settings)
+    Team().check_settings(settings)
     if fits:
-        two.check(settings)
+        two.check_settings(settings)
         return
     with pytest.raises(ConfigError, match=f"batch_size={batch} is not .* take a multiple of 12"):
-        two.check(settings)
+        two.check_settings(settings)
 
 
 @pytest.mark.parametrize("name", ["cuda:1", "mps"])
 def test_one_device_is_none_for_two_processes(two, name):
     with pytest.raises(ConfigError, match=f"device={name} is one device for 2 processes"):
-        two.check(SimpleNamespace(device=name))
+        two.check_settings(SimpleNamespace(device=name))
 
 
 def test_each_process_has_the_gpu_of_its_local_rank(two, under_torchrun):
@@ -223,10 +223,10 @@ def test_what_starts_or_draws_for_itself_is_refused(choice, under_torchrun):
 def test_a_process_that_is_alone_is_a_team(monkeypatch):
     for name in ("RANK", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
-    join.cache_clear()
-    team = join()
-    assert (team.rank, team.size, team.leads, is_leader()) == (0, 1, True, True)
-    assert team.total([3, 4]) == [3, 4]
+    join_team.cache_clear()
+    team = join_team()
+    assert (team.rank, team.size, team.is_main, is_leader()) == (0, 1, True, True)
+    assert team.sum([3, 4]) == [3, 4]
     assert team.gather("x") == ["x"]
-    with pytest.raises(KeyError), team.united(), team.together():
+    with pytest.raises(KeyError), team.end_together(), team.raise_in_all():
         raise KeyError

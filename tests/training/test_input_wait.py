@@ -9,7 +9,7 @@ import pytest
 from siammae.data.packing.packed import Packed
 from siammae.data.sets.videos import Videos
 from siammae.training import input_wait as waiting
-from siammae.training.input_wait import Waiting, advice
+from siammae.training.input_wait import WaitMonitor, advice
 
 # Readers in the trainer's own process that take their time, and a run that is long at 20 steps.
 SLOW = """
@@ -46,7 +46,7 @@ def test_a_run_whose_clips_come_slowly_says_so_once(train, tmp_path, only_run):
 
 def told_of(shares, every=10):
     hints = []
-    watch = Waiting(lambda: ["do this"], hints.append)
+    watch = WaitMonitor(lambda: ["do this"], hints.append)
     for number, share in enumerate(shares, start=1):
         watch.row({"step": number * every, "data/wait_share": share})
         watch.row({"step": number * every, "bench/J": 0.5})  # no row of the training

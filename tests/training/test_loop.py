@@ -12,7 +12,7 @@ from siammae.data.sampling.batch import PairBatch
 from siammae.model.decoders import CrossSelfDecoder
 from siammae.model.encoder import Encoder
 from siammae.model.heads import PixelMean
-from siammae.model.masking.strategies import AsymmetricRandom
+from siammae.model.masking.uniform import AsymmetricRandom
 from siammae.model.siammae import SiamMAE
 from siammae.training.loop import Trainer
 from siammae.training.optim import adamw
@@ -244,14 +244,14 @@ def test_a_run_that_begins_makes_nothing_at_step_0(start):
 
 def step_losses(trainer):
     """The loss of each step, written down apart from the trainer."""
-    seen, step = [], trainer._step
+    seen, step = [], trainer.train_step
 
     def watched(number, batches):
         metrics = step(number, batches)
         seen.append(float(metrics["train/loss"]))
         return metrics
 
-    trainer._step = watched
+    trainer.train_step = watched
     return seen
 
 
@@ -273,7 +273,7 @@ def test_the_losses_that_are_reported_follow_from_no_cadence(start, cadence):
 
 
 def test_the_losses_are_of_the_last_steps_and_survive_a_resume(start, monkeypatch):
-    monkeypatch.setattr("siammae.training.loop.LOSSES", 5)
+    monkeypatch.setattr("siammae.training.loop.LOSS_STEPS", 5)
     whole = start("whole")
     seen = step_losses(whole)
     whole.fit()

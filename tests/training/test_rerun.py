@@ -37,12 +37,12 @@ RunRecord.create = create_late
 def test_rerun_takes_up_nothing_of_a_run_that_was_killed(train, tmp_path, only_run):
     patch = """
 from siammae.training.loop import Trainer
-step = Trainer._step
+step = Trainer.train_step
 def killed(self, number, batches):
     if number == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     return step(self, number, batches)
-Trainer._step = killed
+Trainer.train_step = killed
 """
     train(tmp_path, *SHORT, script=START.format(patch=patch))
     assert (only_run(tmp_path) / "checkpoints" / "step-00000002.pt").is_file()

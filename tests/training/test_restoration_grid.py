@@ -9,8 +9,8 @@ from PIL import Image
 
 from siammae.data.augment.normalising import MEAN, STD
 from siammae.model.heads import Prediction
-from siammae.model.masking.strategies import FrameMask
-from siammae.model.siammae import Restoration, Restored
+from siammae.model.pair import FrameMask
+from siammae.model.restoration import Restoration, RestoredFrame
 from siammae.training.run_pictures import restoration_grid
 
 SIDE, PATCH, TILE = 32, 8, 36
@@ -27,7 +27,7 @@ def made(futures, hidden=12):
         order = torch.arange(16).roll(3 * number).expand(2, -1)
         mask = FrameMask(order[:, hidden:].sort().values, order[:, :hidden].sort().values)
         zeros = torch.zeros(2, hidden, 3 * PATCH**2)
-        targets.append(Restored(mask, Prediction(zeros), torch.tensor(0.0), {}))
+        targets.append(RestoredFrame(mask, Prediction(zeros), torch.tensor(0.0), {}))
     past = FrameMask(torch.arange(16).expand(2, -1), torch.arange(0).expand(2, -1))
     return frames, (frames - mean) / std, Restoration(torch.tensor(0.0), past, targets, {})
 

@@ -112,12 +112,12 @@ def test_workers_and_cadences_change_nothing(train, tmp_path, undisturbed, only_
 def test_sigterm_saves_and_ends_cleanly(train, tmp_path, undisturbed, only_run):
     patch = """
 from siammae.training.loop import Trainer
-step = Trainer._step
+step = Trainer.train_step
 def told(self, number, batches):
     if number == 5:
         os.kill(os.getpid(), signal.SIGTERM)
     return step(self, number, batches)
-Trainer._step = told
+Trainer.train_step = told
 """
     stopped = train(tmp_path, script=START.format(patch=patch))
     assert stopped.returncode == 128 + signal.SIGTERM, stopped.stderr

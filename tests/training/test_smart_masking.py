@@ -15,8 +15,8 @@ from siammae.launching.registration import register_with_hydra
 from siammae.model.decoders import CrossSelfDecoder
 from siammae.model.encoder import Encoder
 from siammae.model.heads import PixelMean
-from siammae.model.masking.strategies import AsymmetricRandom
 from siammae.model.masking.uncertainty import UncertaintyMasking
+from siammae.model.masking.uniform import AsymmetricRandom
 from siammae.model.siammae import SiamMAE
 from siammae.model.uncertainty.density import Gaussian
 from siammae.system.errors import ConfigError
@@ -159,8 +159,9 @@ def test_with_masks_that_are_uniform_the_rest_trains_as_without(start, clip):
     for name, settings in {"warm": {"warmup": 0.999}, "shared": {"random_share": 1.0}}.items():
         trainer = start(name, UncertaintyMasking(0.75, 16, **settings), clip=clip)
         if name == "warm":
-            begin = trainer.model.masking.begin
-            trainer.model.masking.begin = lambda step, steps, begin=begin: begin(step, 100 * steps)
+            masking = trainer.model.masking
+            begin = masking.begin_step
+            masking.begin_step = lambda step, steps, begin=begin: begin(step, 100 * steps)
         trainer.fit()
         trained = trainer.model.state_dict()
         for key in expected:

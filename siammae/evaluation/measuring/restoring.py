@@ -15,7 +15,8 @@ from siammae.data.reading.video import Clip
 from siammae.data.sampling.batch import Sample, Visit, collate
 from siammae.evaluation.scores.calibration import Residuals, residuals
 from siammae.model.batch_draws import Draws
-from siammae.model.masking.strategies import FrameMask, Masking, View
+from siammae.model.masking.base import Masking
+from siammae.model.pair import FrameMask, Pair
 from siammae.model.patches import gather_tokens, normalise_patches, patchify
 from siammae.system.errors import ConfigError, DataError
 
@@ -97,7 +98,7 @@ class Given(Masking):
         super().__init__(hidden / (hidden + mask.visible.shape[1]))
         self.mask = mask
 
-    def future(self, view: View, draws: Draws) -> FrameMask:
+    def future(self, pair: Pair, draws: Draws) -> FrameMask:
         """As told."""
         return self.mask
 

@@ -14,7 +14,7 @@ from siammae.data.augment.normalising import denormalise
 from siammae.evaluation.pictures.heat import paint, scale_of, with_bar
 from siammae.evaluation.pictures.sheet import jpeg, tile_grid
 from siammae.model.patches import patch_statistics, patchify, unpatchify
-from siammae.model.restoration import Restoration, Restored
+from siammae.model.restoration import Restoration, RestoredFrame
 
 UNIT = "patch deviations"
 LEAST = 112  # height of a tile in pixels
@@ -53,7 +53,7 @@ class Passes:
         self.squared_error = torch.zeros_like(self.patches)
         self.variance = torch.zeros_like(self.patches)
 
-    def add(self, restored: Restored) -> None:
+    def add(self, restored: RestoredFrame) -> None:
         """One more pass; its prediction has a spread."""
         mask, prediction = restored.mask, restored.prediction
         assert prediction.spread is not None

@@ -1,7 +1,7 @@
 """``hydra/launcher=slurm``: each run is a job of Slurm, put back into the queue at its limit.
 
 Some time before the limit Slurm sends a signal. The trainer saves and closes everything, then
-submitit's handler writes down the same call and requeues the job (`siammae.training.stop`); the
+submitit's handler writes down the same call and requeues the job (`siammae.system.signals`); the
 call finds the run unfinished and goes on from its checkpoint.
 """
 

@@ -12,8 +12,7 @@ from omegaconf import DictConfig
 
 from siammae.launching.studies.storage import StoredStudy, open_storage
 from siammae.tracking.record import RunRecord, write_atomic
-from siammae.training.cadence import spread
-from siammae.training.intermediate import intermediate_values
+from siammae.training.intermediate import evenly_spaced, intermediate_values
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -123,7 +122,7 @@ def objective(config: DictConfig, record: RunRecord, trial: RunningTrial | None)
     benchmark, metric = known["benchmark"], known["metric"]
     described = f"{metric} on {benchmark}" if benchmark else metric
     trial.describe(run=record.signature, quality=described)
-    steps = sorted(spread(record.summary()["steps"], config.schedule.evaluations))
+    steps = sorted(evenly_spaced(record.summary()["steps"], config.schedule.evaluations))
     way = intermediate_values(record.metrics(), steps, benchmark, metric)
     trial.report({**way, len(steps): quality})
     return quality if trial.objectives == 1 else (quality, cost(config, record))

@@ -1,23 +1,25 @@
-"""Masking by the difference of the frames: the rival of estimates that takes no network."""
+"""Masking by the difference of the frames: what smart masking achieves without a network."""
 
 from torch import Tensor
+from typing_extensions import override
 
-from siammae.model.masking.strategies import View
 from siammae.model.masking.weighted import WeightedMasking
+from siammae.model.pair import Pair
 
 TOWARD = {"moving": 1, "still": -1}
 
 
 class MotionMasking(WeightedMasking):
-    """A patch of the future frame weighs as much as its pixels differ from the past frame's there.
+    """A patch's weight is how much its pixels differ between the two frames.
 
-    The weight is the mean absolute difference of the normalised pixels, plus a floor.
+    The weight is the mean absolute difference of the normalised pixels at the same place, plus a
+    floor.
 
     Args:
         ratio, temperature, random_share: see `WeightedMasking`.
         toward: ``moving`` hides patches that change, ``still`` those that do not.
-        floor: above 0, in standard deviations of ImageNet's pixels. Differences below it are noise
-            of camera and codec, and nothing that does not move would otherwise ever be hidden.
+        floor: above 0, in standard deviations of ImageNet's pixels. Smaller differences are noise
+            of camera and codec; without a floor nothing that stands still would ever be hidden.
     """
 
     def __init__(
@@ -35,7 +37,7 @@ class MotionMasking(WeightedMasking):
         super().__init__(ratio, temperature, random_share, TOWARD[toward])
         self.floor = floor
 
-    def log_weight(self, view: View) -> Tensor:
-        """See `WeightedMasking`."""
-        difference = (view.future.float() - view.past.float()).abs().mean(dim=-1)
+    @override
+    def log_weight(self, pair: Pair) -> Tensor:
+        difference = (pair.future.float() - pair.past.patches.float()).abs().mean(dim=-1)
         return (difference + self.floor).log()

@@ -2,19 +2,20 @@
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from siammae.model.heads import Head
 from siammae.model.masking.estimates import Estimate, PredictedSpread, RunningError
-from siammae.model.masking.strategies import FrameMask, View
 from siammae.model.masking.weighted import WeightedMasking
+from siammae.model.pair import FrameMask, Pair
 
 TOWARD = {"uncertain": 1, "certain": -1}
 
 
 class UncertaintyMasking(WeightedMasking):
-    """A patch of the future frame weighs as much as the model expects to be wrong there.
+    """A patch's weight is how wrong the model expects to be there.
 
-    Until it is told otherwise by `begin`, the warm-up is over.
+    Before the first `begin_step` it draws as after the warm-up.
 
     Args:
         ratio, temperature, random_share: see `WeightedMasking`.
@@ -23,8 +24,8 @@ class UncertaintyMasking(WeightedMasking):
             the standard deviation that the head predicts (`PredictedSpread`).
         toward: ``uncertain`` hides what is hard to restore, ``certain`` what is easy.
         warmup: share of the training, from its start, with uniform masks, in [0, 1).
-        refresh: the weights that choose are brought up to date every so many steps, at least 1; the
-            estimate is never older.
+        refresh: number of steps, at least 1, after which the weights that choose are brought up to
+            date; the estimate is never older.
     """
 
     def __init__(
@@ -49,30 +50,31 @@ class UncertaintyMasking(WeightedMasking):
             raise ValueError(f"estimate={estimate}: must be error or predicted")
         self.warmup, self.refresh, self.warm = warmup, refresh, True
         self.estimate: Estimate = RunningError(width) if estimate == "error" else PredictedSpread()
-        self.learns = self.estimate.learns
 
+    @override
     def attach(self, decoder: nn.Module, head: Head) -> None:
-        """See `Masking`."""
         self.estimate.attach(decoder, head)
 
-    def begin(self, step: int, steps: int) -> None:
-        """See `Masking`."""
+    @override
+    def begin_step(self, step: int, steps: int) -> None:
         self.warm = step > self.warmup * steps
         if (step - 1) % self.refresh == 0:
             self.estimate.refresh()
 
-    def log_weight(self, view: View) -> Tensor | None:
-        """See `WeightedMasking`."""
-        return self.estimate(view) if self.warm else None
+    @override
+    def log_weight(self, pair: Pair) -> Tensor | None:
+        return self.estimate(pair) if self.warm else None
 
-    def learn(self, view: View, mask: FrameMask, error: Tensor) -> Tensor:
-        """See `Masking`."""
-        return self.estimate.learn(view, mask, error)
+    @override
+    def own_loss(
+        self, pair: Pair, mask: FrameMask, prediction: Tensor, target: Tensor
+    ) -> Tensor | None:
+        return self.estimate.own_loss(pair, mask, prediction, target)
 
     def get_extra_state(self) -> Tensor:
-        """Whether the warm-up is over: a picture may be due before the first step of a resume."""
+        """Save whether the warm-up is over: a resumed run may draw before its first step."""
         return torch.tensor(self.warm)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """See `get_extra_state`."""
+        """Restore what `get_extra_state` saved."""
         self.warm = bool(state)

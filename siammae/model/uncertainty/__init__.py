@@ -1,1 +1,1 @@
-"""Heads that tell how far off the restored pixels may be."""
+"""Heads that also predict how far off the restored pixels may be."""

@@ -1,33 +1,33 @@
 """Heads that predict a density for each pixel: its mean and, from one pass, its scale.
 
-The loss is the negative log-likelihood, with its constant, of the target's values, in nats: the
-mean predicted density of `Gaussian` and of `Laplace` can be compared. Kendall and Gal,
-arXiv:1703.04977.
+The loss is the negative log-likelihood of the target's values, in nats and with its constant, so
+that those of `Gaussian` and `LaplaceHead` can be compared. Kendall and Gal, arXiv:1703.04977.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Laplace, Normal
+from typing_extensions import override
 
-from siammae.model.attention import initialise
 from siammae.model.heads import Head, Prediction, error_and_spread
+from siammae.model.layers import initialise
 
 STEEPEST = 10  # of the logarithm of a scale: e^10 squared and cubed is still safe in float32
 
 
 class DensityHead(Head):
-    """A linear layer to the mean, the same as `PixelMean`'s, and one to the logarithm of the scale.
+    """Base: a linear layer to the mean, as `PixelMean`'s, and one to the logarithm of the scale.
 
     The scale starts at 1 everywhere, the deviation of the target itself, so that the first steps
-    are those of an error without uncertainty. Its logarithm approaches the limits smoothly: at a
-    hard limit it would have no gradient. The scale is computed in float32, autocast or not.
+    are those of an error without uncertainty. Its logarithm approaches the limits smoothly, because
+    at a hard limit it would have no gradient. It is computed in float32, even under autocast.
 
     Args:
         width: channels of the decoder's tokens.
         patch_size: side of a patch in pixels.
-        scale_per: ``pixel``, a scale for each value, or ``patch``, one for all its values.
-        min_log_scale: below 0. -3 is 0.05 of a patch's deviation, what 8 bits resolve in a patch
-            of little contrast; less would weigh single pixels by 1 / scale^2 and more.
+        scale_per: ``pixel``, a scale for each value, or ``patch``, one for all values of a patch.
+        min_log_scale: below 0. -3 is 0.05 of a patch's deviation, which 8 bits resolve in a patch
+            of little contrast; a smaller scale would weigh single pixels by 1 / scale^2 and more.
         max_log_scale: above 0. The target's values have variance 1, so that 3, a scale of 20, is
             more than any of them needs.
     """
@@ -58,58 +58,65 @@ class DensityHead(Head):
         self.log_scale = nn.utils.skip_init(nn.Linear, width, scales[scale_per])
         self.reset()
 
+    @override
     def reset(self) -> None:
-        """MAE's initial weights for the mean; a scale of 1."""
         initialise(self.pixels)
         nn.init.zeros_(self.log_scale.weight)
         nn.init.zeros_(self.log_scale.bias)
 
+    @override
     def forward(self, tokens: Tensor) -> Prediction:
-        """(B, H, D) -> mean (B, H, P) and spread, both in float32."""
         mean = self.pixels(tokens).float()
         with torch.autocast(tokens.device.type, enabled=False):
             log_scale = self.log_scale(tokens.float())
         return Prediction(mean, self.density(mean, within(log_scale, *self.limits).exp()))
 
     def density(self, mean: Tensor, scale: Tensor) -> Distribution:
-        """The distribution of that mean and scale."""
+        """Return the distribution with that mean and scale."""
         raise NotImplementedError
 
+    @override
     def cost(self, prediction: Prediction, target: Tensor) -> Tensor:
-        """The negative log-likelihood of each value."""
         assert prediction.spread is not None
         return -prediction.spread.log_prob(target.float())
 
+    @override
     def metrics(self, prediction: Prediction, target: Tensor) -> dict[str, Tensor]:
-        """The mean's squared error and the mean predicted standard deviation."""
         return error_and_spread(prediction, target)
 
 
 class Gaussian(DensityHead):
-    """Normal; the scale is the standard deviation. At a scale of 1 half the squared error."""
+    """A normal distribution; the scale is its standard deviation.
 
+    At a scale of 1 the loss is half the squared error, plus a constant.
+    """
+
+    @override
     def density(self, mean: Tensor, scale: Tensor) -> Distribution:
-        """See `DensityHead`."""
         return Normal(mean, scale, validate_args=False)
 
 
 class LaplaceHead(DensityHead):
-    """Laplace: an absolute error, heavier tails; the standard deviation is sqrt(2) scales."""
+    """A Laplace distribution, whose loss is an absolute error: its tails are heavier.
 
+    The standard deviation is sqrt(2) scales.
+    """
+
+    @override
     def density(self, mean: Tensor, scale: Tensor) -> Distribution:
-        """See `DensityHead`."""
         return Laplace(mean, scale, validate_args=False)
 
 
 class BetaNLL(Gaussian):
-    """`Gaussian` whose values weigh variance^beta, not differentiated (arXiv:2203.09168, eq. 9).
+    """`Gaussian` with each value weighted by variance^beta (arXiv:2203.09168, equation 9).
 
-    The likelihood's gradient for the mean is the error over the variance, so that what is hard,
-    in time, is no longer learned; the weight takes a part of the division back.
+    The likelihood's gradient for the mean is the error divided by the variance, so that hard pixels
+    are in time no longer learned. The weight, through which no gradient flows, takes a part of that
+    division back.
 
     Args:
         width, patch_size, scale_per, min_log_scale, max_log_scale: see `DensityHead`.
-        beta: in [0, 1]; 0 is `Gaussian`, with 1 the mean has the gradient of the squared error.
+        beta: in [0, 1]; 0 is `Gaussian`, at 1 the mean has the gradient of the squared error.
     """
 
     def __init__(
@@ -126,13 +133,13 @@ class BetaNLL(Gaussian):
             raise ValueError(f"beta={beta}: must be in [0, 1]")
         self.beta = beta
 
+    @override
     def cost(self, prediction: Prediction, target: Tensor) -> Tensor:
-        """The weighted negative log-likelihood of each value."""
         assert prediction.spread is not None
         weight = prediction.spread.variance.detach() ** self.beta
         return weight * super().cost(prediction, target)
 
 
 def within(values: Tensor, low: float, high: float) -> Tensor:
-    """``values`` as they are near 0, and smoothly never beyond ``low`` < 0 and ``high`` > 0."""
+    """Limit ``values`` smoothly to (``low``, ``high``), with low < 0 < high; near 0 they stay."""
     return torch.where(values < 0, low * (values / low).tanh(), high * (values / high).tanh())

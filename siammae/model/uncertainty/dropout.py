@@ -1,4 +1,4 @@
-"""Monte Carlo dropout: passes through randomly thinned decoders differ where it does not know."""
+"""Monte Carlo dropout: several passes with dropout differ where the model is uncertain."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,24 +7,26 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
+from typing_extensions import override
 
 from siammae.model.heads import PixelMean, Prediction
 
-SEED = 0  # of what the passes drop: the same inputs give the same prediction
+SEED = 0  # of dropout in the passes, so that the same inputs give the same prediction
 LEAST_DEVIATION = 1e-6
 
 
 class MonteCarloDropout(PixelMean):
-    """The paper's head and loss on a decoder with dropout, which stays on to predict.
+    """The paper's head and loss on a decoder with dropout, which stays on in evaluation.
 
-    Gal and Ghahramani, arXiv:1506.02142, without their constant noise: the variance is that between
-    passes alone, the unbiased one.
+    After Gal and Ghahramani, arXiv:1506.02142, without their constant noise: the variance is the
+    unbiased one between passes alone.
 
     Args:
         width: channels of the decoder's tokens.
         patch_size: side of a patch in pixels.
         rate: probability, in (0, 1), of every dropout layer in the decoder.
-        samples: passes through the decoder that make a prediction, at least 2; training makes one.
+        samples: number of passes through the decoder for a prediction, at least 2. Training takes
+            one pass.
     """
 
     predicts_spread = True
@@ -37,8 +39,8 @@ class MonteCarloDropout(PixelMean):
             raise ValueError(f"samples={samples}: a variance takes at least 2")
         self.rate, self.samples = rate, samples
 
+    @override
     def assemble(self, decoders: Sequence[nn.Module]) -> nn.Module:
-        """The decoder with the rate set in its dropout layers."""
         decoder = super().assemble(decoders)
         layers = [layer for layer in decoder.modules() if isinstance(layer, nn.Dropout)]
         if not layers:
@@ -47,8 +49,8 @@ class MonteCarloDropout(PixelMean):
             layer.p = self.rate
         return decoder
 
+    @override
     def predict(self, decoder: nn.Module, *inputs: Any) -> Prediction:
-        """A normal of the mean and deviation of several passes."""
         with _seeded(inputs[0].device), _training(decoder):
             passes = [self.restore(decoder, *inputs).mean.float() for _ in range(self.samples)]
         deviation, mean = torch.std_mean(torch.stack(passes), dim=0)
@@ -58,7 +60,7 @@ class MonteCarloDropout(PixelMean):
 
 @contextmanager
 def _training(module: nn.Module) -> Iterator[None]:
-    """Training mode, attention's own dropout included; afterwards each part's mode as it was."""
+    """Switch to training mode, attention's own dropout included, and back to each part's mode."""
     modes = [(part, part.training) for part in module.modules()]
     module.train()
     try:
@@ -70,7 +72,7 @@ def _training(module: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _seeded(device: torch.device) -> Iterator[None]:
-    """The same random numbers every time, and afterwards those that would have come without."""
+    """Fix the random numbers in this block; those after it are as if it had not been."""
     cuda = [device] if device.type == "cuda" else []
     mps: Tensor | None = torch.mps.get_rng_state() if device.type == "mps" else None
     with torch.random.fork_rng(devices=cuda):

@@ -1,4 +1,4 @@
-"""Several decoders over one encoder: where they disagree, the model does not know."""
+"""An ensemble of decoders over one encoder: they disagree where the model is uncertain."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -7,30 +7,31 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
+from typing_extensions import override
 
 from siammae.model.heads import Head, Prediction, error_and_spread
 
-LEAST_VARIANCE = 1e-12  # so that the density of members that agree is one
+LEAST_VARIANCE = 1e-12  # members that agree still give a density
 
 
 class Decoders(nn.ModuleList):
-    """Decoders that are called as one."""
+    """Several decoders that are called as one."""
 
     def forward(self, *inputs: Any) -> list[Tensor]:
-        """What each of them makes of the same inputs."""
+        """Call each decoder with the same inputs."""
         return [decoder(*inputs) for decoder in self]
 
 
 class Ensemble(Head):
-    """Decoders with a head each, from different initial weights; their mixture is the prediction.
+    """Several decoders, each with a head, from different initial weights; a deep ensemble.
 
-    Each is trained as if alone, on the mean of their losses (Lakshminarayanan et al.,
-    arXiv:1612.01474); the encoder, which they share, sees the mean of their gradients. The first
-    starts as it does without an ensemble.
+    The prediction is their mixture. Each member is trained as if alone, because the loss is the
+    mean of theirs (Lakshminarayanan et al., arXiv:1612.01474); the shared encoder gets the mean of
+    their gradients. The first member starts as it does without an ensemble.
 
     Args:
-        member: the head of each, any that reads one decoder.
-        members: how many decoders, at least 2. Each costs a whole decoder in every step.
+        member: the head of each member, any that reads one decoder.
+        members: number of decoders, at least 2. Each costs a whole decoder in every step.
     """
 
     predicts_spread = True
@@ -47,36 +48,36 @@ class Ensemble(Head):
         self.heads: Any = nn.ModuleList([member, *others])
         self.decoders = members
 
+    @override
     def assemble(self, decoders: Sequence[nn.Module]) -> nn.Module:
-        """See `Head`."""
         pairs = zip(self.heads, decoders, strict=True)
         return Decoders([head.assemble([decoder]) for head, decoder in pairs])
 
+    @override
     def reset(self) -> None:
-        """Draw the initial weights of every member."""
         for head in self.heads:
             head.reset()
 
+    @override
     def forward(self, tokens: Sequence[Tensor]) -> Prediction:
-        """Of each decoder (B, H, D) -> the mixture."""
         return self._mixture([head(own) for head, own in zip(self.heads, tokens, strict=True)])
 
+    @override
     def predict(self, decoder: Any, *inputs: Any) -> Prediction:
-        """The mixture of what each member predicts by itself."""
         pairs = zip(self.heads, decoder, strict=True)
         return self._mixture([head.predict(own, *inputs) for head, own in pairs])
 
-    def sparing(self, decoder: nn.Module) -> tuple[Head, nn.Module]:
-        """The first two members: what two differ in already tells where the model does not know."""
+    @override
+    def reduced(self, decoder: nn.Module) -> tuple[Head, nn.Module]:
+        # Two members are enough to differ where the model is uncertain.
         pair = Ensemble(self.heads[0], members=2)
         pair.heads = nn.ModuleList(list(self.heads)[:2])
         return pair, Decoders(list(decoder)[:2])  # type: ignore[call-overload]
 
     def _mixture(self, members: list[Prediction]) -> Prediction:
-        """A normal of the mixture's mean and variance.
+        """Return a normal distribution with the mixture's mean and variance.
 
-        The variance is that of the members' means, and the mean of their own where they predict
-        one.
+        The variance is that of the members' means, plus the mean of the variances they predict.
         """
         means = torch.stack([member.mean.float() for member in members])
         with torch.no_grad():
@@ -88,11 +89,11 @@ class Ensemble(Head):
         spread = Normal(mean, variance.clamp(min=LEAST_VARIANCE).sqrt(), validate_args=False)
         return Prediction(mean, spread, tuple(members))
 
+    @override
     def cost(self, prediction: Prediction, target: Tensor) -> Tensor:
-        """The mean of the members' costs of each value."""
         pairs = zip(self.heads, prediction.members, strict=True)
         return torch.stack([head.cost(member, target) for head, member in pairs]).mean(dim=0)
 
+    @override
     def metrics(self, prediction: Prediction, target: Tensor) -> dict[str, Tensor]:
-        """The mixture's squared error and the mean of its standard deviation."""
         return error_and_spread(prediction, target)
