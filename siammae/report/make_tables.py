@@ -26,7 +26,7 @@ from siammae.report.tables.selection import select
 from siammae.report.tables.sidecar import sidecar
 from siammae.report.tables.statistics_table import read_defaults, tabulate
 from siammae.report.tables.terminal import show
-from siammae.report.wandb.snapshot import pull, read_snapshot, tell
+from siammae.report.wandb.snapshot import pull, read_snapshot, report_source
 from siammae.system.errors import DataError, SiammaeError
 from siammae.system.paths import ROOT
 from siammae.tracking.record import write_atomic
@@ -103,8 +103,8 @@ def tables_of_runs(
         drawn = draw(table, selected.runs, runs_dir, out)
         sections.append(section_of_runs(table, selected.runs, runs_dir, files, drawn))
         written += files + [path for picture in drawn for path in picture.paths]
-    for told in without.values():
-        print(told)
+    for line in without.values():
+        print(line)
     return written, sections, list(without.values())
 
 
@@ -146,7 +146,7 @@ def runs_of_wandb(source: str | None, place: Path | None, offline: bool) -> Path
         raise DataError(f"{place} holds no snapshot; make one without --offline")
     if source is not None and snapshot.source != source:
         raise DataError(f"{place} is a snapshot of {snapshot.source}, not of {source}")
-    tell(snapshot, place)
+    report_source(snapshot, place)
     return place / snapshot.folder
 
 

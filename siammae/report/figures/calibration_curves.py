@@ -49,8 +49,10 @@ def _of_run(folder: Path) -> tuple[str, list[dict[str, Any]]]:
     """Name a run by its signature and the settings that its command gave."""
     record = RunRecord(folder)
     asked = record.invocations()
-    told = [f"{key}={value}" for key, value in (asked[-1]["overrides"] if asked else {}).items()]
-    chosen = [setting for setting in told if setting.startswith(("uncertainty", "masking", "seed"))]
+    given = [f"{key}={value}" for key, value in (asked[-1]["overrides"] if asked else {}).items()]
+    chosen = [
+        setting for setting in given if setting.startswith(("uncertainty", "masking", "seed"))
+    ]
     rows = (record.summary().get("benchmark") or {}).get("per_object") or []
     return " ".join([record.signature, *chosen]), rows
 

@@ -29,5 +29,5 @@ def draw_controls(
         line(value, color=color, ls=dashes, lw=1.6, label=text, zorder=4)
     handles, labels = axes.get_legend_handles_labels()
     if handles:
-        told: dict[str, Any] = {"ncols": 2, "fontsize": 9, "frameon": False, **legend}
-        figure.legend(handles, labels, loc="outside lower center", **told)
+        options: dict[str, Any] = {"ncols": 2, "fontsize": 9, "frameon": False, **legend}
+        figure.legend(handles, labels, loc="outside lower center", **options)

@@ -126,5 +126,7 @@ def _draw_paper(axes: Axes, subject: Subject) -> None:
 
 def _source(subject: Subject) -> str:
     """Return which table of the paper the figures come from, as the notes have it."""
-    told = [note.removeprefix("paper: ") for note in subject.table.notes if note[:7] == "paper: "]
-    return told[0].partition(";")[0] if told else "its own benchmark and data"
+    sources = [
+        note.removeprefix("paper: ") for note in subject.table.notes if note[:7] == "paper: "
+    ]
+    return sources[0].partition(";")[0] if sources else "its own benchmark and data"

@@ -124,8 +124,8 @@ class Subject:
         """
         seeds = ["the seed"] if self.trained["n"].gt(1).any() else []
         axes = " and ".join(self.table.axes or seeds)
-        told = f"Effect of {axes}" if axes else self.table.name
-        text = wrapped(self.table.question or told, width)
+        title = f"Effect of {axes}" if axes else self.table.name
+        text = wrapped(self.table.question or title, width)
         figure.suptitle(text, x=0.01, ha="left", fontsize=12)
 
 

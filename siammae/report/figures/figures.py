@@ -36,11 +36,11 @@ def draw(table: Table, runs: pd.DataFrame, runs_dir: Path, folder: Path) -> list
         runs_dir: folder of the runs, for their histories.
         folder: where to write.
     """
-    told = runs["benchmark"].dropna()
+    names = runs["benchmark"].dropna()
     used = sorted({name for names in table.rows["signatures"] for name in names})
     histories = read_histories(runs_dir, used)
     rows = dict(zip(runs["signature"], runs["per_object"], strict=True))
-    subject = Subject(table, str(told.iloc[-1]) if len(told) else None, histories, rows)
+    subject = Subject(table, str(names.iloc[-1]) if len(names) else None, histories, rows)
     found = []
     for kind, picture_of in KINDS.items():
         picture = picture_of(subject)

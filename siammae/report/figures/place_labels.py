@@ -2,6 +2,7 @@
 
 from itertools import combinations
 
+import numpy as np
 from adjustText import adjust_text
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -45,7 +46,7 @@ def place_labels(
     return True
 
 
-def _around(point: tuple[float, float], dpi: float, radius: float = 5.0) -> Bbox:
+def _around(point: np.ndarray, dpi: float, radius: float = 5.0) -> Bbox:
     """The pixels of a mark with a radius in points."""
     half = radius * dpi / 72
     return Bbox.from_extents(*(c - half for c in point), *(c + half for c in point))

@@ -49,12 +49,12 @@ def quality_speed(subject: Subject) -> Picture | None:
         axes.set_ylabel(subject.unit)
         subject.write_title(figure, 66)
         _name(figure, axes, subject, points)
-    told = [f"{subject.unit} against the time of training", "dashed: the Pareto front"]
+    parts = [f"{subject.unit} against the time of training", "dashed: the Pareto front"]
     if (points["slowest"] > points["fastest"]).any():
-        told.append("lines across: from the fastest to the slowest seed")
+        parts.append("lines across: from the fastest to the slowest seed")
     if subject.spread:
-        told.append(f"lines upright: {subject.spread}")
-    return Picture(figure, "; ".join(told))
+        parts.append(f"lines upright: {subject.spread}")
+    return Picture(figure, "; ".join(parts))
 
 
 def front(cost: pd.Series, quality: pd.Series, larger_is_better: bool) -> list[Any]:
@@ -69,17 +69,19 @@ def front(cost: pd.Series, quality: pd.Series, larger_is_better: bool) -> list[A
 
 def _points(subject: Subject) -> pd.DataFrame:
     """Return the rows whose runs' time is known, with ``seconds``, ``fastest`` and ``slowest``."""
-    told: dict[Any, dict[str, Any]] = {}
+    times_of: dict[Any, dict[str, Any]] = {}
     for index, row in subject.trained.iterrows():
         runs = [subject.histories[s] for s in row["signatures"] if s in subject.histories]
         times = [run.seconds for run in runs if run.seconds]
         if times:
             mean = sum(times) / len(times)
             devices = " and ".join(sorted({str(run.device) for run in runs if run.device}))
-            told[index] = {"seconds": mean, "fastest": min(times), "slowest": max(times)}
-            told[index]["device"] = devices or None
+            times_of[index] = {"seconds": mean, "fastest": min(times), "slowest": max(times)}
+            times_of[index]["device"] = devices or None
     columns = ["seconds", "fastest", "slowest", "device"]
-    return subject.trained.join(pd.DataFrame.from_dict(told, "index", columns=columns), how="inner")
+    return subject.trained.join(
+        pd.DataFrame.from_dict(times_of, "index", columns=columns), how="inner"
+    )
 
 
 def _unit(longest: float) -> tuple[int, str]:

@@ -90,7 +90,7 @@ class Section:
 def write_page(out: Path, sections: list[Section], notes: list[str]) -> Path:
     """Write ``index.html`` into a folder that is there; links in it are relative to the folder.
 
-    ``notes`` tell of what has no section.
+    ``notes`` name what has no section.
     """
     path = out / NAME
     write_atomic(path, page(out, sections, notes))

@@ -48,7 +48,7 @@ def _grid(table: Table, links: dict[str, Link], seeds: dict[str, int], heading: 
     rows: list[list[Cell]] = []
     for (index, row), line in zip(table.rows.iterrows(), lines, strict=True):
         behind = [links[name] for name in row["signatures"] if name in links]
-        told = sorted({seeds[name] for name in row["signatures"] if name in seeds})
+        listed = sorted({seeds[name] for name in row["signatures"] if name in seeds})
         made = [_label(row, line[0], index == table.best)]
         for column, text in enumerate(line[1:], 1):
             metric = columns.get(column)
@@ -57,7 +57,7 @@ def _grid(table: Table, links: dict[str, Link], seeds: dict[str, int], heading: 
                 made.append(Cell(text, _value(text) if value is None or not text else float(value)))
             else:
                 best = index == table.best and metric == table.objective
-                facts = facts_of(row, metric, told)
+                facts = facts_of(row, metric, listed)
                 made.append(Cell(text, float(row[metric.name]), best, facts=facts, links=behind))
         rows.append(made)
     control = list(table.rows["control"])
@@ -120,9 +120,9 @@ def _value(text: str) -> float | str | None:
 
 def _of_entry(entry: dict[str, Any]) -> list[str]:
     facts = ("key", "code_version", "device", "precision")
-    told = [f"{fact.replace('_', ' ')} {entry[fact]}" for fact in facts if entry.get(fact)]
+    lines = [f"{fact.replace('_', ' ')} {entry[fact]}" for fact in facts if entry.get(fact)]
     command = entry.get("command")
-    return told + ([f"command {' '.join(map(str, command))}"] if command else [])
+    return lines + ([f"command {' '.join(map(str, command))}"] if command else [])
 
 
 def _runs(table: Table, runs: pd.DataFrame, links: dict[str, Link]) -> Grid:

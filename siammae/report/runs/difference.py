@@ -38,8 +38,8 @@ def flat(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _origin(run: RunRecord) -> dict[str, Any]:
-    told = run.provenance()
-    return {key: told.get(key) for key in ORIGIN} | flat(told.get("git") or {}, "git.")
+    facts = run.provenance()
+    return {key: facts.get(key) for key in ORIGIN} | flat(facts.get("git") or {}, "git.")
 
 
 def _unlike(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -58,8 +58,8 @@ class StudyFrame:
 def read_study(study: "Study") -> StudyFrame:
     """Read a study without the trials of killed processes that were run again."""
     trials = counted(study)
-    told = [t.user_attrs["quality"] for t in trials if "quality" in t.user_attrs]
-    objectives = [str(told[-1]) if told else "objective", COST][: len(study.directions)]
+    names = [t.user_attrs["quality"] for t in trials if "quality" in t.user_attrs]
+    objectives = [str(names[-1]) if names else "objective", COST][: len(study.directions)]
     params = list(dict.fromkeys(name for trial in trials for name in trial.params))
     rows = []
     for trial in trials:

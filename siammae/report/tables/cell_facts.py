@@ -30,7 +30,7 @@ def facts_of(row: pd.Series, metric: Metric, seeds: list[int]) -> list[str]:
 
 
 def mark(row: pd.Series, metric: Metric) -> str:
-    """The sign of a difference from the default that is told from zero; else nothing."""
+    """Return the sign of a difference that is significantly not zero; else an empty text."""
     found = row.get(f"{metric}/mark")
     if isinstance(found, str):
         return found

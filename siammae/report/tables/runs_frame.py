@@ -73,5 +73,5 @@ def _row(record: RunRecord) -> dict[str, Any]:
 
 def _versions(provenance: dict[str, Any]) -> list[str]:
     """The distinct versions of the code that a run was trained with, in order."""
-    told = [part.get("code_version") for part in (provenance, *provenance.get("resumes", []))]
-    return list(dict.fromkeys(version for version in told if version))
+    versions = [part.get("code_version") for part in (provenance, *provenance.get("resumes", []))]
+    return list(dict.fromkeys(version for version in versions if version))

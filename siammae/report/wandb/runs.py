@@ -177,8 +177,8 @@ def _server() -> str:
     """Return the address of the server that the client will ask."""
     import wandb
 
-    told = os.environ.get("WANDB_BASE_URL") or wandb.setup().settings.base_url
-    return str(told).rstrip("/")
+    address = os.environ.get("WANDB_BASE_URL") or wandb.setup().settings.base_url
+    return str(address).rstrip("/")
 
 
 def _is_refused(error: Exception) -> bool:

@@ -90,7 +90,7 @@ def pull(source: str, place: Path) -> Snapshot:
         raise DataError(f"--snapshot {place} cannot be written: {error.strerror}") from None
 
 
-def tell(snapshot: Snapshot, place: Path) -> None:
+def report_source(snapshot: Snapshot, place: Path) -> None:
     """Report on stderr where the tables come from, and what is not in them."""
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(snapshot.pulled))
     print(
