@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 
 from siammae.config.experiment import read_experiments
+from siammae.evaluation.measuring.metric import SHARE
 from siammae.launching.entry import run as start
 from siammae.planning.coming import OUTSIDE, Coming, chosen, coming
 from siammae.planning.cost import Cost, Sample, estimate, samples
@@ -40,7 +41,8 @@ def main() -> int:
         type=_positive,
         default=1.0,
         metavar="X",
-        help="print how many seeds tell a difference of X points of the metric from chance (1)",
+        help="print how many seeds tell a difference of X from chance, in points of percent or the "
+        "metric's unit (1)",
     )
     parser.add_argument(
         "--calibrate",
@@ -170,19 +172,21 @@ def sum_up(runs: list[Coming], costs: dict[int, Cost | None], measures: list[Sam
         print(f"  time of {untold} unknown: no finished run is like them; --calibrate measures it")
 
 
-def tell_seeds(found: Spread | None, points: float) -> None:
-    """How many seeds the difference takes."""
+def tell_seeds(found: Spread | None, difference: float) -> None:
+    """Print how many seeds it takes to tell a difference, in points of percent or in the unit."""
     if found is None:
         print("seeds needed: unknown, no setting of these has two finished seeds yet")
         return
     if found.metric.endswith("train/loss"):
         print("seeds needed: not told for a training loss; choose a benchmark")
         return
-    n = seeds_needed(points / 100, found.deviation)
+    factor, unit = (100, "points") if found.unit == SHARE else (1, found.unit or "units")
+    n = seeds_needed(difference / factor, found.deviation)
     kind = "of paired differences" if found.paired else "between settings, seeds unpaired"
     print(
-        f"seeds needed to tell {points:g} points of {found.metric} apart (4 times in 5, at 5%): "
-        f"{n} a setting (standard deviation {kind} {100 * found.deviation:.2f} points, "
+        f"seeds needed to tell {difference:g} {unit} of {found.metric} apart "
+        f"(4 times in 5, at 5%): {n} a setting "
+        f"(standard deviation {kind} {factor * found.deviation:.2f} {unit}, "
         f"{found.degrees} degrees of freedom)"
     )
 

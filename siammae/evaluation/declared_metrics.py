@@ -6,8 +6,6 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from siammae.evaluation import Calibration, Davis, Jhmdb, KittiStep, LinearParts, Uvo, Vip, Vspw
-from siammae.evaluation.benchmarks.kitti_flow import metrics_of_patches
 from siammae.evaluation.measuring.metric import Metric, read_metric, undeclared
 
 
@@ -24,15 +22,35 @@ def of_our_benchmarks(name: str) -> Metric:
     It is for what no record declares: figures of the paper that nobody has measured here.
     """
     part, _, alone = name.rpartition("/")
+    if found := re.fullmatch(r"within-([\d.e+-]+)-px", alone):  # of any number of pixels
+        alone = "within-16-px"
     metric, is_named = _built_in().get(alone, (undeclared(alone), True))
-    if found := re.fullmatch(r"within-([\d.e+-]+)-px", alone):
-        metric = metrics_of_patches(float(found[1]))[0]
+    if found:
+        metric = replace(metric, name=found[0])
     return metric.in_suite(part, is_named) if part else metric
+
+
+def metrics_of_our_benchmarks() -> list[Metric]:
+    """All metrics that benchmarks of ours have, each once."""
+    return [metric for metric, _ in _built_in().values()]
 
 
 @cache
 def _built_in() -> dict[str, tuple[Metric, bool]]:
     """Metrics of our benchmarks by name; no two of them mean different things by one name."""
+    # Here, because they take a while to import, and newer records need none of them.
+    from siammae.evaluation import (
+        Calibration,
+        Davis,
+        Jhmdb,
+        KittiStep,
+        LinearParts,
+        Uvo,
+        Vip,
+        Vspw,
+    )
+    from siammae.evaluation.benchmarks.kitti_flow import metrics_of_patches
+
     classes = (Davis, Vip, Jhmdb, Vspw, Uvo, KittiStep, LinearParts, Calibration)
     found = {m.name: (m, each.is_named_in_suites) for each in classes for m in each.metrics}
     return {**found, **{m.name: (m, True) for m in metrics_of_patches(16)}}

@@ -4,25 +4,39 @@ from collections import defaultdict
 from dataclasses import dataclass
 from itertools import combinations
 from math import ceil, sqrt
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from siammae.evaluation.declared_metrics import declared_in, of_our_benchmarks
+from siammae.evaluation.measuring.metric import Metric, of_quality
 from siammae.tracking.record import RunRecord
 from siammae.tracking.signature import essential, signature
+from siammae.training.training_metrics import LOSS
 
 POWER, ALPHA = 0.8, 0.05
+
+
+class Named(NamedTuple):
+    """A metric's name, with the benchmark's in front, and its unit."""
+
+    metric: str
+    unit: str
 
 
 @dataclass(frozen=True)
 class Spread:
     """Spread of differences between two settings.
 
+    metric: with the benchmark's name in front.
+    unit: of the metric, see `Metric`; shares are from 0 to 1.
     deviation: standard deviation of a difference of two runs, in the metric's unit.
     degrees: of freedom that it was estimated with; differences of k settings hold those of k - 1.
     paired: whether it is of runs with the same seed; else sqrt(2) times that within settings.
     """
 
     metric: str
+    unit: str
     deviation: float
     degrees: int
     paired: bool
@@ -39,21 +53,31 @@ def spread(runs: list[RunRecord], wanted: set[str]) -> Spread | None:
         None when no setting has two seeds.
     """
     values: dict[str, dict[int, float]] = defaultdict(dict)
-    metrics: dict[str, str] = {}
+    metrics: dict[str, Named] = {}
     for run in runs:
         if run.signature in wanted and run.is_finished():
             objective, config = run.summary()["objective"], run.config()
+            benchmark = objective["benchmark"] or ""
             setting = signature({**essential(config), "seed": None}, {})
             values[setting][config["seed"]] = objective["value"]
-            metrics[setting] = f"{objective['benchmark'] or ''} {objective['metric']}".strip()
+            metric = _decisive(run.summary())
+            metrics[setting] = Named(f"{benchmark} {metric}".strip(), metric.unit)
     if not metrics:
         return None
-    metric = max(set(metrics.values()), key=list(metrics.values()).count)
-    repeated = [v for s, v in values.items() if metrics[s] == metric and len(v) > 1]
-    return _paired(metric, repeated) or _within(metric, repeated)
+    named = max(set(metrics.values()), key=list(metrics.values()).count)
+    repeated = [v for s, v in values.items() if metrics[s] == named and len(v) > 1]
+    return _paired(named, repeated) or _within(named, repeated)
 
 
-def _paired(metric: str, settings: list[dict[int, float]]) -> Spread | None:
+def _decisive(summary: dict[str, Any]) -> Metric:
+    """Return the metric by which a run is judged."""
+    name, _ = of_quality(summary["objective"]["metric"])
+    if name == LOSS.name:
+        return LOSS
+    return declared_in(summary.get("benchmark") or {}).get(name) or of_our_benchmarks(name)
+
+
+def _paired(metric: Named, settings: list[dict[int, float]]) -> Spread | None:
     """Pooled over all pairs of settings with common seeds."""
     squares, degrees = 0.0, 0
     for one, other in combinations(settings, 2):
@@ -65,13 +89,13 @@ def _paired(metric: str, settings: list[dict[int, float]]) -> Spread | None:
     if not degrees:
         return None
     free = max(1, round(2 * degrees / len(settings)))
-    return Spread(metric, sqrt(squares / degrees), free, True)
+    return Spread(*metric, sqrt(squares / degrees), free, True)
 
 
-def _within(metric: str, settings: list[dict[int, float]]) -> Spread | None:
+def _within(metric: Named, settings: list[dict[int, float]]) -> Spread | None:
     squares = sum(float(np.var(list(v.values())) * len(v)) for v in settings)
     degrees = sum(len(v) - 1 for v in settings)
-    return Spread(metric, sqrt(2 * squares / degrees), degrees, False) if degrees else None
+    return Spread(*metric, sqrt(2 * squares / degrees), degrees, False) if degrees else None
 
 
 def seeds_needed(difference: float, deviation: float) -> int:

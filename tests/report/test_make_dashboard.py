@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,15 @@ def test_a_dry_run_prints_the_whole_specification_without_network_or_key():
         "Media Browser",
         "Run Comparer",
     }
+    plotted = re.compile(make_dashboard.measured())
+    logged = [
+        "davis2017/J&F-Mean",
+        "all_paper/vip/mIoU",
+        "jhmdb/PCK@0.1",
+        "kitti_flow/within-16-px",
+    ]
+    assert all(plotted.fullmatch(name) for name in logged)
+    assert not any(plotted.fullmatch(name) for name in ("davis2017/J-Recall", "train/loss"))
     for part in bank["sections"][0]["panels"]:
         config = part["config"]
         assert config["xAxis"] == "pairs_seen"
@@ -63,7 +73,7 @@ def test_what_it_plots_is_what_runs_log(make_run):
     assert figures(record)[make_dashboard.OBJECTIVE] == 0.5
     known = read_defaults(ROOT / "configs" / "train.yaml")
     assert set(make_dashboard.FACTORS) <= set(known)
-    places = ("evaluation/pictures/encoder.py", "training/loop.py")
+    places = ("evaluation/pictures/encoder_pictures.py", "training/loop.py")
     logged = "".join((ROOT / "siammae" / place).read_text() for place in places)
     for key in make_dashboard.MEDIA:
         name = key.removeprefix("media/")

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from siammae.evaluation.declared_metrics import metrics_of_our_benchmarks
 from siammae.system.errors import ConfigError, DataError, SiammaeError
 from siammae.tracking.wandb import has_key
 
@@ -49,10 +50,17 @@ def curves(axis: str = "pairs_seen") -> list[Any]:
     }
     return [
         wr.LinePlot(title="training loss", y=["train/loss"], log_y=True, **shared),
-        wr.LinePlot(title="benchmarks", metric_regex=".*-Mean|.*/mIoU|.*/PCK.*", **shared),
+        wr.LinePlot(title="benchmarks", metric_regex=measured(), **shared),
         wr.LinePlot(title="learning rate", y=["train/lr"], **shared),
         wr.LinePlot(title="pairs a second", y=["speed/pairs_per_second"], **shared),
     ]
+
+
+def measured() -> str:
+    """Return a regular expression of the keys under which our benchmarks' metrics are logged."""
+    metrics = [metric for metric in metrics_of_our_benchmarks() if not metric.detail]
+    names = [m.name for m in metrics if m.better != "neither" and "(" not in m.name]
+    return "|".join(f".*/{name}" for name in names)
 
 
 def effects() -> list[Any]:
