@@ -144,11 +144,23 @@ def test_what_cannot_be_compared_is_not_mixed(make_run, tables, difference):
     assert (out / "mask_ratio-frame_gap-2.csv").is_file()
 
 
-def test_other_code_is_told(make_run, tables):
+def test_rows_of_other_code_than_the_newest_run_are_marked(make_run, tables):
     two_by_two(make_run)
-    make_run("later", 0.9, {"mask_ratio": "0.5", "frame_gap": "4"}, code="c2")
+    make_run("later", 0.9, {"mask_ratio": "0.5", "frame_gap": "4"}, code="c2", created=9.0)
     out, _ = tables()
-    assert "2 versions of the code: c1, c2" in (out / "mask_ratio-frame_gap.md").read_text()
+    text = (out / "mask_ratio-frame_gap.md").read_text()
+    assert "2 versions of the code (c1, c2); † marks" in text
+    labels = [line.split("|")[1].strip(" *") for line in text.splitlines() if "frame_gap=" in line]
+    assert labels[0] == "mask_ratio=0.5, frame_gap=4"
+    assert all(label.endswith("†") for label in labels[1:])
+    assert len(labels) == 5
+    assert "$^\\dagger$" in (out / "mask_ratio-frame_gap.tex").read_text()
+
+
+def test_rows_of_one_code_have_no_mark(make_run, tables):
+    two_by_two(make_run)
+    out, _ = tables()
+    assert "†" not in (out / "mask_ratio-frame_gap.md").read_text()
 
 
 def test_of_two_runs_of_a_setting_and_seed_the_newest_counts(make_run, tables):

@@ -9,6 +9,7 @@ from siammae.evaluation.measuring.metric import Metric
 from siammae.report.tables.captions import MARK
 from siammae.report.tables.metric_names import same_elsewhere
 from siammae.report.tables.parts import parts
+from siammae.report.tables.selection import OTHER_CODE
 from siammae.report.tables.statistics_table import Table
 
 Style = Callable[[str], str]
@@ -34,7 +35,7 @@ def cells(
     heads += ["n", *(f"paper {each.head}" for each in paper)]
     lines = []
     for index, row in table.rows.iterrows():
-        label = escape(row["label"] + (" (default)" if row["default"] else ""))
+        label = escape(label_of(row))
         line = [label, _mean(row, metric, True)]
         if index == table.best:
             line = [bold(text) for text in line]
@@ -45,6 +46,12 @@ def cells(
         line += [_paper(row, each) for each in paper]
         lines.append(line)
     return [escape(head) for head in heads], lines
+
+
+def label_of(row: pd.Series) -> str:
+    """Return the label of a row with its marks: the default, and code other than the newest."""
+    default = " (default)" if row["default"] else ""
+    return f"{row['label']}{default}{OTHER_CODE if row['other_code'] else ''}"
 
 
 def _mean(row: pd.Series, metric: Metric, spread: bool = False) -> str:
@@ -166,6 +173,7 @@ def escape_latex(text: str) -> str:
         "^": "\\textasciicircum{}",
         "±": "$\\pm$",
         "Δ": "$\\Delta$",
+        OTHER_CODE: "$^\\dagger$",
     }
     return "".join(special.get(character, character) for character in text)
 

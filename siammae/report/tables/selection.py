@@ -21,6 +21,7 @@ TOLD = dict(
 )
 AGAIN = "hydra.mode=RUN"  # in the command of a run that is made again, as by siammae.runs retry
 DEFAULT = "default"  # of an axis that was left alone
+OTHER_CODE = "†"  # behind the label of a row whose runs were trained with older code
 # Of a command's settings: those that name no run, and those that tell nothing of it.
 SILENT = set(VOLATILE) - {"experiment", "protocol"} | {
     "benchmark.root",
@@ -227,7 +228,8 @@ def _keep_newest(table: Selected) -> None:
     versions = done.drop(old.index)["code_version"].dropna().unique()
     if len(versions) > 1:
         table.notes.append(
-            f"rows come from {len(versions)} versions of the code: {', '.join(sorted(versions))}"
+            f"rows come from {len(versions)} versions of the code ({', '.join(sorted(versions))}); "
+            f"{OTHER_CODE} marks those with other code than the newest run: rerun=true trains anew"
         )
 
 

@@ -26,7 +26,9 @@ from siammae.training.training_metrics import LOSS
 
 CONTROLS = {"copy_first_mask": "copy first mask", "untrained_encoder": "untrained encoder"}
 OF_A_CELL = ("", "/std", "/low", "/high")
-NO_ROW: dict[str, Any] = {"setting": {}, "default": False, "control": False, "run": False, "n": 0}
+NO_ROW: dict[str, Any] = {
+    "setting": {}, "default": False, "control": False, "run": False, "n": 0, "other_code": False,
+}  # fmt: skip
 
 
 @dataclass
@@ -36,7 +38,8 @@ class Table:
     objective: the metric that decides which row is best.
     metrics: what is shown, the objective first.
     rows: one a setting, in order. Columns: ``label``, ``setting``, ``default``, ``control``,
-    ``run`` (whether finished runs stand behind it), ``n`` (how many), ``signatures``; for each
+    ``run`` (whether finished runs stand behind it), ``n`` (how many), ``other_code`` (whether one
+    of them was trained with other code than the newest run), ``signatures``; for each
     metric ``<metric>`` (mean), ``/std`` (NaN for one seed), ``/low`` and ``/high`` (of the 95%
     interval of the mean; NaN for one seed), ``/diff``, ``/diff_low``, ``/diff_high`` (difference
     from the default row with its 95% interval), ``/p``, ``/p_holm``, ``/mark`` (whether it is
@@ -89,6 +92,9 @@ def tabulate(selected: Selected, defaults: dict[str, str]) -> Table:
     rows = [
         _describe(selected, setting, part, metrics, defaults) for setting, part in settings.items()
     ]
+    newest = done.sort_values("created")["code_version"].iloc[-1] if len(done) else None
+    for row, part in zip(rows, settings.values(), strict=True):
+        row["other_code"] = bool((part["code_version"].dropna() != newest).any())
     rows = _in_order(selected, rows + _without_runs(selected, rows))
     compared = _compare(rows, settings, metrics)
     frame = _frame(rows + _controls(done, metrics), metrics)
@@ -172,14 +178,14 @@ def _frame(rows: list[dict[str, Any]], metrics: list[Metric]) -> pd.DataFrame:
     for metric in metrics:
         frame[f"{metric}/mark"] = frame[f"{metric}/mark"].eq(True)
         frame[f"{metric}/pairing"] = frame[f"{metric}/pairing"].fillna("")
-    return frame.astype(dict.fromkeys(["default", "control", "run"], bool))
+    return frame.astype(dict.fromkeys(["default", "control", "run", "other_code"], bool))
 
 
 def _columns(metrics: list[Metric], rows: list[dict[str, Any]]) -> list[str]:
     figures = [f"{metric}{part}" for metric in metrics for part in OF_A_CELL]
     compared = [f"{metric}/{part}" for metric in metrics for part in COLUMNS]
     paper = dict.fromkeys(name for row in rows for name in row if name.startswith("paper/"))
-    head = ["label", "setting", "default", "control", "run", "n"]
+    head = ["label", "setting", "default", "control", "run", "n", "other_code"]
     return [*head, *figures, *compared, *paper, "signatures"]
 
 
