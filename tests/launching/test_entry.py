@@ -8,7 +8,6 @@ from preloaded import run_command
 JOB = """
 import sys
 import hydra
-from preloaded import run_command
 from siammae.system.errors import ConfigError
 from siammae.launching.entry import report_user_errors, run
 from siammae.system.paths import CONFIGS

@@ -71,7 +71,6 @@ class Still(datetime.datetime):
         still = {"year": 2030, "month": 1, "day": 1, "hour": 1, "minute": 1, "second": 1}
         return datetime.datetime.now(tz).replace(**still)
 hydra.core.utils.datetime = Still
-from preloaded import run_command
 from siammae.train import main
 sys.exit(main())
 """
