@@ -5,7 +5,7 @@ import signal
 import time
 
 from siammae.data.auditing.examine import examine
-from siammae.data.auditing.facts import PYAV, Facts
+from siammae.data.manifests.facts import PYAV, Facts
 
 
 def misbehave(path, name):

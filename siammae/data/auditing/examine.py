@@ -7,9 +7,9 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from siammae.data.auditing.facts import IMAGES, PYAV, Facts, status_of
 from siammae.data.auditing.seeking import judge_seeking
 from siammae.data.auditing.straight import read_straight, sample_of_video
+from siammae.data.manifests.facts import IMAGES, PYAV, Facts, status_of
 from siammae.data.reading.image_folder import images_of, read_image
 from siammae.system.errors import DataError
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from siammae.data.auditing.facts import BROKEN, DAMAGED, Facts
+from siammae.data.manifests.facts import BROKEN, DAMAGED, Facts
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from siammae.data.auditing.examine import examine
-from siammae.data.auditing.facts import NONE, VERSION, Facts, base_of, name_of, status_of
-from siammae.data.auditing.manifest import Journal, check_writable, read_manifest, write_manifest
 from siammae.data.auditing.survey import Examine, survey
+from siammae.data.manifests.facts import NONE, VERSION, Facts, base_of, name_of, status_of
+from siammae.data.manifests.manifest import Journal, check_writable, read_manifest, write_manifest
 from siammae.data.sets.videos import ClipSource
 from siammae.system.errors import ConfigError
 from siammae.system.progress import ProgressDisplay

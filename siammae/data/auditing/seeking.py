@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from siammae.data.auditing.facts import DECORD, PYAV, Facts
 from siammae.data.auditing.frame_sample import FrameSample, blocks_of, difference
+from siammae.data.manifests.facts import DECORD, PYAV, Facts
 from siammae.data.reading.video import UNSURE_FRAMES, decord_seeks_right, find_decord
 
 TOGETHER = 4  # frames of one read: two pairs, as training takes them

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from siammae.data.auditing.facts import Facts
 from siammae.data.auditing.frame_sample import FrameSample
+from siammae.data.manifests.facts import Facts
 from siammae.data.reading.video import possible_rate, upright, video_stream
 from siammae.system.errors import DataError
 

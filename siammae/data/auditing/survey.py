@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from siammae.data.auditing.facts import Facts, status_of
+from siammae.data.manifests.facts import Facts, status_of
 from siammae.system.process_crew import Lost, ProcessCrew
 
 # Yields facts of a file (path, name in the manifest), as `examine` does.

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from siammae.data.auditing.audited import AuditedClips, audited_clips
-from siammae.data.auditing.facts import base_of
+from siammae.data.manifests.audited import AuditedClips, audited_clips
+from siammae.data.manifests.facts import base_of
 from siammae.data.reading.clips import Clips, FileClips, HeldClips
 from siammae.data.sets.clip_lists import check_missing, read_list
 from siammae.system.errors import DataError

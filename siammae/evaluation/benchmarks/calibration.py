@@ -20,8 +20,8 @@ from siammae.evaluation.scores.calibration import OF_CALIBRATION, row_of, temper
 from siammae.system.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from siammae.evaluation.benchmarks.restoring import Pairs
     from siammae.evaluation.features import FeatureExtractor
-    from siammae.evaluation.measuring.restoring import Pairs
     from siammae.evaluation.scores.calibration import Residuals
 
 NOTE = (
@@ -187,7 +187,7 @@ class Calibration(Benchmark):
     @override
     def predict(self, video: str, features: "FeatureExtractor") -> Predicted:
         """What the model predicts of a clip's pairs, compared with what came true."""
-        from siammae.evaluation.measuring.restoring import restored
+        from siammae.evaluation.benchmarks.restoring import restored
 
         pairs = self._pairs(video)
         return restored(features, pairs, self._hidden(pairs, features.patch_size)), pairs
@@ -195,7 +195,7 @@ class Calibration(Benchmark):
     @override
     def control(self, video: str) -> Predicted:
         """The same of the control."""
-        from siammae.evaluation.measuring.restoring import not_restored
+        from siammae.evaluation.benchmarks.restoring import not_restored
 
         pairs, patch = self._pairs(video), self.patch_size or 0
         return not_restored(pairs, self._hidden(pairs, patch), patch), pairs
@@ -289,7 +289,7 @@ class Calibration(Benchmark):
         Raises:
             DataError: when it cannot be read.
         """
-        from siammae.evaluation.measuring.restoring import Pairs
+        from siammae.evaluation.benchmarks.restoring import Pairs
 
         rng = np.random.default_rng([self.seed, self.videos().index(video)])
         low, high = self.gap or (1, 1)

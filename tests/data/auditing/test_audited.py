@@ -6,8 +6,8 @@ from shutil import copy
 import numpy as np
 import pytest
 
-from siammae.data.auditing.manifest import read_manifest, write_manifest
 from siammae.data.auditing.run_audit import Settings, audit
+from siammae.data.manifests.manifest import read_manifest, write_manifest
 from siammae.data.reading import video
 from siammae.data.sets.ucf101 import UCF101
 from siammae.data.sets.videos import Videos

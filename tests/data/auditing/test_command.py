@@ -13,8 +13,8 @@ from omegaconf import OmegaConf
 from processes import group_lives, hear_interrupts, wait_until
 
 from siammae.audit import settings_from
-from siammae.data.auditing.manifest import Journal
 from siammae.data.auditing.run_audit import Settings, audit
+from siammae.data.manifests.manifest import Journal
 from siammae.data.sets.videos import Videos
 from siammae.system.errors import ConfigError
 from siammae.system.paths import CONFIGS

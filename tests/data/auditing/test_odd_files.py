@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from siammae.data.auditing.examine import examine
-from siammae.data.auditing.facts import Facts
 from siammae.data.auditing.run_audit import Settings, audit
+from siammae.data.manifests.facts import Facts
 from siammae.data.sets.videos import Videos
 
 BROKEN = {

@@ -12,8 +12,8 @@ import pytest
 from examiners import always_fail, misbehave
 from processes import group_lives, wait_until
 
-from siammae.data.auditing.facts import base_of, name_of
 from siammae.data.auditing.run_audit import Settings, audit
+from siammae.data.manifests.facts import base_of, name_of
 from siammae.data.sets.videos import Videos
 from siammae.system.paths import ROOT
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
 
-from siammae.data.auditing.facts import Facts
+from siammae.data.manifests.facts import Facts
 from siammae.system.atomic_files import append_line, read_lines, write_atomic
 from siammae.system.claim import claimed
 from siammae.system.errors import ConfigError, DataError

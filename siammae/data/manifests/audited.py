@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 from typing_extensions import override
 
-from siammae.data.auditing.facts import DECORD, IMAGES, NONE, PYAV, base_of, name_of, status_of
-from siammae.data.auditing.manifest import read_columns
+from siammae.data.manifests.facts import DECORD, IMAGES, NONE, PYAV, base_of, name_of, status_of
+from siammae.data.manifests.manifest import read_columns
 from siammae.data.reading.clips import FileClips, SmallerClip
 from siammae.data.reading.video import Clip, Judged, open_clip
 from siammae.system.errors import DataError
