@@ -129,7 +129,7 @@ def train(
     if not team.is_main:
         from siammae.training.session import Session
 
-        Session(config, wanted.settings, record, *parts, Tracker(), facts, None, team).carry_out()
+        Session(config, wanted.settings, record, *parts, Tracker(), facts, None, team).run()
         return
     record.set_state("running")
     tracker = None
@@ -143,7 +143,7 @@ def train(
             trial.describe(run=record.signature)
         session = Session(config, wanted.settings, record, *parts, tracker, facts, trial, team)
         with team.raise_first_error():
-            session.carry_out()
+            session.run()
     except Pruned as end:  # kept with its checkpoints: asked for outside of the study it goes on
         record.set_state("pruned")
         print(f"  {end}", flush=True)

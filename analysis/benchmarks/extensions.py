@@ -38,7 +38,7 @@ from siammae.data.sampling.loader import PairDataset, make_loader
 from siammae.launching.registration import register_with_hydra
 from siammae.system.errors import SiammaeError
 from siammae.system.paths import CONFIGS
-from siammae.training.loop import Trainer
+from siammae.training.loop import Listener, Trainer
 from siammae.training.optim import adamw
 from siammae.training.training_plan import make_plan
 
@@ -200,7 +200,7 @@ def contender(config: DictConfig, device: torch.device, rounds: int, folder: Pat
         lambda first: batches,
         dataset.augment.apply,
         Checkpoints(folder / "none"),
-        _Silent(),
+        Listener(),
     )
     numbers = iter(range(steps - WARM_UP - rounds + 1, steps + 1))
     return Contender(
@@ -214,16 +214,6 @@ def endless(dataset: PairDataset, batch_size: int, accumulate: int) -> Iterator[
     """A few batches that are read before, again and again."""
     visits = DISTINCT * batch_size // dataset.pairs
     return cycle(list(make_loader(dataset, batch_size // accumulate, 0, visits, 0)))
-
-
-class _Silent:
-    """A listener that nobody hears."""
-
-    def row(self, row: dict[str, float]) -> None: ...
-
-    def picture(self, step: int, jpeg: bytes, name: str = "restored") -> None: ...
-
-    def step(self, step: int) -> None: ...
 
 
 def _finished(metrics: dict[str, torch.Tensor], device: torch.device) -> None:

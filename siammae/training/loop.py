@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,8 +26,8 @@ from siammae.training.step_metrics import Row, StepMetrics
 from siammae.training.training_plan import Plan, step_seed
 
 
-class Listener(Protocol):
-    """What follows a run: the record, the tracker, the progress bar."""
+class Listener:
+    """Base of what follows a training; this one ignores everything."""
 
     def row(self, row: Row) -> None:
         """Take a row of metrics."""
@@ -49,7 +49,7 @@ class Trainer:
         batches: returns an iterator over the batches of all steps after a given number of them.
         prepare: turns a batch on the device into normalised frames (B, T, 3, S, S).
         checkpoints: where states are kept.
-        listener: gets rows, pictures and steps.
+        listener: gets rows, pictures and steps, in the main process alone.
         evaluate: measures the model as it is and returns its objective, larger being better, and
             its metrics. It is called ``plan.evaluations - 1`` times; the last evaluation, at the
             end, is the caller's. The objective decides which checkpoint is the best.
@@ -76,8 +76,9 @@ class Trainer:
     ):
         self.model, self.optimiser, self.plan = model, optimiser, plan
         self.batches, self.prepare, self.checkpoints = batches, prepare, checkpoints
-        self.listener, self.evaluate, self.sample = listener, evaluate, sample
-        self.watch, self.team = watch, team or Team()
+        self.evaluate, self.sample, self.watch = evaluate, sample, watch
+        self.team = team or Team()
+        self.listener = listener if self.team.is_main else Listener()
         self.device = next(model.parameters()).device
         self.progress = Progress()
         self._faults = ReadingFaults()

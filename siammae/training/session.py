@@ -1,4 +1,4 @@
-"""One run from its parts: train, measure, write down."""
+"""One run from its parts: train the model, measure it, write the record."""
 
 import os
 import time
@@ -21,7 +21,6 @@ from siammae.data.sampling.loader import PairDataset, first_pairs, make_loader
 from siammae.data.sets.videos import ClipSource
 from siammae.evaluation.measuring.metric import Metric
 from siammae.evaluation.measuring.result import BenchmarkResult
-from siammae.system.progress import ProgressDisplay
 from siammae.tracking.provenance import provenance
 from siammae.tracking.record import RunRecord
 from siammae.tracking.wandb import Tracker
@@ -31,6 +30,7 @@ from siammae.training.intermediate import Pruned, Trial, intermediate_values
 from siammae.training.loop import Trainer
 from siammae.training.measure import controls, measure
 from siammae.training.optim import adamw
+from siammae.training.reporter import RunReporter
 from siammae.training.run_pictures import run_pictures
 from siammae.training.run_progress import summarise_costs, summarise_metrics
 from siammae.training.step_metrics import Row
@@ -42,12 +42,18 @@ PICTURED = 6  # samples in a picture
 
 @dataclass
 class Session:
-    """Everything a run is made of.
+    """Everything that a run is made of.
 
-    config: the whole configuration. settings: the same, checked. record: where it is written.
-    source: the clips. benchmark: what measures it, or None. tracker: a sink beside the record.
-    facts: preset and fingerprints, for the provenance. trial: of a study, or None.
-    team: the processes that share the work; all but the first only train.
+    Attributes:
+        config: the whole configuration.
+        settings: the same, checked.
+        record: where the run is written.
+        source: the clips.
+        benchmark: what measures the encoder, or None.
+        tracker: a second place for rows and pictures, such as W&B.
+        facts: preset and fingerprints, for the provenance.
+        trial: the trial of a study for which the run is made, or None.
+        team: the processes that share the work; all but the main one only train.
     """
 
     config: DictConfig
@@ -59,11 +65,10 @@ class Session:
     facts: dict[str, Any]
     trial: Trial | None = None
     team: Team = field(default_factory=Team)
-    losses: str = field(default="", init=False)  # the latest loss and speed, for people
 
-    def carry_out(self) -> float:
-        """Train to the end, measure, export; returns the objective, larger being better."""
-        begun, team = time.time(), self.team
+    def run(self) -> float:
+        """Train to the end, measure, export; return the objective, larger being better."""
+        start, team = time.time(), self.team
         with team.raise_in_all():
             if team.is_main:  # alone, so that built-in sets are written once
                 self._prepare_files()
@@ -74,12 +79,10 @@ class Session:
             measured = self._begin(first) if team.is_main else set()
         with ExitStack() as stack:
             if team.is_main:
-                display = ProgressDisplay("step", self.settings.progress)
-                self.display = stack.enter_context(display)
-                self._heartbeat(first)
+                stack.enter_context(self.reporter.display(self.settings.progress, first))
             trainer.fit(team.broadcast(measured))
         with team.raise_in_all():
-            objective = self._finish(trainer, begun) if team.is_main else 0.0
+            objective = self._finish(trainer, start) if team.is_main else 0.0
         return team.broadcast(objective)
 
     def _prepare_files(self) -> None:
@@ -99,18 +102,17 @@ class Session:
         self.plan = make_plan(self.settings, len(dataset.clips), self.precision)
         here = int(os.environ.get("LOCAL_WORLD_SIZE", self.team.size)) if self.team.size > 1 else 1
         about = (self.settings, self.source, self.plan.clips, self.device.type, here)
-        self.waiting = WaitMonitor(
-            lambda: advice(*about), lambda hint: print(f"  {hint}", flush=True)
-        )
+        monitor = WaitMonitor(lambda: advice(*about), lambda hint: print(f"  {hint}", flush=True))
+        self.reporter = RunReporter(self.record, self.tracker, self.plan, monitor)
         return self._trainer(model, dataset)
 
     def _begin(self, first: int) -> set[int]:
-        """Write down that training starts after step ``first``; returns the steps measured."""
+        """Record that training starts after step ``first``; return the steps already measured."""
         self.record.drop_metrics_after(first)
         self._watch(first)
         facts, diff = provenance(
             **self.facts,
-            device=_name(self.device),
+            device=_device_name(self.device),
             precision=self.precision,
             world_size=self.team.size,
         )
@@ -119,33 +121,6 @@ class Session:
         if first:
             print(f"  going on after step {first} of {self.plan.steps}", flush=True)
         return self._measured()
-
-    # The trainer's listener -----------------------------------------------------------------------
-
-    def row(self, row: Row) -> None:
-        """A row of metrics, to everyone; of several processes rank 0 tells."""
-        if not self.team.is_main:
-            return
-        self.record.log_metrics(row)
-        self.tracker.row(row)
-        self.waiting.row(row)
-        if "train/loss" in row:
-            speed = row["speed/pairs_per_second"]
-            self.losses = f"loss {row['train/loss']:.4f}  {speed:,.0f} pairs/s"
-            self.step(int(row["step"]))
-        self._heartbeat(int(row["step"]))
-
-    def picture(self, step: int, jpeg: bytes, name: str = "restored") -> None:
-        """A grid of restored frames, or of what else the name says of them."""
-        path = self.record.write_picture(f"{name}-{step:08d}.jpg", jpeg)
-        self.tracker.picture(f"media/{name}", path, step * self.plan.batch_size)
-
-    def step(self, step: int) -> None:
-        """An optimiser step is done."""
-        if self.team.is_main:
-            self.display.update(step, self.plan.steps, self.losses)
-
-    # ----------------------------------------------------------------------------------------------
 
     def _dataset(self) -> PairDataset:
         return PairDataset(
@@ -184,7 +159,7 @@ class Session:
             batches,
             dataset.augment.apply,
             Checkpoints(self.record.checkpoints, warn=lambda text: print(f"warning: {text}")),
-            self,
+            self.reporter,
             evaluate if self.benchmark is not None else None,
             first_pairs(dataset, PICTURED) if plan.pictures else None,
             self._watch if self.trial is not None else None,
@@ -192,10 +167,10 @@ class Session:
         )
 
     def _watch(self, step: int) -> None:
-        """Report the objective so far to the trial of a study, which may stop the run.
+        """Report the objective so far to the trial of a study.
 
         Raises:
-            Pruned: when it does.
+            Pruned: when the study stops the run.
         """
         if self.trial is None:
             return
@@ -216,14 +191,14 @@ class Session:
         return measure(self.benchmark, model, self.device)
 
     def _measured(self) -> set[int]:
-        """Steps whose figures on the benchmark are in the record."""
+        """Return the steps whose figures on the benchmark are in the record."""
         if self.benchmark is None:
             return set()
         prefix = f"{self.benchmark.name}/"
         rows = self.record.metrics()
         return {row["step"] for row in rows if any(key.startswith(prefix) for key in row)}
 
-    def _finish(self, trainer: Trainer, begun: float) -> float:
+    def _finish(self, trainer: Trainer, start: float) -> float:
         """Measure, compare with the controls, export, and write the summary."""
         model, plan = trainer.model, self.plan
         metrics = summarise_metrics(self.record, trainer.progress)
@@ -243,29 +218,29 @@ class Session:
             trainer.note_objective(result.quality, trainer.checkpoints.path(plan.steps))
             if plan.steps not in self._measured():
                 last = {"step": plan.steps, "pairs_seen": plan.steps * plan.batch_size}
-                self.row({**last, **_flat(result)})
+                self.reporter.row({**last, **_flat(result)})
         export_encoder(
             model.encoder, dict(self.config.encoder), self.record.folder / "encoder.safetensors"
         )
         if self.settings.pictures:
-            self._show(model.encoder)
+            self._draw_encoder(model.encoder)
         best = trainer.checkpoints.best()
         summary.update(
             best=None if best is None else {"file": best.name, "value": trainer.progress.best},
             **summarise_costs(plan, trainer.progress, self.facts["data_fingerprint"]),
-            wall_seconds=time.time() - begun,
+            wall_seconds=time.time() - start,
         )
         self.record.write_summary(summary)
         self.tracker.finish(metrics)
         self.record.set_state("finished", step=plan.steps, steps=plan.steps)
         return summary["objective"]["value"]
 
-    def _show(self, encoder: Any) -> None:
-        """Pictures of what the encoder sees; a failure costs the pictures, not the run."""
+    def _draw_encoder(self, encoder: Any) -> None:
+        """Draw what the encoder sees; when that fails, the run goes on without the pictures."""
         try:
             pairs_seen = self.plan.steps * self.plan.batch_size
-            shown = run_pictures(encoder, self.device, self.benchmark, self.source)
-            for name, jpeg in shown.items():
+            pictures = run_pictures(encoder, self.device, self.benchmark, self.source)
+            for name, jpeg in pictures.items():
                 path = self.record.write_picture(f"{name}.jpg", jpeg)
                 self.tracker.picture(f"media/{name}", path, pairs_seen)
         except Exception as error:
@@ -281,12 +256,9 @@ class Session:
             self.facts["benchmark_fingerprint"],
         )
 
-    def _heartbeat(self, step: int) -> None:
-        self.record.set_state("running", step=step, steps=self.plan.steps)
-
 
 def _objective(benchmark: str | None, metric: Metric, value: float) -> dict[str, Any]:
-    """What a run is judged by, as a quality: larger is better, see `Metric.quality`."""
+    """Return a run's objective for its summary, larger being better; see `Metric.quality`."""
     return {
         "benchmark": benchmark,
         "metric": metric.quality_name,
@@ -298,7 +270,7 @@ def _flat(result: BenchmarkResult) -> Row:
     return {f"{result.name}/{name}": value for name, value in result.metrics.items()}
 
 
-def _name(device: torch.device) -> str:
+def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return device.type

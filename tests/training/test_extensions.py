@@ -130,7 +130,7 @@ def carry_out(tmp_path_factory):
         wanted = identify(config, "demo")
         wanted.record.create(wanted.plain, wanted.composed)
         parts = (wanted.source, wanted.benchmark, Tracker(), wanted.facts)
-        Session(config, wanted.settings, wanted.record, *parts).carry_out()
+        Session(config, wanted.settings, wanted.record, *parts).run()
         return wanted.record
 
     return make

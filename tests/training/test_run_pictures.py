@@ -69,7 +69,7 @@ def encoder():
 @pytest.mark.parametrize(("kind", "width"), [(None, 48), (Walk, 60), (Joints, 48)])
 def test_the_benchmark_s_first_video_or_a_clip_is_shown(session, encoder, tmp_path, kind, width):
     session.benchmark = None if kind is None else kind(tmp_path)
-    session._show(encoder)
+    session._draw_encoder(encoder)
     names = ["attention", "pca", "arrows"]
     assert session.tracker.pictures == [(f"media/{n}", f"{n}.jpg", 20) for n in names]
     height = 48 if width == 48 else 40
@@ -80,6 +80,6 @@ def test_the_benchmark_s_first_video_or_a_clip_is_shown(session, encoder, tmp_pa
 
 def test_a_failure_costs_the_pictures_and_not_the_run(session, encoder, capsys):
     del encoder.blocks[0].attn.qkv
-    session._show(encoder)
+    session._draw_encoder(encoder)
     assert session.tracker.pictures == []
     assert "warning: no pictures of the encoder: " in capsys.readouterr().out
