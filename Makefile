@@ -1,5 +1,6 @@
 # make demo   install what is missing, train four runs, print their table
-# make test   install what is missing, run the tests
+# make test   install what is missing, run the tests but for the slow ones
+# make test-all  all tests
 # make test-slurm  the launcher for Slurm, on a Slurm that it starts (as root; slurm-wlm and munge)
 # make check  format, lint and types
 # make docs   the documentation as a site in site/, with its links checked
@@ -9,7 +10,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: docs demo test test-kills test-slurm check format install lock clean
+.PHONY: docs demo test test-all test-kills test-slurm check format install lock clean
 
 install: $(READY)
 
@@ -28,6 +29,10 @@ demo: $(READY)
 	$(RUN) analysis/make_tables.py
 
 test: $(READY)
+	$(RUN) -m pytest -n auto -m "not slow"
+
+# With the slow ones: clusters, several processes, whole experiments.
+test-all: $(READY)
 	$(RUN) -m pytest -n auto
 
 # A multirun killed twenty times at random moments ends with the table of one that was not.
@@ -36,7 +41,7 @@ test-kills: $(READY)
 
 # One after the other: the cluster is this one machine.
 test-slurm: $(READY)
-	SIAMMAE_TEST_SLURM=1 $(RUN) -m pytest -n 0 tests/launchers/slurm
+	SIAMMAE_TEST_SLURM=1 $(RUN) -m pytest -n 0 tests/launching/launchers/slurm
 
 check: $(READY)
 	$(VENV)/bin/ruff format --check .
