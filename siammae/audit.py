@@ -14,10 +14,10 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from siammae.config.groups import build_group
-from siammae.config.schema import check_progress
+from siammae.config.check import read
+from siammae.config.commands import AuditConfig
 from siammae.data.auditing.findings import lost, summary_table
-from siammae.data.auditing.run_audit import AGAIN, Settings, audit, default_place
+from siammae.data.auditing.run_audit import Settings, audit, default_place
 from siammae.launching.entry import report_user_errors, run
 from siammae.system.errors import ConfigError
 from siammae.system.paths import CONFIGS
@@ -31,18 +31,23 @@ outcome: list[int] = []  # of this process's job, for the exit code
 @report_user_errors
 def job(config: DictConfig) -> None:
     """Write the manifest and print the summary."""
-    settings = settings_from(config)
-    if config.data.get("manifest") is not None:
-        given = f"data.manifest={config.data.manifest}"
-        raise ConfigError(f"{given} is what an audit makes; name the file to be written with out=")
-    if "max_broken" in config.data:  # missing files are reported, and are no reason to stop
-        config.data.max_broken = 1.0
-    source = build_group(config, "data")
+    settings = read(config, AuditConfig)
+    source = settings.build("data")
+    if source.manifest is not None:
+        raise ConfigError(
+            f"data.manifest={source.manifest} is what an audit makes; name the file to be written "
+            "with out="
+        )
+    source.max_broken = 1.0  # whatever is missing is reported, and no reason to stop
     source.prepare()
     option = str(HydraConfig.get().runtime.choices["data"])
-    manifest = Path(str(config.out)).expanduser() if config.out else default_place(source, option)
+    out = settings.out
+    manifest = Path(out).expanduser() if out else default_place(source, option)
+    how = Settings(
+        settings.workers, settings.timeout_s, settings.reads, settings.again, settings.progress
+    )
     try:
-        rows = audit(source, manifest, settings)
+        rows = audit(source, manifest, how)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where it stopped", file=sys.stderr)
         outcome.append(INTERRUPTED)
@@ -52,30 +57,8 @@ def job(config: DictConfig) -> None:
     for line in lines:
         print(line)
     print(f"written: {manifest}\nTrain with: {source.overrides()} data.manifest={manifest}")
-    if lines and config.strict:
+    if lines and settings.strict:
         outcome.append(STRICT)
-
-
-def settings_from(config: DictConfig) -> Settings:
-    """Check types and ranges, and return the settings.
-
-    Raises:
-        ConfigError: with the key, its value and what would be right.
-    """
-    check_progress(config.progress)
-    for key in ("workers", "reads"):
-        value = config[key]
-        if not (value is None and key == "workers") and (type(value) is not int or value < 1):
-            raise ConfigError(f"{key}={value}: an int of at least 1 is needed")
-    if type(config.timeout_s) not in (int, float) or not 0 < config.timeout_s < float("inf"):
-        raise ConfigError(f"timeout_s={config.timeout_s}: a number of seconds above 0 is needed")
-    if config.again not in AGAIN:
-        raise ConfigError(f"again={config.again}: must be one of {', '.join(AGAIN)}")
-    if not isinstance(config.strict, bool):
-        raise ConfigError(f"strict={config.strict}: must be true or false")
-    return Settings(
-        config.workers, float(config.timeout_s), config.reads, config.again, config.progress
-    )
 
 
 def main() -> int:

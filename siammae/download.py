@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from siammae.config.schema import nearest
+from siammae.config.suggestions import nearest
 from siammae.data.downloading import catalog
 from siammae.data.downloading.catalog import DataSet, Source
 from siammae.data.downloading.complete import State, inspect, shorten

@@ -15,9 +15,8 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from siammae.config.groups import build_group
-from siammae.config.protocol_choice import check_protocol
-from siammae.config.schema import check_device, check_progress
+from siammae.config.check import read
+from siammae.config.commands import EvaluateConfig
 from siammae.evaluation.encoders.choose import choose_source
 from siammae.evaluation.encoders.source import Source
 from siammae.evaluation.measuring.benchmark import Benchmark
@@ -41,80 +40,66 @@ incomplete: list[str] = []  # benchmarks of this process with failed videos, for
 @report_user_errors
 def job(config: DictConfig) -> float:
     """Print the figures of an encoder; returns its quality, see `BenchmarkResult.quality`."""
-    check(config)
-    check_protocol(config)
-    benchmark = build_group(config, "benchmark")
+    settings = read(config, EvaluateConfig)
+    benchmark = settings.build("benchmark")
     if benchmark is None:
         raise ConfigError("benchmark=none measures nothing; name one, such as benchmark=davis2017")
-    source = choose_source(config)
+    source = choose_source(settings)
     encoder = source.identity()
     if benchmark.needs_model:
         encoder |= source.model_identity()
-        config = with_run(config, source)
-        benchmark = build_group(config, "benchmark")
-    what = {"encoder": encoder, "precision": config.precision}
-    check_writable(config, "out", "save_masks", "overlay")
+        settings = with_run(config, source)
+        benchmark = settings.build("benchmark")
+    what = {"encoder": encoder, "precision": settings.precision}
+    check_writable(settings, "out", "save_masks", "overlay")
     benchmark.prepare()
 
-    plain: Any = OmegaConf.to_container(config.benchmark, resolve=True)
-    benchmark.outputs = outputs(config, benchmark)
-    setting = Setting.of(benchmark, plain)
-    evaluations = Evaluations(Path(str(config.results_dir)), setting, config.rerun)
+    benchmark.outputs = outputs(settings, benchmark)
+    setting = Setting.of(benchmark, settings.benchmark.as_dict())
+    evaluations = Evaluations(Path(settings.results_dir), setting, settings.rerun)
     entry = evaluations.find(what) if benchmark.outputs is None else None
     if entry is not None:
         result, label = as_result(entry), entry["label"]
         print(f"measured before, {evaluations.path(what)}; rerun=true measures again", flush=True)
     else:
-        check_writable(config, "results_dir")
-        result, facts = measure(config, benchmark, source)
+        check_writable(settings, "results_dir")
+        result, facts = measure(settings, benchmark, source)
         label = source.label()
         evaluations.keep(what, label, result, **facts)
     # Of other videos than the encoder's it would say nothing.
     control = None
     if not result.failed:
-        control = evaluations.control(lambda: copy_first_mask(config, benchmark))
+        control = evaluations.control(lambda: copy_first_mask(settings, benchmark))
     show_result(result, f"{label} on {result.name}", control)
-    if config.out is not None:
-        write_result(result, Path(str(config.out)))
+    if settings.out is not None:
+        write_result(result, Path(settings.out))
     if result.failed:
         incomplete.append(result.name)
         print(f"error: failed videos: {', '.join(result.failed)}", file=sys.stderr)
     return result.quality
 
 
-def check(config: DictConfig) -> None:
-    """Keys that no group checks have values that exist.
+def with_run(config: DictConfig, source: Source) -> EvaluateConfig:
+    """Return the settings with references to the run that is measured resolved.
 
-    Raises:
-        ConfigError: naming the key.
+    Benchmarks may refer to its settings, as ``${oc.select:frame_gap,null}`` does.
     """
-    if config.precision not in ("auto", "fp32", "bf16"):
-        raise ConfigError(f"precision={config.precision}: must be auto, fp32 or bf16")
-    check_device(config.device)
-    check_progress(config.progress)
-    if not isinstance(config.rerun, bool):
-        raise ConfigError(f"rerun={config.rerun}: must be true or false")
+    own: Any = OmegaConf.to_container(config, resolve=False)
+    whole = OmegaConf.create({**source.trained_as(), **own})
+    return read(OmegaConf.masked_copy(whole, list(own)), EvaluateConfig)
 
 
-def with_run(config: DictConfig, source: Source) -> DictConfig:
-    """The configuration with the settings of the run that is measured, where it has none.
-
-    Benchmarks may refer to them, as ``${oc.select:frame_gap,null}`` does.
-    """
-    settings: Any = OmegaConf.to_container(config, resolve=False)
-    return OmegaConf.create({**source.trained_as(), **settings})
-
-
-def check_writable(config: DictConfig, *keys: str) -> None:
+def check_writable(settings: EvaluateConfig, *keys: str) -> None:
     """Make the folders that keys name, before any work: it may take hours, and would be lost.
 
     Raises:
         ConfigError: naming the key whose folder cannot be made or written.
     """
     for key in keys:
-        if config[key] is None:
+        named = getattr(settings, key)
+        if named is None:
             continue
-        folder = Path(str(config[key]))
+        folder = Path(named)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if not os.access(folder, os.W_OK | os.X_OK):
@@ -126,34 +111,35 @@ def check_writable(config: DictConfig, *keys: str) -> None:
                 raise ConfigError(f"{key}={folder} cannot be written: {folder / name} is a folder")
 
 
-def outputs(config: DictConfig, benchmark: Benchmark) -> Outputs | None:
+def outputs(settings: EvaluateConfig, benchmark: Benchmark) -> Outputs | None:
     """Where predicted masks are kept; None when nobody asked.
 
     Raises:
         ConfigError: when the benchmark predicts none.
     """
-    wanted = {key: Path(str(config[key])) for key in ("save_masks", "overlay") if config[key]}
+    given = {"save_masks": settings.save_masks, "overlay": settings.overlay}
+    wanted = {key: Path(folder) for key, folder in given.items() if folder}
     if wanted and not benchmark.has_masks:
         raise ConfigError(f"{min(wanted)}: benchmark={benchmark.name} predicts no masks")
     return Outputs(**wanted) if wanted else None
 
 
 def measure(
-    config: DictConfig, benchmark: Benchmark, source: Source
+    settings: EvaluateConfig, benchmark: Benchmark, source: Source
 ) -> tuple[BenchmarkResult, dict[str, Any]]:
     """The encoder's result, and on what device and in which precision it was computed."""
     from siammae.assembly.device import choose_device, choose_precision, fast_matmul
     from siammae.evaluation.features import EncoderFeatures
 
-    device = choose_device(config.device)
+    device = choose_device(settings.device)
     fast_matmul(device)
-    precision = config.precision
+    precision: str = settings.precision
     if precision == "auto":
         precision = choose_precision("auto", device) if device.type == "cuda" else "fp32"
     model = source.load_model().to(device) if benchmark.needs_model else None
     features = EncoderFeatures(source.load().to(device), device, precision, model)
     check_patch(benchmark, features.patch_size)
-    with ProgressDisplay("videos", config.progress) as display:
+    with ProgressDisplay("videos", settings.progress) as display:
         result = benchmark.evaluate(features, display.update)
     return result, {"device": str(device), "precision": precision}
 
@@ -176,9 +162,9 @@ def check_patch(benchmark: Benchmark, patch_size: int) -> None:
         ) from None
 
 
-def copy_first_mask(config: DictConfig, benchmark: Benchmark) -> BenchmarkResult:
+def copy_first_mask(settings: EvaluateConfig, benchmark: Benchmark) -> BenchmarkResult:
     """The control's result."""
-    with ProgressDisplay("videos of the control", config.progress) as display:
+    with ProgressDisplay("videos of the control", settings.progress) as display:
         return benchmark.copy_first_mask(display.update)
 
 

@@ -13,28 +13,30 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from siammae.config.groups import build_group
-from siammae.config.schema import check_progress
+from siammae.config.check import read
+from siammae.config.commands import PackConfig
 from siammae.launching.entry import report_user_errors, run
 from siammae.system.errors import ConfigError, DataError
 from siammae.system.paths import CONFIGS
 from siammae.system.progress import ProgressDisplay, size_text
-
-RANGES = {"stride": (1, None), "quality": (1, 100), "shard_mb": (1, None), "workers": (1, None)}
 
 
 @hydra.main(config_path=str(CONFIGS), config_name="pack")
 @report_user_errors
 def job(config: DictConfig) -> None:
     """Pack, or verify a pack."""
-    check(config)
-    out = Path(str(config.out)).expanduser().absolute()
-    if config.verify:
-        return verify(out, config)
-    return pack(out, config)
+    if OmegaConf.is_missing(config, "out") or not config.out:
+        raise ConfigError("out=DIR is missing: the folder of the pack; siammae.pack --help")
+    if config.verify is True:  # a pack is verified whatever it was made of
+        config.data, config.short_side = {"_target_": None}, None
+    settings = read(config, PackConfig)
+    out = Path(settings.out).expanduser().absolute()
+    if settings.verify:
+        return verify(out, settings)
+    return pack(out, settings)
 
 
-def pack(out: Path, config: DictConfig) -> None:
+def pack(out: Path, settings: PackConfig) -> None:
     """Pack what is not packed yet.
 
     Raises:
@@ -43,43 +45,46 @@ def pack(out: Path, config: DictConfig) -> None:
     from siammae.data.packing.pack_plan import Settings
     from siammae.data.packing.write_pack import Packer
 
-    side = _set_reading(config.data, config.short_side)
-    source = build_group(config, "data")
+    source = settings.build("data")
+    side = _read_as_packed(source, settings.short_side)
     source.prepare()
     clips = source.footage()
-    settings = Settings(
+    plan = Settings(
         source=source.fingerprint(),
-        stride=config.stride,
-        quality=config.quality,
+        stride=settings.stride,
+        quality=settings.quality,
         short_side=side,
-        shard_mb=config.shard_mb,
+        shard_mb=settings.shard_mb,
     )
-    with ProgressDisplay("clips", config.progress) as display:
+    with ProgressDisplay("clips", settings.progress) as display:
         show = partial(_show, display)
-        packer = Packer(clips, out, settings, config.workers, source.max_broken, print_now, show)
+        packer = Packer(clips, out, plan, settings.workers, source.max_broken, print_now, show)
         packer.run()
     print(f"Train: python -m siammae.train data=packed data.root={out}")
 
 
-def _set_reading(data: DictConfig, short_side: int | None) -> int | str | None:
+def _read_as_packed(source: Any, short_side: int | str | None) -> int | str | None:
     """Have a set, or each part of a mixture, read with the short side of the pack.
+
+    Args:
+        source: of the clips.
+        short_side: in pixels; None: as they are, ``data``: as the set says.
 
     Returns:
         The short side; for a mixture a text with that of each part.
     """
-    if data.get("parts"):
-        sides = [
-            (name, _set_reading(part, short_side or part.get("short_side")))
-            for name, part in data.parts.items()
-        ]
-        return ", ".join(f"{name}: {side}" for name, side in sides)
-    for key, value in (("short_side", short_side), ("in_memory", False)):
-        if key in data:  # clips are read in order, once: holding them would only fill the memory
-            OmegaConf.update(data, key, value)
-    return short_side
+    if getattr(source, "parts", None):
+        own = "data" if short_side is None else short_side
+        sides = [f"{name}: {_read_as_packed(part, own)}" for name, part in source.parts.items()]
+        return ", ".join(sides)
+    if short_side != "data":
+        source.short_side = short_side
+    source.in_memory = False  # clips are read in order, once: holding them would fill the memory
+    side: int | None = source.short_side
+    return side
 
 
-def verify(out: Path, config: DictConfig) -> None:
+def verify(out: Path, settings: PackConfig) -> None:
     """Compare every byte of every shard with what the index says.
 
     Raises:
@@ -87,8 +92,8 @@ def verify(out: Path, config: DictConfig) -> None:
     """
     from siammae.data.packing.verify_pack import verify_pack
 
-    with ProgressDisplay("clips", config.progress) as display:
-        damaged = verify_pack(out, config.workers, print_now, partial(_show, display))
+    with ProgressDisplay("clips", settings.progress) as display:
+        damaged = verify_pack(out, settings.workers, print_now, partial(_show, display))
     if damaged:
         raise DataError(
             f"out={out}: {len(damaged)} damaged:\n       "
@@ -105,27 +110,6 @@ def _show(display: ProgressDisplay, done: int, total: int, written: int) -> None
 def print_now(line: str) -> None:
     """Print a line at once, also into a pipe."""
     print(line, flush=True)
-
-
-def check(config: DictConfig) -> None:
-    """Check types and ranges.
-
-    Raises:
-        ConfigError: with the key, its value and what would be right.
-    """
-    if OmegaConf.is_missing(config, "out") or not config.out:
-        raise ConfigError("out=DIR is missing: the folder of the pack; siammae.pack --help")
-    check_progress(config.progress)
-    if not isinstance(config.verify, bool):
-        raise ConfigError(f"verify={config.verify}: must be true or false")
-    for key, (least, most) in RANGES.items():
-        value: Any = config[key]
-        if type(value) is not int or value < least or (most is not None and value > most):
-            wanted = f"at least {least}" if most is None else f"{least} to {most}"
-            raise ConfigError(f"{key}={value}: an int of {wanted} is needed")
-    side = None if config.verify else config.short_side
-    if side is not None and (type(side) is not int or side < 1):
-        raise ConfigError(f"short_side={side}: an int of at least 1 is needed, or null")
 
 
 def main() -> int:

@@ -97,7 +97,7 @@ def cost(run: Coming, measures: list[Sample]) -> Cost | None:
     """Of what is left of a run; None when nothing tells, or nothing is left."""
     if run.identity is None or run.state in DONE:
         return None
-    return estimate(run.identity.plain, steps_of(run)[1], measures)
+    return estimate(run.settings.as_dict(), steps_of(run)[1], measures)
 
 
 def _calibrated(runs: list[Coming], measures: list[Sample]) -> list[Sample]:
@@ -107,7 +107,7 @@ def _calibrated(runs: list[Coming], measures: list[Sample]) -> list[Sample]:
     made: list[Sample] = []
     for run in runs:
         if run.identity is not None and run.state not in DONE:
-            told = estimate(run.identity.plain, 1, [*measures, *made])
+            told = estimate(run.settings.as_dict(), 1, [*measures, *made])
             if told is None or told.basis.endswith("the same encoder"):
                 print(f"  calibrating: {run.label}", flush=True)
                 made.append(calibrate(run.overrides))

@@ -19,11 +19,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from siammae.assembly.identity import Identity, identify
+from siammae.config.check import check_parts, read_settings
+from siammae.config.composition import declared
 from siammae.config.experiment import Experiment
-from siammae.config.groups import build_group, check_groups
+from siammae.config.schema import TrainConfig
 from siammae.launching.entry import report_user_errors, run
 from siammae.launching.studies.trial import Objective, RunningTrial, objective
-from siammae.planning.jobs import declared
 from siammae.system.command import Command
 from siammae.system.errors import ConfigError, SiammaeError
 from siammae.system.paths import CONFIGS
@@ -50,35 +51,38 @@ def job(config: DictConfig) -> Objective:
     team = join_team()
     with team.end_together(), exit_on_signals(), ExitStack() as stack:
         with team.raise_in_all():
-            wanted = identify(config, HydraConfig.get().runtime.choices.get("preset"))
+            settings = read_settings(config)
+            wanted = identify(settings, HydraConfig.get().runtime.choices.get("preset"))
             trial = RunningTrial.handed_over()
-            asked = invocation(config, trial)
-            team.check_settings(wanted.settings)
+            asked = invocation(declared(config), trial)
         team.check_same_run(wanted.record.signature)
         with team.raise_in_all():
-            is_known = begin(config, wanted, asked, stack) if team.is_main else False
+            is_known = begin(wanted, asked, team, stack) if team.is_main else False
         if not team.broadcast(is_known):
-            train(config, wanted, asked, trial, team)
+            train(wanted, asked, trial, team)
             if team.is_main:
                 print(f"  {tell(wanted.record.summary())}, in {wanted.record.folder}", flush=True)
         with team.raise_in_all():
-            value = objective(config, wanted.record, trial) if team.is_main else 0.0
+            value = objective(settings, wanted.record, trial) if team.is_main else 0.0
         return team.broadcast(value)
 
 
-def begin(config: DictConfig, wanted: Identity, asked: Invocation, stack: ExitStack) -> bool:
+def begin(wanted: Identity, asked: Invocation, team: Team, stack: ExitStack) -> bool:
     """Claim the run for as long as ``stack`` lasts; whether it is finished already."""
-    record = wanted.record
+    settings, record = wanted.settings, wanted.record
     title = " ".join([f"run {record.signature}", *(f"{k}={v}" for k, v in asked.overrides.items())])
-    rerun = wanted.settings.rerun or is_outdated(record, wanted.settings.stale)
+    rerun = settings.rerun or is_outdated(record, settings.stale)
     if record.is_finished() and not rerun:
-        known_result(config, record, asked, title)
+        known_result(settings, record, asked, title)
         return True
-    check_groups(config)  # before there is a folder
-    record.create(wanted.plain, wanted.composed)
+    # Before there is a folder: a refused value marks no run as failed.
+    check_parts(settings)
+    team.check_settings(settings, wanted.source.repeated_sampling)
+    team.device(settings.device)
+    record.create(settings.as_dict(), settings.composed)
     stack.enter_context(record.claim())
     if record.is_finished() and not rerun:  # by another process, just now
-        known_result(config, record, asked, title)
+        known_result(settings, record, asked, title)
         return True
     print(title, flush=True)
     stack.enter_context(record.undo_refused_start())
@@ -114,34 +118,33 @@ def is_outdated(record: RunRecord, stale: str) -> bool:
     return stale == "rerun"
 
 
-def known_result(config: DictConfig, record: RunRecord, asked: Invocation, title: str) -> None:
+def known_result(settings: TrainConfig, record: RunRecord, asked: Invocation, title: str) -> None:
     """Tell of a finished run, which is asked for once more."""
     record.note_invocation(asked)
     print(f"{title}: finished before, {tell(record.summary())}", flush=True)
-    build_group(config, "tracking").again(record, *labels(config, asked))
+    settings.build("tracking").again(record, *labels(settings, asked))
 
 
-def train(
-    config: DictConfig, wanted: Identity, asked: Invocation, trial: RunningTrial | None, team: Team
-) -> None:
+def train(wanted: Identity, asked: Invocation, trial: RunningTrial | None, team: Team) -> None:
     """Carry a run out; what fails is recorded with its error, told at once and raised again."""
-    record, facts, parts = wanted.record, wanted.facts, (wanted.source, wanted.benchmark)
+    settings, record, facts = wanted.settings, wanted.record, wanted.facts
+    parts = (wanted.source, wanted.benchmark)
     if not team.is_main:
         from siammae.training.session import Session
 
-        Session(config, wanted.settings, record, *parts, Tracker(), facts, None, team).run()
+        Session(settings, record, *parts, Tracker(), facts, None, team).run()
         return
     record.set_state("running")
     tracker = None
     try:
         from siammae.training.session import Session
 
-        tracker = build_group(config, "tracking")
+        tracker = settings.build("tracking")
         with shield_children_from_signals():  # W&B's own process has what is not sent yet
-            tracker.start(record, *labels(config, asked))
+            tracker.start(record, *labels(settings, asked))
         if trial is not None:
             trial.describe(run=record.signature)
-        session = Session(config, wanted.settings, record, *parts, tracker, facts, trial, team)
+        session = Session(settings, record, *parts, tracker, facts, trial, team)
         with team.raise_first_error():
             session.run()
     except Pruned as end:  # kept with its checkpoints: asked for outside of the study it goes on
@@ -160,20 +163,19 @@ def train(
             tracker.close()
 
 
-def labels(config: DictConfig, asked: Invocation) -> tuple[str, str, list[str]]:
+def labels(settings: TrainConfig, asked: Invocation) -> tuple[str, str, list[str]]:
     """A run's name for people, the group that its repetitions with other seeds share, and tags."""
-    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    gap = plain["frame_gap"]
-    gap = f"{gap[0]}-{gap[1]}" if isinstance(gap, list) else gap
-    gap = f"{gap} s" if plain.get("frame_gap_unit") == "seconds" else gap
-    decoder = str(plain["decoder"]["_target_"]).rpartition(".")[2].removesuffix("Decoder")
-    setting = f"{decoder} mask {plain['mask_ratio']} gap {gap}"
+    ends = settings.frame_gap
+    gap = f"{ends[0]}-{ends[1]}" if isinstance(ends, list) else str(ends)
+    gap = f"{gap} s" if settings.frame_gap_unit == "seconds" else gap
+    decoder = str(settings.decoder.target).rpartition(".")[2].removesuffix("Decoder")
+    setting = f"{decoder} mask {settings.mask_ratio} gap {gap}"
     tags = [str(asked.preset), asked.experiment or "-".join(asked.axes), asked.choices.get("data")]
     named = [tag for tag in tags if tag]
-    return f"{setting} seed {plain['seed']}", f"{setting} {kind(plain)}", named
+    return f"{setting} seed {settings.seed}", f"{setting} {kind(settings.as_dict())}", named
 
 
-def invocation(config: DictConfig, trial: RunningTrial | None = None) -> Invocation:
+def invocation(experiment: Experiment | None, trial: RunningTrial | None = None) -> Invocation:
     """What asked for this run: the command, and its place in a multirun.
 
     All jobs of a multirun share its folder, whose name is its id. Microseconds tell it from another
@@ -187,9 +189,9 @@ def invocation(config: DictConfig, trial: RunningTrial | None = None) -> Invocat
     return Invocation(
         id=Path(hydra_config.sweep.dir).name if multirun else None,
         command=Command.instance().line,
-        experiment=None if config.experiment is None else config.experiment.get("name"),
+        experiment=None if experiment is None else experiment.name,
         overrides={key: value for key, _, value in overrides},
-        axes=swept(hydra_config, declared(config)) if multirun else [],
+        axes=swept(hydra_config, experiment) if multirun else [],
         preset=hydra_config.runtime.choices.get("preset"),
         job=hydra_config.job.num if multirun else None,
         choices={k: v for k, v in hydra_config.runtime.choices.items() if "hydra" not in k},

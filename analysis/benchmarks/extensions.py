@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
@@ -31,8 +31,8 @@ from siammae.assembly.build import build_model
 from siammae.assembly.checkpoint import Checkpoints
 from siammae.assembly.device import choose_device, choose_precision, fast_matmul, keep_memory
 from siammae.assembly.flops import gflops_per_pair
-from siammae.config.groups import build_group
-from siammae.config.schema import check
+from siammae.config.check import check
+from siammae.config.schema import TrainConfig
 from siammae.data.sampling.batch import PairBatch
 from siammae.data.sampling.loader import PairDataset, make_loader
 from siammae.launching.registration import register_with_hydra
@@ -169,27 +169,27 @@ def measure(
             yield figures(case, without, extended, device, rounds)
 
 
-def configured(overrides: Sequence[str]) -> DictConfig:
-    """The configuration of ``siammae.train``, checked."""
+def configured(overrides: Sequence[str]) -> TrainConfig:
+    """The settings of ``siammae.train``, checked."""
     register_with_hydra()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONFIGS)):
-        config = compose("train", list(overrides))
-    check(config)
-    return config
+        return check(compose("train", list(overrides)))
 
 
-def contender(config: DictConfig, device: torch.device, rounds: int, folder: Path) -> Contender:
+def contender(settings: TrainConfig, device: torch.device, rounds: int, folder: Path) -> Contender:
     """What a configuration trains, at the end of its schedule: no warm-up is on any more."""
-    settings, model = check(config), build_model(config).to(device).train()
-    source = build_group(config, "data")
+    model, source = build_model(settings).to(device).train(), settings.build("data")
     source.prepare()
-    targets, rotation, augment = (
-        build_group(config, name) for name in ("targets", "rotation", "augment")
-    )
+    targets, rotation, augment = map(settings.build, ("targets", "rotation", "augment"))
     dataset = PairDataset(source, targets, rotation, augment, settings.seed)
     steps = 100 * (WARM_UP + rounds)
-    plan = make_plan(settings, len(dataset.clips), choose_precision(settings.precision, device))
+    plan = make_plan(
+        settings,
+        len(dataset.clips),
+        source.max_broken,
+        choose_precision(settings.precision, device),
+    )
     plan = type(plan)(**{**vars(plan), "steps": steps, "warmup": 0})
     batches = endless(dataset, settings.batch_size, settings.accumulate)
     optim = settings.optim
@@ -206,7 +206,7 @@ def contender(config: DictConfig, device: torch.device, rounds: int, folder: Pat
     return Contender(
         lambda: _finished(trainer.train_step(next(numbers), batches), device),
         dataset.targets.count,
-        gflops_per_pair(config),
+        gflops_per_pair(settings),
     )
 
 

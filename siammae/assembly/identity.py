@@ -1,15 +1,11 @@
-"""Which run a configuration asks for: its parts that know files, and the record they lead to."""
+"""Which run settings ask for: the parts that know files, and the record that they lead to."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
-from siammae.config.groups import build_group
-from siammae.config.protocol_choice import check_protocol
-from siammae.config.schema import TrainConfig, check
+from siammae.config.schema import TrainConfig
 from siammae.tracking.record import RunRecord
 from siammae.tracking.signature import signature
 
@@ -18,15 +14,12 @@ from siammae.tracking.signature import signature
 class Identity:
     """A run before it is trained.
 
-    settings: the configuration, checked. plain: the same, resolved. composed: with its references.
-    source: the clips. benchmark: what measures it, or None.
+    settings: of the run. source: the clips. benchmark: what measures it, or None.
     facts: preset, benchmark's name and both fingerprints.
     record: the run's folder, whether it is there or not.
     """
 
     settings: TrainConfig
-    plain: dict[str, Any]
-    composed: dict[str, Any]
     source: Any
     benchmark: Any
     facts: dict[str, Any]
@@ -34,46 +27,42 @@ class Identity:
 
 
 class Parts:
-    """Clips and benchmarks of one or many configurations, each built and looked through once."""
+    """The clips and benchmarks of one or many runs. Each is built and looked through once."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[Any, str | None]] = {}
         self._clips: dict[int, int] = {}
 
-    def get(self, config: DictConfig, group: str) -> tuple[Any, str | None]:
-        """What ``data`` or ``benchmark`` names, or None, and the fingerprint of its files."""
-        section = OmegaConf.to_container(config[group], resolve=True)
-        key = json.dumps([group, section])
+    def get(self, settings: TrainConfig, group: str) -> tuple[Any, str | None]:
+        """Return what ``data`` or ``benchmark`` describes, or None, and its files' fingerprint."""
+        key = json.dumps([group, getattr(settings, group).as_dict(), settings.trusted_packages])
         if key not in self._known:
-            part = build_group(config, group)
+            part = settings.build(group)
             self._known[key] = part, None if part is None else part.fingerprint()
         return self._known[key]
 
     def clips(self, source: Any) -> int:
-        """How many clips one of these sources has."""
+        """Return how many clips one of these sources has."""
         if id(source) not in self._clips:
             self._clips[id(source)] = len(source.footage())
         return self._clips[id(source)]
 
 
-def identify(config: DictConfig, preset: str | None, parts: Parts | None = None) -> Identity:
-    """Check a configuration and find its run; writes nothing.
+def identify(settings: TrainConfig, preset: str | None, parts: Parts | None = None) -> Identity:
+    """Find the run that settings ask for; writes nothing and imports no torch.
 
     Args:
-        config: of the run.
+        settings: of the run.
         preset: its name, for the record.
-        parts: of other configurations, when many are identified.
+        parts: of other runs, when many are identified.
 
     Raises:
-        ConfigError: when a setting is wrong.
+        ConfigError: when a setting of clips or benchmark is wrong.
         DataError: when clips or the benchmark's files are not where it says.
     """
-    settings = check(config)
-    check_protocol(config)
-    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     parts = parts or Parts()
-    source, clips_print = parts.get(config, "data")
-    benchmark, benchmark_print = parts.get(config, "benchmark")
+    source, clips_print = parts.get(settings, "data")
+    benchmark, benchmark_print = parts.get(settings, "benchmark")
     facts = {
         "preset": preset,
         "data_fingerprint": clips_print,
@@ -81,6 +70,5 @@ def identify(config: DictConfig, preset: str | None, parts: Parts | None = None)
         "benchmark_fingerprint": benchmark_print,
     }
     prints = {key: str(facts[key]) for key in ("data_fingerprint", "benchmark_fingerprint")}
-    record = RunRecord(Path(settings.runs_dir) / signature(plain, prints))
-    composed: dict[str, Any] = OmegaConf.to_container(config, resolve=False)  # type: ignore[assignment]
-    return Identity(settings, plain, composed, source, benchmark, facts, record)
+    record = RunRecord(Path(settings.runs_dir) / signature(settings.as_dict(), prints))
+    return Identity(settings, source, benchmark, facts, record)

@@ -1,36 +1,39 @@
 """Loading of the whole model from a training checkpoint: encoder, decoder and head."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 
 from siammae.assembly.build import build_model
 from siammae.assembly.checkpoint import Checkpoints, load_checked
 from siammae.assembly.tensor_names import differences
+from siammae.config.check import read_run
+from siammae.config.schema import ModelConfig
 from siammae.model.siammae import SiamMAE
 from siammae.system.errors import ConfigError, DataError
 from siammae.tracking.record import RunRecord
 
 
-def load_model(checkpoint: Path) -> tuple[SiamMAE, DictConfig]:
-    """Return the model in evaluation mode, on the CPU, and the configuration of its run.
+def load_model(checkpoint: Path, trusted: Sequence[str] = ()) -> tuple[SiamMAE, ModelConfig]:
+    """Return the model in evaluation mode, on the CPU, and the settings of its run.
 
     Args:
         checkpoint: a run's folder, of which the newest whole checkpoint is taken, or a
             ``step-*.pt`` in such a folder, whose configuration is read as well.
+        trusted: packages whose classes the configuration may name beside those of ``siammae``.
 
     Raises:
         DataError: when there is no checkpoint, it is damaged or holds the encoder alone, or this
             version of the code builds another model from the run's configuration.
     """
     state, folder = _read(checkpoint)
-    config: Any = OmegaConf.create(RunRecord(folder).config())
+    settings = read_run(RunRecord(folder).config(), folder, list(trusted))
     with torch.random.fork_rng(devices=[]):  # for initial weights that are replaced at once
         try:
-            model = build_model(config)
+            model = build_model(settings)
         except ConfigError as error:
             raise DataError(
                 f"{folder}/config.yaml builds no model of this version: {error}"
@@ -39,7 +42,7 @@ def load_model(checkpoint: Path) -> tuple[SiamMAE, DictConfig]:
     if problem:
         raise DataError(f"{checkpoint} does not fit the model of its config.yaml; {problem}")
     model.load_state_dict(state["model"])
-    return model.eval(), config
+    return model.eval(), settings
 
 
 def _read(checkpoint: Path) -> tuple[dict[str, Any], Path]:

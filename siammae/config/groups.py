@@ -1,29 +1,69 @@
-"""Building what a group names with ``_target_``, with errors that name the key."""
+"""Groups of a configuration: what names its class with ``_target_``, and how it is built."""
 
 import inspect
-from collections.abc import Collection
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import import_module
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
-from hydra.utils import UNSAFE_DISABLE_EXECUTION_CHECKS, get_class, instantiate
-from omegaconf import DictConfig
+from hydra.utils import execution_whitelist, instantiate
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from siammae.config.schema import nearest
+from siammae.config.suggestions import nearest
 from siammae.system.errors import ConfigError, SiammaeError
 
+OURS = "siammae"
+TARGET = "_target_"
+PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
-def build_group(config: DictConfig, name: str) -> Any:
-    """Instantiate the group ``name``; None when the group, or its ``_target_``, is null.
+
+class Section(BaseModel):
+    """A part of the settings. Unknown keys are refused, and so are nan and inf.
+
+    Types are strict: a number in quotes is no number.
+    """
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False
+    )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the keys that were given, as plain values in dictionaries."""
+        return self.model_dump(by_alias=True, exclude_unset=True)
+
+
+class Group(Section):
+    """A group whose class is named by ``_target_``; its other keys are the class's arguments.
+
+    The class alone declares their names, types and defaults, see `check_keys`.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]
+    target: str | None = Field(alias="_target_")
+
+
+def build_group(group: Group, name: str, trusted: Sequence[str] = ()) -> Any:
+    """Build the object that a group describes; None when its ``_target_`` is null.
+
+    Args:
+        group: the class and its arguments, which may be groups themselves.
+        name: of the group, for errors.
+        trusted: packages whose classes may be built beside those of ``siammae``.
 
     Raises:
-        ConfigError: when its class is not there, does not take a key, or refuses a value.
+        ConfigError: when the class is missing or not trusted, does not take a key, or refuses a
+            value.
     """
-    group = config[name]
-    if group is None or group["_target_"] is None:
+    if group.target is None:
         return None
-    _check_keys(group, name)
+    plain = with_public_targets(group.as_dict())
+    check_keys(plain, name, trusted)
+    allowed = execution_whitelist([f"{package}.*" for package in (OURS, *trusted)], reset=True)
     try:
-        return instantiate(group, _execution_whitelist_=UNSAFE_DISABLE_EXECUTION_CHECKS)
+        return instantiate(plain, _convert_="all", _execution_whitelist_=allowed)
     except Exception as error:
         cause = error.__cause__ or error  # Hydra wraps what the class raised, whose words help
         if isinstance(cause, SiammaeError):
@@ -31,59 +71,118 @@ def build_group(config: DictConfig, name: str) -> Any:
         raise ConfigError(f"{name}: {cause}") from error
 
 
-def check_groups(config: DictConfig, names: Collection[str] | None = None) -> None:
-    """Check the keys of groups against their classes, without building anything.
+def check_keys(group: Mapping[str, Any], name: str, trusted: Sequence[str] = ()) -> None:
+    """Check that every key is an argument of the group's class and has its type.
 
-    Args:
-        config: the whole configuration.
-        names: of the groups; None: of all.
-
-    Raises:
-        ConfigError: when a class is not there, or does not take a key.
-    """
-    for name in config if names is None else names:
-        group = config.get(name)
-        if isinstance(group, DictConfig) and group.get("_target_") is not None:
-            _check_keys(group, str(name))
-
-
-def _check_keys(group: DictConfig, name: str) -> None:
-    """Every key is an argument of the class, of its type, and so in parts that are built with it.
+    Groups within the group, and those in its dictionary ``parts``, are checked alike.
 
     Raises:
         ConfigError: naming the key.
     """
-    try:
-        accepted = inspect.signature(get_class(group["_target_"])).parameters
-    except Exception as error:
-        raise ConfigError(f"{name}._target_={group['_target_']}: {error}") from None
-    for key, value in ((str(key), value) for key, value in group.items()):
-        if key != "_target_" and key not in accepted:
+    accepted, takes_any = arguments(class_of(group[TARGET], name, trusted))
+    for key, value in group.items():
+        if key == TARGET:
+            continue
+        if key.startswith("_") or not (key in accepted or takes_any):
             raise ConfigError(f"{name}.{key}: no such key{nearest(key, list(accepted))}")
-        if isinstance(value, DictConfig) and value.get("_target_") is not None:
-            _check_keys(value, f"{name}.{key}")
-        elif isinstance(value, DictConfig) and key == "parts":
-            for part, inner in ((str(part), inner) for part, inner in value.items()):
-                _check_part(inner, f"{name}.{key}.{part}")
+        if isinstance(value, Mapping) and value.get(TARGET) is not None:
+            check_keys(value, f"{name}.{key}", trusted)
+        elif isinstance(value, Mapping) and key == "parts":
+            for part, inner in value.items():
+                if not isinstance(inner, Mapping) or inner.get(TARGET) is None:
+                    raise ConfigError(
+                        f"{name}.parts.{part}={inner}: must be an option of the group, "
+                        "with a _target_"
+                    )
+                check_keys(inner, f"{name}.parts.{part}", trusted)
         elif key in accepted:
-            _check_type(f"{name}.{key}", value, accepted[key].annotation)
+            _check_type(f"{name}.{key}", value, accepted[key])
 
 
-def _check_part(part: Any, name: str) -> None:
-    """One of several benchmarks or sets that make up another.
+def class_of(target: Any, name: str, trusted: Sequence[str] = ()) -> type:
+    """Import the class that ``_target_`` names.
 
     Raises:
-        ConfigError: naming the key.
+        ConfigError: when it is not of ``siammae`` or a trusted package, or there is none.
     """
-    if not isinstance(part, DictConfig) or part.get("_target_") is None:
-        raise ConfigError(f"{name}={part}: must be an option of the group, with a _target_")
-    _check_keys(part, name)
+    packages = (OURS, *trusted)
+    where = f"{name}.{TARGET}={target}"
+    if not isinstance(target, str) or not PACKAGE.fullmatch(target):
+        raise ConfigError(f"{where}: must be the path of a class, such as siammae.model.Encoder")
+    _refuse_stranger(target, packages, where)
+    module, _, attribute = public_target(target).rpartition(".")
+    try:
+        found = getattr(import_module(module), attribute)
+    except Exception as error:
+        raise ConfigError(f"{where}: {error}") from None
+    if not isinstance(found, type):
+        raise ConfigError(f"{where}: is no class")
+    # The path of one of our modules may lead to what it imports from elsewhere.
+    _refuse_stranger(f"{found.__module__}.{found.__qualname__}", packages, where)
+    return found
+
+
+def _refuse_stranger(path: str, packages: Sequence[str], where: str) -> None:
+    if not any(path.startswith(f"{package}.") for package in packages):
+        package = path.partition(".")[0]
+        raise ConfigError(
+            f"{where}: is not a class of siammae; a class of your own is built when you give "
+            f"trusted_packages=[{package}] on the command line"
+        )
+
+
+def arguments(kind: type) -> tuple[dict[str, Any], bool]:
+    """Return the annotations of a constructor's arguments, and whether it takes any other name.
+
+    Where a constructor hands ``**kwargs`` on, the arguments of the next class in its order of
+    bases count, too.
+    """
+    found: dict[str, Any] = {}
+    for base in kind.__mro__:
+        if "__init__" not in vars(base) or base is object:
+            continue
+        parameters = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
+        for parameter in parameters:
+            if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                found.setdefault(parameter.name, parameter.annotation)
+        if not any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters):
+            return found, False
+        if base.__module__.startswith("torch."):  # Module takes any name, only to refuse it
+            break
+    return found, True
+
+
+def with_public_targets(plain: Any) -> Any:
+    """Return plain settings in which every ``_target_`` is a public path, see `public_target`."""
+    if isinstance(plain, dict):
+        return {
+            key: public_target(value) if key == TARGET else with_public_targets(value)
+            for key, value in plain.items()
+        }
+    return [with_public_targets(item) for item in plain] if isinstance(plain, list) else plain
+
+
+@cache
+def public_target(target: Any) -> Any:
+    """Return the public path of one of our classes.
+
+    Runs of before named modules, which have moved since: ``siammae.model.decoders.CrossDecoder`` is
+    ``siammae.model.CrossDecoder``, by its room and the name of the class.
+    """
+    parts = str(target).split(".")
+    if parts[0] != OURS or len(parts) <= 3:
+        return target
+    try:
+        names = getattr(import_module(f"{OURS}.{parts[1]}"), "__all__", ())
+    except ImportError:
+        return target
+    return f"{OURS}.{parts[1]}.{parts[-1]}" if parts[-1] in names else target
 
 
 def _check_type(key: str, value: Any, annotated: Any) -> None:
-    """A truth value or number is what the annotation says; other types are the class's matter.
+    """Check that a truth value or a number is what the annotation says.
 
-    ``no`` is text to Hydra, and any text would count as true.
+    Hydra reads ``no`` as text, and any text would count as true. Other types are left to the class.
     """
     union = get_origin(annotated) in (Union, UnionType)
     members = set(get_args(annotated)) if union else {annotated}
@@ -94,6 +193,5 @@ def _check_type(key: str, value: Any, annotated: Any) -> None:
     allowed = {bool: (bool,), int: (int,), float: (int, float)}.get(wanted)
     if allowed is not None and type(value) not in allowed:
         noun = {bool: "a bool is needed, true or false", int: "an int is needed"}
-        told = noun.get(wanted, "a number is needed") + (", or null" if optional else "")
-        shown = "null" if value is None else value
-        raise ConfigError(f"{key}={shown}: {told}")
+        words = noun.get(wanted, "a number is needed") + (", or null" if optional else "")
+        raise ConfigError(f"{key}={'null' if value is None else value}: {words}")

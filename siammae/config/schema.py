@@ -1,62 +1,41 @@
-"""Types, ranges and combinations of the settings, checked before anything is built.
+"""The settings of ``siammae.train``: types and ranges of what is not the matter of a group's class.
 
-Only what can be told without building: what a group's class accepts is checked where it is built,
-so that a new class brings its own arguments without an entry here.
+A group's own keys are declared by its class alone, see `siammae.config.groups`. Here stand the keys
+outside of groups, and of groups those that a rule between groups needs.
 """
 
-import difflib
-import re
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import (
-    BaseModel,
-    ConfigDict,
+    BeforeValidator,
     Field,
     JsonValue,
-    ValidationError,
+    PrivateAttr,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from siammae.config.combinations import (
-    GAPS,
-    check_gap,
-    check_places,
-    check_resizing,
-    check_smart_masking,
-    check_targets,
-    check_uncertainty,
-)
+from siammae.config.groups import PACKAGE, Group, Section, build_group
 from siammae.config.visible_patches import largest_ratio, visible_count
 from siammae.system.errors import ConfigError
 
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
 Progress = Literal["auto", "rich", "plain", "none"]
 DEVICE = r"^(auto|cpu|mps|cuda(:\d+)?)$"
-
-
-class Section(BaseModel):
-    """Keys are typed strictly: a number in quotes is not a number; unknown keys are refused.
-
-    nan and inf are no values of any key.
-    """
-
-    model_config = ConfigDict(
-        strict=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False
-    )
-
-
-class Group(Section):
-    """A group whose class is named by ``_target_``: keys that only it knows are its own matter."""
-
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, JsonValue]
-    target: str | None = Field(alias="_target_")
+Device = Annotated[str, Field(pattern=DEVICE)]
+Precision = Literal["auto", "fp32", "bf16"]
+# Hydra reads runs_dir=2026 as a number.
+Folder = Annotated[str, BeforeValidator(lambda given: str(given) if type(given) is int else given)]
+Trusted = list[Annotated[str, Field(pattern=rf"^{PACKAGE.pattern}$")]]
+GAPS = {
+    "frames": "an int >= 1, or [lo, hi] with 1 <= lo <= hi",
+    "seconds": "with frame_gap_unit=seconds a number > 0, or [lo, hi] with 0 < lo <= hi",
+}
+MOST_SECONDS = 30  # a longer gap was meant in frames
+PAPER = "paper"  # the protocol that is chosen by default
 
 
 class Transformer(Group):
@@ -82,21 +61,9 @@ class Encoder(Transformer):
 
 
 class Masking(Group):
-    """What is hidden; a strategy may hide patches of the past frame, too."""
+    """Which patches are hidden. A strategy may hide patches of the past frame, too."""
 
     past_ratio: Annotated[float, Field(ge=0, lt=1)] | None = None
-
-
-class Data(Group):
-    """Where clips come from and how they are read; of a mixture each part says so itself."""
-
-    root: str = ""
-    repeated_sampling: Positive
-    short_side: Positive | None = None
-    workers: NotNegative
-    max_broken: Share
-    in_memory: bool = False
-    manifest: str | None = None
 
 
 class Optim(Section):
@@ -109,7 +76,7 @@ class Optim(Section):
 
 
 class Schedule(Section):
-    """Duration and warm-up of the training; ``length`` multiplies the former alone."""
+    """Duration and warm-up of the training. ``length`` multiplies the duration alone."""
 
     length: Annotated[float, Field(gt=0)]
     epochs: Annotated[float, Field(gt=0)] | None
@@ -125,7 +92,8 @@ class Schedule(Section):
             if (steps is None) == (epochs is None):
                 raise ValueError(
                     f"give {prefix}steps or {prefix}epochs and set the other to null, "
-                    f"not {prefix}steps={steps} and {prefix}epochs={epochs}"
+                    f"not {prefix}steps={steps} and {prefix}epochs={epochs}; "
+                    f"for instance: {self._in_one_unit()}"
                 )
         for unit in ("steps", "epochs"):
             whole, warmup = getattr(self, unit), getattr(self, f"warmup_{unit}")
@@ -134,8 +102,20 @@ class Schedule(Section):
                 raise ValueError(f"warmup_{unit}={warmup} leaves nothing of {part}{unit}={whole}")
         return self
 
+    def _in_one_unit(self) -> str:
+        """Return settings for the command line that are like these, in steps if steps are given."""
+        if self.steps is not None:
+            given = self.warmup_steps
+            warmup = self.steps // 10 if given is None or given >= self.steps else given
+            chosen, other = f"steps={self.steps} schedule.warmup_steps={warmup}", "epochs"
+        else:
+            epochs = 400 if self.epochs is None else self.epochs
+            chosen = f"epochs={epochs:g} schedule.warmup_epochs={epochs / 10:g}"
+            other = "steps"
+        return f"schedule.{chosen} schedule.{other}=null schedule.warmup_{other}=null"
+
     def in_steps(self, clips: int, batch_size: int) -> tuple[int, int]:
-        """Optimiser steps of the whole training and of its warm-up, over so many clips.
+        """Return the optimiser steps of the whole training and of its warm-up.
 
         Raises:
             ConfigError: when the warm-up is not shorter.
@@ -155,19 +135,66 @@ class Schedule(Section):
         return whole, warmup
 
 
-class TrainConfig(Section):
-    """The whole configuration of ``siammae.train``."""
+class Settings(Section):
+    """What the commands' settings share.
+
+    trusted_packages: whose classes groups may name beside those of ``siammae``. Only the command
+        line gives it: settings that are read from a run's file trust nobody.
+    """
+
+    trusted_packages: Trusted = Field(default_factory=list)
+
+    def build(self, group: str) -> Any:
+        """Build the object that a group describes, see `build_group`."""
+        return build_group(getattr(self, group), group, self.trusted_packages)
+
+
+class ModelConfig(Settings):
+    """Everything that a model, and what a step of its training costs, follow from."""
 
     mask_ratio: Annotated[float, Field(gt=0, lt=1)]
     frame_gap_unit: Literal["frames", "seconds"] = "frames"
     frame_gap: int | float | list[int | float]
     seed: NotNegative
     image_size: Positive
+    encoder: Encoder
+    encoding: Group
+    decoder: Transformer
+    masking: Masking
+    targets: Group
+    uncertainty: Group
+
+
+class TrainConfig(ModelConfig):
+    """The whole configuration of ``siammae.train``.
+
+    incidental: keys and groups that cannot change a result. They do not count in a run's signature.
+    copied: groups whose content stands in others, or that describe what the others say. They do
+        not count either, but make the rows of a table differ.
+    as_before: keys that came later, with the value that stands for how runs were before.
+    """
+
+    incidental: ClassVar = (
+        *(
+            "device",
+            "runs_dir",
+            "rerun",
+            "stale",
+            "progress",
+            "log_every",
+            "checkpoint_every",
+            "pictures",
+        ),
+        *("on_failure", "tracking", "trusted_packages"),
+    )
+    copied: ClassVar = ("protocol", "experiment")
+    as_before: ClassVar = {"frame_gap_unit": "frames"}
+
     batch_size: Positive
     accumulate: Positive
-    precision: Literal["auto", "fp32", "bf16"]
-    device: Annotated[str, Field(pattern=DEVICE)]
-    runs_dir: Annotated[str, Field(min_length=1)]
+    precision: Precision
+    device: Device
+    runs_dir: Annotated[Folder, Field(min_length=1)]
     rerun: bool
     stale: Literal["warn", "error", "rerun"] = "warn"
     progress: Progress
@@ -175,14 +202,8 @@ class TrainConfig(Section):
     checkpoint_every: Positive
     pictures: NotNegative
     on_failure: Literal["continue", "stop"]
-    encoder: Encoder
-    encoding: Group
-    decoder: Transformer
-    masking: Masking
     rotation: Group
-    targets: Group
-    uncertainty: Group
-    data: Data
+    data: Group
     augment: Group
     optim: Optim
     schedule: Schedule
@@ -190,6 +211,13 @@ class TrainConfig(Section):
     benchmark: Group
     tracking: Group
     experiment: dict[str, JsonValue] | None
+
+    _composed: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def composed(self) -> dict[str, Any]:
+        """The same settings as they were composed, with references such as ``${mask_ratio}``."""
+        return self._composed
 
     @field_validator("frame_gap")
     @classmethod
@@ -200,28 +228,23 @@ class TrainConfig(Section):
 
     @model_validator(mode="after")
     def _combinations(self) -> "TrainConfig":
-        patch, repeated = self.encoder.patch_size, self.data.repeated_sampling
+        patch = self.encoder.patch_size
         if self.image_size % patch:
             near = max(1, round(self.image_size / patch)) * patch
             raise ValueError(
                 f"image_size={self.image_size} is not a multiple of encoder.patch_size={patch}; "
                 f"the nearest that is: {near}"
             )
-        if self.batch_size % (self.accumulate * repeated):
+        if self.batch_size % self.accumulate:
             raise ValueError(
-                f"batch_size={self.batch_size} is not a multiple of accumulate={self.accumulate} "
-                f"times data.repeated_sampling={repeated}"
+                f"batch_size={self.batch_size} is not a multiple of accumulate={self.accumulate}"
             )
         self._check_visible((self.image_size // patch) ** 2)
-        check_targets(self)
-        check_uncertainty(self)
-        check_smart_masking(self)
-        check_places(self)
-        check_resizing(self)
+        check_protocol(self.protocol, self.benchmark)
         return self
 
     def _check_visible(self, patches: int) -> None:
-        """At least one patch must be seen and one hidden."""
+        """Check that at least one patch is seen and one hidden."""
         sizes = f"image_size={self.image_size}, encoder.patch_size={self.encoder.patch_size}"
         if patches == 1:
             raise ValueError(f"{sizes}: one patch cannot be both seen and hidden")
@@ -236,64 +259,50 @@ class TrainConfig(Section):
             raise ValueError(f"mask_ratio={self.mask_ratio} leaves no patch hidden of {patches}")
 
 
-def check(config: DictConfig) -> TrainConfig:
-    """The settings as a typed object.
+def check_gap(gap: float | list[int | float], unit: str) -> None:
+    """Check that a gap is a number of the unit, or two of them, the smaller first.
 
     Raises:
-        ConfigError: with a line for each wrong key: its name, its value and what would be right.
+        ValueError: with what would be right.
     """
-    try:
-        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        key = getattr(error, "full_key", None) or "configuration"
-        raise ConfigError(f"{key} must be given: {str(error).splitlines()[0]}") from None
-    try:
-        return TrainConfig.model_validate(plain)
-    except ValidationError as error:
-        lines = dict.fromkeys(_explain(dict(problem)) for problem in error.errors())
-        raise ConfigError("\n       ".join(lines)) from None
+    ends = gap if isinstance(gap, list) else [gap, gap]
+    least = 1 if unit == "frames" else 0
+    kinds = (int,) if unit == "frames" else (int, float)
+    fits = all(type(end) in kinds and end >= least and end > 0 for end in ends)
+    if len(ends) != 2 or not fits:
+        hint = ""
+        if unit == "frames" and len(ends) == 2 and all(end > 0 for end in ends):
+            hint = "; for seconds say frame_gap_unit=seconds"
+        raise ValueError(f"{GAPS[unit]}, not {gap!r}{hint}")
+    low, high = ends
+    if low > high:
+        raise ValueError(f"frame_gap=[{low},{high}] is reversed; write frame_gap=[{high},{low}]")
+    if unit == "seconds" and high > MOST_SECONDS:
+        raise ValueError(
+            f"frame_gap={gap} with frame_gap_unit=seconds is up to {high} seconds, and at most "
+            f"{MOST_SECONDS} are taken; the paper's 4 to 48 frames are frame_gap=[0.13,1.6] at 30 "
+            "frames a second"
+        )
 
 
-def check_device(device: Any) -> None:
-    """A device's name, for commands that are not trainings.
+def check_protocol(protocol: dict[str, Any], benchmark: Group) -> None:
+    """Refuse ``protocol=NAME`` where the benchmark does not follow it, as built-in sets do not.
 
     Raises:
-        ConfigError: when it is none.
+        ValueError: naming the keys that can be set instead.
     """
-    if not isinstance(device, str) or not re.match(DEVICE, device):
-        raise ConfigError(f"device={device}: must be auto, cpu, mps, cuda or cuda:N")
+    presets = sorted(set(_presets(benchmark.as_dict())))
+    if protocol["name"] not in (PAPER, *presets):
+        followed = f"follows '{', '.join(presets)}'" if presets else "propagates no labels"
+        raise ValueError(
+            f"protocol={protocol['name']} changes nothing: the chosen benchmark {followed}; "
+            "its own keys are under benchmark (print them with --cfg job)"
+        )
 
 
-def check_progress(progress: Any) -> None:
-    """How a command tells of its progress.
-
-    Raises:
-        ConfigError: when it is no such way.
-    """
-    if progress not in get_args(Progress):
-        raise ConfigError(f"progress={progress}: must be auto, rich, plain or none")
-
-
-def nearest(name: str, valid: list[str]) -> str:
-    """`` (did you mean 'x'?)`` with the closest valid name, or an empty text."""
-    close = difflib.get_close_matches(name, valid, n=1)
-    return f" (did you mean '{close[0]}'?)" if close else ""
-
-
-def _explain(problem: dict[str, Any]) -> str:
-    """One pydantic error as ``key=value: what would be right``."""
-    # Alternatives of a union are told by their type's name, which is no key of ours.
-    parts = [part for part in problem["loc"] if isinstance(part, int) or part.isidentifier()]
-    parts = [part for part in parts if part not in ("int", "float", "list", "dict")]
-    key = ".".join(map(str, parts))
-    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if problem["type"] == "value_error":
-        return f"{key}: {message}" if key and not message.startswith(key) else message
-    if problem["type"] == "extra_forbidden":
-        model: Any = TrainConfig
-        for part in parts[:-1]:
-            model = getattr(model.model_fields[part].annotation, "__mro__", [TrainConfig])[0]
-        return f"{key}: no such key{nearest(str(parts[-1]), list(model.model_fields))}"
-    if parts[0] == "frame_gap":
-        return f"frame_gap: {GAPS['frames']}, not {problem['input']!r}; {GAPS['seconds']}"
-    return f"{key}={problem['input']!r}: {message}"
+def _presets(section: dict[str, Any]) -> Iterator[str]:
+    for key, value in section.items():
+        if isinstance(value, dict):
+            yield from _presets(value)
+        elif key == "preset" and value is not None:
+            yield str(value)

@@ -1,10 +1,10 @@
-"""How many patches a mask ratio leaves, without torch: settings are checked by it, too."""
+"""How many patches a mask ratio leaves. The settings are checked by it, so it needs no torch."""
 
 from decimal import ROUND_FLOOR, Decimal
 
 
 def visible_count(patches: int, ratio: float) -> int:
-    """How many of ``patches`` stay visible: the integer part, as in MAE (95% of 196 leaves 9).
+    """Return how many of ``patches`` stay visible: the integer part, as in MAE (95% of 196: 9).
 
     In decimal arithmetic, because in binary 100 * (1 - 0.9) is 9.99...8 and would leave 9, not 10.
     """
@@ -12,7 +12,7 @@ def visible_count(patches: int, ratio: float) -> int:
 
 
 def largest_ratio(patches: int) -> float:
-    """A ratio in (0, 1) that leaves one of ``patches``, at least two, in few digits.
+    """Return a ratio in (0, 1) that leaves one of ``patches``, at least two, in few digits.
 
     Rounded down: 1 - 1/196 to the nearest four digits is 0.9949, which leaves none.
     """

@@ -27,7 +27,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "sets.ssv2": ["SomethingSomethingV2"],
         "sets.ucf101": ["UCF101"],
         "sets.uvo": ["Uvo"],
-        "sets.videos": ["Videos"],
+        "sets.videos": ["ClipSource", "Videos"],
         "sets.vspw": ["Vspw"],
     },
 )

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from siammae.config.essential import essential
 from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.system.command import Command
 from siammae.system.errors import ConfigError
 from siammae.tracking.provenance import code_version
 from siammae.tracking.record import write_atomic
-from siammae.tracking.signature import essential, signature
+from siammae.tracking.signature import signature
 
 CONTROL = "copy first mask"
 VERSION = (

@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from siammae.config.schema import nearest
+from siammae.config.suggestions import nearest
 from siammae.launching.registration import register_with_hydra
 from siammae.system.broken_pipe import ignore_broken_pipe
 from siammae.system.command import Command

@@ -8,6 +8,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 from typing_extensions import override
 
+from siammae.config.composition import Composition
 from siammae.launching.hydra_adapter import BasicSweeper, outcome, sweeper_params
 from siammae.launching.job_check import check_jobs
 from siammae.planning.jobs import jobs_of
@@ -35,7 +36,7 @@ class ExperimentSweeper(BasicSweeper):
         loader = self.hydra_context.config_loader
         parser = OverridesParser.create(config_loader=loader)
         given = parser.parse_overrides([*sweeper_params(self), *arguments])
-        jobs = jobs_of(self.config, given)
+        jobs = jobs_of(Composition(self.config), given)
         check_jobs(loader, self.config, jobs)
         folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """Every key and value of a multirun's jobs is checked before the first of them starts."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,8 +8,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from siammae.config.groups import check_groups
-from siammae.config.schema import check, nearest
+from siammae.config.check import check_parts, read_settings
+from siammae.config.suggestions import nearest
 from siammae.launching.hydra_adapter import SearchSpace
 from siammae.system.errors import ConfigError, SiammaeError
 
@@ -34,12 +35,9 @@ def check_job(loader: Any, config: DictConfig, overrides: Overrides) -> None:
     keys = [str(key) for key in composed if key != "hydra"]
     if "experiment" not in keys:
         return
-    settings = OmegaConf.masked_copy(composed, keys)
-    check(settings)
-    # Groups without a key of their own set are what their file says. Their classes are not loaded:
-    # torch takes seconds, which finished runs need not wait.
-    given = [text.lstrip("+~").partition("=")[0] for text in composed.hydra.overrides.task]
-    check_groups(settings, {key.partition(".")[0] for key in given if "." in key})
+    settings = read_settings(OmegaConf.masked_copy(composed, keys))
+    given = {re.split(r"[.@=]", text.lstrip("+~"))[0] for text in composed.hydra.overrides.task}
+    check_parts(settings, given)
 
 
 def check_jobs(loader: Any, config: DictConfig, jobs: Sequence[Overrides]) -> None:

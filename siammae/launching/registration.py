@@ -14,7 +14,8 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 from typing_extensions import override
 
-from siammae.assembly.equal_compute import equal_compute
+from siammae.assembly.flops import DECIDES, equal_compute
+from siammae.config.composition import plain_keys
 from siammae.launching.experiment_sweeper import ExperimentSweeper
 from siammae.launching.hydra_adapter import FoldersSource
 from siammae.launching.launchers.local import ProcessLauncher
@@ -68,7 +69,7 @@ def register_with_hydra() -> None:
         "writable": writable_folder,
         "recipe": recipe,
         "groups": list_groups,
-        "equal_compute": equal_compute,
+        "equal_compute": lambda _root_: equal_compute(plain_keys(_root_, DECIDES)),
         "half": lambda number: int(number) // 2,
     }
     for name, resolver in resolvers.items():

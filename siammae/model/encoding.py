@@ -15,7 +15,12 @@ from siammae.model.pair import FrameMask
 
 
 class Encoding(nn.Module):
-    """Base of the ways to encode a pair of a past and a future frame."""
+    """Base of the ways to encode a pair of a past and a future frame.
+
+    encodes_past_alone: whether the past frame is encoded without the future frames.
+    """
+
+    encodes_past_alone: bool = False
 
     def encode_past(self, encoder: Encoder, patches: Tensor, mask: FrameMask) -> Tensor | None:
         """Encode the past frame (B, N, P) once for all future frames.
@@ -48,6 +53,8 @@ class Encoding(nn.Module):
 
 class SiameseEncoding(Encoding):
     """The paper's default: one ViT with shared weights, run on each frame alone."""
+
+    encodes_past_alone = True
 
     @override
     def encode_past(self, encoder: Encoder, patches: Tensor, mask: FrameMask) -> Tensor:

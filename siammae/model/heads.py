@@ -40,10 +40,12 @@ class Head(nn.Module):
     Attributes:
         decoders: number of decoders that the head reads, each with initial weights of its own.
         predicts_spread: whether the model predicts the spread, or it is the same everywhere.
+        passes: number of passes through the decoder that a prediction with its spread takes.
     """
 
     decoders: int = 1
     predicts_spread: bool = False
+    passes: int = 1
 
     def assemble(self, decoders: Sequence[nn.Module]) -> nn.Module:
         """Make one module of as many decoders as the head reads.

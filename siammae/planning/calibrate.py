@@ -6,12 +6,12 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from siammae.config.essential import essential
 from siammae.planning.cost import Sample
 from siammae.planning.jobs import Job
 from siammae.system.atomic_files import folder_bytes
 from siammae.system.errors import TrainingError
 from siammae.tracking.record import read_runs
-from siammae.tracking.signature import essential
 
 STEPS = 6
 SKIPPED = 2  # first steps, in which readers start and devices warm up

@@ -3,17 +3,15 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf
+from hydra import initialize_config_dir
 
 from siammae.assembly.identity import Identity, Parts, identify
-from siammae.config.experiment import spelled
-from siammae.config.schema import check, nearest
-from siammae.planning.jobs import Job, declared, jobs_of
+from siammae.config.composition import Composition, parse_overrides
+from siammae.config.experiment import Experiment, spelled
+from siammae.config.schema import TrainConfig
+from siammae.config.suggestions import nearest
+from siammae.planning.jobs import Job, jobs_of
 from siammae.system.errors import ConfigError, DataError
 from siammae.system.paths import CONFIGS
 from siammae.tracking.signature import signature
@@ -34,7 +32,7 @@ class Coming:
     label: str
     seed: int
     overrides: Job
-    config: DictConfig
+    settings: TrainConfig
     identity: Identity | None
     problem: str = ""
     key: str = ""
@@ -94,55 +92,45 @@ def coming(overrides: list[str], names: list[str], told: Told) -> dict[str, list
 
 def _jobs(overrides: list[str], name: str) -> list[Job]:
     wanted = [*overrides, *([f"experiments={name}"] if name else [])]
-    loader = GlobalHydra.instance().config_loader()
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(wanted)
+    parsed = parse_overrides(wanted)
     fixed = [str(each.input_line) for each in parsed if not each.is_sweep_override()]
-    return jobs_of(_compose(fixed), parsed)
-
-
-def _compose(overrides: list[str]) -> DictConfig:
-    return compose("train", overrides, return_hydra_config=True)
+    return jobs_of(Composition.of(fixed), parsed)
 
 
 def _identified(jobs: list[Job], parts: Parts) -> Iterator[Coming]:
-    """Each job's run. Jobs that differ by the seed alone are composed once: that is what takes."""
-    composed: dict[tuple[str, ...], DictConfig] = {}
+    """Find each job's run. Jobs that differ by the seed alone are composed once: it takes long."""
+    composed: dict[tuple[str, ...], Composition] = {}
     for job in jobs:
         seeds = [part for part in job if part.startswith("seed=")]
         rest = tuple(part for part in job if part not in seeds)
         if rest not in composed:
-            composed[rest] = _compose(list(rest))
-        whole = composed[rest].copy()
-        preset = str(whole.hydra.runtime.choices.preset)
-        config = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
-        if seeds:
-            config.seed = _number(seeds[-1])
-        yield _run(config, job, preset, parts)
+            composed[rest] = Composition.of(list(rest))
+        yield _run(composed[rest], job, _number(seeds[-1]) if seeds else None, parts)
 
 
 def _number(override: str) -> int:
-    """Of ``seed=N``."""
+    """Return N of ``seed=N``."""
     try:
         return int(override.removeprefix("seed="))
     except ValueError:
         raise ConfigError(f"{override}: a seed is a whole number") from None
 
 
-def _run(config: DictConfig, job: Job, preset: str, parts: Parts) -> Coming:
+def _run(composition: Composition, job: Job, seed: int | None, parts: Parts) -> Coming:
+    settings, found, problem = composition.settings(seed), None, ""
     try:
-        found, problem = identify(config, preset, parts), ""
+        found = identify(settings, str(composition.choices["preset"]), parts)
         key = found.record.signature
     except DataError as error:
-        found, problem = None, str(error)
-        settings: Any = OmegaConf.to_container(config, resolve=True)
-        key = "?" + signature(settings, {})
-    steps = _steps(config, found, parts)
-    return Coming(_label(config, job), config.seed, job, config, found, problem, key, steps)
+        problem = str(error)
+        key = "?" + signature(settings.as_dict(), {})
+    label = _label(composition.experiment(), job)
+    steps = _steps(settings, found, parts)
+    return Coming(label, settings.seed, job, settings, found, problem, key, steps)
 
 
-def _steps(config: DictConfig, found: Identity | None, parts: Parts) -> int:
-    """Clips count for a length in epochs only."""
-    settings = check(config) if found is None else found.settings
+def _steps(settings: TrainConfig, found: Identity | None, parts: Parts) -> int:
+    """Return the length of the training; clips count for a length in epochs only."""
     clips = 1
     if settings.schedule.epochs is not None:
         if found is None:
@@ -151,13 +139,12 @@ def _steps(config: DictConfig, found: Identity | None, parts: Parts) -> int:
     return settings.schedule.in_steps(clips, settings.batch_size)[0]
 
 
-def _label(config: DictConfig, job: Job) -> str:
-    """A declared row's label, else what the job sets."""
-    given: dict[str, Any] = dict(part.lstrip("+~").split("=", 1) for part in job)
-    experiment = declared(config)
+def _label(experiment: Experiment | None, job: Job) -> str:
+    """Return a declared row's label, else what the job sets."""
+    given: dict[str, str] = dict(part.lstrip("+~").split("=", 1) for part in job)
     if experiment is None:
-        told = [f"{key}={value}" for key, value in given.items() if key != "seed"]
-        return " ".join(told) or "default settings"
+        named = [f"{key}={value}" for key, value in given.items() if key != "seed"]
+        return " ".join(named) or "default settings"
     setting = {key: spelled(given[key]) for key in experiment.keys if key in given}
     row = experiment.row(setting)
     return row.label if row else " ".join(f"{k}={v}" for k, v in setting.items())

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from siammae.config.essential import essential
 from siammae.system.atomic_files import folder_bytes
 from siammae.tracking.record import RunRecord
-from siammae.tracking.signature import essential
 
 # What decides the speed of a step, in three shares: with fewer equal the estimate is rougher.
 ALIKE = {

@@ -3,22 +3,21 @@
 from itertools import product
 
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf
 
-from siammae.config.experiment import Experiment, Setting, check_name, parse_experiment, spelled
+from siammae.config.composition import Composition
 from siammae.system.errors import ConfigError
 
 Job = list[str]  # overrides of one run
 
 
-def jobs_of(config: DictConfig, overrides: list[Override]) -> list[Job]:
-    """Overrides of each run, in the order in which they start.
+def jobs_of(composition: Composition, overrides: list[Override]) -> list[Job]:
+    """Return the overrides of each run, in the order in which the runs start.
 
     Settings of one seed stand together and seeds outermost, so that a multirun that is cut short
     has the whole table of its first seeds.
 
     Args:
-        config: as composed without what is swept, with the node ``hydra``.
+        composition: as composed without what is swept.
         overrides: of the command line and of ``hydra.sweeper.params``, the later one counting.
 
     Raises:
@@ -29,12 +28,12 @@ def jobs_of(config: DictConfig, overrides: list[Override]) -> list[Job]:
     for group in ("experiments", "sweeps"):
         if len(given.get(group, [])) > 1:
             raise ConfigError(f"{group}={','.join(given[group])}: name one of them a command")
-    experiment = declared(config)
+    experiment = composition.experiment()
     if experiment is None:
         return _product(given)
     given.setdefault("seed", [str(seed) for seed in experiment.seeds])
     replaced = {key: given.pop(key) for key in experiment.keys if key in given}
-    settings = experiment.settings(replaced, defaults_of(config, experiment))
+    settings = experiment.settings(replaced, composition.defaults(experiment.keys))
     seeds = given.pop("seed")
     return [
         [*rest, *(f"{key}={value}" for key, value in setting.items()), f"seed={seed}"]
@@ -44,34 +43,8 @@ def jobs_of(config: DictConfig, overrides: list[Override]) -> list[Job]:
     ]
 
 
-def declared(config: DictConfig) -> Experiment | None:
-    """The experiment of a configuration.
-
-    Raises:
-        ConfigError: when its block is not well formed.
-    """
-    if config.get("experiment") is None:
-        return None
-    block = OmegaConf.to_container(config.experiment, resolve=True)
-    choice = OmegaConf.select(config, "hydra.runtime.choices.experiments")
-    where = f"experiments/{choice}.yaml" if choice else "experiment"
-    experiment = parse_experiment(block, where)
-    if choice:
-        check_name(experiment, str(choice), where)
-    return experiment
-
-
-def defaults_of(config: DictConfig, experiment: Experiment) -> Setting:
-    """What each axis is when it is left alone."""
-    choices = OmegaConf.select(config, "hydra.runtime.choices") or {}
-    return {
-        key: str(choices[key]) if choices.get(key) else spelled(OmegaConf.select(config, key))
-        for key in experiment.keys
-    }
-
-
 def _values(override: Override) -> list[str]:
-    """The values of an override, in Hydra's spelling."""
+    """Return the values of an override, in Hydra's spelling."""
     if not override.is_sweep_override():
         return [override.get_value_element_as_str()]
     if not override.is_discrete_sweep():

@@ -11,7 +11,7 @@ import numpy as np
 from siammae.evaluation.declared_metrics import declared_in, of_our_benchmarks
 from siammae.evaluation.measuring.metric import Metric, of_quality
 from siammae.tracking.record import RunRecord
-from siammae.tracking.signature import essential, signature
+from siammae.tracking.signature import kind
 from siammae.training.training_metrics import LOSS
 
 POWER, ALPHA = 0.8, 0.05
@@ -58,7 +58,7 @@ def spread(runs: list[RunRecord], wanted: set[str]) -> Spread | None:
         if run.signature in wanted and run.is_finished():
             objective, config = run.summary()["objective"], run.config()
             benchmark = objective["benchmark"] or ""
-            setting = signature({**essential(config), "seed": None}, {})
+            setting = kind(config)
             values[setting][config["seed"]] = objective["value"]
             metric = _decisive(run.summary())
             metrics[setting] = Named(f"{benchmark} {metric}".strip(), metric.unit)

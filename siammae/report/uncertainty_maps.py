@@ -17,11 +17,13 @@ passes      least number of passes (4)
 out         a folder (the run's pictures/, or pictures/ here)
 fps         frames per second of the .mp4 (10)
 device      auto | cpu | cuda | mps (auto)
+trusted_packages  packages of your own whose classes the run may name beside those of siammae
 """
 
+import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ from torch.nn.functional import interpolate
 
 from siammae.assembly.device import choose_device, fast_matmul
 from siammae.assembly.load_model import load_model
-from siammae.config.schema import check_device
+from siammae.config.schema import DEVICE
 from siammae.data.augment.normalising import normalise
 from siammae.data.reading.video import Clip, open_clip
 from siammae.data.sampling.gaps import frames_of_unit
@@ -66,6 +68,7 @@ class Settings:
     out: str | None = None
     fps: int = 10
     device: str = "auto"
+    trusted_packages: list[str] = field(default_factory=list)
 
 
 def settings_of(arguments: list[str]) -> Settings:
@@ -85,7 +88,8 @@ def settings_of(arguments: list[str]) -> Settings:
             raise ConfigError(f"{key}={getattr(settings, key)}: at least 1 is needed")
     if settings.gap == 0:
         raise ConfigError("gap=0: a frame is not restored from itself; at least 1, or -1 at most")
-    check_device(settings.device)
+    if not re.match(DEVICE, settings.device):
+        raise ConfigError(f"device={settings.device}: must be auto, cpu, mps, cuda or cuda:N")
     return settings
 
 
@@ -159,7 +163,8 @@ def overlaid(frame: np.ndarray, expected: np.ndarray, scale: Scale) -> np.ndarra
 def draw(settings: Settings) -> list[Path]:
     """Draw the contact sheet and the video; return their paths."""
     video = Path(settings.video).expanduser()
-    model, config = load_model(Path(settings.checkpoint).expanduser())
+    checkpoint = Path(settings.checkpoint).expanduser()
+    model, config = load_model(checkpoint, settings.trusted_packages)
     model.predict = False  # of each frame something is visible, as in all of training's but one
     if not model.head.predicts_spread:
         raise ConfigError(
@@ -170,7 +175,7 @@ def draw(settings: Settings) -> list[Path]:
     fast_matmul(device)
     model.to(device)
     clip = open_clip(video)
-    unit = config.get("frame_gap_unit", "frames") if settings.gap is None else "frames"
+    unit = config.frame_gap_unit if settings.gap is None else "frames"
     of_unit = frames_of_unit(unit, clip, settings.video)
     gap, times = times_of(settings, config.frame_gap, clip.frames, of_unit)
     columns: dict[str, list[Tensor]] = {"past": [], "frame": []}

@@ -49,8 +49,13 @@ class Team:
         """Whether this process is the one that writes, prints and evaluates."""
         return self.rank == 0
 
-    def check_settings(self, settings: TrainConfig) -> None:
-        """Raise a ConfigError when the settings do not suit the number of processes."""
+    def check_settings(self, settings: TrainConfig, repeated: int) -> None:
+        """Raise a ConfigError when the settings do not suit the number of processes.
+
+        Args:
+            settings: of the run.
+            repeated: number of pairs that are drawn from each opened clip.
+        """
 
     def device(self, name: str) -> "torch.device":
         """Return the device that this process computes on; see `choose_device`."""
@@ -131,7 +136,7 @@ class TorchrunTeam(Team):
         if not self.lost and dist.is_initialized():
             dist.destroy_process_group()
 
-    def check_settings(self, settings: TrainConfig) -> None:
+    def check_settings(self, settings: TrainConfig, repeated: int) -> None:
         """Check that each process has its own device, and each part of a step as many visits.
 
         Raises:
@@ -143,7 +148,6 @@ class TorchrunTeam(Team):
                 f"device={name} is one device for {self.size} processes; with torchrun write "
                 "device=cuda, which gives each process its own, or device=cpu"
             )
-        repeated = settings.data.repeated_sampling
         unit = self.size * settings.accumulate * repeated
         if settings.batch_size % unit:
             raise ConfigError(

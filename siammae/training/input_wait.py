@@ -2,9 +2,8 @@
 
 import os
 from collections.abc import Callable
-from typing import Any
 
-from siammae.config.schema import TrainConfig
+from siammae.data.augment.pair_augment import PairAugment
 from siammae.data.sets.videos import ClipSource
 
 SHARE = 0.1  # of the time spent waiting, above which a hint is due
@@ -42,13 +41,13 @@ class WaitMonitor:
 
 
 def advice(
-    settings: TrainConfig, source: ClipSource, clips: int, device: str, processes: int
+    source: ClipSource, augment: PairAugment, clips: int, device: str, processes: int
 ) -> list[str]:
     """Return what would shorten the waiting, the cheapest first.
 
     Args:
-        settings: of the run.
         source: of the clips.
+        augment: what is done to their frames.
         clips: number of clips.
         device: ``cpu``, ``cuda`` or ``mps``.
         processes: number of processes that train on this machine, each with its own readers.
@@ -59,7 +58,7 @@ def advice(
             _about_workers(source.workers, processes),
             _about_memory(source, clips),
             _about_packing(source),
-            _about_resizing(settings, device),
+            _about_resizing(augment, device),
         )
         if line
     ] or ["readers are as many and as quick as they can be here: more cores or a faster disk"]
@@ -100,8 +99,7 @@ def _about_packing(source: ClipSource) -> str:
     )
 
 
-def _about_resizing(settings: TrainConfig, device: str) -> str:
-    where: Any = (settings.augment.model_extra or {}).get("resize")
-    if where != "host" or device == "cpu":
+def _about_resizing(augment: PairAugment, device: str) -> str:
+    if augment.resize != "host" or device == "cpu":
         return ""
     return "augment.resize=device: the readers only cut crops out, the device resizes them"

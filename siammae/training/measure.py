@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 
 from siammae.evaluation.features import EncoderFeatures
 from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.model.siammae import SiamMAE
 from siammae.tracking.provenance import code_version
 from siammae.tracking.record import write_atomic
-from siammae.tracking.signature import essential, signature
+from siammae.tracking.signature import signature
 
 MODEL = ("encoder", "encoding", "decoder", "uncertainty")  # what a model predicts with
 
@@ -38,7 +37,7 @@ def controls(
     untrained: Callable[[], SiamMAE],
     device: torch.device,
     cache: Path,
-    config: DictConfig,
+    config: dict[str, Any],
     fingerprint: str,
 ) -> dict[str, dict[str, Any]]:
     """What a table compares trained encoders with.
@@ -52,13 +51,12 @@ def controls(
         untrained: builds the model with its initial weights.
         device: where it runs.
         cache: folder.
-        config: of the run; what the controls depend on of it names their files.
+        config: the run's plain settings; what the controls depend on of them names their files.
         fingerprint: of the benchmark's files.
     """
-    plain: Any = OmegaConf.to_container(config, resolve=True)
-    protocol = essential({"benchmark": plain["benchmark"]})
+    protocol = {"benchmark": config["benchmark"]}
     parts = MODEL if benchmark.needs_model else ("encoder",)
-    initial = {name: plain[name] for name in (*parts, "seed")}
+    initial = {name: config[name] for name in (*parts, "seed")}
     prints = {"benchmark": fingerprint, "code": code_version()}
     keys = {
         "copy_first_mask": signature(protocol, prints),

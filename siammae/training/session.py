@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
 
 from siammae.assembly.build import build_model
 from siammae.assembly.checkpoint import Checkpoints
 from siammae.assembly.device import choose_precision, fast_matmul, keep_memory
 from siammae.assembly.encoder_file import export_encoder
-from siammae.config.groups import build_group
 from siammae.config.schema import TrainConfig
 from siammae.data.sampling.batch import PairBatch
 from siammae.data.sampling.loader import PairDataset, first_pairs, make_loader
@@ -45,8 +43,7 @@ class Session:
     """Everything that a run is made of.
 
     Attributes:
-        config: the whole configuration.
-        settings: the same, checked.
+        settings: of the run.
         record: where the run is written.
         source: the clips.
         benchmark: what measures the encoder, or None.
@@ -56,7 +53,6 @@ class Session:
         team: the processes that share the work; all but the main one only train.
     """
 
-    config: DictConfig
     settings: TrainConfig
     record: RunRecord
     source: ClipSource
@@ -96,12 +92,14 @@ class Session:
         fast_matmul(self.device)
         if self.device.type == "cpu":
             keep_memory()
-        model = build_model(self.config).to(self.device)
+        model = build_model(self.settings).to(self.device)
         self._prepare_files()
         dataset = self._dataset()
-        self.plan = make_plan(self.settings, len(dataset.clips), self.precision)
+        self.plan = make_plan(
+            self.settings, len(dataset.clips), self.source.max_broken, self.precision
+        )
         here = int(os.environ.get("LOCAL_WORLD_SIZE", self.team.size)) if self.team.size > 1 else 1
-        about = (self.settings, self.source, self.plan.clips, self.device.type, here)
+        about = (self.source, dataset.augment, self.plan.clips, self.device.type, here)
         monitor = WaitMonitor(lambda: advice(*about), lambda hint: print(f"  {hint}", flush=True))
         self.reporter = RunReporter(self.record, self.tracker, self.plan, monitor)
         return self._trainer(model, dataset)
@@ -123,13 +121,9 @@ class Session:
         return self._measured()
 
     def _dataset(self) -> PairDataset:
-        return PairDataset(
-            self.source,
-            build_group(self.config, "targets"),
-            build_group(self.config, "rotation"),
-            build_group(self.config, "augment"),
-            self.settings.seed,
-        )
+        build = self.settings.build
+        targets, rotation, augment = build("targets"), build("rotation"), build("augment")
+        return PairDataset(self.source, targets, rotation, augment, self.settings.seed)
 
     def _trainer(self, model: Any, dataset: PairDataset) -> Trainer:
         settings, plan, team = self.settings, self.plan, self.team
@@ -140,7 +134,7 @@ class Session:
             settings.optim.weight_decay,
             settings.batch_size,
         )
-        visits = settings.batch_size // settings.data.repeated_sampling
+        visits = settings.batch_size // self.source.repeated_sampling
 
         def batches(done: int) -> Iterator[PairBatch]:
             part = settings.batch_size // (settings.accumulate * team.size)
@@ -220,7 +214,9 @@ class Session:
                 last = {"step": plan.steps, "pairs_seen": plan.steps * plan.batch_size}
                 self.reporter.row({**last, **_flat(result)})
         export_encoder(
-            model.encoder, dict(self.config.encoder), self.record.folder / "encoder.safetensors"
+            model.encoder,
+            self.settings.encoder.as_dict(),
+            self.record.folder / "encoder.safetensors",
         )
         if self.settings.pictures:
             self._draw_encoder(model.encoder)
@@ -249,10 +245,10 @@ class Session:
     def _controls(self) -> dict[str, Any]:
         return controls(
             self.benchmark,
-            lambda: build_model(self.config),
+            lambda: build_model(self.settings),
             self.device,
             self.record.folder.parent / ".controls",
-            self.config,
+            self.settings.as_dict(),
             self.facts["benchmark_fingerprint"],
         )
 

@@ -50,7 +50,7 @@ class Plan:
         return step % self.checkpoint_every == 0 or step == self.steps
 
 
-def make_plan(settings: TrainConfig, clips: int, precision: str) -> Plan:
+def make_plan(settings: TrainConfig, clips: int, max_broken: float, precision: str) -> Plan:
     """Compute a run's lengths in steps and its learning rate from its settings."""
     steps, warmup = settings.schedule.in_steps(clips, settings.batch_size)
     return Plan(
@@ -62,7 +62,7 @@ def make_plan(settings: TrainConfig, clips: int, precision: str) -> Plan:
         clip=settings.optim.clip,
         seed=settings.seed,
         clips=clips,
-        max_broken=settings.data.max_broken,
+        max_broken=max_broken,
         precision=precision,
         log_every=settings.log_every,
         checkpoint_every=settings.checkpoint_every,

@@ -11,8 +11,7 @@ from PIL import Image
 
 from siammae.assembly.build import build_model
 from siammae.assembly.encoder_file import export_encoder, import_encoder
-from siammae.config.groups import build_group
-from siammae.config.schema import check
+from siammae.config.check import check
 from siammae.evaluation.features import EncoderFeatures
 from siammae.evaluation.propagation.sequence import propagate_ids, propagate_maps
 from siammae.launching.registration import register_with_hydra
@@ -40,7 +39,7 @@ def same(one, other):
 
 def test_encodings_start_from_the_same_encoder_and_decoder(composed):
     siamese, joint = (
-        build_model(composed(*SMALL, f"encoding={name}")) for name in ("siamese", "joint")
+        build_model(check(composed(*SMALL, f"encoding={name}"))) for name in ("siamese", "joint")
     )
     assert same(siamese.encoder, joint.encoder)
     assert same(siamese.decoder, joint.decoder)
@@ -50,7 +49,7 @@ def test_encodings_start_from_the_same_encoder_and_decoder(composed):
 
 def test_what_joins_the_frames_starts_alike_whatever_the_decoder(composed):
     models = [
-        build_model(composed(*SMALL, "encoding=joint", f"decoder={name}"))
+        build_model(check(composed(*SMALL, "encoding=joint", f"decoder={name}")))
         for name in ("joint", "cross", "cross_self")
     ]
     assert all(same(models[0].encoding, model.encoding) for model in models[1:])
@@ -59,7 +58,7 @@ def test_what_joins_the_frames_starts_alike_whatever_the_decoder(composed):
 
 @pytest.mark.parametrize(("length", "steps"), [("0.5", 350), ("1", 700), ("2", 1400)])
 def test_a_plan_is_longer_and_its_warm_up_the_same(composed, length, steps):
-    plan = make_plan(check(composed(f"schedule.length={length}")), 64, "fp32")
+    plan = make_plan(check(composed(f"schedule.length={length}")), 64, 0.05, "fp32")
     assert (plan.steps, plan.warmup) == (steps, 70)
 
 
@@ -69,14 +68,14 @@ PATCHES = [(40, 4), (40, 5), (40, 8), (40, 10), (224, 8), (224, 16)]
 @pytest.mark.parametrize(("image", "patch"), PATCHES)
 def test_patches_of_every_size_train_are_exported_and_track(composed, tmp_path, image, patch):
     config = composed(*SMALL, f"image_size={image}", f"encoder.patch_size={patch}")
-    check(config)
-    model = build_model(config)
+    settings = check(config)
+    model = build_model(settings)
     output = model(torch.randn(1, 2, 3, image, image), torch.Generator().manual_seed(0))
     patches = (image // patch) ** 2
     assert output.targets[0].prediction.mean.shape == (1, patches - int(patches / 10), 3 * patch**2)
     output.loss.backward()
 
-    export_encoder(model.encoder, dict(config.encoder), tmp_path / "encoder.safetensors")
+    export_encoder(model.encoder, settings.encoder.as_dict(), tmp_path / "encoder.safetensors")
     encoder = import_encoder(tmp_path / "encoder.safetensors").eval()
     assert same(encoder, model.encoder)
 
@@ -85,7 +84,7 @@ def test_patches_of_every_size_train_are_exported_and_track(composed, tmp_path, 
         pixels = np.random.default_rng(number).integers(0, 256, (128, 96, 3), np.uint8)
         paths.append(tmp_path / f"{number}.png")
         Image.fromarray(pixels).save(paths[-1])
-    propagation = build_group(config, "benchmark").propagation
+    propagation = settings.build("benchmark").propagation
     features = EncoderFeatures(encoder, torch.device("cpu"))
     first = np.zeros((128, 96), np.uint8)
     first[:64, 48:] = 7

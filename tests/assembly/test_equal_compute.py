@@ -9,8 +9,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from siammae.assembly.flops import gflops_per_pair
+from siammae.config.check import check
 from siammae.config.experiment import read_experiments
-from siammae.config.schema import check
 from siammae.launching.registration import register_with_hydra
 from siammae.planning.coming import coming
 from siammae.system.paths import CONFIGS, ROOT
@@ -39,7 +39,7 @@ def test_all_steps_together_cost_what_those_of_pairs_cost(composed, model, targe
     several = composed(*model, f"targets={targets}", "targets.count=3", LENGTH)
     pairs = composed(*model)
     steps = [check(config).schedule.in_steps(1, 32)[0] for config in (several, pairs)]
-    step = [gflops_per_pair(config) for config in (several, pairs)]
+    step = [gflops_per_pair(check(config)) for config in (several, pairs)]
     assert abs(steps[0] * step[0] - steps[1] * step[1]) < 0.6 * step[0]
     assert steps[0] < 0.8 * steps[1]
 
@@ -53,8 +53,8 @@ def test_of_one_target_the_length_is_the_whole(composed):
 def test_several_cost_less_than_as_many_pairs(composed):
     """The past frame is encoded, and its keys and values made, once for all."""
     pairs, *several = (
-        gflops_per_pair(composed(*SMALL, "targets=multi", f"targets.count={count}",
-                                 "targets.gap_embedding=none"))
+        gflops_per_pair(check(composed(*SMALL, "targets=multi", f"targets.count={count}",
+                                       "targets.gap_embedding=none")))
         for count in (1, 2, 3)
     )  # fmt: skip
     for count, cost in enumerate(several, start=2):
@@ -87,11 +87,11 @@ def test_the_experiment_resolves_it_in_each_runs_own_configuration(tmp_path):
     assert {run.steps for label, run in runs.items() if "fewer" not in label} == {700}
     for count in (2, 4):
         run = runs[f"{count} targets, fewer steps"]
-        pairs, several = runs["1 target"].config, run.config
+        pairs, several = runs["1 target"].settings, run.settings
         expected = 700 * gflops_per_pair(pairs) / gflops_per_pair(several)
         assert run.steps == pytest.approx(expected, abs=1)
-        assert run.identity.composed["schedule"]["length"] == "${equal_compute:}"
-        assert run.identity.plain["schedule"]["length"] == several.schedule.length
+        assert run.settings.composed["schedule"]["length"] == "${equal_compute:}"
+        assert run.settings.schedule.length == several.schedule.length
     assert len({run.signature for run in runs.values()}) == len(runs)
 
 
@@ -99,11 +99,11 @@ def test_a_row_without_it_needs_no_torch():
     script = f"""
 import sys
 from hydra import compose, initialize_config_dir
-from siammae.config.schema import check
+from siammae.config.check import read_settings
 from siammae.launching.registration import register_with_hydra
 register_with_hydra()
 with initialize_config_dir({str(CONFIGS)!r}):
-    check(compose("train", ["experiments=multi_frame", "targets=multi"]))
+    read_settings(compose("train", ["experiments=multi_frame", "targets=multi"]))
 print("torch" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -6,6 +6,7 @@ from torch import nn
 
 from siammae.assembly.build import build_model
 from siammae.assembly.flops import gflops_per_pair
+from siammae.config.check import check
 from siammae.launching.registration import register_with_hydra
 from siammae.system.paths import CONFIGS
 
@@ -27,7 +28,7 @@ def products(config):
         nonlocal total
         total += 2 * inputs[0].numel() // layer.in_features * layer.in_features * layer.out_features
 
-    model = build_model(config)
+    model = build_model(check(config))
     for layer in model.modules():
         if isinstance(layer, nn.Linear):
             layer.register_forward_hook(count)
@@ -42,12 +43,12 @@ def test_it_is_three_times_the_products_of_the_layers(configured, decoder):
     config = configured(f"decoder={decoder}")
     layers = 3 * products(config) / 1e9
     # Of 26 tokens and 128 channels attention is a small part of the work.
-    assert 0.95 * layers < gflops_per_pair(config) < 1.15 * layers
+    assert 0.95 * layers < gflops_per_pair(check(config)) < 1.15 * layers
 
 
 def test_it_grows_with_what_is_seen_and_with_depth(configured):
     base, seen, deep, deeper = (
-        gflops_per_pair(configured(*settings))
+        gflops_per_pair(check(configured(*settings)))
         for settings in ([], ["mask_ratio=0.5"], ["decoder.depth=2"], ["decoder.depth=3"])
     )
     assert seen > base

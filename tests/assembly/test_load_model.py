@@ -11,7 +11,7 @@ from siammae.assembly.build import build_model
 from siammae.assembly.checkpoint import Checkpoints
 from siammae.assembly.encoder_file import export_encoder
 from siammae.assembly.load_model import load_model
-from siammae.config.schema import check
+from siammae.config.check import check, read_settings
 from siammae.launching.registration import register_with_hydra
 from siammae.system.errors import ConfigError, DataError
 from siammae.system.paths import CONFIGS
@@ -34,7 +34,7 @@ def written(folder, config, steps=(3, 6)):
     folder.mkdir()
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
     for step in steps:
-        model = build_model(config)
+        model = build_model(check(config))
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter += 0.01 * step
@@ -55,13 +55,13 @@ def restored(model):
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_head_builds_trains_and_comes_back(tmp_path, option, decoder):
     config = composed(f"uncertainty={option}", f"decoder={decoder}")
-    check(config)
-    model = build_model(config)
+    model = build_model(check(config))
     model(frames(), torch.Generator().manual_seed(5)).loss.backward()
     saved = written(tmp_path / "run", config)
     loaded, of_run = load_model(tmp_path / "run")
     assert not loaded.training
-    assert OmegaConf.to_container(of_run) == OmegaConf.to_container(config, resolve=True)
+    whole = check(config).as_dict()
+    assert of_run.as_dict() == {key: whole[key] for key in type(of_run).model_fields}
     one, other = restored(saved), restored(loaded)
     assert torch.equal(one.mean, other.mean)
     assert torch.equal(one.spread.stddev, other.spread.stddev)
@@ -77,14 +77,15 @@ def test_a_checkpoint_of_a_step_is_that_step(tmp_path):
 
 def test_a_member_may_be_any_head(tmp_path):
     config = composed("uncertainty=ensemble", DEEP, "uncertainty.members=3")
-    check(config)
-    model = build_model(config)
+    model = build_model(check(config))
     assert len(model.decoder) == len(model.head.heads) == 3
     assert all(head.predicts_spread for head in model.head.heads)
 
 
 def test_the_first_decoder_of_an_ensemble_starts_as_without_one():
-    alone, several = build_model(composed()), build_model(composed("uncertainty=ensemble"))
+    alone, several = (
+        build_model(check(composed(*more))) for more in ([], ["uncertainty=ensemble"])
+    )
     first, *others = (
         {**decoder.state_dict(), **head.state_dict()}
         for decoder, head in zip(several.decoder, several.head.heads, strict=True)
@@ -120,7 +121,7 @@ def test_two_rates_for_one_dropout_are_refused_by_name(nested):
 def test_a_head_that_cannot_read_the_decoder_is_a_user_s_error(monkeypatch):
     monkeypatch.setattr("siammae.model.decoders.Block", lambda *_, **__: torch.nn.Identity())
     with pytest.raises(ConfigError, match="uncertainty: JointDecoder has no dropout layer"):
-        build_model(composed("uncertainty=dropout", "decoder=joint"))
+        build_model(read_settings(composed("uncertainty=dropout", "decoder=joint")))
 
 
 # What is no checkpoint ---------------------------------------------------------------------------
@@ -129,7 +130,7 @@ def test_a_head_that_cannot_read_the_decoder_is_a_user_s_error(monkeypatch):
 def test_the_encoder_alone_is_told_from_a_checkpoint(tmp_path):
     config = composed()
     path = tmp_path / "encoder.safetensors"
-    export_encoder(build_model(config).encoder, dict(config.encoder), path)
+    export_encoder(build_model(check(config)).encoder, dict(config.encoder), path)
     with pytest.raises(DataError, match="is the encoder alone; give the run's folder"):
         load_model(path)
 

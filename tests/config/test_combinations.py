@@ -3,7 +3,7 @@
 import pytest
 from hydra import compose, initialize_config_dir
 
-from siammae.config.schema import check
+from siammae.config.check import check
 from siammae.launching.registration import register_with_hydra
 from siammae.system.errors import ConfigError
 from siammae.system.paths import CONFIGS

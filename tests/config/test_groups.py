@@ -1,12 +1,12 @@
 """Truth values and numbers of a group are what its class says, before anything is built."""
 
 import pytest
-from omegaconf import OmegaConf
+import yaml
 
-from siammae.config.groups import build_group
+from siammae.config.check import validate
+from siammae.config.groups import Group, build_group
 from siammae.system.errors import ConfigError
 
-PROPAGATION = "siammae.evaluation.propagation.protocol.Propagation"
 CASES = {
     "window_first: 'no'": "benchmark.propagation.window_first=no: a bool is needed, true or false",
     "rescale: 1": "benchmark.propagation.rescale=1: a bool is needed, true or false",
@@ -16,7 +16,7 @@ CASES = {
     "queue: null": "benchmark.propagation.queue=null: an int is needed",
     "queue: -1": "propagation.queue=-1: an int >= 0 is needed",
     "radius: far": "benchmark.propagation.radius=far: a number is needed",
-    "radius: .inf": "propagation.radius=inf: a number > 0 is needed",
+    "radius: .inf": "propagation.radius=inf: should be a finite number",
     "temperature: 0": "propagation.temperature=0: a number > 0 is needed",
     "multiple: 1.5": "benchmark.propagation.multiple=1.5: an int is needed, or null",
     "multiple: 0": "propagation.multiple=0: an int >= 1 or null is needed",
@@ -30,13 +30,12 @@ CASES = {
 
 def built(of_propagation="", of_benchmark=""):
     text = f"""
-benchmark:
-  _target_: siammae.evaluation.benchmarks.davis.Davis
-  root: somewhere
-  propagation: {{_target_: {PROPAGATION}, {of_propagation}}}
-  {of_benchmark}
+_target_: siammae.evaluation.Davis
+root: somewhere
+propagation: {{_target_: siammae.evaluation.Propagation, {of_propagation}}}
+{of_benchmark}
 """
-    return build_group(OmegaConf.create(text), "benchmark")
+    return build_group(validate(yaml.safe_load(text), Group), "benchmark")
 
 
 @pytest.mark.parametrize("keys", CASES)

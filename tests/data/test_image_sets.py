@@ -6,7 +6,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
-from siammae.config.groups import build_group
+from siammae.config.check import read_settings
 from siammae.data.sets.kitti_raw import rate_of
 from siammae.launching.registration import register_with_hydra
 from siammae.system.errors import ConfigError, DataError
@@ -27,7 +27,7 @@ def source(tmp_path):
         register_with_hydra()
         arguments = [f"data={option}", f"data.root={tmp_path}", *overrides]
         with initialize_config_dir(str(CONFIGS)):
-            return build_group(compose("train", arguments), "data")
+            return read_settings(compose("train", arguments)).build("data")
 
     return make
 

@@ -173,7 +173,9 @@ def test_everything_that_is_missing_is_told_with_its_key(tmp_path):
 def test_what_the_parts_say_in_vain_and_where_they_lie_leave_a_run_its_name():
     def config(**changed):
         part = {"root": "x", "workers": 1, "repeated_sampling": 2, "max_broken": 0.1, "fps": 3}
-        return {"data": {"weights": {"a": 1}, "parts": {"a": {**part, **changed}}}}
+        part = {"_target_": "siammae.data.Sequences", **part, **changed}
+        group = {"_target_": "siammae.data.Mixture", "weights": {"a": 1}, "parts": {"a": part}}
+        return {"data": group}
 
     name = signature(config(), {})
     silent = {"root": "y", "workers": 3, "repeated_sampling": 4, "max_broken": 0.2}

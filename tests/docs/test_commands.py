@@ -19,9 +19,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
-from siammae.config.groups import check_groups
-from siammae.config.protocol_choice import check_protocol
-from siammae.config.schema import check
+from siammae.config.check import check, read
+from siammae.config.commands import AuditConfig, EvaluateConfig, LookConfig, PackConfig
 from siammae.launching.registration import register_with_hydra
 from siammae.planning.coming import chosen
 from siammae.system.paths import CONFIGS, ROOT
@@ -147,21 +146,27 @@ def value_of(override: Override, end: int) -> str:
     return f"{key}={list(override.sweep_string_iterator())[end]}"
 
 
+KINDS = {
+    "audit": AuditConfig,
+    "evaluate": EvaluateConfig,
+    "look": LookConfig,
+    "pack": PackConfig,
+}
+
+
 def check_one(name: str, overrides: list[str], command: Command) -> None:
     """Compose and check one job."""
     whole = compose(name, overrides, return_hydra_config=True)
     config = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
-    check_groups(config, {word.lstrip("+").partition(".")[0] for word in overrides})
     if name == "train":
         settings = check(config)
-        check_protocol(config)
         if not command.needs:
             assert settings.data.target == "siammae.data.Sprites", "needs data, and does not say so"
-    elif name == "audit":
-        import_module("siammae.audit").settings_from(config)
-    else:
-        module = import_module(f"siammae.{name}")
-        (module._check if name == "look" else module.check)(config)
+    elif not (name == "pack" and config.verify):  # which needs no data
+        settings = read(config, KINDS[name])
+        for group in ("data", "benchmark"):
+            if hasattr(settings, group):
+                settings.build(group)
     benchmark = OmegaConf.select(config, "benchmark")
     if benchmark is not None and not command.needs:
         roots = [value for key, value in leaves(benchmark) if key == "root"]

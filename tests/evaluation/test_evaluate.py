@@ -156,6 +156,8 @@ def test_what_cannot_be_used_is_told_before_any_work(tmp_path, monkeypatch, over
     from hydra import compose, initialize_config_dir
 
     from siammae import evaluate as command
+    from siammae.config.check import read
+    from siammae.config.commands import EvaluateConfig
     from siammae.system.errors import ConfigError
     from siammae.system.paths import CONFIGS
 
@@ -166,8 +168,8 @@ def test_what_cannot_be_used_is_told_before_any_work(tmp_path, monkeypatch, over
     monkeypatch.chdir(tmp_path)
 
     def begin():
-        command.check(config)
-        command.check_writable(config, "out", "save_masks", "overlay", "results_dir")
+        settings = read(config, EvaluateConfig)
+        command.check_writable(settings, "out", "save_masks", "overlay", "results_dir")
 
     with pytest.raises(ConfigError, match=re.escape(told)):
         begin()

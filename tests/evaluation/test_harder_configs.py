@@ -3,7 +3,8 @@
 import pytest
 from hydra import compose, initialize_config_dir
 
-from siammae.config.groups import build_group
+from siammae.config.check import read
+from siammae.config.commands import EvaluateConfig
 from siammae.system.errors import ConfigError
 from siammae.system.paths import CONFIGS
 
@@ -13,7 +14,7 @@ NAMES = ("vspw", "uvo", "kitti_step", "kitti_mots", "kitti_flow")
 def build(*overrides):
     with initialize_config_dir(str(CONFIGS)):
         config = compose("evaluate", ["checkpoint=null", *overrides])
-    return build_group(config, "benchmark")
+    return read(config, EvaluateConfig).build("benchmark")
 
 
 @pytest.mark.parametrize("name", NAMES)

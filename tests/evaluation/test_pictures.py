@@ -174,7 +174,7 @@ def test_the_command_s_errors_are_one_line(tmp_path, encoder):
     given = ["checkpoint=encoder.safetensors", "video=gone.mp4"]
     for overrides, words in [
         (given, "gone.mp4: no such file"),
-        ([*given, "frames=1"], "frames=1: an int of at least 2 is needed"),
+        ([*given, "frames=1"], "frames=1: should be greater than or equal to 2"),
     ]:
         done = look(tmp_path, *overrides)
         assert done.returncode == 2

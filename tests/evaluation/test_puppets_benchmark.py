@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
-from siammae.config.groups import build_group
+from siammae.config.check import read, validate
+from siammae.config.commands import EvaluateConfig
+from siammae.config.groups import Group, build_group
 from siammae.data.built_in.puppet_scene import PuppetStyle
 from siammae.data.built_in.puppets import Puppets
 from siammae.evaluation.benchmarks.built_in import SpritesParts, SpritesPose
@@ -105,7 +108,8 @@ def test_the_truth_scores_exactly_one(source, kind):
 def test_their_configs_build(name, protocol):
     with initialize_config_dir(str(CONFIGS)):
         config = compose("evaluate", [f"benchmark={name}", f"protocol={protocol}", "checkpoint=x"])
-    benchmark = build_group(config, "benchmark")
+    group = OmegaConf.to_container(config.benchmark, resolve=True)
+    benchmark = build_group(validate(group, Group), "benchmark")
     assert benchmark.name == name
     assert benchmark.settings()["preset"] == ("sprites" if "sprites" in name else protocol)
 
@@ -115,7 +119,7 @@ def test_numbers_of_the_paper_for_each_task():
     with initialize_config_dir(str(CONFIGS)):
         for name, numbers in (("jhmdb", (7, 20, 20)), ("vip", (10, 20, 8))):
             config = compose("evaluate", [f"benchmark={name}", "checkpoint=x"])
-            settings = build_group(config, "benchmark").settings()
+            settings = read(config, EvaluateConfig).build("benchmark").settings()
             assert (settings["top_k"], settings["queue"], settings["radius"]) == numbers
 
 

@@ -7,7 +7,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from PIL import Image
 
-from siammae.config.groups import build_group
+from siammae.config.check import validate
+from siammae.config.groups import Group, build_group
 from siammae.data.reading.label_masks import write_ids
 from siammae.evaluation.benchmarks.davis import Davis, turn_frame, turn_ids
 from siammae.evaluation.files.davis import read_ids
@@ -143,7 +144,8 @@ def test_kept_masks_and_overlays_are_those_of_the_turning_frames(davis2017, tmp_
 def benchmark_of(*overrides):
     register_with_hydra()
     with initialize_config_dir(str(CONFIGS)):
-        return compose("train", list(overrides)).benchmark
+        config = compose("train", list(overrides)).benchmark
+    return OmegaConf.to_container(config, resolve=True)
 
 
 @pytest.mark.parametrize("name", ["davis2016", "davis2017", "sprites"])
@@ -151,10 +153,9 @@ def test_it_is_a_key_of_the_command_line_and_counts_in_the_cache(name, davis2017
     keys = {}
     for rotation in (0.0, 2, 3.5):
         group = benchmark_of(f"benchmark={name}", f"benchmark.rotation={rotation}")
-        plain = OmegaConf.to_container(group, resolve=True)
-        built = build_group({"benchmark": group}, "benchmark")
+        built = build_group(validate(group, Group), "benchmark")
         assert built.settings()["rotation"] == rotation
-        keys[rotation] = Setting("same", plain, "files").key({})
+        keys[rotation] = Setting("same", group, "files").key({})
     assert len(set(keys.values())) == 3
 
 
@@ -162,14 +163,14 @@ def test_it_is_a_key_of_the_command_line_and_counts_in_the_cache(name, davis2017
 def test_senseless_degrees_are_refused(value):
     group = benchmark_of("benchmark=davis2017", f"benchmark.rotation={value}")
     with pytest.raises(ConfigError, match="rotation") as raised:
-        build_group({"benchmark": group}, "benchmark")
+        build_group(validate(group, Group), "benchmark")
     assert value in str(raised.value)
 
 
 @pytest.mark.parametrize("name", ["sprites_turning", "davis2017_turning"])
 def test_the_suites_measure_one_set_twice(name):
     group = benchmark_of(f"benchmark={name}", "benchmark.parts.upright.workers=0")
-    suite = build_group({"benchmark": group}, "benchmark")
+    suite = build_group(validate(group, Group), "benchmark")
     assert {key: part.rotation for key, part in suite.parts.items()} == {"upright": 0, "turning": 2}
     upright, turning = suite.parts.values()
     assert upright.files == turning.files

@@ -28,7 +28,7 @@ def overrides(tmp_path):
 def finish(run, value=0.4, speed=10.0, wall=40.0, device="cpu"):
     """The record that a training of this run would leave."""
     record = run.identity.record
-    record.create(run.identity.plain, run.identity.composed)
+    record.create(run.settings.as_dict(), run.settings.composed)
     record.write_provenance({"device": device, "created": 1.0}, "")
     steps = run.identity.settings.schedule.steps
     seconds = steps * run.identity.settings.batch_size / speed
@@ -65,9 +65,9 @@ def test_states_are_those_of_the_records_and_nothing_is_written(overrides, tmp_p
     assert states(runs) == ["new"] * 6
     assert not (tmp_path / "runs").exists()
     finish(runs[0])
-    runs[1].identity.record.create(runs[1].identity.plain)
+    runs[1].identity.record.create(runs[1].settings.as_dict())
     runs[1].identity.record.set_state("failed", error="no clips")
-    runs[2].identity.record.create(runs[2].identity.plain)
+    runs[2].identity.record.create(runs[2].settings.as_dict())
     runs[2].identity.record.set_state("running")  # and no one holds the lock
     runs[2].identity.record.checkpoints.mkdir()
     for step in (100, 350):
@@ -105,20 +105,20 @@ def test_time_is_that_of_runs_alike_else_of_the_same_encoder(overrides):
     records = [runs[0].identity.record]
     (sample,) = samples(records)
     batch = runs[0].identity.settings.batch_size
-    same = estimate(runs[0].identity.plain, 350, [sample])
+    same = estimate(runs[0].settings.as_dict(), 350, [sample])
     assert same.seconds == pytest.approx(350 * batch / 10.0 + 40.0)
     assert "the same settings" in same.basis
-    other = estimate(runs[1].identity.plain, 350, [sample])
+    other = estimate(runs[1].settings.as_dict(), 350, [sample])
     assert "the same encoder" in other.basis
     assert other.gpu_hours == 0
     (bigger,) = coming([*overrides, "encoder.width=256"], [], silent)["command line"]
-    assert estimate(bigger.identity.plain, 350, [sample]) is None
+    assert estimate(bigger.settings.as_dict(), 350, [sample]) is None
 
 
 def test_gpu_hours_are_of_the_device_that_was_measured(overrides):
     (run,) = coming(overrides, [], silent)["command line"]
     finish(run, speed=3200.0, wall=0.0, device="NVIDIA H100")
-    told = estimate(run.identity.plain, 700, samples([run.identity.record]))
+    told = estimate(run.settings.as_dict(), 700, samples([run.identity.record]))
     assert told.device == "NVIDIA H100"
     assert told.gpu_hours == pytest.approx(told.seconds / 3600)
 

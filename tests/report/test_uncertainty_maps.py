@@ -12,6 +12,7 @@ from PIL import Image
 
 from siammae.assembly.build import build_model
 from siammae.assembly.checkpoint import Checkpoints
+from siammae.config.check import check
 from siammae.data.built_in.sprites import write_video
 from siammae.launching.registration import register_with_hydra
 from siammae.report import uncertainty_maps
@@ -28,7 +29,7 @@ def run_folder(folder, *overrides):
         config = compose("train", [*SMALL, *overrides])
     folder.mkdir()
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
-    Checkpoints(folder / "checkpoints").save(1, {"model": build_model(config).state_dict()})
+    Checkpoints(folder / "checkpoints").save(1, {"model": build_model(check(config)).state_dict()})
     return folder
 
 

@@ -4,12 +4,13 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from siammae.config.essential import essential
 from siammae.launching.registration import register_with_hydra
 from siammae.report.runs import difference
 from siammae.report.tables.selection import recipe
 from siammae.system.paths import CONFIGS
 from siammae.tracking.record import RunRecord
-from siammae.tracking.signature import essential, signature
+from siammae.tracking.signature import signature
 
 LATER = {"frame_gap_unit", "gap_unit"}
 SETTINGS = [

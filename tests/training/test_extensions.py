@@ -14,7 +14,7 @@ from hydra import compose, initialize_config_dir
 
 from siammae.assembly.checkpoint import load_checked
 from siammae.assembly.identity import identify
-from siammae.config.schema import check
+from siammae.config.check import check
 from siammae.launching.registration import register_with_hydra
 from siammae.system.errors import ConfigError
 from siammae.system.paths import CONFIGS
@@ -127,10 +127,10 @@ def carry_out(tmp_path_factory):
         with initialize_config_dir(str(CONFIGS)):
             settings = [*TINY, f"data.root={data}", f"runs_dir={folder}", *overrides(run)]
             config = compose("train", settings)
-        wanted = identify(config, "demo")
-        wanted.record.create(wanted.plain, wanted.composed)
+        wanted = identify(check(config), "demo")
+        wanted.record.create(wanted.settings.as_dict(), wanted.settings.composed)
         parts = (wanted.source, wanted.benchmark, Tracker(), wanted.facts)
-        Session(config, wanted.settings, wanted.record, *parts).run()
+        Session(wanted.settings, wanted.record, *parts).run()
         return wanted.record
 
     return make

@@ -1,33 +1,37 @@
 """The controls of a table and how long they are kept."""
 
+from pathlib import Path
+
 import pytest
 import torch
-from omegaconf import OmegaConf
 
 from siammae.assembly.build import build_model
+from siammae.config.check import read_run
 from siammae.evaluation.measuring.benchmark import Benchmark
 from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.training import measure
 
-CONFIG = OmegaConf.create(
-    {
-        "benchmark": {"_target_": "x"},
-        "encoder": {
-            "_target_": "siammae.model.Encoder",
-            **{"image_size": 16, "patch_size": 8, "width": 16, "depth": 1, "heads": 2},
-        },
-        "encoding": {"_target_": "siammae.model.SiameseEncoding"},
-        "decoder": {
-            "_target_": "siammae.model.CrossSelfDecoder",
-            **{"encoder_width": 16, "width": 16, "depth": 1, "heads": 2},
-            **{"image_size": 16, "patch_size": 8},
-        },
-        "uncertainty": {"_target_": "siammae.model.PixelMean", "width": 16, "patch_size": 8},
-        "masking": {"_target_": "siammae.model.AsymmetricRandom", "ratio": 0.5},
-        "targets": {"_target_": "siammae.data.SingleTarget", "gap": 4},
-        "seed": 0,
-    }
-)
+CONFIG = {
+    "benchmark": {"_target_": "x"},
+    "encoder": {
+        "_target_": "siammae.model.Encoder",
+        **{"image_size": 16, "patch_size": 8, "width": 16, "depth": 1, "heads": 2},
+    },
+    "encoding": {"_target_": "siammae.model.SiameseEncoding"},
+    "decoder": {
+        "_target_": "siammae.model.CrossSelfDecoder",
+        **{"encoder_width": 16, "width": 16, "depth": 1, "heads": 2},
+        **{"image_size": 16, "patch_size": 8},
+    },
+    "uncertainty": {"_target_": "siammae.model.PixelMean", "width": 16, "patch_size": 8},
+    "masking": {"_target_": "siammae.model.AsymmetricRandom", "ratio": 0.5},
+    "targets": {"_target_": "siammae.data.SingleTarget", "gap": 4},
+    "mask_ratio": 0.5,
+    "frame_gap": 4,
+    "image_size": 16,
+    "seed": 0,
+}
+SETTINGS = read_run(CONFIG, Path("run"), [])
 
 
 class Counting(Benchmark):
@@ -54,7 +58,7 @@ def controls(tmp_path):
     def make(config=CONFIG, fingerprint="1"):
         return measure.controls(
             benchmark,
-            lambda: build_model(CONFIG),
+            lambda: build_model(SETTINGS),
             torch.device("cpu"),
             tmp_path / ".controls",
             config,
@@ -77,12 +81,12 @@ def test_controls_are_measured_once_for_the_same_code(controls, monkeypatch):
 
 def test_controls_follow_what_they_depend_on(controls):
     assert figures(controls()) == [1, 2]
-    assert figures(controls(OmegaConf.merge(CONFIG, {"seed": 1}))) == [1, 3]
+    assert figures(controls({**CONFIG, "seed": 1})) == [1, 3]
     assert figures(controls(fingerprint="2")) == [4, 5]
 
 
 def test_the_decoder_counts_where_the_whole_model_is_measured(controls, monkeypatch):
-    other = OmegaConf.merge(CONFIG, {"decoder": {"width": 32}, "uncertainty": {"width": 32}})
+    other = {**CONFIG, **{key: {**CONFIG[key], "width": 32} for key in ("decoder", "uncertainty")}}
     assert figures(controls()) == figures(controls(other)) == [1, 2]
     monkeypatch.setattr(Counting, "needs_model", True)
     assert figures(controls()) == [1, 3]
@@ -90,7 +94,7 @@ def test_the_decoder_counts_where_the_whole_model_is_measured(controls, monkeypa
 
 
 def test_what_is_measured_is_the_whole_model_in_evaluation_mode():
-    model = build_model(CONFIG)
+    model = build_model(SETTINGS)
     model.train()
     seen = []
 

@@ -11,8 +11,7 @@ from hydra import compose, initialize_config_dir
 
 from siammae.assembly.build import build_model
 from siammae.assembly.checkpoint import Checkpoints
-from siammae.config.groups import build_group
-from siammae.config.schema import check
+from siammae.config.check import check
 from siammae.data.sampling.loader import PairDataset, first_pairs, make_loader
 from siammae.launching.registration import register_with_hydra
 from siammae.system.paths import CONFIGS
@@ -60,12 +59,13 @@ def start(clips, tmp_path):
             config = compose(
                 "train", [*tiny, f"data.root={clips}", f"decoder.dropout={dropout}", *overrides]
             )
-        settings, source = check(config), build_group(config, "data")
+        settings = check(config)
+        source = settings.build("data")
         source.prepare()
-        groups = (build_group(config, name) for name in ("targets", "rotation", "augment"))
+        groups = (settings.build(name) for name in ("targets", "rotation", "augment"))
         data = PairDataset(source, *groups, config.seed)
-        model, plan = build_model(config), make_plan(settings, len(data.clips), "fp32")
-        visits = config.batch_size // config.data.repeated_sampling
+        model, plan = build_model(settings), make_plan(settings, len(data.clips), 0.05, "fp32")
+        visits = config.batch_size // source.repeated_sampling
 
         def batches(done):
             part, last = config.batch_size // config.accumulate, plan.steps * visits

@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 
 from siammae.assembly.build import build_model
 from siammae.assembly.checkpoint import Checkpoints
-from siammae.config.schema import check
+from siammae.config.check import check
 from siammae.data.sampling.batch import PairBatch
 from siammae.launching.registration import register_with_hydra
 from siammae.model.decoders import CrossSelfDecoder
@@ -190,7 +190,7 @@ TINY = [f"{part}.{key}" for part in ("encoder", "decoder") for key in ("width=16
 )
 def test_a_run_starts_from_the_weights_that_it_has_with_uniform_masks(configured, chosen):
     head = [choice for choice in chosen if choice.startswith("uncertainty")]
-    model, other = (build_model(configured(*TINY, *more)) for more in (chosen, head))
+    model, other = (build_model(check(configured(*TINY, *more))) for more in (chosen, head))
     weights = model.state_dict()
     for name, value in other.state_dict().items():
         assert torch.equal(value, weights[name]), name

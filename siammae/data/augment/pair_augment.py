@@ -8,7 +8,7 @@ and mirror instead, which pays where the device has less time to spare than they
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -52,6 +52,8 @@ class PairAugment:
             ``host``: by the readers, in bytes, so that ``size * size * 3`` bytes travel for each
             frame. Crops and flips are the same, and pixels are within rounding.
     """
+
+    as_before: ClassVar = {"resize": "device"}  # of runs from before the key
 
     def __init__(
         self,

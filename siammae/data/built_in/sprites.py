@@ -45,6 +45,7 @@ class Sprites(ClipSource):
     style: SceneStyle = field(default_factory=SceneStyle)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.manifest is not None:
             raise ValueError(f"manifest={self.manifest}: built-in clips are read without; use null")
 

@@ -7,7 +7,9 @@ from urllib.parse import unquote, urlsplit
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from siammae.config.schema import Positive, Section, nearest
+from siammae.config.groups import Section
+from siammae.config.schema import Positive
+from siammae.config.suggestions import nearest
 from siammae.system.errors import ConfigError
 
 FOLDER = Path(__file__).parent / "sets"

@@ -40,6 +40,8 @@ class Packed(ClipSource):
     crops and order of the source that was packed; pixels differ by what JPEG loses.
     """
 
+    incidental = (*ClipSource.incidental, "cache", "cache_gb")
+
     short_side: int | None = None
     streaming: bool = False
     window: int = 16
@@ -49,6 +51,7 @@ class Packed(ClipSource):
     cache_gb: float = 50.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for key in ("window", "lanes"):
             if getattr(self, key) < 1:
                 raise ValueError(f"{key}={getattr(self, key)} must be at least 1")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from typing_extensions import override
@@ -45,6 +46,9 @@ class Mixture(ClipSource):
         ConfigError: when there is no part, a part has no weight or a weight no part, a weight is
             not above 0, or the ratios are so odd that no short pattern has them.
     """
+
+    incidental = ("workers",)
+    overrules: ClassVar = ("repeated_sampling", "workers", "max_broken")  # keys of the parts
 
     def __init__(
         self,

@@ -59,13 +59,11 @@ class SeveralTargets(Targets):
                 raise ValueError(f"{name} '{value}' is none of {', '.join(known)}")
         if not np.isfinite(loss_gap_power):
             raise ValueError(f"loss_gap_power {loss_gap_power} is no finite number")
+        if count == 1:
+            _check_single(direction, predict, loss_gap_power)
         self.distances = -(-count // 2) if direction == "both" else count
-        values = int(self.high - self.low) + 1
-        if spacing == "random" and gap_unit == "frames" and self.distances > values:
-            raise ValueError(
-                f"spacing 'random' draws {self.distances} different gaps, and gap {gap} has "
-                f"{values}; widen it or take spacing 'even' or 'doubling'"
-            )
+        if spacing == "random" and not (gap_unit == "seconds" and self.low < self.high):
+            _check_range(gap, gap_unit, self.distances)  # of seconds a clip's rate decides
         self.gap_unit = gap_unit
         self.count, self.spacing, self.direction = count, spacing, direction
         self.predict, self.gap_embedding = predict, gap_embedding
@@ -123,3 +121,35 @@ class SeveralTargets(Targets):
         if self.direction == "both":
             return [sign * d for d in distances for sign in (1, -1)][: self.count]
         return [-d if self.direction == "past" else d for d in distances]
+
+
+def _check_single(direction: str, predict: bool, loss_gap_power: float) -> None:
+    """Refuse settings that mean nothing for a single target."""
+    if direction == "both":
+        raise ValueError(
+            "targets.direction=both needs targets on both sides, and targets.count=1 is one; "
+            "take targets.count=2 or direction=future"
+        )
+    if predict:
+        raise ValueError(
+            "targets.predict=true hides all of the last target, and targets.count=1 has no other: "
+            "mask_ratio and masking would do nothing; take targets.count=2"
+        )
+    if loss_gap_power:
+        raise ValueError(
+            f"targets.loss_gap_power={loss_gap_power} weighs targets against each other, and "
+            "targets.count=1 is one; set it to 0"
+        )
+
+
+def _check_range(gap: float | Sequence[float], unit: str, needed: int) -> None:
+    """Refuse a range of gaps that has fewer than are drawn from it."""
+    ends = [gap] if isinstance(gap, int | float) else list(gap)
+    values = int(ends[-1] - ends[0]) + 1
+    if len(ends) == 1 or values < needed:
+        wide = "[0.13,1.6]" if unit == "seconds" else "[4,48]"
+        raise ValueError(
+            f"targets.spacing=random draws {needed} different gap{'s' * (needed > 1)} from "
+            f"frame_gap={gap}, which has {values}; widen it as frame_gap={wide}, or take "
+            "targets.spacing=even or doubling"
+        )

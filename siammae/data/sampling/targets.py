@@ -1,7 +1,7 @@
 """Which frames of a clip make a training sample."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,8 @@ class Targets:
     gap_embedding: how the decoder learns the gap of a target: ``none``, ``sincos`` or ``learned``.
     loss_gap_power: exponent x: a target at gap g counts in the loss as g^-x; with 0 all alike.
     """
+
+    as_before: ClassVar = {"gap_unit": "frames"}  # of runs from before the key
 
     count = 1
     predict = False

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from siammae.config.schema import nearest
+from siammae.config.suggestions import nearest
 from siammae.system.errors import ConfigError, DataError
 from siammae.system.file_tree import Folders, is_video, unreadable
 

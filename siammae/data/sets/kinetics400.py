@@ -39,6 +39,8 @@ class Kinetics400(ReleasedSet):
         whole whatever the split. The root itself may be such a list, beside the clips.
     """
 
+    incidental = (*ReleasedSet.incidental, "clip_list")
+
     split: str = "train"
     clip_list: str | None = None
     SPLITS: ClassVar = ("train", "val", "test", "all")

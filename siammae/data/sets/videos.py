@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import yaml
 
@@ -30,7 +31,12 @@ class ClipSource:
     in_memory: each reader decodes a clip once and holds all its frames, for small sets.
     manifest: of `siammae.audit`: clips that it found broken are left out, each of the others is
         opened by the reader that gives its frames rightly; None: files' headers decide.
+
+    A subclass with other keys that cannot change a result adds their names to ``incidental``. The
+    fingerprint of the clips counts in their place.
     """
+
+    incidental: ClassVar[tuple[str, ...]] = ("root", "workers", "in_memory", "manifest")
 
     root: str
     repeated_sampling: int = 2
@@ -39,6 +45,14 @@ class ClipSource:
     max_broken: float = 0.05
     in_memory: bool = False
     manifest: str | None = None
+
+    def __post_init__(self) -> None:
+        for key, least in (("repeated_sampling", 1), ("workers", 0), ("short_side", 1)):
+            value = getattr(self, key)
+            if value is not None and value < least:
+                raise ValueError(f"data.{key}={value}: an int >= {least} is needed")
+        if not 0 <= self.max_broken <= 1:
+            raise ValueError(f"data.max_broken={self.max_broken}: a share in [0, 1] is needed")
 
     def prepare(self) -> None:
         """Make whatever has to be made before the first use."""

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from typing_extensions import override
@@ -72,6 +72,8 @@ class Calibration(Benchmark):
     Raises:
         ValueError: when a number is out of range.
     """
+
+    as_before: ClassVar = {"gap_unit": "frames"}  # of runs from before the key
 
     name = "calibration"
     metrics = OF_CALIBRATION

@@ -33,6 +33,7 @@ class Suite(Benchmark):
             which neither more nor less is better.
     """
 
+    incidental = (*Benchmark.incidental, "keep_gb")
     control_name = "copy first labels"
 
     def __init__(

@@ -4,7 +4,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from siammae.config.schema import nearest
+from siammae.config.suggestions import nearest
 from siammae.evaluation.encoders.source import Source, digest, keep_blocks, whole_number
 from siammae.system.errors import ConfigError, DataError
 

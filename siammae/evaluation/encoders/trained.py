@@ -1,6 +1,7 @@
 """Encoders that siammae trained."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +21,16 @@ class RunEncoder(Source):
     Args:
         checkpoint: the folder or file.
         layer: see `Source`.
+        trusted: packages whose classes the run's configuration may name beside those of siammae.
     """
 
-    def __init__(self, checkpoint: str | None, layer: int = -1):
+    def __init__(self, checkpoint: str | None, layer: int = -1, trusted: Sequence[str] = ()):
         if checkpoint is None:
             raise ConfigError(
                 "checkpoint=PATH is missing: a run's folder, .safetensors or .pt file; "
                 "features=timm and features=file measure other encoders"
             )
+        self.trusted = tuple(trusted)
         self.checkpoint, self.layer = Path(str(checkpoint)), whole_number("layer", layer)
 
     def identity(self) -> dict[str, Any]:
@@ -53,7 +56,7 @@ class RunEncoder(Source):
         """See `Source`."""
         from siammae.assembly.load_model import load_model
 
-        return load_model(self._checkpoint())[0]
+        return load_model(self._checkpoint(), self.trusted)[0]
 
     def _load(self) -> "Encoder":
         """See `Source`."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from siammae.config.schema import nearest
+from siammae.config.suggestions import nearest
 from siammae.evaluation.files.listing import in_order, names_in, pair, present, visible
 from siammae.system.errors import DataError
 

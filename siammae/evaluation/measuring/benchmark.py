@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from siammae.evaluation.measuring.metric import Metric
 from siammae.evaluation.measuring.outputs import Outputs
@@ -42,8 +42,12 @@ class Benchmark:
     control_name: what the control does, for tables.
     needs_model: whether it measures a whole model, decoder and head, not the encoder alone.
     has_masks: whether it predicts masks that `outputs` can keep.
+    incidental: keys of a benchmark that cannot change its figures. The fingerprint of its files
+        counts in the place of where they lie.
     is_named_in_suites: whether the heads of a suite's columns name the benchmark with the metric.
     """
+
+    incidental: ClassVar[tuple[str, ...]] = ("root", "workers")
 
     name: str
     metrics: tuple[Metric, ...] = ()

@@ -8,7 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from siammae.system.processes import refuse_with_torchrun
-from siammae.tracking.signature import essential, signature
+from siammae.tracking.signature import signature
 
 
 def recipe(_root_: DictConfig) -> str:
@@ -26,7 +26,7 @@ def recipe(_root_: DictConfig) -> str:
     )
     places = [*_roots(plain["data"]), *_roots(plain["benchmark"])]
     facts = {"places": json.dumps(places), "space": json.dumps(_space(_root_.hydra))}
-    return signature(essential(plain), facts)[:6]
+    return signature(plain, facts)[:6]
 
 
 def _space(hydra_config: DictConfig) -> dict[str, str]:

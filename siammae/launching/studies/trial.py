@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from siammae.config.schema import TrainConfig
 from siammae.launching.studies.storage import StoredStudy, open_storage
 from siammae.tracking.record import RunRecord, write_atomic
 from siammae.training.intermediate import evenly_spaced, intermediate_values
@@ -106,7 +107,7 @@ class RunningTrial:
         return self._stored
 
 
-def objective(config: DictConfig, record: RunRecord, trial: RunningTrial | None) -> Objective:
+def objective(settings: TrainConfig, record: RunRecord, trial: RunningTrial | None) -> Objective:
     """Return the objective of a finished run; quality and cost for a study of two objectives.
 
     An objective is a quality, of which more is better, so studies maximise it; see
@@ -122,13 +123,13 @@ def objective(config: DictConfig, record: RunRecord, trial: RunningTrial | None)
     benchmark, metric = known["benchmark"], known["metric"]
     described = f"{metric} on {benchmark}" if benchmark else metric
     trial.describe(run=record.signature, quality=described)
-    steps = sorted(evenly_spaced(record.summary()["steps"], config.schedule.evaluations))
+    steps = sorted(evenly_spaced(record.summary()["steps"], settings.schedule.evaluations))
     way = intermediate_values(record.metrics(), steps, benchmark, metric)
     trial.report({**way, len(steps): quality})
-    return quality if trial.objectives == 1 else (quality, cost(config, record))
+    return quality if trial.objectives == 1 else (quality, cost(settings, record))
 
 
-def cost(config: DictConfig, record: RunRecord) -> float:
+def cost(settings: TrainConfig, record: RunRecord) -> float:
     """Return GFLOPs of a training pair; ``cost.json`` of the run keeps them, counted once."""
     path = record.folder / "cost.json"
     try:
@@ -136,6 +137,6 @@ def cost(config: DictConfig, record: RunRecord) -> float:
     except (OSError, ValueError, KeyError):
         from siammae.assembly.flops import gflops_per_pair
 
-        count = gflops_per_pair(config)
+        count = gflops_per_pair(settings)
         write_atomic(path, json.dumps({"gflops_per_pair": count}))
         return count

@@ -23,9 +23,17 @@ class Masking(nn.Module):
     A strategy that looks at the frames overrides `future`. One that learns where to look also
     overrides `attach`, `begin_step` and `own_loss`, which do nothing here.
 
+    needs_past_tokens: whether patches are chosen by the encoded past frame.
+    needs_spread: whether patches are chosen by the spread that the head predicts.
+    compares_places: whether the past frame is read where the hidden patch is.
+
     Args:
         ratio: share of the future frame's patches that is hidden, in (0, 1).
     """
+
+    needs_past_tokens: bool = False
+    needs_spread: bool = False
+    compares_places: bool = False
 
     def __init__(self, ratio: float):
         super().__init__()

@@ -22,6 +22,8 @@ class MotionMasking(WeightedMasking):
             of camera and codec; without a floor nothing that stands still would ever be hidden.
     """
 
+    compares_places = True
+
     def __init__(
         self,
         ratio: float,

@@ -28,6 +28,8 @@ class UncertaintyMasking(WeightedMasking):
             date; the estimate is never older.
     """
 
+    needs_past_tokens = True
+
     def __init__(
         self,
         ratio: float,
@@ -50,6 +52,8 @@ class UncertaintyMasking(WeightedMasking):
             raise ValueError(f"estimate={estimate}: must be error or predicted")
         self.warmup, self.refresh, self.warm = warmup, refresh, True
         self.estimate: Estimate = RunningError(width) if estimate == "error" else PredictedSpread()
+        self.needs_spread = estimate == "predicted"
+        self.compares_places = not self.needs_spread
 
     @override
     def attach(self, decoder: nn.Module, head: Head) -> None:

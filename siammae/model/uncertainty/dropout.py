@@ -38,6 +38,7 @@ class MonteCarloDropout(PixelMean):
         if samples < 2:
             raise ValueError(f"samples={samples}: a variance takes at least 2")
         self.rate, self.samples = rate, samples
+        self.passes = samples
 
     @override
     def assemble(self, decoders: Sequence[nn.Module]) -> nn.Module:
@@ -45,6 +46,11 @@ class MonteCarloDropout(PixelMean):
         layers = [layer for layer in decoder.modules() if isinstance(layer, nn.Dropout)]
         if not layers:
             raise ValueError(f"{type(decoder).__name__} has no dropout layer to sample with")
+        if layers[0].p:
+            raise ValueError(
+                f"decoder.dropout={layers[0].p} and uncertainty=dropout both set the decoder's "
+                f"dropout; write decoder.dropout=0 uncertainty.rate={layers[0].p}"
+            )
         for layer in layers:
             layer.p = self.rate
         return decoder

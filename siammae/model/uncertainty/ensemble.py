@@ -46,7 +46,7 @@ class Ensemble(Head):
         for other in others:
             other.reset()
         self.heads: Any = nn.ModuleList([member, *others])
-        self.decoders = members
+        self.decoders, self.passes = members, member.passes
 
     @override
     def assemble(self, decoders: Sequence[nn.Module]) -> nn.Module:

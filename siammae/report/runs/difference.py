@@ -2,19 +2,15 @@
 
 from typing import Any
 
+from siammae.config.essential import without_later
 from siammae.tracking.record import RunRecord
-from siammae.tracking.signature import is_like_before
 
 ORIGIN = ("preset", "data_fingerprint", "benchmark_fingerprint", "code_version", "device")
 
 
 def settings(one: RunRecord, other: RunRecord) -> dict[str, tuple[Any, Any]]:
     """Dotted keys whose values differ, with both; None where a run has no such key."""
-    ours, theirs = (
-        {key: value for key, value in flat(run.config()).items() if not is_like_before(key, value)}
-        for run in (one, other)
-    )
-    return _unlike(ours, theirs)
+    return _unlike(*(flat(without_later(run.config())) for run in (one, other)))
 
 
 def origin(one: RunRecord, other: RunRecord) -> dict[str, tuple[Any, Any]]:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from siammae.config.essential import essential, is_incidental
 from siammae.config.experiment import Experiment, spelled
 from siammae.report.runs.difference import flat
-from siammae.tracking.signature import VOLATILE, essential, is_silent_of_part, kind, signature
+from siammae.tracking.signature import kind, signature
 
 SAME = [
     "preset",
@@ -22,24 +23,6 @@ TOLD = dict(
 AGAIN = "hydra.mode=RUN"  # in the command of a run that is made again, as by siammae.runs retry
 DEFAULT = "default"  # of an axis that was left alone
 OTHER_CODE = "†"  # behind the label of a row whose runs were trained with older code
-# Of a command's settings: those that name no run, and those that tell nothing of it.
-SILENT = set(VOLATILE) - {"experiment", "protocol"} | {
-    "benchmark.root",
-    "benchmark.source.root",
-    "benchmark.workers",
-    "experiments",
-    "sweeps",
-    "preset",
-    "tracking.project",
-    "tracking.entity",
-    "tracking.mode",
-    "tracking.timeout",
-}
-
-
-def is_silent(key: str) -> bool:
-    """Whether a setting cannot change a result."""
-    return key in SILENT or is_silent_of_part(key)
 
 
 @dataclass
@@ -113,7 +96,12 @@ def _varied(asked: pd.DataFrame) -> list[str]:
     if not axes:
         values = {key: {overrides.get(key) for overrides in asked["overrides"]} for key in keys}
         axes = {key for key, taken in values.items() if len(taken) > 1}
-    return [key for key in keys if key in axes and key != "seed" and not is_silent(key)]
+    return [key for key in keys if key in axes and key != "seed" and not _is_silent(key, asked)]
+
+
+def _is_silent(key: str, asked: pd.DataFrame) -> bool:
+    """Whether a setting cannot change the result of any of the runs."""
+    return all(is_incidental(key, composed) for composed in asked["composed"])
 
 
 def _split(
@@ -131,9 +119,9 @@ def _split(
         {
             key: value
             for key, value in sorted(overrides.items())
-            if key not in {"seed", *axes} and not is_silent(key)
+            if key not in {"seed", *axes} and not is_incidental(key, composed)
         }
-        for overrides in asked["overrides"]
+        for overrides, composed in zip(asked["overrides"], asked["composed"], strict=True)
     ]
     asked["fixed"] = fixed
     asked["recipe"] = [

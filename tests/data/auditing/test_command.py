@@ -9,10 +9,11 @@ import sys
 
 import pandas as pd
 import pytest
-from omegaconf import OmegaConf
+import yaml
 from processes import group_lives, hear_interrupts, wait_until
 
-from siammae.audit import settings_from
+from siammae.config.check import validate
+from siammae.config.commands import AuditConfig
 from siammae.data.auditing.run_audit import Settings, audit
 from siammae.data.manifests.manifest import Journal
 from siammae.data.sets.videos import Videos
@@ -137,20 +138,22 @@ def test_one_clear_error(tmp_path, arguments, told):
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
-        ({"workers": 0}, "workers=0: an int of at least 1 is needed"),
-        ({"reads": None}, "reads=None: an int of at least 1 is needed"),
-        ({"timeout_s": -1}, "timeout_s=-1: a number of seconds above 0 is needed"),
-        ({"timeout_s": "1m"}, "timeout_s=1m: a number of seconds"),
-        ({"again": "some"}, "again=some: must be one of none, broken, all"),
+        ({"workers": 0}, "workers=0: should be greater than or equal to 1"),
+        ({"reads": None}, "reads=None: should be a valid integer"),
+        ({"timeout_s": -1}, "timeout_s=-1: should be greater than 0"),
+        ({"timeout_s": "1m"}, "timeout_s='1m': should be a valid number"),
+        ({"again": "some"}, "again=some: must be none, broken or all"),
         ({"strict": "yes"}, "strict=yes: must be true or false"),
         ({"progress": "loud"}, "progress=loud: must be auto, rich, plain or none"),
     ],
 )
 def test_values_of_keys(setting, told):
-    config = OmegaConf.load(CONFIGS / "audit.yaml")
-    assert settings_from(config) == Settings(None, 60.0, 4, "none", "auto")
+    config = yaml.safe_load((CONFIGS / "audit.yaml").read_text())
+    keys = {key: config[key] for key in AuditConfig.model_fields if key in config}
+    keys["data"] = {"_target_": "siammae.data.Videos"}
+    assert validate(keys, AuditConfig).timeout_s == 60
     with pytest.raises(ConfigError, match=re.escape(told)):
-        settings_from(OmegaConf.merge(config, setting))
+        validate({**keys, **setting}, AuditConfig)
 
 
 def test_one_audit_writes_a_manifest(many, tmp_path):

@@ -3,14 +3,14 @@
 import pytest
 from hydra import compose, initialize_config_dir
 
-from siammae.config.groups import build_group
+from siammae.config.check import read_settings
 from siammae.system.errors import ConfigError
 from siammae.system.paths import CONFIGS
 
 
 def build(*overrides):
     with initialize_config_dir(str(CONFIGS)):
-        return build_group(compose("train", [*overrides]), "data")
+        return read_settings(compose("train", [*overrides])).build("data")
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,7 @@ import torch
 from omegaconf import OmegaConf
 
 from siammae.assembly.build import build_model
-from siammae.config.groups import build_group
-from siammae.config.schema import check
+from siammae.config.check import check
 from siammae.launching.studies.budget import counted
 from siammae.system.paths import CONFIGS, ROOT
 
@@ -21,10 +20,8 @@ def test_what_a_sweep_draws_can_be_trained(studies, name):
 
     def job(config):
         settings = check(config)
-        build_group(config, "augment")
-        build_group(config, "rotation")
-        model, size = build_model(config), settings.image_size
-        count = build_group(config, "targets").count
+        model, size = build_model(settings), settings.image_size
+        count = settings.build("targets").count
         frames, gap = torch.rand(1, 1 + count, 3, size, size), torch.arange(1, 1 + count)
         drawn.append(float(model(frames, gap=gap.unsqueeze(0)).loss.detach()))
         return (1.0, 2.0) if name == "everything" else 1.0
