@@ -4,13 +4,15 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from siammae.data.augment.colour import ColourJitter
 from siammae.data.augment.geometry import Box
 from siammae.data.augment.pair_augment import Drawn, PairAugment
 from siammae.data.augment.rotation import AnyAngle, NoRotation, RightAngles
 from siammae.data.reading.clips import shrink
-from siammae.data.sampling.loader import PairDataset, first_pairs, make_loader
+from siammae.data.sampling.loader import PairDataset, first_pairs, generator, make_loader
 from siammae.data.sampling.targets import SingleTarget
 from siammae.data.sets.videos import Videos
 from siammae.system.errors import DataError
@@ -216,3 +218,9 @@ def test_large_frames_are_made_smaller_and_small_ones_left():
     np.testing.assert_allclose(shrink(frames, 45), expected, atol=1)
     assert shrink(frames, 90) is frames
     assert shrink(frames, None) is frames
+
+
+@given(st.lists(st.integers(0, 2**70) | st.sampled_from([0, 2**32 - 1, 2**32, 2**64]), min_size=1))
+def test_the_generator_is_numpys_own(numbers):
+    expected = np.random.default_rng(numbers).integers(0, 2**63, 4)
+    np.testing.assert_array_equal(generator(*numbers).integers(0, 2**63, 4), expected)

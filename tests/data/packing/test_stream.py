@@ -9,7 +9,6 @@ import pytest
 from siammae.data.augment.pair_augment import PairAugment
 from siammae.data.augment.rotation import NoRotation
 from siammae.data.packing import remote
-from siammae.data.packing import remote as caching
 from siammae.data.packing.packed import Packed
 from siammae.data.packing.remote import ShardCache
 from siammae.data.sampling.loader import PairDataset, make_loader
@@ -194,7 +193,7 @@ def test_one_process_fetches_what_several_want(served, tmp_path, whole_pack):
 
 
 def test_used_shards_are_removed_last(served, tmp_path, whole_pack, monkeypatch):
-    monkeypatch.setattr(caching, "FRESH", 0.0)
+    monkeypatch.setattr(remote, "FRESH", 0.0)
     sizes = {n: (whole_pack / f"shard-{n:06d}.tar").stat().st_size for n in range(3)}
     cache = ShardCache(served.url("p"), tmp_path, sum(sizes.values()) - 1)
     for shard in (0, 1):

@@ -1,4 +1,4 @@
-"""Names of packed clips."""
+"""The names of packed clips."""
 
 import pytest
 
