@@ -1,4 +1,4 @@
-"""The encoder that a command's keys name."""
+"""Choosing the encoder that a command's keys name."""
 
 from hydra.core.hydra_config import HydraConfig
 

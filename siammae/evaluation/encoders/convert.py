@@ -1,4 +1,4 @@
-"""An encoder's tensors in timm's names, as a model of images."""
+"""Converting an encoder's tensors to timm's names, as a model of images."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ Tensors = dict[str, Tensor]
 
 
 def to_timm(tensors: Tensors, over_time: bool) -> Tensors:
-    """Rename and fold; names that are already timm's stay as they are.
+    """Rename tensors and fold what timm keeps in one; names that are timm's stay as they are.
 
     A patch embedding over time (MAE-ST, VideoMAE) is summed over it: this is the token of a clip
     that shows the same frame all the time, and it gets the positions of the clip's beginning.
@@ -59,7 +59,7 @@ def _positions(found: Tensors) -> None:
 
 
 def line_positions(count: int, width: int) -> Tensor:
-    """Sines (even channels) and cosines (odd ones) of 0 to ``count`` - 1, (1, count, width)."""
+    """Return sines (even channels), cosines (odd) of 0 to ``count`` - 1, (1, count, width)."""
     channel = torch.arange(width, dtype=torch.float64)
     rate = 10000 ** (-2 * (channel // 2) / width)
     angle = torch.arange(count, dtype=torch.float64)[:, None] * rate
@@ -67,7 +67,7 @@ def line_positions(count: int, width: int) -> Tensor:
 
 
 def shape_of(tensors: Tensors, heads: int | None, prefix: str) -> dict[str, Any]:
-    """The arguments of timm's ``VisionTransformer`` that follow from tensors in its names.
+    """Return the arguments of timm's ``VisionTransformer`` that follow from tensors in its names.
 
     The number of heads does not show in tensors. It is that of the ViT of this width: 64 channels
     each, but 16 heads in ViT-H, ViT-g and ViT-G, and 12 in MoCo v3's ViT-S.
@@ -94,7 +94,7 @@ def shape_of(tensors: Tensors, heads: int | None, prefix: str) -> dict[str, Any]
     heads = heads or usual
     if heads is None:
         raise DataError(
-            f"its width of {width} does not tell the number of heads; give heads=N "
+            f"its width of {width} does not say how many heads it has; give heads=N "
             f"(known widths: {', '.join(map(str, HEADS))})"
         )
     if width % heads:
@@ -113,7 +113,7 @@ def shape_of(tensors: Tensors, heads: int | None, prefix: str) -> dict[str, Any]
 
 
 def _side(tensors: Tensors) -> int:
-    """Patches along a side of the training images."""
+    """Return the number of patches along a side of the training images."""
     if "pos_embed" not in tensors:
         raise DataError("no plain ViT: it has no pos_embed")
     count = tensors["pos_embed"].shape[1] - int("cls_token" in tensors)

@@ -1,4 +1,4 @@
-"""The layouts in which checkpoints were published: how to tell them, and what is not the encoder.
+"""The layouts of published checkpoints: by what they are recognised, and what is not the encoder.
 
 Read in the public repositories (facebookresearch/mae, mae_st, dino, moco-v3; MCG-NJU/VideoMAE;
 vturrisi/solo-learn; alexandre-eymael/CropMAE; huiwon-jang/RSP).
@@ -20,13 +20,13 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Layout:
-    """What stands around the encoder in a file.
+    """What surrounds the encoder in a file of somebody's.
 
     prefixes: of the encoder's names, after ``module.`` of a distributed model; the first that is
         there counts.
     dropped: starts of names that are not the encoder's. Others that do not match are an error.
-    over_time: the patch embedding is one of video, over several frames.
-    mean, std: of the colours in training, 0 to 1.
+    over_time: whether the patch embedding is one of video, over several frames.
+    mean, std: of the colours (red, green, blue) that the encoder was trained with, 0 to 1.
     """
 
     prefixes: tuple[str, ...] = ("",)
@@ -57,7 +57,7 @@ LAYOUTS = {
 
 
 def recognise(tensors: Mapping[str, "Tensor"], holder: str | None) -> str:
-    """The layout by its names; ``plain`` when nothing but an encoder is there.
+    """Recognise the layout by its names; ``plain`` when nothing but an encoder is there.
 
     Args:
         tensors: of the file, by name.
@@ -91,7 +91,7 @@ def recognise(tensors: Mapping[str, "Tensor"], holder: str | None) -> str:
 
 
 def choose(wanted: str, tensors: Mapping[str, "Tensor"], holder: str | None) -> str:
-    """The layout to read by: the one asked for, when the file can be of it, or the recognised one.
+    """Return the layout to read by: the one asked for if the file can be of it, or the recognised.
 
     Raises:
         ConfigError: when the file is of another.
@@ -109,7 +109,7 @@ def choose(wanted: str, tensors: Mapping[str, "Tensor"], holder: str | None) -> 
 def encoder_part(
     tensors: Mapping[str, "Tensor"], layout: Layout
 ) -> tuple[dict[str, "Tensor"], str, list[str]]:
-    """The encoder's tensors, the prefix that their names had, and names that nobody knows."""
+    """Return the encoder's tensors, the prefix that their names had, and names that fit nothing."""
     wrapped = all(name.startswith("module.") for name in tensors)
     named = {name.removeprefix("module.") if wrapped else name: t for name, t in tensors.items()}
     prefix = next((p for p in layout.prefixes if p + PATCHES in named), "")

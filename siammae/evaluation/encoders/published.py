@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from siammae.config.suggestions import nearest
 from siammae.evaluation.encoders.source import Source, digest, keep_blocks, whole_number
 from siammae.system.errors import ConfigError, DataError
@@ -15,14 +17,14 @@ FORMATS = ("mae", "mae_st", "videomae", "dino", "simclr", "cropmae", "rsp", "pla
 
 
 class FileEncoder(Source):
-    """A ViT out of a checkpoint in somebody's layout, as a timm ``VisionTransformer``.
+    """Reads a ViT from a checkpoint in somebody's layout into a timm ``VisionTransformer``.
 
     Its size follows from the tensors. Normalisation of frames is ImageNet's, MAE-ST's its own.
 
     Args:
         path: the file, of ``torch.save`` or ``.safetensors``.
-        format: see `siammae.evaluation.encoders.layouts`; None or ``auto`` tells by the names.
-        heads: of the attention; None: as siammae's export tells, or by the width (see
+        format: see `siammae.evaluation.encoders.layouts`; None or ``auto`` recognises it.
+        heads: of the attention; None: those of siammae's export, or by the width (see
             `convert.shape_of`).
         layer: see `Source`.
     """
@@ -47,8 +49,8 @@ class FileEncoder(Source):
         self.layer = whole_number("layer", layer)
         self.found = self.format  # the recognised format, once loaded
 
+    @override
     def identity(self) -> dict[str, Any]:
-        """See `Source`."""
         return {
             "source": "file",
             "content": digest(self.path),
@@ -58,15 +60,15 @@ class FileEncoder(Source):
         }
 
     def _heads(self) -> int | None:
-        """As given, or as siammae's own export tells."""
+        """Return the number that was given, or that of siammae's own export."""
         return self.heads or exported_heads(self.path)
 
+    @override
     def label(self) -> str:
-        """See `Source`."""
         return f"{self.path} ({self.found}{self._suffix()})"
 
+    @override
     def _load(self) -> "PatchTokens":
-        """See `Source`."""
         from siammae.evaluation.encoders.layouts import LAYOUTS, choose
         from siammae.evaluation.encoders.tokens import PatchTokens
         from siammae.evaluation.encoders.unpickle import read_tensors
@@ -83,22 +85,22 @@ class FileEncoder(Source):
 
 
 def exported_heads(path: Path) -> int | None:
-    """The number of heads in the metadata of siammae's export; None in any other file."""
+    """Read the number of heads from the metadata of siammae's export; None for any other file."""
     from safetensors import SafetensorError, safe_open
 
     if path.suffix != ".safetensors":
         return None
     try:
         with safe_open(path, "np") as file:  # without torch: only the header is read
-            told = json.loads((file.metadata() or {}).get("siammae.encoder", "{}"))
-    except (SafetensorError, OSError, ValueError):  # told when its tensors are read
+            settings = json.loads((file.metadata() or {}).get("siammae.encoder", "{}"))
+    except (SafetensorError, OSError, ValueError):  # reported when its tensors are read
         return None
-    heads = told.get("heads") if isinstance(told, dict) else None
+    heads = settings.get("heads") if isinstance(settings, dict) else None
     return heads if type(heads) is int and heads > 0 else None
 
 
 def build(tensors: dict[str, Any], layout: Any, heads: int | None = None) -> Any:
-    """A timm ``VisionTransformer`` with the tensors of a file.
+    """Build a timm ``VisionTransformer`` with the tensors of a file.
 
     Raises:
         DataError: when names or shapes are left over on either side; they are listed.

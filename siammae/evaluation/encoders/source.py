@@ -1,4 +1,4 @@
-"""What all sources of encoders share."""
+"""The base class of sources of encoders, and checks that they share."""
 
 import hashlib
 from pathlib import Path
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Source:
-    """An encoder that can be named and told apart before it is loaded.
+    """An encoder to be measured, whose label and identity are known before it is loaded.
 
     layer: block whose tokens are the features, from 0, or from the end with -1 the last; always
         after the encoder's final norm.
@@ -21,7 +21,7 @@ class Source:
     layer: int
 
     def identity(self) -> dict[str, Any]:
-        """What decides the features, as plain values: contents of files, not where they lie.
+        """Return what decides the features, as plain values: hashes of files, not where they lie.
 
         Raises:
             DataError: when a file is missing.
@@ -29,11 +29,11 @@ class Source:
         raise NotImplementedError
 
     def label(self) -> str:
-        """For people, in tables."""
+        """Return the name by which tables show the encoder."""
         raise NotImplementedError
 
     def load(self) -> "nn.Module":
-        """A module with ``features(images)`` and ``patch_size``, on the CPU, for evaluation.
+        """Load a module with ``features(images)`` and ``patch_size``, on the CPU, for evaluation.
 
         Raises:
             DataError: when a file is damaged, unsafe or of another architecture, or a weight is NaN
@@ -50,7 +50,7 @@ class Source:
         return encoder
 
     def model_identity(self) -> dict[str, Any]:
-        """What decides what a whole model predicts, beside `identity`; see there.
+        """Return what decides, beside `identity`, what a whole model predicts; see there.
 
         Raises:
             ConfigError: when there is an encoder alone.
@@ -59,7 +59,7 @@ class Source:
         raise ConfigError(f"{self.label()} is an encoder alone; {WHOLE_MODEL}")
 
     def load_model(self) -> "nn.Module":
-        """The whole model, with its decoder and head, on the CPU, for evaluation.
+        """Load the whole model, with its decoder and head, on the CPU, for evaluation.
 
         Raises:
             ConfigError: when there is an encoder alone.
@@ -68,11 +68,11 @@ class Source:
         raise ConfigError(f"{self.label()} is an encoder alone; {WHOLE_MODEL}")
 
     def trained_as(self) -> dict[str, Any]:
-        """The configuration of the run that it is of; empty when there is none."""
+        """Return the configuration of the run that trained it; empty when there is none."""
         return {}
 
     def _load(self) -> "nn.Module":
-        """The same as `load`, unchecked."""
+        """Load the module as `load` does, without checking its weights."""
         raise NotImplementedError
 
     def _suffix(self) -> str:
@@ -80,7 +80,7 @@ class Source:
 
 
 def existing(path: Path) -> None:
-    """Nothing, when there is such a file.
+    """Check that there is such a file.
 
     Raises:
         DataError: when there is none.
@@ -92,7 +92,7 @@ def existing(path: Path) -> None:
 
 
 def digest(path: Path) -> str:
-    """A short hash of a file's content.
+    """Return a short hash of a file's content.
 
     Raises:
         DataError: when there is no such file, or it cannot be read.
@@ -106,7 +106,7 @@ def digest(path: Path) -> str:
 
 
 def whole_number(name: str, value: Any) -> int:
-    """``value`` when it is an int.
+    """Return ``value`` when it is an int.
 
     Raises:
         ConfigError: when it is not.

@@ -1,8 +1,10 @@
-"""Any ViT of timm."""
+"""ViTs of timm's registry as encoders to be measured."""
 
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
 
 from siammae.config.suggestions import nearest
 from siammae.evaluation.encoders.source import Source, digest, keep_blocks, whole_number
@@ -17,7 +19,7 @@ SEED = 0  # of random weights
 
 
 class TimmEncoder(Source):
-    """A ViT of timm's registry: pre-trained, from a local file, or with random weights.
+    """Makes a ViT of timm's registry: pre-trained, from a local file, or with random weights.
 
     Frames are normalised as timm's data configuration of the model says.
 
@@ -49,23 +51,23 @@ class TimmEncoder(Source):
         self.pretrained = weights is None if pretrained is None else pretrained
 
     def identity(self) -> dict[str, Any]:
-        """See `Source`; timm's version stands for the weights that it names."""
-        told: dict[str, Any] = {"source": "timm", "model": self.model, "layer": self.layer}
+        """Identify the weights, by timm's version where timm names them."""
+        known: dict[str, Any] = {"source": "timm", "model": self.model, "layer": self.layer}
         if self.weights is not None:
-            return {**told, "content": digest(self.weights)}
+            return {**known, "content": digest(self.weights)}
         if self.pretrained:
-            return {**told, "content": f"timm {version('timm')}"}
-        return {**told, "content": f"random {SEED}, torch {version('torch')}"}
+            return {**known, "content": f"timm {version('timm')}"}
+        return {**known, "content": f"random {SEED}, torch {version('torch')}"}
 
+    @override
     def label(self) -> str:
-        """See `Source`."""
         kind = "" if self.pretrained else ", random weights"
         if self.weights is not None:
             kind = f", {self.weights}"
         return f"{self.model} (timm{kind}{self._suffix()})"
 
+    @override
     def _load(self) -> "PatchTokens":
-        """See `Source`."""
         from siammae.evaluation.encoders.tokens import PatchTokens
 
         self._check_name()
@@ -81,7 +83,11 @@ class TimmEncoder(Source):
         return encoder
 
     def _check_name(self) -> None:
-        """The architecture is timm's, and there are weights when they are wanted."""
+        """Check that the architecture is timm's, and that there are weights when they are wanted.
+
+        Raises:
+            ConfigError: with the nearest names, or what else can be given.
+        """
         import timm
         from timm.models import get_pretrained_cfg
 

@@ -12,7 +12,7 @@ from siammae.system.errors import ConfigError
 
 
 class PatchTokens(nn.Module):
-    """A timm ViT, rotary ones included, as `EncoderFeatures` needs it.
+    """Gives patch features of a timm ViT, rotary ones included, as `EncoderFeatures` wants them.
 
     CLS and register tokens are dropped. Absolute positions are resized by bicubic interpolation
     without antialiasing, as the evaluations of DINO and CropMAE do and `siammae.model.encoder`
@@ -48,9 +48,10 @@ class PatchTokens(nn.Module):
         self._try_out()
 
     def features(self, images: Tensor) -> Tensor:
-        """Patch features (B, N, D) of images (B, 3, H, W), sides multiples of the patch.
+        """Return patch features (B, N, D) of images (B, 3, H, W), sides multiples of the patch.
 
-        After the final norm; a model that norms after pooling has that one applied to each patch.
+        They are taken after the final norm. A model that norms after pooling has that norm applied
+        to each patch.
         """
         if self.renormalise:
             images = images * self.scale + self.shift
@@ -87,7 +88,11 @@ class PatchTokens(nn.Module):
         return int(sides[0])
 
     def _try_out(self) -> None:
-        """Two by three patches must give six tokens."""
+        """Check that two by three patches give six tokens.
+
+        Raises:
+            ConfigError: when they do not.
+        """
         images = torch.zeros(1, 3, 2 * self.patch_size, 3 * self.patch_size)
         try:
             with torch.inference_mode():

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from siammae.evaluation.encoders.source import Source, digest, keep_blocks, whole_number
 from siammae.evaluation.measuring.benchmark import WHOLE_MODEL
 from siammae.system.errors import ConfigError, DataError
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class RunEncoder(Source):
-    """The encoder of a run's folder, of an ``encoder.safetensors`` or of a ``step-*.pt``.
+    """Loads the encoder of a run's folder, of an ``encoder.safetensors`` or of a ``step-*.pt``.
 
     Args:
         checkpoint: the folder or file.
@@ -33,33 +35,33 @@ class RunEncoder(Source):
         self.trusted = tuple(trusted)
         self.checkpoint, self.layer = Path(str(checkpoint)), whole_number("layer", layer)
 
+    @override
     def identity(self) -> dict[str, Any]:
-        """See `Source`."""
         return {"source": "siammae", "content": digest(self._file()), "layer": self.layer}
 
+    @override
     def label(self) -> str:
-        """See `Source`."""
         return f"{self.checkpoint} (siammae{self._suffix()})"
 
     def model_identity(self) -> dict[str, Any]:
-        """See `Source`; two runs may share an encoder's weights, but not a checkpoint."""
+        """Identify the checkpoint: two runs may share an encoder's weights, but not that."""
         return {"model": digest(self._checkpoint())}
 
+    @override
     def trained_as(self) -> dict[str, Any]:
-        """See `Source`."""
         folder = self.checkpoint.absolute()
         if not folder.is_dir():
             folder = folder.parent.parent if folder.suffix == ".pt" else folder.parent
         return RunRecord(folder).config() if (folder / "config.yaml").is_file() else {}
 
+    @override
     def load_model(self) -> "SiamMAE":
-        """See `Source`."""
         from siammae.assembly.load_model import load_model
 
         return load_model(self._checkpoint(), self.trusted)[0]
 
+    @override
     def _load(self) -> "Encoder":
-        """See `Source`."""
         from siammae.assembly.checkpoint import load_checked
         from siammae.assembly.encoder_file import encoder_from_state, import_encoder
 
@@ -81,7 +83,7 @@ class RunEncoder(Source):
         return encoder.eval()
 
     def _checkpoint(self) -> Path:
-        """The file that holds the whole model.
+        """Return the file that holds the whole model.
 
         Raises:
             ConfigError: when the encoder alone is there.

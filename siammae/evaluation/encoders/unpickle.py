@@ -20,7 +20,7 @@ HOLDERS = ("teacher", "student", "model", "model_state", "state_dict")
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
-    """The tensors of a file by name, and under which key of the file they stood.
+    """Read the tensors of a file by name, and the key of the file under which they stood.
 
     Pickles are read with ``weights_only``; beside plain values only ``argparse.Namespace`` may be
     in them, which the published files of MAE and DINO hold.
@@ -40,7 +40,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a ``.safetensors`` or ``torch.save`` file that holds a dictionary."""
+    """Read a ``.safetensors`` or ``torch.save`` file that holds a dictionary."""
     existing(path)
     try:
         if path.suffix == ".safetensors":
@@ -59,7 +59,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _numpy_scalars() -> list[Any]:
-    """What a numpy number beside the weights, such as a best accuracy, is made of."""
+    """List the types that make up a numpy number beside the weights, such as a best accuracy."""
     from numpy._core.multiarray import scalar
 
     types = (np.float64, np.float32, np.int64, np.int32, np.bool_)
@@ -67,7 +67,7 @@ def _numpy_scalars() -> list[Any]:
 
 
 def _refused(path: Path, message: str) -> DataError:
-    """Torch's long advice as one line; a name of code in it means that the pickle runs it."""
+    """Shorten torch's long advice to one line; code that it names is run by the pickle."""
     named = re.search(r"unsupported (?:global:? GLOBAL|class) (\S+)", message, re.IGNORECASE)
     if named is None:  # torch's own text would advise to run whatever is inside
         return DataError(f"{path} is damaged or no checkpoint: torch cannot unpickle it safely")

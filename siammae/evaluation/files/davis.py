@@ -36,7 +36,7 @@ class DavisFiles:
     allow_missing: bool = False
 
     def sequences(self) -> list[str]:
-        """Names in the list's order; in a root without any list, all folders that hold masks.
+        """Return names in the list's order; in a root without a list, all folders that hold masks.
 
         Raises:
             DataError: when there is no such folder, there are lists but not this one, the list
@@ -86,7 +86,7 @@ class DavisFiles:
         return []
 
     def frames(self, sequence: str) -> list[Path]:
-        """JPEG frames of a sequence, in order.
+        """Return the JPEG frames of a sequence, in order.
 
         Raises:
             DataError: when there are fewer than two.
@@ -98,11 +98,11 @@ class DavisFiles:
         return frames
 
     def masks(self, sequence: str) -> list[Path]:
-        """Ground-truth masks of a sequence, in order."""
+        """Return the files of the true masks of a sequence, in order."""
         return in_order(visible(self.root / "Annotations" / self.resolution / sequence, "*.png"))
 
     def pairs(self, sequence: str) -> list[tuple[Path, Path]]:
-        """Frame and mask of each time, by name, in order.
+        """Return the files of frame and mask of each time, by name, in order.
 
         Raises:
             DataError: when there are fewer than two frames, only the first mask, as in DAVIS's
@@ -114,7 +114,7 @@ class DavisFiles:
         return pair(frames, masks, (frames[0].parent, masks[0].parent))
 
     def check_year(self) -> None:
-        """Tell masks of 2016 that were taken for those of 2017, where 255 is void.
+        """Check that masks of 2016 were not taken for those of 2017, where 255 is void.
 
         Raises:
             DataError: when the first mask is grey and has nothing but 0 and 255.
@@ -126,7 +126,7 @@ class DavisFiles:
                 raise DataError(f"{path} holds 0 and 255 alone, as the masks of 2016{USE_2016}")
 
     def read_mask(self, path: Path) -> np.ndarray:
-        """Object ids (H, W) uint8 of a mask; of 2016, 1 where there is any object."""
+        """Read object ids (H, W) uint8 of a mask; of 2016, 1 where there is any object."""
         ids, palette = _read(path)
         if self.year == 2017:
             return ids
@@ -137,7 +137,7 @@ class DavisFiles:
 
 
 def read_ids(path: Path) -> np.ndarray:
-    """Ids (H, W) uint8 of a palette or grey PNG, as they stand in the file.
+    """Read ids (H, W) uint8 of a palette or grey PNG, as they stand in the file.
 
     Raises:
         DataError: when it is no image, or has colours instead of ids.
@@ -146,7 +146,7 @@ def read_ids(path: Path) -> np.ndarray:
 
 
 def _read(path: Path) -> tuple[np.ndarray, bool]:
-    """The ids of `read_ids`, and whether the file has a palette."""
+    """Read the ids of `read_ids`, and whether the file has a palette."""
     from PIL import Image, UnidentifiedImageError
 
     try:

@@ -35,7 +35,7 @@ class JhmdbFiles:
     allow_missing: bool = False
 
     def clips(self) -> list[str]:
-        """Names in the order of the list, or of the actions.
+        """Return names in the order of the list, or of the actions.
 
         Raises:
             DataError: when there is no list, or a listed clip lacks frames or joints.
@@ -83,7 +83,7 @@ class JhmdbFiles:
         return names_in(path, clips, "clip")
 
     def frames(self, clip: str) -> list[Path]:
-        """PNG frames of a clip, in order, without the ``._`` files that macOS leaves in archives.
+        """Return PNG frames of a clip, in order, without the ``._`` files of macOS's archives.
 
         Raises:
             DataError: when there are fewer than two.
@@ -95,11 +95,11 @@ class JhmdbFiles:
         return sorted(frames, key=lambda path: int(path.stem))
 
     def mat(self, clip: str) -> Path:
-        """The MATLAB file of a clip."""
+        """Return the path of a clip's MATLAB file."""
         return self.root / "joint_positions" / clip / "joint_positions.mat"
 
     def joints(self, clip: str) -> np.ndarray:
-        """Joints (2, 15, T) float64: x and y in pixels, 0 being the middle of the first pixel.
+        """Read joints (2, 15, T) float64: x and y in pixels, 0 being the middle of the first pixel.
 
         The file counts from 1, as MATLAB does. Joints may lie outside the image. The keys
         ``pos_world``, ``scale`` and ``viewpoint``, which some files lack, are not needed.
@@ -120,7 +120,7 @@ class JhmdbFiles:
 
 
 def _clip(word: str) -> str:
-    """``ACTION/CLIP`` of a path to a clip's frames or .mat file; empty when it is too short."""
+    """Return ``ACTION/CLIP`` of a path to a clip's frames or .mat file; empty if too short."""
     parts = Path(word).parts
     if word.endswith(".mat"):
         parts = parts[:-1]

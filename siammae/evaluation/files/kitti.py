@@ -13,7 +13,7 @@ INSTANCES = 1 << 16  # a panoptic id is class * INSTANCES + instance
 
 
 def read_panoptic(path: Path) -> np.ndarray:
-    """Ids (H, W) int32 of a KITTI-STEP map: class * `INSTANCES` + instance, 0 for no instance.
+    """Read ids (H, W) int32 of a KITTI-STEP map: class * `INSTANCES` + instance, 0 for no instance.
 
     The PNG's red is the class, green and blue are the instance's high and low byte.
 
@@ -25,7 +25,9 @@ def read_panoptic(path: Path) -> np.ndarray:
 
 
 def read_instances(path: Path) -> np.ndarray:
-    """Ids (H, W) int32 of a KITTI-MOTS map: class * 1000 + instance, 0 background, 10000 ignored.
+    """Read ids (H, W) int32 of a KITTI-MOTS map: class * 1000 + instance, 0 background.
+
+    10000 marks pixels to be ignored.
 
     Raises:
         DataError: when it is no 16-bit grey PNG that can be read.
@@ -35,9 +37,10 @@ def read_instances(path: Path) -> np.ndarray:
 
 
 def read_flow(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Flow (H, W, 2) float32 in pixels, to the right and down, and where it is known (H, W) bool.
+    """Read flow (H, W, 2) float32 in pixels, right and down, and where it is known (H, W) bool.
 
-    A PNG of three 16-bit channels: both components times 64 plus 32768, and whether they are known.
+    The file is a PNG of three 16-bit channels: both components times 64 plus 32768, and whether
+    they are known.
 
     Raises:
         DataError: when it is not such an image, or cannot be read.

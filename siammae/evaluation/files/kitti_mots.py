@@ -21,7 +21,7 @@ LAYOUT = (
 
 
 class Coded(NamedTuple):
-    """An instance in a frame, with its run-length code."""
+    """An instance in a frame, with the run-length code of its mask."""
 
     id: int
     rle: dict[str, object]
@@ -47,7 +47,7 @@ class MotsFiles:
     allow_missing: bool = False
 
     def sequences(self) -> list[str]:
-        """Names in the list's order.
+        """Return names in the list's order.
 
         Raises:
             DataError: when there are no instances at all, or a listed sequence lacks instances or
@@ -68,12 +68,12 @@ class MotsFiles:
         )
 
     def labels(self, sequence: str) -> list[Path]:
-        """The files that hold a sequence's instances: its PNGs, in order, or its text."""
+        """Return the files with a sequence's instances: its PNGs, in order, or its text."""
         folder, text = self.root / "instances" / sequence, self._text(sequence)
         return [text] if text else list(numbered(folder).values())
 
     def frames(self, sequence: str) -> list[Path]:
-        """Image files of a sequence, in the order of their numbers.
+        """Return the image files of a sequence, in the order of their numbers.
 
         Raises:
             DataError: when fewer than two are there, or frames and instances do not belong
@@ -88,7 +88,9 @@ class MotsFiles:
         return list(images.values())
 
     def instances(self, sequence: str) -> Iterator[np.ndarray]:
-        """Ids (H, W) int32 of each frame: class * 1000 + instance, 0 background, 10000 ignored.
+        """Read ids (H, W) int32 of each frame: class * 1000 + instance, 0 background.
+
+        10000 marks pixels to be ignored.
 
         Raises:
             DataError: when a file cannot be read, or is of another form.
@@ -105,7 +107,7 @@ class MotsFiles:
                 yield _paint(f"{text}: frame {number}", coded.get(number, []), image)
 
     def _text(self, sequence: str) -> Path | None:
-        """The text of a sequence without PNGs."""
+        """Return the text file of a sequence that has no PNGs."""
         if (self.root / "instances" / sequence).is_dir():
             return None
         places = (self.root / name / f"{sequence}.txt" for name in ("instances", "instances_txt"))
@@ -113,7 +115,7 @@ class MotsFiles:
 
 
 def read_text(path: Path) -> dict[int, list[Coded]]:
-    """Instances by the number of their frame; frames without any are left out.
+    """Read instances by the number of their frame; frames without any are left out.
 
     Raises:
         DataError: when the file cannot be read or a line has another form.
@@ -142,7 +144,7 @@ def read_text(path: Path) -> dict[int, list[Coded]]:
 
 
 def _paint(where: str, coded: list[Coded], image: Path) -> np.ndarray:
-    """One frame's ids (H, W) int32; as large as its image when it has no instance."""
+    """Return one frame's ids (H, W) int32; as large as its image when it has no instance."""
     if not coded:
         from PIL import Image
 

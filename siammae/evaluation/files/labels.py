@@ -12,14 +12,14 @@ from siammae.system.errors import DataError
 
 
 class Pair(NamedTuple):
-    """A frame and its labels."""
+    """The image files of a frame and of its labels."""
 
     frame: Path
     labels: Path
 
 
 def pairs(frames: Path, labels: Path) -> list[Pair]:
-    """Frames (.jpg or .png) and labels (.png) of a video, in the order of their numbers.
+    """Pair frames (.jpg or .png) and labels (.png) of a video, in the order of their numbers.
 
     Numbers may have gaps and need no leading zeros.
 
@@ -38,7 +38,7 @@ def pairs(frames: Path, labels: Path) -> list[Pair]:
 
 
 def numbered(folder: Path) -> dict[int, Path]:
-    """Images of a folder by the numbers that are their names, in that order.
+    """Return images of a folder by the numbers that are their names, in that order.
 
     Raises:
         DataError: when there is no such folder, or a name is no number.
@@ -52,7 +52,7 @@ def numbered(folder: Path) -> dict[int, Path]:
 
 
 def folders(parent: Path, layout: str) -> list[str]:
-    """Names of the folders in a folder, sorted.
+    """Return the names of the folders in a folder, sorted.
 
     Args:
         parent: the folder.
@@ -69,7 +69,7 @@ def folders(parent: Path, layout: str) -> list[str]:
 
 
 def scored(propagation: Propagation, ids: np.ndarray) -> np.ndarray:
-    """Ids, or a mask, (H, W) at the size at which the protocol scores, by nearest neighbour."""
+    """Resize ids, or a mask, (H, W) to where the protocol scores, by nearest neighbour."""
     if propagation.score_at == "own":
         return ids
     import cv2
@@ -81,12 +81,12 @@ def scored(propagation: Propagation, ids: np.ndarray) -> np.ndarray:
 
 
 def first_alone(first: np.ndarray, frames: int) -> np.ndarray:
-    """The first frame's labels (H, W) in every frame (T, H, W): the control of all benchmarks."""
+    """Repeat the first frame's labels (H, W) in every frame (T, H, W): the control of masks."""
     return np.broadcast_to(first, (frames, *first.shape))
 
 
 def stack(video: str, maps: Iterable[np.ndarray]) -> np.ndarray:
-    """Labels (T, H, W) of a video's frames.
+    """Stack labels (T, H, W) of a video's frames.
 
     Raises:
         DataError: when they differ in size.

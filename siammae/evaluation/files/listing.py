@@ -1,4 +1,4 @@
-"""What is there of a data set: files that are not hidden, and the listed names that have some."""
+"""Finding what is there of a data set: visible files, and the listed names that have some."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ NAMED = 5  # of the missing names, in an error
 
 
 def visible(folder: Path, pattern: str) -> list[Path]:
-    """Paths in a folder that match, sorted, without hidden ones such as macOS's ``._00000.png``.
+    """Return paths in a folder that match, sorted, without hidden ones (macOS's ``._00000.png``).
 
     Args:
         folder: need not be there.
@@ -22,7 +22,7 @@ def visible(folder: Path, pattern: str) -> list[Path]:
 
 
 def names_in(path: Path, words: Sequence[str], noun: str) -> list[str]:
-    """The names that a list file holds.
+    """Return the names that a list file holds.
 
     Args:
         path: of the list, for the error.
@@ -43,7 +43,7 @@ def names_in(path: Path, words: Sequence[str], noun: str) -> list[str]:
 def pair(
     frames: Sequence[Path], masks: Sequence[Path], folders: tuple[Path, Path]
 ) -> list[tuple[Path, Path]]:
-    """Frame and mask of the same stem, in the order of `in_order`.
+    """Pair frames and masks of the same stem, in the order of `in_order`.
 
     Args:
         frames, masks: of one video.
@@ -64,7 +64,7 @@ def pair(
 
 
 def in_order(paths: Sequence[Path]) -> list[Path]:
-    """By their number, 9 before 10 whatever the zeros; what is no number comes last, by name."""
+    """Sort by number, 9 before 10 whatever the zeros; what is no number comes last, by name."""
 
     def place(path: Path) -> tuple[bool, int, str]:
         number = path.stem.isdecimal()
@@ -82,7 +82,7 @@ def present(
     layout: str,
     way: str = "allow_missing=true",
 ) -> list[str]:
-    """The listed names whose files are there, in the list's order.
+    """Return the listed names whose files are there, in the list's order.
 
     Args:
         listed: all that should be there.
@@ -90,7 +90,7 @@ def present(
         allow_missing: leave out those that are not.
         lacks: the start of the error: which folder lacks what.
         noun: what the names are of.
-        layout: what the folder should hold, told when it holds none of them.
+        layout: what the folder should hold, for the error when it holds none of them.
         way: how a user allows it.
 
     Raises:

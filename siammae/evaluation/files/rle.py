@@ -1,4 +1,4 @@
-"""Run lengths of COCO (Lin et al. 2014) to masks, without the COCO API.
+"""Decoding COCO's run lengths (Lin et al. 2014) to masks, without the COCO API.
 
 A mask is read down its columns, left to right; the lengths of its runs alternate between outside
 and inside and start with outside. The compressed form writes each length, from the fourth on less
@@ -17,7 +17,7 @@ MORE, SIGN = 1 << BITS, 1 << (BITS - 1)  # another character follows; the number
 
 
 def decode_mask(rle: Any) -> np.ndarray:
-    """Mask (H, W) bool of ``{"size": [H, W], "counts": ...}``, compressed or a list of lengths.
+    """Decode ``{"size": [H, W], "counts": ...}``, compressed or a list, to a mask (H, W) bool.
 
     Raises:
         DataError: when it is no run-length code, or its runs do not fill the size.
@@ -36,7 +36,7 @@ def decode_mask(rle: Any) -> np.ndarray:
 
 
 def decompress(counts: str | bytes) -> Sequence[int]:
-    """Run lengths of a compressed string.
+    """Return the run lengths of a compressed string.
 
     Raises:
         DataError: when it has a character outside the code, or ends within a number.

@@ -14,7 +14,7 @@ from siammae.system.errors import DataError
 
 @dataclass
 class UvoVideo:
-    """A video.
+    """The annotations of a video.
 
     shape: height and width.
     frames: files, relative to the folder of frames.
@@ -28,7 +28,7 @@ class UvoVideo:
     crowds: list[list[Any]] = field(default_factory=list)
 
     def masks(self, t: int) -> dict[int, np.ndarray]:
-        """Masks (H, W) bool of the objects visible in frame ``t``, by their number from 1.
+        """Decode masks (H, W) bool of the objects visible in frame ``t``, by their number from 1.
 
         Raises:
             DataError: when one cannot be decoded, or is of another size than the video.
@@ -37,7 +37,7 @@ class UvoVideo:
         return {number: self._decode(code) for number, code in codes if code is not None}
 
     def crowd(self, t: int) -> np.ndarray | None:
-        """Mask (H, W) bool of all crowds in frame ``t``; None when there is none."""
+        """Decode the mask (H, W) bool of all crowds in frame ``t``; None when there is none."""
         masks = [self._decode(codes[t]) for codes in self.crowds if codes[t] is not None]
         return np.logical_or.reduce(masks) if masks else None
 
@@ -50,7 +50,7 @@ class UvoVideo:
 
 
 def read_uvo(path: Path) -> dict[str, UvoVideo]:
-    """The videos of an annotation file by their YouTube id, in the file's order.
+    """Read the videos of an annotation file by their YouTube id, in the file's order.
 
     A second clip of one YouTube video is named with the video's number in the file.
 

@@ -44,7 +44,7 @@ class VipFiles:
         raise DataError(f"{self.root} holds no Category_ids/; {LAYOUT}")
 
     def videos(self) -> list[str]:
-        """Names in the list's order.
+        """Return names in the list's order.
 
         Raises:
             DataError: when there is no list or no such folder, or a listed video lacks frames or
@@ -74,7 +74,7 @@ class VipFiles:
         raise DataError(f"{self.root / 'lists'} holds no {self.split}_videos.txt; {LAYOUT}")
 
     def annotated(self, video: str) -> list[tuple[Path, Path]]:
-        """Frame and mask of each annotated frame, in the order of their numbers.
+        """Return the files of frame and mask of each annotated frame, in order of their numbers.
 
         Numbers have gaps. A frame without a mask is not annotated, and is left out.
 
@@ -95,11 +95,11 @@ class VipFiles:
         return [(frames[int(mask.stem)], mask) for mask in masks]
 
     def masks(self, video: str) -> list[Path]:
-        """Part masks, in order."""
+        """Return the files of the part masks, in order."""
         return [mask for _, mask in self.annotated(video)]
 
     def truth(self, video: str) -> np.ndarray:
-        """True ids (T, H, W) uint8 as they stand in the files.
+        """Read true ids (T, H, W) uint8 as they stand in the files.
 
         Raises:
             DataError: when a mask cannot be read, has colours instead of ids, or differs in size.
@@ -111,7 +111,7 @@ class VipFiles:
 
 
 def _video(word: str) -> str:
-    """``videosN`` of ``videosN``, ``videosN/000000000001``, or a path to either."""
+    """Return ``videosN`` of ``videosN``, ``videosN/000000000001``, or a path to either."""
     parts = Path(word).parts
     named = [part for part in parts if part.startswith("videos")]
     return named[-1] if named else parts[-1]

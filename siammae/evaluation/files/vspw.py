@@ -26,7 +26,7 @@ class VspwFiles:
     allow_missing: bool = False
 
     def videos(self) -> list[str]:
-        """Names in the list's order.
+        """Return names in the list's order.
 
         Raises:
             DataError: when there is no list, or a listed video has no folder of frames or masks.
@@ -46,11 +46,11 @@ class VspwFiles:
         )
 
     def masks(self, video: str) -> list[Path]:
-        """Class masks of a video, in the order of their numbers."""
+        """Return the files of a video's class masks, in the order of their numbers."""
         return in_order(visible(self.root / "data" / video / "mask", "*.png"))
 
     def annotated(self, video: str) -> list[tuple[Path, Path]]:
-        """Frame and mask of each annotated frame, in the order of their numbers, which have gaps.
+        """Return the files of frame and mask of each annotated frame, by number; there are gaps.
 
         Raises:
             DataError: when a mask has no frame, or there is none.

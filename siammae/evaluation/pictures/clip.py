@@ -1,4 +1,4 @@
-"""A few frames of a video, to be shown."""
+"""Choosing and reading a few frames of a video for pictures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 def few_frames(
     video: Path | Clip | Sequence[Path], frames: int, every: int, start: int = 0
 ) -> tuple[np.ndarray, list[str]]:
-    """Pixels (T, H, W, 3) uint8, and what each frame is called: its file's name, or its number.
+    """Read pixels (T, H, W, 3) uint8, and a name of each frame: its file's, or its number.
 
     Args:
         video: a video file, opened or not, a folder of images, or image files in order.

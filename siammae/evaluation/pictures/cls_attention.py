@@ -1,4 +1,4 @@
-"""What the CLS token of a ViT looks at."""
+"""Where the CLS token of a ViT attends to."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 def cls_attention(encoder: nn.Module, features: "FeatureExtractor", images: Tensor) -> Tensor:
-    """Attention of the CLS token over patches in the last block, (B, heads, N).
+    """Return the attention of the CLS token over patches in the last block, (B, heads, N).
 
-    The row that the block itself computes, so rotary positions and normalised queries count. It
-    sums to one over all tokens; the shares of CLS and other prefix tokens are left out here. For
-    an encoder without prefix tokens, the mean row of all patches.
+    It is the row that the block itself computes, so rotary positions and normalised queries count.
+    The row sums to one over all tokens; the shares of CLS and other prefix tokens are left out. For
+    an encoder without prefix tokens it is the mean row of all patches.
 
     Args:
         encoder: the module behind ``features``: ours, or one of timm's ViTs.
@@ -38,7 +38,7 @@ def cls_attention(encoder: nn.Module, features: "FeatureExtractor", images: Tens
 
 
 class LastAttention:
-    """In ``with``: keeps ``weights`` (B, heads, N, N) of the encoder's last attention.
+    """Keeps ``weights`` (B, heads, N, N) of the encoder's last attention; use in ``with``.
 
     The fused kernel never holds them; inside ``with`` that one block computes them plainly.
 

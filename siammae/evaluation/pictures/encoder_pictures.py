@@ -26,11 +26,11 @@ def encoder_pictures(
     names: Sequence[str],
     short_side: int | None = SHORT_SIDE,
 ) -> dict[str, bytes]:
-    """JPEGs of the pictures ``attention`` (first frame), ``pca`` (all) and ``arrows`` (first two).
+    """Return JPEGs by name: ``attention`` (first frame), ``pca`` (all) and ``arrows`` (first two).
 
     Args:
         encoder: with ``features(images)`` and ``patch_size``; timm's kind of attention.
-        device: where it stands.
+        device: on which the encoder is.
         pixels: (T, H, W, 3) uint8, RGB, T at least 2.
         names: of the frames, for captions.
         short_side: of the encoder's input, in pixels, when frames are larger; None: as they are.
@@ -58,9 +58,9 @@ def encoder_pictures(
 
 
 def attention_picture(pixels: np.ndarray, weights: Tensor, grid: tuple[int, int]) -> bytes:
-    """The frame (H, W, 3), the mean over heads, and each head of ``weights`` (heads, N).
+    """Draw the frame (H, W, 3), the mean over heads, and each head of ``weights`` (heads, N).
 
-    Each map is bright where its own largest weight is; the caption tells that weight.
+    Each map is bright where its own largest weight is, which stands in the caption.
     """
     maps = [weights.mean(dim=0), *weights]
     tiles = [pixels, *(_heat(pixels, row.unflatten(0, grid)) for row in maps)]
@@ -71,7 +71,7 @@ def attention_picture(pixels: np.ndarray, weights: Tensor, grid: tuple[int, int]
 
 
 def _heat(pixels: np.ndarray, values: Tensor) -> np.ndarray:
-    """A map (rows, columns) over the grey frame (H, W, 3)."""
+    """Draw a map (rows, columns) over the grey frame (H, W, 3)."""
     import cv2
 
     level = (values / values.max().clamp(min=1e-12) * 255).round().byte().numpy()
@@ -85,7 +85,7 @@ def _heat(pixels: np.ndarray, values: Tensor) -> np.ndarray:
 def pca_picture(
     pixels: np.ndarray, names: Sequence[str], tokens: Tensor, grid: tuple[int, int]
 ) -> bytes:
-    """Frames (T, H, W, 3) above the three main components of all tokens (T, N, D) as RGB."""
+    """Draw frames (T, H, W, 3) above the three main components of all tokens (T, N, D) as RGB."""
     colours = robust_unit(principal_components(tokens.flatten(0, 1)))
     shown = (colours.unflatten(0, (len(tokens), *grid)) * 255).round().byte().numpy()
     height, width = pixels.shape[1:3]
@@ -102,13 +102,13 @@ def _blocks(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def robust_unit(values: Tensor, low: float = 0.02, high: float = 0.98) -> Tensor:
-    """Values (N, C) to 0..1, each column from its quantile ``low`` to its quantile ``high``."""
+    """Scale values (N, C) to 0..1, each column from quantile ``low`` to quantile ``high``."""
     bounds = torch.quantile(values, values.new_tensor([low, high]), dim=0)
     return ((values - bounds[0]) / (bounds[1] - bounds[0]).clamp(min=1e-12)).clamp(0, 1)
 
 
 def principal_components(features: Tensor, components: int = 3) -> Tensor:
-    """Coordinates (N, components) of rows (N, D) along their main axes, the widest first.
+    """Return coordinates (N, components) of rows (N, D) along their main axes, the widest first.
 
     Signs are chosen so that an axis' largest loading is positive: pictures repeat.
     """

@@ -1,4 +1,4 @@
-"""Heat maps and the bar that tells their scale."""
+"""Heat maps and the bar that shows their scale."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,14 +11,14 @@ TEXT = 12  # height of the numbers beside it
 
 
 class Scale(NamedTuple):
-    """The values that have the darkest and the lightest colour; what is beyond looks the same."""
+    """The values of the darkest and the lightest colour; what is beyond has the same colours."""
 
     low: float
     high: float
 
 
 def scale_of(maps: Sequence[np.ndarray]) -> Scale:
-    """One for all these maps, from their 1st to their 99th percentile, NaN left out."""
+    """Return one scale for all these maps: their 1st to 99th percentile, NaN left out."""
     values = np.concatenate([np.ravel(values) for values in maps])
     values = values[np.isfinite(values)]
     if not values.size:
@@ -28,9 +28,9 @@ def scale_of(maps: Sequence[np.ndarray]) -> Scale:
 
 
 def paint(values: np.ndarray, scale: Scale) -> np.ndarray:
-    """Colours (H, W, 3) uint8 of values (H, W); NaN is grey.
+    """Return colours (H, W, 3) uint8 of values (H, W); NaN is grey.
 
-    By matplotlib's magma, perceptually uniform: equal steps look equal, also without colour.
+    The map is matplotlib's magma, perceptually uniform: equal steps look equal, also in grey.
     """
     import cv2
 
@@ -42,7 +42,7 @@ def paint(values: np.ndarray, scale: Scale) -> np.ndarray:
 
 
 def colour_bar(height: int, scale: Scale, unit: str) -> np.ndarray:
-    """Pixels (height, W, 3) uint8: the scale, numbers, and the unit, upwards."""
+    """Draw a bar (height, W, 3) uint8: the scale with its numbers, and the unit written upwards."""
     from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.load_default(TEXT)
@@ -67,5 +67,5 @@ def colour_bar(height: int, scale: Scale, unit: str) -> np.ndarray:
 
 
 def with_bar(pixels: np.ndarray, scale: Scale, unit: str) -> np.ndarray:
-    """Pixels (H, W, 3) with the bar on their right."""
+    """Return pixels (H, W, 3) with the bar on their right."""
     return np.concatenate([pixels, colour_bar(len(pixels), scale, unit)], axis=1)

@@ -1,4 +1,4 @@
-"""Predicted masks drawn on the frames: a video, and a sheet of some of its frames."""
+"""Drawing predicted masks on the frames: a video, and a sheet of some of its frames."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -36,7 +36,7 @@ def write_overlay(
         frames: T image files, in order.
         predicted: ids (T, H, W) as large as the frames; 0 is not drawn.
         fps: of the video.
-        read: a frame's pixels; None: as they are in the file.
+        read: reads a frame's pixels; None: as they are in the file.
 
     Raises:
         DataError: when a frame cannot be read or is not as large as its mask, when their numbers
@@ -67,7 +67,7 @@ def write_overlay(
 
 
 def draw_masks(pixels: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Pixels (H, W, 3) uint8 with ids (H, W) blended in, in PASCAL VOC's colours."""
+    """Blend ids (H, W), in PASCAL VOC's colours, into pixels (H, W, 3) uint8."""
     import cv2
 
     colours = np.array(voc_palette(), np.uint8).reshape(256, 3)
@@ -108,6 +108,6 @@ def _read(frame: Path, ids: np.ndarray, read: "Reader | None") -> np.ndarray:
 
 
 def even_sides(pixels: np.ndarray) -> np.ndarray:
-    """Sides even, as H.264 wants them, by one more row or column of the border's pixels."""
+    """Make sides even, as H.264 wants them, by one more row or column of the border's pixels."""
     height, width = pixels.shape[:2]
     return np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")

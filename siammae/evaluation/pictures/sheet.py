@@ -12,7 +12,7 @@ CAPTION = 18  # pixels above a tile
 def contact_sheet(
     tiles: Sequence[np.ndarray], captions: Sequence[str], columns: int, height: int
 ) -> bytes:
-    """JPEG of a grid of tiles, filled row by row, each under its caption.
+    """Return the JPEG of a grid of tiles, filled row by row, each under its caption.
 
     Args:
         tiles: pictures (H, W, 3) uint8 of one size, RGB.
@@ -26,7 +26,7 @@ def contact_sheet(
 def tile_grid(
     tiles: Sequence[np.ndarray], captions: Sequence[str], columns: int, height: int
 ) -> np.ndarray:
-    """The pixels (H, W, 3) uint8 of `contact_sheet`, whose arguments these are."""
+    """Return the pixels (H, W, 3) uint8 of `contact_sheet`, whose arguments these are."""
     from PIL import Image, ImageDraw, ImageFont
 
     columns = min(columns, len(tiles))
@@ -44,7 +44,7 @@ def tile_grid(
 
 
 def enlarge(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Pixels (H, W, 3) at another size: averaged when smaller, bicubic when larger."""
+    """Resize pixels (H, W, 3): averaged when smaller, bicubic when larger."""
     import cv2
 
     smaller = height < pixels.shape[0]
@@ -53,7 +53,7 @@ def enlarge(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def jpeg(pixels: np.ndarray) -> bytes:
-    """JPEG of pixels (H, W, 3) uint8."""
+    """Encode pixels (H, W, 3) uint8 as JPEG."""
     from PIL import Image
 
     buffer = BytesIO()

@@ -21,7 +21,7 @@ LEAST = 112  # height of a tile in pixels
 
 
 class Maps(NamedTuple):
-    """Of frames that were restored.
+    """Maps of frames that were restored: the restoration, its error, and the expected error.
 
     restored: (B, 3, H, W), normalised; what was never hidden is the frame's own. error: (B, H, W),
     root mean square of the mean's error over passes, colours, and the pixels of a patch, as one
@@ -35,7 +35,7 @@ class Maps(NamedTuple):
 
 
 class Passes:
-    """Several restorations of the same frames, each with other patches hidden, averaged.
+    """Averages several restorations of the same frames, each with other patches hidden.
 
     Args:
         frames: (B, 3, H, W), normalised.
@@ -54,7 +54,7 @@ class Passes:
         self.variance = torch.zeros_like(self.patches)
 
     def add(self, restored: RestoredFrame) -> None:
-        """One more pass; its prediction has a spread."""
+        """Add one more pass, whose prediction has a spread."""
         mask, prediction = restored.mask, restored.prediction
         assert prediction.spread is not None
         hidden = mask.hidden.cpu()
@@ -72,7 +72,7 @@ class Passes:
         return bool((self.times > 0).all())
 
     def maps(self) -> Maps:
-        """The averages."""
+        """Return the averages over the passes."""
         times = self.times.unsqueeze(-1)  # 0 / 0, where nothing was hidden, is NaN
         pixels = self.mean / times * self.unit + self.centre
         restored = torch.where(times > 0, pixels, self.patches)
@@ -85,7 +85,7 @@ class Passes:
 
 
 def uncertainty_grid(frames: Tensor, restored: Restoration, patch_size: int) -> bytes:
-    """JPEG of one row a sample: past, hidden, restored, future, error, and predicted deviation.
+    """Return a JPEG with a row a sample: past, hidden, restored, future, error, expected error.
 
     Args:
         frames: (B, T, 3, H, W), normalised.
@@ -103,7 +103,7 @@ def uncertainty_grid(frames: Tensor, restored: Restoration, patch_size: int) -> 
 
 
 def sheet_of(pictures: Mapping[str, Tensor], maps: Maps, rows: Sequence[str] = ()) -> np.ndarray:
-    """Pixels of a table with a row for each sample; error and expectation share the bar.
+    """Draw a table with a row for each sample; error and expectation share the bar.
 
     Args:
         pictures: columns (B, 3, H, W), normalised, in order; the maps come last.
@@ -125,6 +125,6 @@ def sheet_of(pictures: Mapping[str, Tensor], maps: Maps, rows: Sequence[str] = (
 
 
 def to_pixels(image: Tensor) -> np.ndarray:
-    """A normalised image (3, H, W) to pixels (H, W, 3) uint8."""
+    """Return the pixels (H, W, 3) uint8 of a normalised image (3, H, W)."""
     shown = denormalise(image.float().cpu())
     return (shown.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
