@@ -112,7 +112,7 @@ def check_writable(settings: EvaluateConfig, *keys: str) -> None:
 
 
 def outputs(settings: EvaluateConfig, benchmark: Benchmark) -> Outputs | None:
-    """Where predicted masks are kept; None when nobody asked.
+    """Return where predicted masks are kept; None when nobody asked.
 
     Raises:
         ConfigError: when the benchmark predicts none.
@@ -127,7 +127,7 @@ def outputs(settings: EvaluateConfig, benchmark: Benchmark) -> Outputs | None:
 def measure(
     settings: EvaluateConfig, benchmark: Benchmark, source: Source
 ) -> tuple[BenchmarkResult, dict[str, Any]]:
-    """The encoder's result, and on what device and in which precision it was computed."""
+    """Return the encoder's result, and on what device and in which precision it was computed."""
     from siammae.assembly.device import choose_device, choose_precision, fast_matmul
     from siammae.evaluation.features import EncoderFeatures
 
@@ -145,7 +145,7 @@ def measure(
 
 
 def check_patch(benchmark: Benchmark, patch_size: int) -> None:
-    """The protocol's sides can be whole patches.
+    """Check that the protocol's sides can be whole patches.
 
     Raises:
         ConfigError: when they cannot.
@@ -163,13 +163,13 @@ def check_patch(benchmark: Benchmark, patch_size: int) -> None:
 
 
 def copy_first_mask(settings: EvaluateConfig, benchmark: Benchmark) -> BenchmarkResult:
-    """The control's result."""
+    """Return the control's result."""
     with ProgressDisplay("videos of the control", settings.progress) as display:
         return benchmark.copy_first_mask(display.update)
 
 
 def write_result(result: BenchmarkResult, folder: Path) -> None:
-    """``result.json`` and ``per_object.csv``."""
+    """Write ``result.json`` and ``per_object.csv``."""
     import csv
     from io import StringIO
 

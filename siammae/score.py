@@ -56,7 +56,7 @@ def score(files: DavisFiles, predictions: Path) -> BenchmarkResult:
 
 
 def _check_names(files: DavisFiles, sequence: str, predictions: Path) -> None:
-    """The true masks are those of the frames, where frames lie beside, and of the predictions.
+    """Check that true masks have the names of the frames, if there are any, and of predictions.
 
     Raises:
         DataError: naming a file without a partner.
@@ -73,7 +73,7 @@ def _check_names(files: DavisFiles, sequence: str, predictions: Path) -> None:
 
 
 def _has_those_of_2016(files: DavisFiles, predictions: Path) -> bool:
-    """Whether it is 2017 that is asked for, but all sequences of 2016's list are predicted."""
+    """Return whether 2017 is asked for, but all sequences of 2016's list are predicted."""
     path = files.root / "ImageSets" / "2016" / f"{files.split}.txt"
     if files.year != 2017 or not path.is_file():
         return False
@@ -82,7 +82,7 @@ def _has_those_of_2016(files: DavisFiles, predictions: Path) -> bool:
 
 
 def _read(path: Path, files: DavisFiles, shape: tuple[int, ...]) -> np.ndarray:
-    """One predicted mask, as large as the true one."""
+    """Read one predicted mask, as large as the true one."""
     if not path.is_file():
         raise DataError(f"{path}: no such mask; all frames but the first and last need one")
     ids = files.read_mask(path)
@@ -126,7 +126,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _write_csv(result: BenchmarkResult, path: Path) -> None:
-    """A row for each object, and the global one first."""
+    """Write a row for each object, and the global one first."""
     import csv
 
     heads = ["sequence", "object", *result.metrics]

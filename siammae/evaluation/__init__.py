@@ -1,4 +1,4 @@
-"""What frozen features are worth: label propagation, probes, and their scores.
+"""Measuring what frozen features are worth: label propagation, probes, and their scores.
 
 The names below are public: configurations and users name classes by them, so moving a file
 changes no configuration and no run's signature. Each module is imported at its first use.

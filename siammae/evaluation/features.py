@@ -1,4 +1,4 @@
-"""Patch features of whole images, from any encoder."""
+"""Patch features of whole images, from any encoder, and a memory of them."""
 
 import hashlib
 from collections import OrderedDict
@@ -6,22 +6,23 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from siammae.system.errors import DataError
 
 
 class FeatureExtractor(Protocol):
-    """What a benchmark needs of an encoder."""
+    """What a benchmark needs of an encoder: features of images, and the size of its patches."""
 
     patch_size: int
     device: torch.device
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W), normalised, sides multiples of the patch, to (B, N, D)."""
+        """Return features (B, N, D) of normalised images (B, 3, H, W), sides whole patches."""
 
 
-class EncoderFeatures:
-    """Features of a module with ``features(images)`` and ``patch_size``, in float32.
+class EncoderFeatures(FeatureExtractor):
+    """Extracts features of a module with ``features(images)`` and ``patch_size``, in float32.
 
     Args:
         encoder: the module; put into evaluation mode by the caller.
@@ -43,8 +44,9 @@ class EncoderFeatures:
         self.model = model
         self.patch_size: int = encoder.patch_size  # type: ignore[assignment]
 
+    @override
     def __call__(self, images: Tensor) -> Tensor:
-        """See `FeatureExtractor`.
+        """Return features (B, N, D) of normalised images (B, 3, H, W), sides whole patches.
 
         Raises:
             DataError: when features are NaN or infinite: nothing can be ranked by them.
@@ -58,8 +60,8 @@ class EncoderFeatures:
         return features
 
 
-class SharedFeatures:
-    """A `FeatureExtractor` that remembers: the same pixels are encoded once.
+class SharedFeatures(FeatureExtractor):
+    """A `FeatureExtractor` with a memory: the same pixels are encoded once.
 
     The pixels themselves are the key, so benchmarks need not agree on names, only on frames and
     input size. The frames used longest ago are forgotten when the memory is full.
@@ -77,8 +79,8 @@ class SharedFeatures:
         self._kept: OrderedDict[bytes, Tensor] = OrderedDict()
         self._size = 0
 
+    @override
     def __call__(self, images: Tensor) -> Tensor:
-        """See `FeatureExtractor`."""
         key = hashlib.blake2b(images.cpu().contiguous().numpy().tobytes()).digest()
         key += repr(tuple(images.shape)).encode()
         if key in self._kept:

@@ -1,4 +1,4 @@
-"""Results that were measured before, as JSON files that tables are made of."""
+"""Keeping results that were measured before, as JSON files that tables are made of."""
 
 import json
 import time
@@ -23,7 +23,7 @@ VERSION = (
 
 @dataclass(frozen=True)
 class Setting:
-    """A benchmark as it is set: what results must share to stand in one table.
+    """A benchmark with its settings and files: what results must share to stand in one table.
 
     name: of the benchmark.
     config: its resolved settings, without where files lie.
@@ -36,18 +36,18 @@ class Setting:
 
     @classmethod
     def of(cls, benchmark: Any, config: dict[str, Any]) -> "Setting":
-        """Of a built benchmark and its resolved group."""
+        """Return the setting of a built benchmark and its resolved group."""
         kept = _without_permission(essential({"benchmark": config})["benchmark"])
         return cls(benchmark.name, kept, benchmark.fingerprint())
 
     def key(self, what: dict[str, Any]) -> str:
-        """Ten digits that tell apart ``what`` was measured on it."""
+        """Return ten digits that identify ``what`` was measured on it."""
         facts = {"benchmark": self.fingerprint, "version": str(VERSION)}
         return signature({"benchmark": self.config, **what}, facts)
 
 
 class Evaluations:
-    """The results of a folder.
+    """The results in a folder.
 
     Args:
         folder: made when the first result is kept.
@@ -59,7 +59,7 @@ class Evaluations:
         self.folder, self.setting, self.rerun = folder, setting, rerun
 
     def find(self, what: dict[str, Any]) -> dict[str, Any] | None:
-        """The entry of an earlier measurement; None when there is none, or it cannot be read."""
+        """Return the entry of an earlier measurement; None without one that can be read."""
         if self.rerun:
             return None
         entry = read_entry(self.path(what))
@@ -97,7 +97,7 @@ class Evaluations:
             ) from None
 
     def control(self, measure: Callable[[], BenchmarkResult]) -> BenchmarkResult | None:
-        """The first frame's labels in every frame, measured once for each setting.
+        """Return the control's result, measured once for each setting.
 
         None for a benchmark that has no such control.
         """
@@ -113,12 +113,12 @@ class Evaluations:
         return result
 
     def path(self, what: dict[str, Any]) -> Path:
-        """Where the entry lies, or would."""
+        """Return where the entry lies, or would lie."""
         return self.folder / f"{self.setting.name}-{self.setting.key(what)}.json"
 
 
 def _without_permission(section: dict[str, Any]) -> dict[str, Any]:
-    """Without ``allow_missing``: which files were there shows in the fingerprint and the result."""
+    """Drop ``allow_missing``: which files were there shows in the fingerprint and the result."""
     return {
         key: _without_permission(value) if isinstance(value, dict) else value
         for key, value in section.items()
@@ -127,7 +127,7 @@ def _without_permission(section: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_entry(path: Path) -> dict[str, Any] | None:
-    """What `Evaluations.keep` wrote; None when there is no such file or it is something else."""
+    """Read what `Evaluations.keep` wrote; None when the file is missing or something else."""
     try:
         entry = json.loads(path.read_text())
         as_result(entry)
@@ -139,5 +139,5 @@ def read_entry(path: Path) -> dict[str, Any] | None:
 
 
 def as_result(entry: dict[str, Any]) -> BenchmarkResult:
-    """The result of an entry."""
+    """Return the result of an entry."""
     return BenchmarkResult.read(entry["result"])

@@ -40,7 +40,7 @@ def controls(
     config: dict[str, Any],
     fingerprint: str,
 ) -> dict[str, dict[str, Any]]:
-    """What a table compares trained encoders with.
+    """Measure what a table compares trained encoders with.
 
     ``copy_first_mask`` repeats the first mask in every frame; ``untrained_encoder`` is the run's
     own model with its initial weights. Both are kept in ``cache``, because the runs of a table

@@ -269,7 +269,9 @@ def test_an_export_of_siammae_tells_its_heads(tmp_path):
 
 def test_an_unusual_width_needs_heads(write):
     path = write(layouts.mae(layouts.plain_vit(embed_dim=128, num_heads=2).state_dict()))
-    with pytest.raises(DataError, match="width of 128 does not tell the number of heads; give he"):
+    with pytest.raises(
+        DataError, match="width of 128 does not say how many heads it has; give heads"
+    ):
         FileEncoder(path).load()
     assert FileEncoder(path, heads=2).load().model.blocks[0].attn.num_heads == 2
 

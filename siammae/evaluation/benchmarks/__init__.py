@@ -1,1 +1,1 @@
-"""One file a benchmark."""
+"""The benchmarks, a file each; what they are made of is in `siammae.evaluation.measuring`."""

@@ -11,17 +11,17 @@ from siammae.evaluation.propagation.protocol import Propagation
 
 
 class BuiltInSet(Protocol):
-    """Data that is written when it is not there."""
+    """A set of data that is written when it is not there."""
 
     def prepare(self) -> None:
-        """Write it."""
+        """Write the set when it is not there."""
 
     def fingerprint(self) -> str:
-        """Of the parameters that it follows from."""
+        """Return a short hash of the parameters from which the set follows."""
 
 
 class BuiltIn:
-    """Named before the class of the data set's benchmark: ``class SpritesPose(BuiltIn, Jhmdb)``.
+    """Makes a benchmark of built-in data: ``class SpritesPose(BuiltIn, Jhmdb)``.
 
     Args:
         source: the built-in set.
@@ -38,12 +38,12 @@ class BuiltIn:
         self.source.prepare()
 
     def fingerprint(self) -> str:
-        """The set's own."""
+        """Return the set's own fingerprint."""
         return self.source.fingerprint()
 
 
 class SpritesBenchmark(BuiltIn, Davis):
-    """Written when it is not there; measured like DAVIS 2017.
+    """Measures on the moving sprites as on DAVIS 2017.
 
     Args:
         source: the built-in set.
@@ -70,7 +70,7 @@ class SpritesBenchmark(BuiltIn, Davis):
 
 
 class SpritesPose(BuiltIn, Jhmdb):
-    """Written when it is not there; measured like JHMDB.
+    """Measures on the puppets' joints as on JHMDB.
 
     Args:
         source: the built-in set.
@@ -100,7 +100,7 @@ class SpritesPose(BuiltIn, Jhmdb):
 
 
 class SpritesParts(BuiltIn, Vip):
-    """Written when it is not there; measured like VIP.
+    """Measures on the puppets' parts as on VIP.
 
     Args:
         source: the built-in set.

@@ -1,4 +1,4 @@
-"""Does the model know how far off its restored pixels are? Its predicted distribution, measured."""
+"""Measuring whether the model knows how far off its restored pixels are."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ Predicted = tuple["Residuals", "Pairs"]
 
 
 class Calibration(Benchmark):
-    """Predicted distributions of hidden patches against what came true, on clips held out.
+    """Compares predicted distributions of hidden patches with what came true, on clips held out.
 
     Every clip gives ``pairs`` pairs, whose gaps are spread evenly over ``gap``, both ends included,
     and whose first frames are random. Patches are hidden uniformly at random, never by the model's
@@ -133,13 +133,13 @@ class Calibration(Benchmark):
 
     @override
     def fingerprint(self) -> str:
-        """Of the clips."""
+        """Return a short hash of the clips."""
         self.videos()
         return self.source.fingerprint()
 
     @override
     def videos(self) -> list[str]:
-        """The clips, by their path below the folder that all are in."""
+        """Return the clips, by their path below the folder that all are in."""
         return list(self._numbers)
 
     @cached_property
@@ -151,7 +151,7 @@ class Calibration(Benchmark):
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
-        """The source's clips that are predicted, by name."""
+        """Map names to the source's clips that are predicted."""
         chosen = np.arange(len(self._clips))
         if self.root is not None and self.clips is not None and len(chosen) > self.clips:
             chosen = np.linspace(0, len(chosen) - 1, self.clips).round().astype(int)
@@ -180,7 +180,7 @@ class Calibration(Benchmark):
         """Score the control.
 
         Raises:
-            NotImplementedError: when no run tells the settings that it takes.
+            NotImplementedError: when no run gives the settings that it takes.
         """
         if None in (self.gap, self.image_size, self.patch_size, self.mask_ratio):
             raise NotImplementedError
@@ -188,7 +188,7 @@ class Calibration(Benchmark):
 
     @override
     def predict(self, video: str, features: "FeatureExtractor") -> Predicted:
-        """What the model predicts of a clip's pairs, compared with what came true."""
+        """Predict a clip's pairs, and compare with what came true."""
         from siammae.evaluation.benchmarks.restoring import restored
 
         pairs = self._pairs(video)
@@ -196,7 +196,7 @@ class Calibration(Benchmark):
 
     @override
     def control(self, video: str) -> Predicted:
-        """The same of the control."""
+        """Compare what the control predicts with what came true."""
         from siammae.evaluation.benchmarks.restoring import not_restored
 
         pairs, patch = self._pairs(video), self.patch_size or 0
@@ -204,13 +204,13 @@ class Calibration(Benchmark):
 
     @override
     def score(self, video: str, predicted: tuple[Predicted, float]) -> Rows:
-        """One row: the clip's figures, and what curves are drawn from; see `row_of`."""
+        """Return one row: the clip's figures, and what curves are drawn from; see `row_of`."""
         (known, pairs), factor = predicted
         return [{"clip": video, **row_of(known, pairs.gaps, factor)}]
 
     @override
     def total(self, rows: Rows) -> dict[str, float]:
-        """Means over clips; ECE of the shares over all clips."""
+        """Average over clips; ECE is of the shares over all clips."""
         return total(rows)
 
     @override
@@ -251,7 +251,7 @@ class Calibration(Benchmark):
         return self._measure(scaled, None)
 
     def _temperatures(self, known: dict[str, Predicted]) -> dict[str, float]:
-        """Each clip's, fitted to the half that it is not in: every other clip is in the other."""
+        """Fit each clip's temperature to the half of the clips that it is not in."""
         found: dict[str, float] = {}
         halves = [self.videos()[half::2] for half in (0, 1)]
         for half, other in (halves, halves[::-1]):
@@ -263,7 +263,7 @@ class Calibration(Benchmark):
         return found
 
     def _check(self, model: Any) -> None:
-        """There is a model, it is of the size that the settings tell, and something is hidden.
+        """Check that there is a model of the size that the settings say, and something is hidden.
 
         Raises:
             ConfigError: when that is not so.
@@ -272,7 +272,7 @@ class Calibration(Benchmark):
             raise ConfigError(WHOLE_MODEL)
         for key in ("gap", "mask_ratio", "image_size"):
             if getattr(self, key) is None:
-                raise ConfigError(f"benchmark.{key}=null: no run tells it; it must be given")
+                raise ConfigError(f"benchmark.{key}=null: no run gives it; it must be set")
         patch, grid = model.encoder.patch_size, model.encoder.grid
         if self.image_size != grid[0] * patch:
             raise ConfigError(
@@ -286,7 +286,7 @@ class Calibration(Benchmark):
             )
 
     def _pairs(self, video: str) -> "Pairs":
-        """The pairs of a clip.
+        """Read the pairs of a clip.
 
         Raises:
             DataError: when it cannot be read.
@@ -305,7 +305,7 @@ class Calibration(Benchmark):
         return PairAugment(self.image_size or 0, self.crop_scale, (1.0, 1.0), flip=0.0)
 
     def _hidden(self, pairs: "Pairs", patch_size: int) -> np.ndarray:
-        """Indices of hidden patches (pairs, H), ascending."""
+        """Draw the indices (pairs, H) of hidden patches, ascending."""
         patches = ((self.image_size or 0) // patch_size) ** 2
         visible = visible_count(patches, self.mask_ratio or 0)
         return np.sort(pairs.order(patches)[:, visible:], axis=1)

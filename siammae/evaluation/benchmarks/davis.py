@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Davis(MaskBenchmark):
-    """Semi-supervised video object segmentation by label propagation, at the masks' own size.
+    """Measures video object segmentation by label propagation, at the masks' own size.
 
     Args:
         root: holds ``JPEGImages/``, ``Annotations/`` and ``ImageSets/``.
@@ -94,14 +94,14 @@ class Davis(MaskBenchmark):
 
     @override
     def score(self, video: str, predicted: np.ndarray) -> Rows:
-        """J and F of each object."""
+        """Return a row with J and F of each object."""
         masks = stack(video, map(self.files.read_mask, self.files.masks(video)))
         truth = [turn_ids(mask, t * self.rotation) for t, mask in enumerate(masks)]
         return score_sequence(video, self._at_scored_size(truth), self._at_scored_size(predicted))
 
     @override
     def total(self, rows: Rows) -> dict[str, float]:
-        """Means over objects."""
+        """Average over objects."""
         return total(rows)
 
     @override
@@ -117,7 +117,7 @@ class Davis(MaskBenchmark):
 
 
 def check_rotation(degrees: float) -> float:
-    """Degrees a frame that make sense.
+    """Return ``degrees`` a frame when they make sense.
 
     Raises:
         ValueError: for any other.
@@ -128,7 +128,7 @@ def check_rotation(degrees: float) -> float:
 
 
 def turn_frame(pixels: np.ndarray, degrees: float) -> np.ndarray:
-    """Pixels (3, H, W) uint8, turned counter-clockwise about the centre; bicubic.
+    """Turn pixels (3, H, W) uint8 counter-clockwise about the centre; bicubic.
 
     The size stays. What comes in from beyond the edge is the frame reflected, and so are its
     labels: an object at the edge is one with its mirror image, in the truth as in the frame.
@@ -140,7 +140,7 @@ def turn_frame(pixels: np.ndarray, degrees: float) -> np.ndarray:
 
 
 def turn_ids(ids: np.ndarray, degrees: float) -> np.ndarray:
-    """Ids (H, W), turned as `turn_frame` turns a frame; by nearest neighbour."""
+    """Turn ids (H, W) as `turn_frame` turns a frame; by nearest neighbour."""
     import cv2
 
     return _turn(ids, degrees, cv2.INTER_NEAREST)

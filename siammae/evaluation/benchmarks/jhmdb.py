@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Jhmdb(Benchmark):
-    """Pose by label propagation on the test clips of a split: 15 joints, PCK at 0.1 and 0.2.
+    """Measures pose by label propagation on a split's test clips: 15 joints, PCK at 0.1 and 0.2.
 
     Figures without an ending count joints that the propagation has lost as wrong; those ending in
     ``-customary`` leave them out, as published figures do, and flatter an encoder that loses many.
@@ -74,7 +74,7 @@ class Jhmdb(Benchmark):
 
     @override
     def label_fingerprint(self) -> str:
-        """A short hash of the clips' names, joints and numbers of frames."""
+        """Return a short hash of the clips' names, joints and numbers of frames."""
         digest = hashlib.sha256()
         for clip in self.files.clips():
             digest.update(f"{clip}\0{len(self.files.frames(clip))}\n".encode())
@@ -83,7 +83,7 @@ class Jhmdb(Benchmark):
 
     @override
     def videos(self) -> list[str]:
-        """The clips, as ``ACTION/CLIP``."""
+        """Return the clips, as ``ACTION/CLIP``."""
         return self.files.clips()
 
     @override
@@ -92,7 +92,7 @@ class Jhmdb(Benchmark):
 
     @override
     def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
-        """Predicted joints (2, 15, T) in pixels, from 0; NaN where one is lost."""
+        """Predict joints (2, 15, T) in pixels, from 0; NaN where one is lost."""
         from siammae.evaluation.propagation.keypoints import draw_joints, read_joints
         from siammae.evaluation.propagation.sequence import propagate_maps, read_frame
 
@@ -106,18 +106,18 @@ class Jhmdb(Benchmark):
 
     @override
     def control(self, video: str) -> np.ndarray:
-        """The first frame's true joints, in every frame."""
+        """Repeat the first frame's true joints in every frame."""
         joints = self.files.joints(video)
         return np.broadcast_to(joints[:, :, :1], joints.shape)
 
     @override
     def score(self, video: str, predicted: np.ndarray) -> Rows:
-        """Hits of each joint."""
+        """Return a row with the hits of each joint."""
         return score_clip(video, self.files.joints(video), predicted)
 
     @override
     def total(self, rows: Rows) -> dict[str, float]:
-        """Means over joints."""
+        """Average over joints."""
         return total(rows)
 
     @override

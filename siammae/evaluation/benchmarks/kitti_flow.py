@@ -1,4 +1,4 @@
-"""KITTI flow 2015: how far the most alike patch of the next frame is from the true flow's end."""
+"""KITTI flow 2015: how far the most similar patch is from the true flow's end."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +35,7 @@ NOTE = (
 
 
 class KittiFlow(Benchmark):
-    """Correspondence between two frames (flow of KITTI 2015, Menze and Geiger 2015), by patches.
+    """Measures correspondence of patches between two frames (KITTI 2015, Menze and Geiger 2015).
 
     Each patch of the first frame is matched with the patches of the second inside the protocol's
     window; its displacement is compared with the mean true flow of its valid pixels. Patches
@@ -52,7 +52,7 @@ class KittiFlow(Benchmark):
         propagation: the protocol; see `Propagation`.
         match: ``argmax`` takes the most alike patch, ``soft`` the protocol's softmax over k.
         occluded: count patches that the second frame hides or has lost, too (``flow_occ``).
-        control_patch: side of the control's patches, which has no encoder to tell it.
+        control_patch: side of the control's patches, for it has no encoder.
         close: an error in pixels of the file that is small enough; the same for every patch size,
             so that encoders compare.
         allow_missing: measure what is there of the 200 pairs, instead of refusing.
@@ -95,7 +95,7 @@ class KittiFlow(Benchmark):
 
     @override
     def videos(self) -> list[str]:
-        """The pairs, by their number.
+        """Return the pairs, by their number.
 
         Raises:
             DataError: when there is no flow, or one of the 200 pairs lacks flow or frames.
@@ -121,7 +121,7 @@ class KittiFlow(Benchmark):
 
     @override
     def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
-        """Displacements (rows, columns, 2) of patches, in patches."""
+        """Predict displacements (rows, columns, 2) of patches, in patches."""
         from siammae.evaluation.scores.correspondence import displacements
 
         shape = read_flow(self._flow(video))[1].shape
@@ -130,14 +130,14 @@ class KittiFlow(Benchmark):
 
     @override
     def control(self, video: str) -> np.ndarray:
-        """Displacements of no motion."""
+        """Predict no motion."""
         shape, patch = read_flow(self._flow(video))[1].shape, self.control_patch
         height, width = self.propagation.input_shape(shape, patch)
         return np.zeros((height // patch, width // patch, 2), dtype=np.float32)
 
     @override
     def score(self, video: str, predicted: np.ndarray) -> Rows:
-        """One row: figures of the pair, and how many patches they are of.
+        """Return one row: the figures of the pair, and how many patches they are of.
 
         Raises:
             DataError: when the flow is known nowhere.
@@ -161,7 +161,7 @@ class KittiFlow(Benchmark):
 
     @override
     def total(self, rows: Rows) -> dict[str, float]:
-        """Means over the patches of all pairs."""
+        """Average over the patches of all pairs."""
         weights = [row["patches"] for row in rows]
         return {
             key: float(np.average([row[key] for row in rows], weights=weights))
@@ -170,7 +170,7 @@ class KittiFlow(Benchmark):
 
     @override
     def settings(self) -> dict[str, Any]:
-        """The protocol, without what the protocol says of queues and labels."""
+        """Return the protocol, without what it says of queues and labels."""
         used = {*USED, *(("top_k", "temperature") if self.match == "soft" else ())}
         return {
             "note": NOTE,
@@ -184,7 +184,7 @@ class KittiFlow(Benchmark):
         return self.folder / f"{video}_10.png"
 
     def _reached(self, true: np.ndarray) -> np.ndarray:
-        """Which displacements (P, 2), rounded to whole patches, the window holds."""
+        """Return which displacements (P, 2), rounded to whole patches, the window holds."""
         right, down = np.round(true).T
         if self.propagation.window == "disc":
             return np.hypot(right, down) < self.propagation.radius
@@ -192,7 +192,7 @@ class KittiFlow(Benchmark):
 
 
 def metrics_of_patches(close: float) -> tuple[Metric, ...]:
-    """The metrics, means over the patches of all pairs; ``close`` as `KittiFlow` has it."""
+    """Declare the metrics, means over the patches of all pairs; ``close`` as in `KittiFlow`."""
     over = OverVideos(weight="patches")
     return (
         Metric(f"within-{close:g}-px", "more", SHARE, over_videos=over),
@@ -204,7 +204,7 @@ def metrics_of_patches(close: float) -> tuple[Metric, ...]:
 def patch_flow(
     flow: np.ndarray, valid: np.ndarray, grid: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean flow (rows, columns, 2) of each patch's valid pixels, in pixels, and their number.
+    """Return the mean flow (rows, columns, 2) of each patch's valid pixels, and their number.
 
     The mean of a patch without a valid pixel is 0.
 

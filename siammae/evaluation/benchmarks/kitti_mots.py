@@ -18,18 +18,18 @@ from siammae.evaluation.scores.tracks import OF_TRACKS, Scene, track_rows, track
 IGNORED = 10000  # persons and cars that were not annotated one by one
 NOTE = (
     "no standard protocol: tracks of each sequence's first frame are propagated together; coverage "
-    "tells how many of all tracks they are"
+    "is how many of all tracks they are"
 )
 
 
 class KittiMots(MaskBenchmark):
-    """Multi-object tracking and segmentation of KITTI (Voigtlaender et al. 2019).
+    """Propagates the tracks of KITTI-MOTS (Voigtlaender et al. 2019).
 
     The data set is made for tracking what a detector finds (HOTA, sMOTSA). Here the tracks of the
     first frame are propagated together and scored with DAVIS's formulas, which is no standard
     protocol; tracks that enter later are not measured but counted, see `track_total`. Pixels to
     ignore (id 10000) count in no mask. Sequences have up to 1,059 frames and most tracks leave
-    early: ``J&F-Visible`` tells of the frames where they are.
+    early: ``J&F-Visible`` is of the frames where they are.
 
     Args:
         root: holds ``instances/SEQUENCE/000000.png``, 16-bit, or ``instances_txt/SEQUENCE.txt``,
@@ -61,7 +61,7 @@ class KittiMots(MaskBenchmark):
 
     @override
     def videos(self) -> list[str]:
-        """The sequences.
+        """Return the sequences.
 
         Raises:
             DataError: when one that was asked for is missing.
@@ -83,7 +83,7 @@ class KittiMots(MaskBenchmark):
 
     @override
     def score(self, video: str, predicted: np.ndarray) -> Rows:
-        """A row for each track."""
+        """Return a row for each track."""
         return track_rows(video, self._scenes(video, predicted))
 
     @override
@@ -105,5 +105,5 @@ class KittiMots(MaskBenchmark):
 
 
 def masks_of(ids: np.ndarray) -> dict[int, np.ndarray]:
-    """A mask (H, W) bool of each track in a map of ids."""
+    """Return a mask (H, W) bool of each track in a map of ids."""
     return {int(i): ids == i for i in np.unique(ids) if i not in (0, IGNORED)}

@@ -25,19 +25,19 @@ TRACKED = (11, 13)  # persons and cars
 SEQUENCES = {"train": TRAIN, "val": VAL}
 NOTE = (
     "no standard protocol: panoptic segments of each sequence's first frame are propagated "
-    "together; what enters later cannot be right, coverage tells how many tracks do not"
+    "together; what enters later cannot be right, coverage is the share of tracks that do not"
 )
 
 
 class Segments(NamedTuple):
-    """Panoptic ids (S,) of the first frame's segments, and their places in it (T, H, W)."""
+    """The panoptic ids (S,) of a first frame's segments, and where they are: indices (T, H, W)."""
 
     ids: np.ndarray
     numbers: np.ndarray
 
 
 class KittiStep(MaskBenchmark):
-    """Segmenting and Tracking Every Pixel (Weber et al. 2021) by label propagation.
+    """Propagates the segments of KITTI-STEP (Weber et al. 2021).
 
     The data set is made for tracking without a given frame (STQ). Here all segments of the first
     frame, classes and instances, are propagated as labels of one map, which is no standard
@@ -80,7 +80,7 @@ class KittiStep(MaskBenchmark):
 
     @override
     def videos(self) -> list[str]:
-        """The split's sequences.
+        """Return the split's sequences.
 
         Raises:
             DataError: when one lacks maps or frames.
@@ -102,7 +102,7 @@ class KittiStep(MaskBenchmark):
 
     @override
     def first(self, video: str) -> np.ndarray:
-        """The places of the first frame's segments; see `Segments`."""
+        """Return the indices (H, W) of the first frame's segments; see `Segments`."""
         return self._first(video).numbers
 
     @override
@@ -115,12 +115,12 @@ class KittiStep(MaskBenchmark):
 
     @override
     def masks(self, predicted: Segments) -> np.ndarray:
-        """Panoptic ids, of 32 bits."""
+        """Return panoptic ids, of 32 bits."""
         return predicted.ids[predicted.numbers].astype(np.uint32)
 
     @override
     def score(self, video: str, predicted: Segments) -> Rows:
-        """A row for each class, named by its number, and for each track, ``CLASS/INSTANCE``."""
+        """Return a row for each class, named by its number, and each track, ``CLASS/INSTANCE``."""
         pixels: dict[str, Counter[int]] = {"intersection": Counter(), "union": Counter()}
         followed = track_rows(video, self._scenes(video, predicted, pixels))
         classes = [
@@ -139,7 +139,7 @@ class KittiStep(MaskBenchmark):
 
     @override
     def total(self, rows: Rows) -> dict[str, float]:
-        """mIoU over classes; J and F over the tracks of first frames, and coverages."""
+        """Return mIoU over classes; J and F over the tracks of first frames, and coverages."""
         figures = {"mIoU": mean_iou(row for row in rows if "union" in row)[0]}
         if any(row.get("covered") for row in rows):
             figures |= track_total(rows)
@@ -163,7 +163,7 @@ class KittiStep(MaskBenchmark):
     def _scenes(
         self, video: str, predicted: Segments, pixels: dict[str, Counter[int]]
     ) -> Iterator[Scene]:
-        """The frames for the tracks; on the way, intersections and unions of classes are counted.
+        """Yield the frames for the tracks, counting intersections and unions of classes on the way.
 
         One pass, because a sequence's true maps are too many to be held and slow to be read twice.
         """
@@ -182,12 +182,12 @@ class KittiStep(MaskBenchmark):
 
 
 def tracks(ids: np.ndarray) -> dict[int, np.ndarray]:
-    """A mask (H, W) bool of each person or car that is told apart, by its panoptic id."""
+    """Return a mask (H, W) bool of each person or car that has an instance, by its panoptic id."""
     found = [int(i) for i in np.unique(ids) if i % INSTANCES and i // INSTANCES in TRACKED]
     return {i: ids == i for i in found}
 
 
 def number(ids: np.ndarray) -> Segments:
-    """Panoptic ids (H, W), which need 32 bits, as segments."""
+    """Number the segments of panoptic ids (H, W), which need 32 bits."""
     known, numbers = np.unique(ids, return_inverse=True)
     return Segments(known, numbers.reshape(ids.shape).astype(np.min_scalar_type(len(known))))

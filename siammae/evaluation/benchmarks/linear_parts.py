@@ -1,4 +1,4 @@
-"""Do frozen patch features tell classes apart: a linear probe and nearest neighbours."""
+"""Whether frozen patch features separate classes: a linear probe and nearest neighbours."""
 
 import hashlib
 from collections.abc import Collection
@@ -40,7 +40,7 @@ Predicted = dict[str, list[np.ndarray]]  # by probe, ids (H, W) of each frame
 
 
 class LinearParts(Benchmark):
-    """Classes of patches from frozen features, with labels of other videos only.
+    """Measures classes of patches by probes of frozen features, with labels of other videos only.
 
     Propagation asks whether features find the same point again; this asks whether they know what
     kind of thing it is, which another method may do better. No encoder weight is changed.
@@ -135,7 +135,7 @@ class LinearParts(Benchmark):
 
     @override
     def fingerprint(self) -> str:
-        """A short hash of frames' and masks' names and sizes, or the built-in set's own."""
+        """Return a short hash of frames' and masks' names and sizes, or the built-in set's own."""
         if self.source is not None:
             return self.source.fingerprint()
         digest = hashlib.sha256()
@@ -146,18 +146,18 @@ class LinearParts(Benchmark):
 
     @override
     def videos(self) -> list[str]:
-        """The measured videos: the second half of the list."""
+        """Return the measured videos: the second half of the list."""
         videos = self._all()
         return videos[-(len(videos) // 2) :]
 
     def training_videos(self) -> list[str]:
-        """The videos that train the probes: the first half of the list, rounded up."""
+        """Return the videos that train the probes: the first half of the list, rounded up."""
         videos = self._all()
         return videos[: -(len(videos) // 2)]
 
     @override
     def frames(self, video: str) -> list[Path]:
-        """The image files of the frames that have a mask."""
+        """Return the image files of the frames that have a mask."""
         return [frame for frame, _ in self.files.annotated(video)]
 
     @override
@@ -184,12 +184,12 @@ class LinearParts(Benchmark):
 
     @override
     def predict(self, video: str, features: "FeatureExtractor") -> Predicted:
-        """Predicted ids of the video's chosen frames; fits the probes anew."""
+        """Predict ids of the video's chosen frames; fits the probes anew."""
         return self._classify(video, features, self._fit(features, None, {}))
 
     @override
     def control(self, video: str) -> Predicted:
-        """The most frequent class of the training videos, everywhere."""
+        """Predict the most frequent class of the training videos, everywhere."""
         shown = [np.full_like(read_ids(mask), self.majority) for _, mask in self._chosen(video)]
         return {"linear": shown, "knn": shown}
 
@@ -209,7 +209,7 @@ class LinearParts(Benchmark):
 
     @override
     def score(self, video: str, predicted: Predicted) -> Rows:
-        """Pixels, intersections and unions of each class that occurs, for each probe."""
+        """Count pixels, intersections and unions of each class that occurs, for each probe."""
         truth = np.concatenate([self._read(mask).ravel() for _, mask in self._chosen(video)])
         pixels = np.bincount(truth, minlength=256)
         rows: dict[int, dict[str, Any]] = {}
@@ -227,7 +227,7 @@ class LinearParts(Benchmark):
 
     @override
     def total(self, rows: Rows) -> dict[str, float]:
-        """mIoU over classes that occur, and the share of right pixels, over all videos."""
+        """Return mIoU over classes that occur, and the share of right pixels, over all videos."""
         metrics = {}
         pixels = sum(row["pixels"] for row in rows)
         for probe in PROBES:
@@ -269,7 +269,7 @@ class LinearParts(Benchmark):
         return videos
 
     def _chosen(self, video: str) -> list[tuple[Path, Path]]:
-        """Frame and mask of evenly spaced frames, the first and the last among them."""
+        """Return frame and mask of evenly spaced frames, the first and the last among them."""
         pairs = self.files.annotated(video)
         count = min(self.frames_per_video, len(pairs))
         return [pairs[i] for i in np.linspace(0, len(pairs) - 1, count).round().astype(int)]
@@ -281,7 +281,7 @@ class LinearParts(Benchmark):
         return (ids < self.classes) & ~np.isin(ids, self.ignore)
 
     def _read(self, mask: Path) -> np.ndarray:
-        """Ids (H, W) of a mask.
+        """Read the ids (H, W) of a mask.
 
         Raises:
             DataError: when it has an id that is no class and is not ignored.

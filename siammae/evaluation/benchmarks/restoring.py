@@ -1,4 +1,4 @@
-"""What a whole model predicts of the hidden patches of given pairs, and what came true."""
+"""Restoring hidden patches of given pairs by a whole model, and comparing with the truth."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,7 +40,7 @@ class Pairs:
 
     @property
     def signed(self) -> np.ndarray:
-        """Frames (F,) from the given one to the other, as a model is told them."""
+        """The frames (F,) from the given one to the other, negative when the given one is later."""
         return -self.gaps if self.is_past else self.gaps
 
     @classmethod
@@ -52,7 +52,7 @@ class Pairs:
         augment: PairAugment,
         rng: np.random.Generator,
     ) -> "Pairs":
-        """A pair for each gap, or the largest that the clip has, from a random frame on.
+        """Read a pair for each gap, or the largest that the clip has, from a random frame on.
 
         Args:
             clip: opened.
@@ -77,17 +77,17 @@ class Pairs:
             chosen = [first + gap, first] if is_past else [first, first + gap]
             crops = [box.cut(frames[place[i]]) for i, box in zip(chosen, drawn.boxes, strict=True)]
             upright = np.zeros(2, np.float32)
-            told = [int(gap) * clip.step]
-            samples.append(Sample(crops, drawn.flip, drawn.colour, upright, told, 0, False))
+            gap_of_video = [int(gap) * clip.step]
+            samples.append(Sample(crops, drawn.flip, drawn.colour, upright, gap_of_video, 0, False))
         return cls(augment.apply(collate([Visit(samples, {})])), gaps * clip.step, is_past, rng)
 
     def order(self, patches: int) -> np.ndarray:
-        """A random order (F, patches) of the patches of each pair."""
+        """Draw a random order (F, patches) of the patches of each pair."""
         return self.rng.random((len(self.gaps), patches)).argsort(axis=1)
 
 
 class Given(Masking):
-    """The past frame whole, the future frame as it is told.
+    """Leaves the past frame whole and hides the patches of the future frame that it is given.
 
     Args:
         mask: of the future frames.
@@ -99,12 +99,12 @@ class Given(Masking):
         self.mask = mask
 
     def future(self, pair: Pair, draws: Draws) -> FrameMask:
-        """As told."""
+        """Return the given mask."""
         return self.mask
 
 
 def restored(features: "FeatureExtractor", pairs: Pairs, hidden: np.ndarray) -> Residuals:
-    """What the model of the features predicts of hidden patches (F, H), and what came true.
+    """Predict hidden patches (F, H) by the model of the features, and compare with what came true.
 
     Raises:
         ConfigError: when its head predicts a distribution that has no scores here.
@@ -127,20 +127,20 @@ def restored(features: "FeatureExtractor", pairs: Pairs, hidden: np.ndarray) -> 
 
 
 def not_restored(pairs: Pairs, hidden: np.ndarray, patch_size: int) -> Residuals:
-    """The same for a prediction of mean 0 and deviation 1, a normalised pixel's own."""
+    """Compare a prediction of mean 0 and deviation 1 of each pixel with what came true."""
     target = _target(pairs.frames, hidden, patch_size)
     return residuals(target, np.zeros_like(target), np.ones_like(target[..., :1]), "normal")
 
 
 def _target(frames: Tensor, hidden: np.ndarray, patch_size: int) -> np.ndarray:
-    """Normalised pixels (F, H, P) of the second frames' hidden patches."""
+    """Return normalised pixels (F, H, P) of the second frames' hidden patches."""
     patches = patchify(frames[:, 1].float(), patch_size)
     index = torch.from_numpy(hidden).to(frames.device)
     return _numpy(normalise_patches(gather_tokens(patches, index)))
 
 
 def _mask(hidden: np.ndarray, side: int, device: torch.device) -> FrameMask:
-    """Both parts of a grid of ``side`` x ``side`` patches."""
+    """Return both parts of a grid of ``side`` x ``side`` patches."""
     every = np.arange(side * side)
     visible = np.stack([np.setdiff1d(every, row, assume_unique=True) for row in hidden])
     return FrameMask(*(torch.from_numpy(index).to(device) for index in (visible, hidden)))
@@ -148,7 +148,7 @@ def _mask(hidden: np.ndarray, side: int, device: torch.device) -> FrameMask:
 
 @contextmanager
 def _masked(model: Any, masking: Masking) -> Iterator[None]:
-    """The model with another masking for every frame, for as long as the context lasts."""
+    """Give the model another masking for every frame, for as long as the context lasts."""
     own = model.masking, model.predict
     model.masking, model.predict = masking, False
     try:
@@ -158,7 +158,7 @@ def _masked(model: Any, masking: Masking) -> Iterator[None]:
 
 
 def _family(spread: Distribution | None) -> tuple[str, Tensor]:
-    """Name and scale of a predicted distribution."""
+    """Return name and scale of a predicted distribution."""
     if isinstance(spread, Normal):
         return "normal", spread.scale
     if isinstance(spread, Laplace):

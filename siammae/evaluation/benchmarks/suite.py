@@ -54,7 +54,7 @@ class Suite(Benchmark):
 
     @property
     def metrics(self) -> tuple[Metric, ...]:  # type: ignore[override]
-        """Those of all parts."""
+        """The metrics of all parts, with the part in front of each name."""
         return tuple(
             metric.in_suite(name, part.is_named_in_suites)
             for name, part in self.parts.items()
@@ -79,7 +79,7 @@ class Suite(Benchmark):
 
     @override
     def fingerprint(self) -> str:
-        """A short hash of all parts' fingerprints."""
+        """Return a short hash of all parts' fingerprints."""
         prints = "".join(f"{name}\0{part.fingerprint()}\n" for name, part in self.parts.items())
         return hashlib.sha256(prints.encode()).hexdigest()[:10]
 
@@ -95,18 +95,18 @@ class Suite(Benchmark):
 
     @override
     def videos(self) -> list[str]:
-        """The videos of all parts, as ``PART/VIDEO``."""
+        """Return the videos of all parts, as ``PART/VIDEO``."""
         return [f"{name}/{video}" for name, part in self.parts.items() for video in part.videos()]
 
     @override
     def frames(self, video: str) -> list[Path]:
-        """Image files of ``PART/VIDEO``."""
+        """Return the image files of ``PART/VIDEO``."""
         name, _, of_part = video.partition("/")
         return self.parts[name].frames(of_part)
 
     @override
     def settings(self) -> dict[str, Any]:
-        """The protocols, by part."""
+        """Return the protocols, by part."""
         return {name: part.settings() for name, part in self.parts.items()}
 
     @override

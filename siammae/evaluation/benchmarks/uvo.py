@@ -19,13 +19,13 @@ from siammae.system.errors import DataError
 
 VIDEOS = {"train": 503, "val": 256}
 NOTE = (
-    "no standard protocol: objects of the first frame are propagated; coverage tells how much of "
+    "no standard protocol: objects of the first frame are propagated; coverage is how much of "
     "the benchmark they are"
 )
 
 
 class Uvo(MaskBenchmark):
-    """Unidentified Video Objects (Wang et al. 2021), dense, class-agnostic.
+    """Propagates the objects of UVO (Unidentified Video Objects, Wang et al. 2021), of any class.
 
     The data set is made for detection (AR, AP). Here the first frame's masks are propagated and
     scored with DAVIS's formulas, which is no standard protocol; objects that enter later are not
@@ -59,7 +59,7 @@ class Uvo(MaskBenchmark):
 
     @property
     def annotations(self) -> Path:
-        """The split's file."""
+        """The file of the split's annotations."""
         return self.root / "VideoDenseSet" / f"UVO_video_{self.split}_dense.json"
 
     @property
@@ -68,12 +68,12 @@ class Uvo(MaskBenchmark):
 
     @override
     def label_fingerprint(self) -> str:
-        """A short hash of the annotations."""
+        """Return a short hash of the annotations."""
         return hashlib.sha256(self.annotations.read_bytes()).hexdigest()[:10]
 
     @override
     def videos(self) -> list[str]:
-        """YouTube ids, in the annotations' order.
+        """Return YouTube ids, in the annotations' order.
 
         Raises:
             DataError: when the annotations cannot be read, or a clip has no folder of frames.
@@ -96,7 +96,7 @@ class Uvo(MaskBenchmark):
 
     @override
     def first(self, video: str) -> np.ndarray:
-        """Object numbers, 0 for none."""
+        """Return object numbers, 0 for none."""
         return paint(self._video(video))
 
     @override
@@ -105,7 +105,7 @@ class Uvo(MaskBenchmark):
 
     @override
     def score(self, video: str, predicted: np.ndarray) -> Rows:
-        """A row for each object."""
+        """Return a row for each object."""
         return track_rows(video, self._scenes(self._video(video), predicted))
 
     @override
@@ -138,7 +138,7 @@ class Uvo(MaskBenchmark):
 
 
 def paint(files: UvoVideo) -> np.ndarray:
-    """The first frame's objects as one map (H, W) of numbers, smaller ones over larger ones."""
+    """Paint the first frame's objects as one map (H, W) of numbers, smaller ones on top."""
     masks = files.masks(0)
     numbers = np.zeros(files.shape, dtype=np.uint16)
     for number in sorted(masks, key=lambda number: (-int(masks[number].sum()), number)):

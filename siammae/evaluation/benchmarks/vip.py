@@ -15,7 +15,7 @@ from siammae.evaluation.scores.classes import MIOU, class_rows, mean_iou
 
 
 class Vip(MaskBenchmark):
-    """Part segmentation by label propagation: mIoU over 20 classes, background included.
+    """Measures part segmentation by label propagation: mIoU over 20 classes, background included.
 
     The IoU of a class is of all frames of all videos together; the mean is over classes that occur.
     Pixels whose true id is none of 0 to 19 do not count.
@@ -60,18 +60,18 @@ class Vip(MaskBenchmark):
 
     @override
     def frames(self, video: str) -> list[Path]:
-        """The image files of the frames that have a mask."""
+        """Return the image files of the frames that have a mask."""
         return [frame for frame, _ in self.files.annotated(video)]
 
     @override
     def first(self, video: str) -> np.ndarray:
-        """The first mask; an id out of range is no part, and is carried on as background."""
+        """Read the first mask; an id out of range is no part, and is carried on as background."""
         first = read_ids(self.files.masks(video)[0])
         return np.where(first < CLASSES, first, 0).astype(first.dtype)
 
     @override
     def score(self, video: str, predicted: np.ndarray) -> Rows:
-        """Intersection, union and IoU of each class that occurs, in pixels."""
+        """Count intersection, union and IoU of each class that occurs, in pixels."""
         truth, predicted = map(self._at_scored_size, (self.files.truth(video), predicted))
         start = 0 if self.count_first else 1
         rows = class_rows(video, truth[start:], predicted[start:], CLASSES)

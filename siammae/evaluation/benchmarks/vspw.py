@@ -33,7 +33,7 @@ NOTE = (
 
 
 class Vspw(MaskBenchmark):
-    """Semantic classes (VSPW, Miao et al. 2021) of the first frame, carried through each video.
+    """Propagates the semantic classes of VSPW (Miao et al. 2021) from the first frame.
 
     The data set is made for segmentation without a given frame; as a propagation task it has no
     standard protocol, and a class that enters later cannot be right. Figures compare encoders
@@ -79,13 +79,13 @@ class Vspw(MaskBenchmark):
 
     @override
     def first(self, video: str) -> np.ndarray:
-        """The first mask's classes; void counts as others."""
+        """Read the first mask's classes; void counts as others."""
         first = read_ids(self._pairs(video)[0][1])
         return np.where(first == VOID, OTHERS, first).astype(np.uint8)
 
     @override
     def score(self, video: str, predicted: np.ndarray) -> Rows:
-        """A row for each class, and one, of class ``all``, for the video's consistency."""
+        """Return a row for each class, and one, of class ``all``, for the video's consistency."""
         truth = stack(video, self._truth(video))
         predicted = self._at_scored_size(predicted[1:])
         rows = class_rows(video, truth, predicted, CLASSES, ignore={OTHERS})
@@ -100,7 +100,7 @@ class Vspw(MaskBenchmark):
 
     @override
     def total(self, rows: Rows) -> dict[str, float]:
-        """mIoU over classes; consistencies over the windows of all videos.
+        """Return mIoU over classes; consistencies over the windows of all videos.
 
         A consistency is left out when no video is long enough.
         """
@@ -128,6 +128,6 @@ class Vspw(MaskBenchmark):
         return files
 
     def _truth(self, video: str) -> Iterator[np.ndarray]:
-        """True ids of the frames after the first."""
+        """Yield true ids of the frames after the first."""
         for _, mask in self._pairs(video)[1:]:
             yield scored(self.propagation, read_ids(mask))

@@ -1,4 +1,4 @@
-"""What all benchmarks share: a loop over videos that survives a bad one, and scoring beside it."""
+"""The base class of benchmarks: a loop over videos that survives a bad one, and scoring."""
 
 import hashlib
 import sys
@@ -27,7 +27,7 @@ WHOLE_MODEL = (
 
 
 class Benchmark:
-    """Labels of a video, predicted from an encoder's features and compared with the true ones.
+    """Predicts labels of videos from an encoder's features and compares them with the true ones.
 
     A subclass gives `videos`, `predict`, `control`, `score`, `total`, `settings` and `label_files`,
     and declares its metrics; ``configs/benchmark/NAME.yaml`` names the class,
@@ -62,7 +62,7 @@ class Benchmark:
 
     @property
     def workers(self) -> int:
-        """Processes that score.
+        """The number of processes that score.
 
         Raises:
             ValueError: when it is set to something else than an int of at least 0.
@@ -84,7 +84,7 @@ class Benchmark:
         self.videos()
 
     def fingerprint(self) -> str:
-        """A short hash that changes when the benchmark's files do, labels or frames.
+        """Return a short hash that changes when the benchmark's files do, labels or frames.
 
         It is of names and sizes, and not of where the folder lies. Frames that cannot be found do
         not count: their videos fail when they are measured.
@@ -101,7 +101,7 @@ class Benchmark:
         return digest.hexdigest()[:10]
 
     def label_fingerprint(self) -> str:
-        """A short hash of the names and sizes of the files with true labels."""
+        """Return a short hash of the names and sizes of the files with true labels."""
         digest = hashlib.sha256()
         for video in self.videos():
             for path in self.label_files(video):
@@ -109,19 +109,19 @@ class Benchmark:
         return digest.hexdigest()[:10]
 
     def label_files(self, video: str) -> list[Path]:
-        """The files with a video's true labels, in order."""
+        """Return the files with a video's true labels, in order."""
         raise NotImplementedError
 
     def videos(self) -> list[str]:
-        """The names of the videos, in the order of the list."""
+        """Return the names of the videos, in the order of the list."""
         raise NotImplementedError
 
     def frames(self, video: str) -> list[Path]:
-        """Image files of a video, in order, for pictures; empty when there are none to show."""
+        """Return the image files of a video, in order; empty when there are none to show."""
         return []
 
     def reader(self, video: str) -> "Reader | None":
-        """How a frame of `frames` is read for the encoder and for pictures; None: as it is."""
+        """Return how frames are read for the encoder and for pictures; None: as they are."""
         return None
 
     def predict(self, video: str, features: "FeatureExtractor") -> Any:
@@ -133,19 +133,19 @@ class Benchmark:
         raise NotImplementedError
 
     def score(self, video: str, predicted: Any) -> Rows:
-        """Rows of figures of one video; called in another process when there are ``workers``."""
+        """Return rows of figures of one video; with ``workers`` in another process."""
         raise NotImplementedError
 
     def total(self, rows: Rows) -> dict[str, float]:
-        """The figures of all videos by the names of `metrics`, any of which may be left out."""
+        """Return the figures of all videos by the names of `metrics`; any may be left out."""
         raise NotImplementedError
 
     def settings(self) -> dict[str, Any]:
-        """The protocol, for captions."""
+        """Return the protocol, for captions."""
         raise NotImplementedError
 
     def declared(self) -> dict[str, Metric]:
-        """The metrics by name, each knowing which column of the rows names the video."""
+        """Return the metrics by name, each knowing which column of the rows names the video."""
         found = {}
         for metric in self.metrics:
             over = metric.over_videos
@@ -211,7 +211,7 @@ class Benchmark:
 
 
 def _checked(benchmark: Benchmark) -> dict[str, Metric]:
-    """The declared metrics, with a direction of the objective.
+    """Return the declared metrics, when the objective is among them and has a direction.
 
     Raises:
         TypeError: when the objective is not declared, or neither more nor less of it is better.
@@ -269,7 +269,7 @@ class Scoring:
             wait(pending, return_when=FIRST_COMPLETED)
 
     def rows(self, failed: dict[str, str]) -> Rows:
-        """All rows; videos that could not be scored are added to ``failed`` with the reason."""
+        """Return all rows; videos that could not be scored are added to ``failed``."""
         rows: Rows = []
         for video, waiting in self._waiting.items():
             try:

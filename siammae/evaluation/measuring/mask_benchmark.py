@@ -1,4 +1,4 @@
-"""What benchmarks of masks share: the first frame's masks, carried through a video by features."""
+"""The base class of benchmarks that carry a first frame's masks through a video."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class MaskBenchmark(Benchmark):
-    """Masks of a video's first frame, carried through the video and compared with the true ones.
+    """Carries masks of a video's first frame on and compares them with the true ones.
 
     A subclass gives `videos`, `frames`, `first`, `label_files`, `score` and `total`.
 
@@ -32,7 +32,7 @@ class MaskBenchmark(Benchmark):
         self.propagation, self.workers = propagation, workers
 
     def first(self, video: str) -> np.ndarray:
-        """The ids (H, W) of the first frame's masks that are carried on, 0 for none.
+        """Return the ids (H, W) of the first frame's masks that are carried on, 0 for none.
 
         Their type is large enough for all ids, and decides how predicted masks are written.
         """
@@ -55,7 +55,7 @@ class MaskBenchmark(Benchmark):
         return first_alone(self.first(video), len(self.frames(video)))
 
     def masks(self, predicted: Any) -> np.ndarray:
-        """The ids (T, H, W) of `predict`'s result, for files and pictures."""
+        """Return the ids (T, H, W) of `predict`'s result, for files and pictures."""
         ids: np.ndarray = predicted
         return ids
 
@@ -77,5 +77,5 @@ class MaskBenchmark(Benchmark):
         return self.propagation.settings()
 
     def _at_scored_size(self, maps: Iterable[np.ndarray]) -> np.ndarray:
-        """Ids (T, H, W) at the size at which the protocol scores."""
+        """Return ids (T, H, W) at the size at which the protocol scores."""
         return np.stack([scored(self.propagation, ids) for ids in maps])

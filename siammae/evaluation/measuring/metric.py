@@ -96,17 +96,17 @@ class Metric:
         return (self.short or self.name) + self.unit_behind("")
 
     def unit_behind(self, of_shares: str) -> str:
-        """`` (m)``, to be put behind the name; ``of_shares`` is what it is for a share."""
+        """Return `` (m)``, to be put behind the name; ``of_shares`` is what it is for a share."""
         if self.unit in (SHARE, PLAIN):
             return of_shares if self.unit == SHARE else ""
         return "" if (self.short or self.name).endswith(f"({self.unit})") else f" ({self.unit})"
 
     def text(self, value: float, sign: bool = False, more_digits: int = 0) -> str:
-        """A figure as it is shown, with a plus where ``sign`` asks for one."""
+        """Write a figure as it is shown, with a plus where ``sign`` asks for one."""
         return f"{value * self.factor:{'+' if sign else ''}.{self.digits + more_digits}f}"
 
     def quality(self, value: float) -> float:
-        """The figure such that larger is better: where less is better its sign is turned.
+        """Return the figure such that larger is better: where less is better its sign is turned.
 
         This is the one place where a sign turns. What a trainer keeps as best, the ``objective`` of
         a run's summary, and what a study maximises and prunes by are all qualities.
@@ -119,7 +119,7 @@ class Metric:
         return f"-{self.name}" if self.better == "less" else self.name
 
     def in_suite(self, part: str, is_named: bool) -> "Metric":
-        """The metric of a suite's part.
+        """Return the metric of a suite's part.
 
         Args:
             part: its name in the suite.
@@ -134,17 +134,17 @@ class Metric:
 
 
 def of_quality(name: str) -> tuple[str, int]:
-    """The metric's name and the sign behind a `Metric.quality_name`."""
+    """Return the metric's name and the sign behind a `Metric.quality_name`."""
     return name.removeprefix("-"), -1 if name.startswith("-") else 1
 
 
 def undeclared(name: str) -> Metric:
-    """A metric of which nothing is known: a plain number, neither more nor less being better."""
+    """Return a metric of which nothing is known: a plain number without direction."""
     return Metric(name, "neither", PLAIN)
 
 
 def read_metric(stored: Mapping[str, Any]) -> Metric:
-    """A metric as `dataclasses.asdict` and JSON leave it."""
+    """Read a metric as `dataclasses.asdict` and JSON leave it."""
     over: dict[str, Any] | None = stored.get("over_videos")
     if over is None:
         return Metric(**{**stored, "over_videos": None})
@@ -153,7 +153,7 @@ def read_metric(stored: Mapping[str, Any]) -> Metric:
 
 
 def units_of(metrics: Iterable[Metric]) -> str:
-    """In which units the figures of these metrics stand, for captions."""
+    """Say in which units the figures of these metrics stand, for captions."""
     metrics = list(metrics)
     others = [metric.head for metric in metrics if metric.unit != SHARE]
     if others and len(others) == len(metrics):
@@ -162,6 +162,6 @@ def units_of(metrics: Iterable[Metric]) -> str:
 
 
 def directions_of(metrics: Iterable[Metric]) -> list[str]:
-    """Of which metrics less is better, for captions; nothing when there are none."""
+    """Say of which metrics less is better, for captions; nothing when there are none."""
     smaller = [metric.head for metric in metrics if metric.better == "less"]
     return [f"less is better in {', '.join(smaller)}"] if smaller else []

@@ -1,4 +1,4 @@
-"""What a benchmark of masks leaves behind on request: its predictions, as files and drawn."""
+"""What a benchmark of masks keeps on request: its predictions, as files and drawn on the frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ class Outputs:
     overlay: Path | None = None
 
     def below(self, name: str) -> "Outputs":
-        """The same in a folder of each."""
+        """Return the same in a folder ``name`` of each."""
         folders = {"save_masks": self.save_masks, "overlay": self.overlay}
         return replace(self, **{k: folder and folder / name for k, folder in folders.items()})
 
@@ -64,7 +64,7 @@ class Outputs:
 
 
 def _as_frames(frames: Sequence[Path], predicted: np.ndarray) -> np.ndarray:
-    """Masks as large as their frames: a protocol may predict them at another size."""
+    """Make masks as large as their frames: a protocol may predict them at another size."""
     import cv2
     from PIL import Image
 

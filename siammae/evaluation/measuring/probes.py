@@ -67,12 +67,12 @@ class LinearProbe:
         self.weight, self.bias = self.weight.detach(), self.bias.detach()
 
     def scores(self, features: Tensor) -> Tensor:
-        """Logits (M, C) of features (M, D), in the order of ``ids``."""
+        """Return logits (M, C) of features (M, D), in the order of ``ids``."""
         return F.linear((features.double() - self.mean) / self.scale, self.weight, self.bias)
 
 
 class NearestNeighbours:
-    """Weighted vote of the most similar training features.
+    """Classifies by the weighted vote of the most similar training features.
 
     As the k-NN classifier of instance discrimination (Wu et al. 2018) and DINO: each of the k
     largest cosines votes for its class with exp(cosine / temperature).
@@ -92,7 +92,7 @@ class NearestNeighbours:
         self.top_k, self.temperature = min(top_k, len(features)), temperature
 
     def scores(self, features: Tensor) -> Tensor:
-        """Shares of the vote (M, C) for features (M, D), in the order of ``ids``."""
+        """Return shares of the vote (M, C) for features (M, D), in the order of ``ids``."""
         parts = F.normalize(features.float(), dim=-1).split(max(1, CHUNK // len(self.bank)))
         return torch.cat([self._votes(part) for part in parts])
 
@@ -104,7 +104,7 @@ class NearestNeighbours:
 
 
 class Probes(NamedTuple):
-    """Fitted to features of the training videos."""
+    """Both probes, fitted to features of the training videos."""
 
     linear: LinearProbe
     knn: NearestNeighbours
@@ -113,7 +113,7 @@ class Probes(NamedTuple):
     def fit(
         cls, tokens: Tensor, classes: Tensor, l2: float, top_k: int, temperature: float
     ) -> "Probes":
-        """Both probes, from tokens (N, D) and their classes (N,)."""
+        """Fit both probes to tokens (N, D) and their classes (N,)."""
         if tokens.device.type == "mps":  # has no float64
             tokens, classes = tokens.cpu(), classes.cpu()
         return cls(
@@ -123,7 +123,7 @@ class Probes(NamedTuple):
 
 
 def shares(frames: int, per_frame: int, most: int) -> list[int]:
-    """How many patches each frame may give, so that all together give no more than ``most``.
+    """Return how many patches each frame may give, so that all give no more than ``most``.
 
     ``per_frame`` when that many fit; or else ``most`` is spread evenly, which may leave frames of a
     very long list with none.
@@ -144,7 +144,7 @@ class Samples:
         self.classes: list[Tensor] = []
 
     def add(self, frames: Sequence[tuple[Tensor, Tensor]], most: Sequence[int]) -> None:
-        """Tokens (N, D) and classes (N,) of frames, class -1 is none; ``most`` of each are kept."""
+        """Add tokens (N, D) and classes (N,) of frames, -1 being none; keep ``most`` of each."""
         for (tokens, classes), limit in zip(frames, most, strict=True):
             drawn = torch.from_numpy(np.random.default_rng(self.frames).permutation(len(classes)))
             drawn = drawn[classes[drawn] >= 0][:limit]
@@ -153,7 +153,7 @@ class Samples:
             self.frames += 1
 
     def all(self) -> tuple[Tensor, Tensor]:
-        """Tokens (N, D) and classes (N,).
+        """Return tokens (N, D) and classes (N,).
 
         Raises:
             DataError: when there are fewer than two classes.
@@ -173,7 +173,7 @@ def labelled_tokens(
     sizing: Propagation,
     counted: np.ndarray,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Tokens (N, D) and classes (N,) of each frame's patches; see `patch_classes`.
+    """Yield tokens (N, D) and classes (N,) of each frame's patches; see `patch_classes`.
 
     Raises:
         DataError: when a frame cannot be read or differs in size from its mask.
@@ -188,7 +188,7 @@ def labelled_tokens(
 def class_maps(
     features: "FeatureExtractor", frames: Sequence[Labelled], sizing: Propagation, probes: Probes
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Predicted ids (H, W) uint8 of each frame, by the linear probe and by nearest neighbours.
+    """Yield predicted ids (H, W) uint8 of each frame, by the linear probe and by neighbours.
 
     Only the size of a frame's ids is used.
     """
@@ -206,14 +206,14 @@ def _enlarged(
     grid: tuple[int, int],
     shape: tuple[int, ...],
 ) -> np.ndarray:
-    """Scores enlarged to pixels; the largest wins."""
+    """Enlarge scores to pixels, where the largest wins."""
     scores = probe.scores(tokens.to(probe.ids.device)).float().T.unflatten(1, grid)
     largest = F.interpolate(scores[None], shape, mode="bilinear")[0].argmax(dim=0)
     return probe.ids[largest].byte().cpu().numpy()
 
 
 def patch_classes(ids: Tensor, size: tuple[int, int], patch: int, counted: Tensor) -> Tensor:
-    """The class (N,) of each patch: the most frequent of its pixels, or -1.
+    """Return the class (N,) of each patch: the most frequent of its pixels, or -1.
 
     Args:
         ids: (H, W) of a mask.

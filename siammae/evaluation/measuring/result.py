@@ -43,16 +43,16 @@ class BenchmarkResult:
         return self.metric(self.objective).quality(self.value)
 
     def metric(self, name: str) -> Metric:
-        """What a metric means; a plain number without direction when nobody has declared it."""
+        """Return what a metric means; a plain number without direction when it is not declared."""
         return next((each for each in self.declared if each.name == name), undeclared(name))
 
     def as_dict(self) -> dict[str, Any]:
-        """The result as JSON takes it."""
+        """Return the result as JSON takes it."""
         return asdict(self)
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> "BenchmarkResult":
-        """The result that `as_dict` gave; one of before declarations has none.
+        """Read the result that `as_dict` gave; one of before declarations has none.
 
         Raises:
             TypeError: when something else is stored.

@@ -1,4 +1,4 @@
-"""A benchmark's result on the terminal."""
+"""Printing a benchmark's result on the terminal."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ COLUMNS = 8  # more metrics are printed below one another
 def show_result(
     result: BenchmarkResult, title: str, control: BenchmarkResult | None = None
 ) -> None:
-    """The figures of each object, the global ones, the control's, and the protocol.
+    """Print the figures of each object, the global ones, the control's, and the protocol.
 
     Args:
         result: of the encoder.
@@ -39,7 +39,7 @@ def _table(
     control: BenchmarkResult | None,
     listed: list[dict[str, Any]],
 ) -> "Table":
-    """A column a metric, a row an object."""
+    """Make a table with a column a metric and a row an object."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -63,7 +63,7 @@ def _table(
 
 
 def _upright(result: BenchmarkResult, title: str, control: BenchmarkResult | None) -> "Table":
-    """A row a metric: more of them than fit side by side."""
+    """Make a table with a row a metric, for more of them than fit side by side."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -79,7 +79,7 @@ def _upright(result: BenchmarkResult, title: str, control: BenchmarkResult | Non
 
 
 def _remarks(result: BenchmarkResult, hidden: int) -> None:
-    """What is not in the table, the protocol, and what stands in the way of comparing."""
+    """Print what is not in the table, the protocol, and what stands in the way of comparing."""
     from rich.markup import escape
 
     out = console()
@@ -98,7 +98,7 @@ def _remarks(result: BenchmarkResult, hidden: int) -> None:
 
 
 def _incomplete(settings: dict[str, Any], part: str = "") -> list[str]:
-    """Where fewer videos were measured than published figures are of; by part of a suite."""
+    """Say where fewer videos were measured than published figures are of; by part of a suite."""
     lines = []
     for key, official in settings.items():
         if isinstance(official, dict):
@@ -117,7 +117,7 @@ def _with_unit(result: BenchmarkResult, name: str) -> str:
 
 
 def _lines(settings: dict[str, Any]) -> list[str]:
-    """Settings as text; those of a suite's parts a line each."""
+    """Write settings as text; those of a suite's parts a line each."""
     if all(isinstance(value, dict) for value in settings.values()):
         return [f"{name}: {line}" for name, part in settings.items() for line in _lines(part)]
     return [", ".join(f"{key} {value}" for key, value in settings.items())]

@@ -1,4 +1,4 @@
-"""Keypoints as soft labels on the grid of patches, and back.
+"""Keypoints as soft labels on the grid of patches, and keypoints read from labels.
 
 The customary way of the field (videowalk, CropMAE): cell number i of a grid stands for the pixel
 ``i * width / columns``, both when joints are drawn and when they are read. Where this differs from
@@ -23,7 +23,7 @@ from torch import Tensor
 def draw_joints(
     joints: np.ndarray, shape: Sequence[int], grid: tuple[int, int], sigma: float
 ) -> Tensor:
-    """Labels (1 + J, rows, columns): background where no joint is, then a bump for each joint.
+    """Draw labels (1 + J, rows, columns): background where no joint is, then a bump for each joint.
 
     A bump is a Gaussian with peak 1, cut at three sigmas (rounded up to whole cells). Of a joint
     outside the image only what reaches into the grid is left; often that is nothing.
@@ -48,7 +48,7 @@ def draw_joints(
 
 
 def read_joints(labels: Tensor, shape: Sequence[int], top: int) -> np.ndarray:
-    """Joints (2, J) in pixels, from 0, of labels (1 + J, rows, columns); NaN where one is lost.
+    """Read joints (2, J) in pixels, from 0, of labels (1 + J, rows, columns); NaN if lost.
 
     A joint is at the mean of the ``top`` cells with most of its label, weighted by it; it is lost
     when no cell has any.

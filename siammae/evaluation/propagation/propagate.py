@@ -1,4 +1,4 @@
-"""Labels through time: each patch takes the labels of its nearest patches in earlier frames.
+"""Carrying labels through time: each patch takes the labels of its nearest earlier patches.
 
 No training. Queries are taken in small rectangles of the grid, so that only affinities about the
 window are computed; softmax only over the k that win; a whole N x N matrix is never made.
@@ -22,7 +22,7 @@ BLOCK = 64  # width of the blocks of the two-pass top-k
 
 
 class Context(NamedTuple):
-    """An earlier frame: normalised features (N, D) and soft labels (N, C)."""
+    """An earlier frame: its normalised features (N, D) and soft labels (N, C)."""
 
     features: Tensor
     labels: Tensor
@@ -31,7 +31,7 @@ class Context(NamedTuple):
 def propagate(
     protocol: Propagation, features: Iterable[Tensor], grid: tuple[int, int], first: Tensor
 ) -> Iterator[Tensor]:
-    """Soft labels (N, C) of every frame, the first included, one at a time.
+    """Yield soft labels (N, C) of every frame, the first included, one at a time.
 
     Args:
         features: (N, D) for each frame, in order; normalised here.
@@ -59,7 +59,7 @@ def propagate(
 
 
 class Scratch:
-    """Space written again and again: taken anew each time, it costs time and scatters memory.
+    """Memory that is written again and again: taken anew each time, it costs time and scatters.
 
     It has room for the longest queue from the start; a CPU gives memory only to what is written.
     """
@@ -68,7 +68,13 @@ class Scratch:
         self.space: Tensor | None = None
 
     def take(self, like: Tensor, shape: Sequence[int], room: int) -> Tensor:
-        """A tensor of the type of another, at most ``room`` numbers; overwrites the one before."""
+        """Return a tensor of the type of another; it overwrites the one before.
+
+        Args:
+            like: the other tensor.
+            shape: of the tensor, ``room`` numbers at most.
+            room: numbers that any call may need.
+        """
         if self.space is None:
             with torch.inference_mode(False):  # so that it may be written in any mode
                 self.space = torch.empty(room, dtype=like.dtype, device=like.device)
@@ -91,12 +97,12 @@ class Memory:
 
     @property
     def most_patches(self) -> int:
-        """Of all contexts, when the queue is full."""
+        """The number of patches of all contexts, when the queue is full."""
         return (self.protocol.queue + 1) * len(self.first.features)
 
     @property
     def queued_first(self) -> int:
-        """How many places of the queue the first frame takes."""
+        """The number of places of the queue that the first frame takes."""
         free = self.protocol.queue - len(self.recent)
         if self.protocol.start == "repeat":
             return free
@@ -104,24 +110,24 @@ class Memory:
 
     @property
     def has_first(self) -> bool:
-        """The first frame is searched at all; its patches are then the first of the sources."""
+        """Whether the first frame is searched at all; its patches are then the first sources."""
         return self.protocol.first_always or self.queued_first > 0
 
     @property
     def everywhere(self) -> list[Context]:
-        """What is searched without a window: the first frame, or nothing."""
+        """The contexts that are searched without a window: the first frame, or none."""
         free = self.protocol.first_always and not self.protocol.window_first
         return [self.first] if free else []
 
     @property
     def windowed(self) -> list[Context]:
-        """What is searched inside the window, the oldest first."""
+        """The contexts that are searched inside the window, the oldest first."""
         first = [self.first] if self.has_first and not self.everywhere else []
         return [*first, *self.recent]
 
 
 def _vote(memory: Memory, frame: Tensor) -> Tensor:
-    """Labels (N, C) of one frame."""
+    """Return labels (N, C) of one frame."""
     protocol = memory.protocol
     shape = (memory.grid, protocol.radius, protocol.window)
     bands = make_bands(*shape, frame.device, frame.dtype)
@@ -134,7 +140,7 @@ def _vote(memory: Memory, frame: Tensor) -> Tensor:
 
 
 def _search(memory: Memory, queries: Tensor, bands: list[Band]) -> tuple[Tensor, Tensor]:
-    """The winners of each query (N, k): cosines, the largest first, and sources.
+    """Find the winners of each query (N, k): cosines, the largest first, and sources.
 
     Queries come in the order of the bands. A source is a patch of a context, counted on from
     context to context, those searched everywhere first.
@@ -153,12 +159,12 @@ def _search(memory: Memory, queries: Tensor, bands: list[Band]) -> tuple[Tensor,
 
 
 def _joined(parts: list[Tensor], width: int, fill: float = 0) -> Tensor:
-    """Parts (Q, any) below each other, each filled up to ``width`` columns."""
+    """Join parts (Q, any) below each other, each filled up to ``width`` columns."""
     return torch.cat([F.pad(part, (0, width - part.shape[1]), value=fill) for part in parts])
 
 
 def _keys(memory: Memory, columns: slice) -> Tensor | None:
-    """Features (rows, contexts, columns, D) of a strip of the windowed contexts; None without any.
+    """Return features (rows, contexts, columns, D) of a strip of the windowed contexts, or None.
 
     Rows come first: the keys of a band are then one piece of memory, and one product reads them.
     """
@@ -172,7 +178,7 @@ def _keys(memory: Memory, columns: slice) -> Tensor | None:
 
 
 def _scores(memory: Memory, queries: Tensor, keys: Tensor | None, band: Band) -> Tensor:
-    """Cosines (Q, K) to all keys, -inf outside the window; K is filled up to whole blocks.
+    """Compute cosines (Q, K) to all keys, -inf outside the window; K is filled to whole blocks.
 
     The products are written where they belong: joining them afterwards would move as much memory as
     the choice of the k largest.
@@ -195,7 +201,7 @@ def _scores(memory: Memory, queries: Tensor, keys: Tensor | None, band: Band) ->
 
 
 def _places(memory: Memory, patches: Tensor, sources: Tensor) -> Tensor | None:
-    """How often each winner (N, k) stands among the frames searched; None when all stand once.
+    """Count how often each winner (N, k) stands among the frames; None when all stand once.
 
     The queue is filled with copies of the first frame at the start: instead of searching each copy,
     its patches count as often as they would be found. Copies in the queue are always windowed.
@@ -213,7 +219,7 @@ def _places(memory: Memory, patches: Tensor, sources: Tensor) -> Tensor | None:
 
 
 def _weights(protocol: Propagation, cosines: Tensor, places: Tensor | None) -> Tensor:
-    """Softmax over the k winners (N, k); -inf, outside the window, weighs nothing."""
+    """Take the softmax over the k winners (N, k); -inf, outside the window, weighs nothing."""
     if places is None:
         return (cosines / protocol.temperature).softmax(dim=1)
     before = places.cumsum(dim=1) - places
@@ -227,7 +233,7 @@ def _weights(protocol: Propagation, cosines: Tensor, places: Tensor | None) -> T
 
 
 def largest(scores: Tensor, k: int, ties: bool = False) -> tuple[Tensor, Tensor]:
-    """The k largest of each row (Q, K) in order, and where they are; all of them when fewer.
+    """Return the k largest of each row (Q, K) in order, and where they are; all when fewer.
 
     Long rows of whole blocks in two exact passes: the k largest values lie in the k blocks with the
     largest maxima. With ``ties``, also what equals the k-th: as many columns as the row with most
@@ -244,7 +250,7 @@ def largest(scores: Tensor, k: int, ties: bool = False) -> tuple[Tensor, Tensor]
 
 
 def _topk(scores: Tensor, k: int, ties: bool) -> tuple[Tensor, Tensor]:
-    """As `largest`, in one pass."""
+    """Do as `largest` in one pass."""
     values, index = scores.topk(min(k, scores.shape[1]), dim=1)
     if ties:
         least = values[:, -1:].clamp(min=torch.finfo(values.dtype).min)  # -inf never votes

@@ -21,7 +21,7 @@ CHOICES = {
 
 @dataclass(frozen=True)
 class Propagation:
-    """A protocol of the field: how labels of the first frame reach the others.
+    """A protocol of label propagation: how labels of the first frame reach the others.
 
     Published scripts differ in every one of these; ``configs/protocol/`` holds their settings.
 
@@ -104,7 +104,7 @@ class Propagation:
             raise ValueError("score_at 'input' needs input_size=[height, width]")
 
     def _check_types(self) -> None:
-        """Numbers and truth values are what they should be; ``no`` would count as true."""
+        """Check that numbers and truth values are such; ``no`` would count as true."""
         for name, least in {"top_k": 1, "queue": 0, "multiple": 1}.items():
             value = getattr(self, name)
             if value is None and name == "multiple":
@@ -124,11 +124,11 @@ class Propagation:
                 raise ValueError(f"propagation.{name}={value}: a bool is needed, true or false")
 
     def settings(self) -> dict[str, Any]:
-        """For the caption of a table."""
+        """Return all settings, for the caption of a table."""
         return asdict(self)
 
     def input_shape(self, shape: Sequence[int], patch_size: int) -> tuple[int, int]:
-        """Height and width of the encoder's input for frames of ``shape`` (height, width).
+        """Return height and width of the encoder's input for frames of ``shape`` (height, width).
 
         Raises:
             ValueError: when ``multiple`` is no multiple of the patch.

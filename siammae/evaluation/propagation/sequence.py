@@ -1,4 +1,4 @@
-"""The frames of a video to predicted labels: read, extract features, propagate, enlarge."""
+"""From the frames of a video to predicted labels: read, extract features, propagate, enlarge."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -27,8 +27,9 @@ def propagate_ids(
     first: np.ndarray,
     read: Reader | None = None,
 ) -> Iterator[np.ndarray]:
-    """Predicted ids (H, W) of every frame, of the type of the first frame's and as large; when the
-    protocol scores at the input's size, as large as the encoder's input.
+    """Yield predicted ids (H, W) of every frame, of the type and size of the first frame's.
+
+    When the protocol scores at the input's size, ids are as large as the encoder's input.
 
     Args:
         protocol: how.
@@ -61,7 +62,9 @@ def propagate_maps(
     shape: Sequence[int] | None = None,
     read: Reader | None = None,
 ) -> Iterator[Tensor]:
-    """Soft labels (C, rows, columns) on the grid of patches, for every frame, the first included.
+    """Yield soft labels (C, rows, columns) on the grid of patches for every frame.
+
+    The first frame is one of them.
 
     Args:
         protocol: how.
@@ -85,7 +88,7 @@ def propagate_maps(
 
 
 def to_grid(protocol: Propagation, labels: Tensor, grid: tuple[int, int]) -> Tensor:
-    """The first frame's labels (C, H, W) on the grid of patches (C, rows, columns)."""
+    """Bring the first frame's labels (C, H, W) to the grid of patches (C, rows, columns)."""
     if protocol.labels == "hard":
         # The pixel in a patch's middle, as PIL takes it; plain "nearest" takes the upper left one.
         return F.interpolate(labels[None], grid, mode="nearest-exact")[0]
@@ -99,7 +102,7 @@ def frame_features(
     shape: tuple[int, ...],
     read: Reader | None = None,
 ) -> Iterator[Tensor]:
-    """Features (N, D) of each frame at the protocol's input size; frames are of ``shape`` (H, W).
+    """Yield features (N, D) of each frame of ``shape`` (H, W) at the input size.
 
     Raises:
         DataError: when a frame cannot be read or is of another size.
@@ -118,7 +121,7 @@ def frame_features(
 def prepare(
     pixels: np.ndarray, size: tuple[int, int], protocol: Propagation, device: torch.device
 ) -> Tensor:
-    """Pixels (3, H, W) uint8 to the encoder's input (1, 3, *size), normalised, on its device."""
+    """Return the encoder's input (1, 3, *size), normalised, of pixels (3, H, W) uint8."""
     image = torch.from_numpy(pixels).to(device)[None].float() / 255
     if image.shape[-2:] != size:
         mode = {"plain": "bilinear", "nearest": "nearest-exact"}.get(
@@ -136,7 +139,7 @@ def _winner(
     wanted: Sequence[int],
     patch_size: int,
 ) -> np.ndarray:
-    """The largest label's number, in the size ``wanted``, of maps (C, rows, columns)."""
+    """Return the largest label's number, in the size ``wanted``, of maps (C, rows, columns)."""
     size = tuple(shape)
     if protocol.argmax_at == "input":
         size = protocol.input_shape(shape, patch_size)
@@ -149,14 +152,14 @@ def _winner(
 
 
 def _nearest(numbers: Tensor, size: Sequence[int]) -> np.ndarray:
-    """Numbers (1, 1, H, W) at another size, by nearest neighbour."""
+    """Bring numbers (1, 1, H, W) to another size, by nearest neighbour."""
     if numbers.shape[-2:] != tuple(size):
         numbers = F.interpolate(numbers.float(), tuple(size), mode="nearest-exact").long()
     return numbers[0, 0].cpu().numpy()
 
 
 def read_frame(path: Path) -> np.ndarray:
-    """Pixels (3, H, W) uint8 of a frame.
+    """Read pixels (3, H, W) uint8 of a frame.
 
     Raises:
         DataError: when it is no image that can be read.

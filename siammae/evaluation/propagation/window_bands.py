@@ -1,4 +1,4 @@
-"""The grid in small rectangles of queries, each with the keys that their windows touch."""
+"""Parting the grid into rectangles of queries, each with the keys that their windows touch."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -32,7 +32,7 @@ class Band(NamedTuple):
         contexts: int,
         skipped: int,
     ) -> Tensor:
-        """Which patches stand in columns ``index`` (Q, k) of a row of scores.
+        """Return which patches stand in columns ``index`` (Q, k) of a row of scores.
 
         Args:
             index: columns. The first ``skipped`` are patches of contexts that are searched
@@ -97,7 +97,7 @@ def _penalty(
     window: str,
     device: torch.device,
 ) -> Tensor:
-    """(Q, rows, 1, columns), 0 in the window and -inf outside, of two spans."""
+    """Return the penalties (Q, rows, 1, columns) of two spans: 0 in the window, -inf outside."""
     down, across = (
         torch.arange(start, end, device=device).view(-1, 1) - torch.arange(low, high, device=device)
         for start, end, low, high in (vertical, horizontal)

@@ -1,1 +1,1 @@
-"""Figures from predictions and truth: arrays in, numbers out."""
+"""Computing figures from predictions and truth: arrays in, numbers out."""

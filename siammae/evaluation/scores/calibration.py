@@ -1,4 +1,4 @@
-"""Is a predicted distribution right? Scores of means and scales against what came true.
+"""Scoring predicted distributions: their means and scales against what came true.
 
 What each score means, and which of several published definitions it is:
 
@@ -109,7 +109,7 @@ def residuals(target: Any, mean: Any, scale: Any, family: str) -> Residuals:
 
 
 def temperature(known: Iterable[Residuals]) -> float:
-    """The factor of all scales that makes what came true most likely.
+    """Return the factor of all scales that makes what came true most likely.
 
     In closed form: of normals the root of the mean squared z-score, of Laplace distributions the
     mean absolute one.
@@ -128,20 +128,20 @@ def temperature(known: Iterable[Residuals]) -> float:
 
 
 def log_likelihood(known: Residuals, factor: float = 1.0) -> float:
-    """The mean log density of a value, in nats, scales being multiplied by ``factor``."""
+    """Return the mean log density of a value, in nats, scales being multiplied by ``factor``."""
     density = _distribution(known.family).logpdf(known.z.astype(np.float64) / factor)
     return float(density.mean()) - known.log_scale - float(np.log(factor))
 
 
 def squared_z(known: Residuals, factor: float = 1.0) -> np.ndarray:
-    """The mean squared z-score of each frame (F,), in predicted standard deviations; 1 is right."""
+    """Return the mean squared z-score of each frame (F,); 1 is right."""
     deviation = factor * float(_distribution(known.family).std())
     squares: np.ndarray = np.square(known.z, dtype=np.float64).mean(axis=(1, 2)) / deviation**2
     return squares
 
 
 def shares_below(known: Residuals, factor: float = 1.0) -> np.ndarray:
-    """The share of values at or below the predicted quantile of each level (19,)."""
+    """Return the share of values at or below the predicted quantile of each level (19,)."""
     quantiles = _distribution(known.family).ppf(LEVELS) * factor
     place = np.searchsorted(quantiles, known.z.ravel(), side="left")
     counts = np.bincount(place, minlength=len(LEVELS) + 1)[:-1]
@@ -149,19 +149,19 @@ def shares_below(known: Residuals, factor: float = 1.0) -> np.ndarray:
 
 
 def _distribution(family: str) -> Any:
-    """The family in scipy.stats, which takes a while to import and declares no metrics."""
+    """Return the family of scipy.stats, which is imported here because it takes a while."""
     from scipy import stats
 
     return getattr(stats, FAMILIES[family])
 
 
 def calibration_error(shares: np.ndarray) -> float:
-    """Mean absolute difference of the shares (19,) of `shares_below` from the levels."""
+    """Return the mean absolute difference of the shares (19,) from the levels."""
     return float(np.abs(shares - LEVELS).mean())
 
 
 def sparsification(error: np.ndarray, uncertainty: np.ndarray) -> np.ndarray:
-    """The mean error of what is left when 0, 1, ... H - 1 patches are removed, (H,).
+    """Return the mean error of what is left when 0, 1, ... H - 1 patches are removed, (H,).
 
     The most uncertain go first; of patches that are equally uncertain a random one, on average. In
     units of the mean error of all; ones when that is zero.
@@ -194,7 +194,7 @@ class Ranking:
 
 
 def ranking(error: np.ndarray, std: np.ndarray) -> Ranking:
-    """Of one frame's patches.
+    """Compare the order of one frame's patches by expected and by true error.
 
     Args:
         error, std: (H,), see `Residuals`.
@@ -214,13 +214,13 @@ def ranking(error: np.ndarray, std: np.ndarray) -> Ranking:
 
 
 def _area(heights: np.ndarray, places: np.ndarray) -> float:
-    """Below a curve; what is but rounding is 0."""
+    """Return the area below a curve; what is but rounding is 0."""
     area = float(np.trapezoid(heights, places))
     return 0.0 if abs(area) < 1e-12 else area
 
 
 def row_of(known: Residuals, gaps: np.ndarray, factor: float) -> dict[str, Any]:
-    """A clip's row.
+    """Return a clip's row.
 
     ``below`` are the shares of values below the quantiles of `LEVELS`; ``left`` and ``oracle`` the
     sparsification curves; ``gap``, ``MSE-of-gap`` and ``z2-scaled-of-gap`` are of its pairs.
@@ -255,7 +255,7 @@ def row_of(known: Residuals, gaps: np.ndarray, factor: float) -> dict[str, Any]:
 
 
 def total(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """The figures of all clips: means, and the calibration error of the mean shares."""
+    """Return the figures of all clips: means, and the calibration error of the mean shares."""
     found = {name: float(np.mean([row[name] for row in rows])) for name in map(str, MEANS)}
     for kind in ("", "-scaled"):
         shares = np.mean([row[f"below{kind}"] for row in rows], axis=0)

@@ -1,4 +1,4 @@
-"""Intersection over union of semantic classes, counted over all frames of all videos.
+"""Counting intersection over union of semantic classes over all frames of all videos.
 
 The sums of intersections and unions are all that a global confusion matrix is needed for, and they
 can be kept for each video: tables resample videos from them.
@@ -28,7 +28,7 @@ def class_rows(
     classes: int,
     ignore: Collection[int] = (),
 ) -> list[dict[str, Any]]:
-    """A row for each class that occurs in the truth or the prediction, in the order of ids.
+    """Return a row for each class in the truth or the prediction, in the order of ids.
 
     Pixels whose true id is ignored, or none of 0 to ``classes - 1``, do not count. Predicting such
     an id elsewhere is wrong, and adds to no class but the true one.
@@ -71,7 +71,7 @@ def class_rows(
 
 
 def mean_iou(rows: Iterable[dict[str, Any]]) -> tuple[float, dict[int, float]]:
-    """The mean over classes that occur (0 to 1, NaN when none does), and the IoU of each.
+    """Return the mean over classes that occur (0 to 1, NaN when none does), and each IoU.
 
     A class's IoU is its summed intersection over its summed union, so long videos and large parts
     weigh more: the customary mIoU of VIP and VSPW.

@@ -1,4 +1,4 @@
-"""Video consistency VC_n of VSPW (Miao et al. 2021): does a class stay where it is?
+"""Video consistency VC_n of VSPW (Miao et al. 2021): whether a class stays where it is.
 
 The paper: over every window of n frames, among the pixels whose true class is the same in all n,
 the share that is predicted with that class in all n.
@@ -19,7 +19,7 @@ import numpy as np
 def video_consistency(
     truth: np.ndarray, predicted: np.ndarray, frames: int, ignore: Collection[int] = ()
 ) -> np.ndarray:
-    """VC_n of each window (at most T - n + 1, 0 to 1), as the paper defines it.
+    """Return VC_n of each window (at most T - n + 1, 0 to 1), as the paper defines it.
 
     Args:
         truth: true classes (T, H, W).
@@ -33,7 +33,7 @@ def video_consistency(
 
 
 def script_consistency(truth: np.ndarray, predicted: np.ndarray, frames: int) -> np.ndarray:
-    """What VSPW's script gives for each window (at most T - n, 0 to 1).
+    """Return what VSPW's script gives for each window (at most T - n, 0 to 1).
 
     Args:
         truth: true ids (T, H, W) as they stand in the masks.
@@ -45,13 +45,13 @@ def script_consistency(truth: np.ndarray, predicted: np.ndarray, frames: int) ->
 
 
 def _shares(counted: np.ndarray, good: np.ndarray) -> np.ndarray:
-    """For each window that has counted pixels (windows, H, W), the share of them that is good."""
+    """Return the share of good pixels among the counted ones (windows, H, W), for each window."""
     pixels = counted.sum(axis=(1, 2))
     return (counted & good).sum(axis=(1, 2))[pixels > 0] / pixels[pixels > 0]
 
 
 def _streaks(flags: np.ndarray, length: int) -> np.ndarray:
-    """Where flags (T, H, W) hold ``length`` times in a row: (T - length + 1, H, W), by starts."""
+    """Return where flags (T, H, W) hold ``length`` times in a row, by starts."""
     streak = np.zeros(flags.shape[1:], dtype=np.int32)
     windows = np.zeros((max(0, len(flags) - length + 1), *flags.shape[1:]), dtype=bool)
     for t, flag in enumerate(flags):

@@ -1,4 +1,4 @@
-"""Where each patch of one image is found in another, as displacements."""
+"""Finding each patch of one image in another, as displacements."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ def displacements(
     target: Path,
     shape: tuple[int, int],
 ) -> np.ndarray:
-    """Displacement (rows, columns, 2) of each patch of ``source``, right and down, in patches.
+    """Return the displacement (rows, columns, 2) of each patch, right and down, in patches.
 
     Label propagation with the target's coordinates as labels: a patch takes the mean position,
     weighted by the softmax over the protocol's k, of the patches most like it inside the window.
@@ -52,6 +52,6 @@ def displacements(
 
 
 def positions(grid: tuple[int, int]) -> Tensor:
-    """Column and row (N, 2) of each patch."""
+    """Return column and row (N, 2) of each patch."""
     rows, columns = (torch.arange(side, dtype=torch.float32) for side in grid)
     return torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1).reshape(-1, 2)

@@ -27,7 +27,7 @@ BOUND = 0.008  # tolerance of contours, as a share of the image's diagonal
 
 
 class Statistics(NamedTuple):
-    """Of one object over its frames: mean, share above 0.5, first minus last quarter."""
+    """Mean, share above 0.5, and first minus last quarter of an object's values over frames."""
 
     mean: float
     recall: float
@@ -35,14 +35,14 @@ class Statistics(NamedTuple):
 
 
 def region_similarity(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """J for each frame: intersection over union of masks (T, H, W) bool; 1 where both are empty."""
+    """Return J for each frame of masks (T, H, W) bool: their IoU; 1 if both are empty."""
     both = np.logical_and(truth, predicted).sum(axis=(1, 2))
     either = np.logical_or(truth, predicted).sum(axis=(1, 2))
     return np.where(either == 0, 1.0, both / np.maximum(either, 1))
 
 
 def contour_accuracy(truth: np.ndarray, predicted: np.ndarray, bound: float = BOUND) -> np.ndarray:
-    """F for each frame of masks (T, H, W) bool: F1 of contours matched within the tolerance.
+    """Return F for each frame of masks (T, H, W) bool: F1 of contours within the tolerance.
 
     bound: the tolerance as a share of the image's diagonal, or, from 1 on, in pixels.
     """
@@ -51,7 +51,9 @@ def contour_accuracy(truth: np.ndarray, predicted: np.ndarray, bound: float = BO
 
 
 def statistics(values: np.ndarray) -> Statistics:
-    """Mean, recall and decay of values (T,), NaN left out, as the official ``db_statistics``.
+    """Return mean, recall and decay of values (T,), NaN left out.
+
+    The formulas are those of the official ``db_statistics``.
 
     The official tool keeps the quarters' edges in 8 bits and so misplaces them in sequences of
     more than 256 frames; DAVIS has none, and here they are right.
@@ -69,7 +71,7 @@ def _mean(values: np.ndarray) -> float:
 
 
 def _contour(truth: np.ndarray, predicted: np.ndarray, radius: int) -> float:
-    """F1 of two contours, each dilated by a disc before it is compared with the other."""
+    """Return the F1 of two contours, each dilated by a disc before the comparison."""
     box = _common_box(truth, predicted)
     if box is None:
         return 1.0
@@ -92,7 +94,7 @@ def _contour(truth: np.ndarray, predicted: np.ndarray, radius: int) -> float:
 
 
 def boundary(mask: np.ndarray) -> np.ndarray:
-    """Contour (H, W) bool, one pixel wide: pixels that differ from the one right, below or both."""
+    """Return the contour (H, W) bool, one pixel wide: pixels unlike the one right or below."""
     mask = mask.astype(bool)
     right, below, both = np.zeros_like(mask), np.zeros_like(mask), np.zeros_like(mask)
     right[:, :-1] = mask[:, 1:]
@@ -106,7 +108,7 @@ def boundary(mask: np.ndarray) -> np.ndarray:
 
 
 def _common_box(one: np.ndarray, other: np.ndarray) -> tuple[int, int, int, int] | None:
-    """Top, left, bottom, right of everything in either mask; None when both are empty."""
+    """Return top, left, bottom, right of all in either mask; None when both are empty."""
     either = one | other
     rows, columns = np.flatnonzero(either.any(axis=1)), np.flatnonzero(either.any(axis=0))
     if len(rows) == 0:
@@ -123,7 +125,7 @@ def _dilate(edge: np.ndarray, radius: int) -> np.ndarray:
 
 
 def score_sequence(name: str, truth: np.ndarray, predicted: np.ndarray) -> list[dict[str, Any]]:
-    """A row for each object of a sequence.
+    """Return a row for each object of a sequence.
 
     As the official tool: objects are the ids up to the largest in the first true mask; void counts
     as background; the first frame, which was given, and the last are left out; an object that the
@@ -170,7 +172,7 @@ def score_sequence(name: str, truth: np.ndarray, predicted: np.ndarray) -> list[
 
 
 def total(rows: Iterable[dict[str, Any]]) -> dict[str, float]:
-    """Means over objects, and J&F-Mean, the mean of J-Mean and F-Mean."""
+    """Return means over objects, and J&F-Mean, the mean of J-Mean and F-Mean."""
     rows = list(rows)
     means = {metric: float(np.mean([row[metric] for row in rows])) for metric in METRICS}
     return {"J&F-Mean": (means["J-Mean"] + means["F-Mean"]) / 2, **means}

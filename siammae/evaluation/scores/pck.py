@@ -29,7 +29,7 @@ BOX = 0.6  # of the box's diagonal is the size of a person
 
 
 def score_clip(name: str, truth: np.ndarray, predicted: np.ndarray) -> list[dict[str, Any]]:
-    """A row for each joint of a clip, from its second frame on: the first is given.
+    """Return a row for each joint of a clip, from its second frame on: the first is given.
 
     A joint is correct when its distance from the true one is at most a threshold times 0.6 of the
     diagonal of the box around the frame's true joints.
@@ -70,7 +70,7 @@ def score_clip(name: str, truth: np.ndarray, predicted: np.ndarray) -> list[dict
 
 
 def _normalised(distance: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Distances (J, T) in sizes of the person, whose joints (2, J, T) are NaN when left out.
+    """Return distances (J, T) in sizes of the person, whose joints (2, J, T) may be NaN.
 
     A person of no extent has no correct joint: 0 / 0 is NaN, as in the published scripts.
     """
@@ -82,7 +82,7 @@ def _normalised(distance: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def total(rows: Iterable[dict[str, Any]]) -> dict[str, float]:
-    """``PCK@0.1`` and ``PCK@0.2``, the same in the customary way, and ``lost``, a share of joints.
+    """Return ``PCK@0.1`` and ``PCK@0.2``, strict and customary, and ``lost``, a share of joints.
 
     Each is the mean of the joints' shares over all frames of all clips. In the customary way a
     joint that is never found has no share and is left out; NaN when none is found.

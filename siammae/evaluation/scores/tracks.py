@@ -31,7 +31,7 @@ OF_TRACKS = (
 
 
 class Scene(NamedTuple):
-    """One frame.
+    """One frame of a video with its true and predicted masks.
 
     truth: a mask (H, W) bool of each object that is visible; they may overlap.
     predicted: a mask (H, W) bool of each object that was predicted.
@@ -45,7 +45,7 @@ class Scene(NamedTuple):
 
 @dataclass
 class _Track:
-    """J and F of each frame after the first, and where the object is visible."""
+    """J and F of an object in each frame after the first, and where it is visible."""
 
     visible: list[bool] = field(default_factory=list)
     j: list[float] = field(default_factory=list)
@@ -53,12 +53,12 @@ class _Track:
 
 
 def track_rows(video: str, scenes: Iterable[Scene]) -> list[dict[str, Any]]:
-    """A row for each object of a video; with J and F when it is visible in the first frame.
+    """Return a row for each object of a video; with J and F when the first frame shows it.
 
     J and F as in DAVIS: pixels to ignore are background in both masks, and a frame where neither
     mask has the object counts 1. The first frame, which was given, is left out; the last, unlike
     in DAVIS, is not. ``J-Visible`` and ``F-Visible`` are means over the frames where the object
-    truly is: where videos are long and objects leave soon, the other figures mostly tell whether
+    truly is: where videos are long and objects leave soon, the other figures mostly say whether
     a label vanishes with its object.
 
     Args:
@@ -91,7 +91,7 @@ def track_rows(video: str, scenes: Iterable[Scene]) -> list[dict[str, Any]]:
 
 
 def track_total(rows: Iterable[dict[str, Any]]) -> dict[str, float]:
-    """Means over covered objects, and how much of all objects they are.
+    """Return means over covered objects, and how much of all objects they are.
 
     ``coverage-objects`` is the share of objects that are in their video's first frame,
     ``coverage-frames`` the share of the frames in which objects are visible that are of those.
@@ -115,7 +115,7 @@ def track_total(rows: Iterable[dict[str, Any]]) -> dict[str, float]:
 
 
 def _add(video: str, track: _Track, scene: Scene, number: int) -> None:
-    """One more frame of a track."""
+    """Add one more frame to a track."""
     true, guess = scene.truth.get(number), scene.predicted.get(number)
     shown = true is not None and bool(true.any())
     if scene.ignored is not None:
