@@ -173,7 +173,7 @@ def test_without_a_checksum_the_archive_speaks_for_itself(call, declared, loopba
     assert call(name)[0] == 0
 
 
-def test_what_is_missing_on_the_server_is_told(call, declared, loopback):
+def test_what_is_missing_on_the_server_is_reported(call, declared, loopback):
     loopback.files.clear()
     code, _, err = call(declared())
     assert code == 2
@@ -187,7 +187,7 @@ def test_an_archive_that_lacks_something_is_not_called_complete(call, declared):
     assert "6 of 7 files" in out
 
 
-def test_what_must_be_fetched_by_hand_is_told_after_the_rest(call, declared, tmp_path):
+def test_what_must_be_fetched_by_hand_is_reported_after_the_rest(call, declared, tmp_path):
     layouts = {"one": [{"files": "val.txt"}, {"files": "images/{frame}.png"}]}
     name = declared(layouts=layouts, manual="Log in, and put images/ into ROOT.")
     code, out, _ = call(name)
@@ -216,11 +216,11 @@ def test_what_must_be_fetched_by_hand_is_told_after_the_rest(call, declared, tmp
 )
 def test_data_behind_a_login_prints_where_and_how(capsys, tmp_path, name, where, layout):
     assert main([f"benchmark={name}", f"root={tmp_path / 'here'}"]) == 3
-    told = capsys.readouterr().out
-    assert where in told
-    assert layout in told
-    assert f"so that {tmp_path / 'here'} holds" in told.replace("\n", " ")
-    assert f"benchmark={name} root={tmp_path / 'here'} --check" in told
+    printed = capsys.readouterr().out
+    assert where in printed
+    assert layout in printed
+    assert f"so that {tmp_path / 'here'} holds" in printed.replace("\n", " ")
+    assert f"benchmark={name} root={tmp_path / 'here'} --check" in printed
     assert not (tmp_path / "here").exists()
     assert main([f"benchmark={name}", f"root={tmp_path / 'here'}", "--check"]) == 1
 
@@ -246,9 +246,9 @@ def test_the_built_in_sets_need_no_download(capsys, name):
 )
 def test_wrong_arguments_are_one_error(capsys, arguments, expected):
     assert main(arguments) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("error: ")
-    assert expected in told
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: ")
+    assert expected in printed
 
 
 @pytest.mark.parametrize(
@@ -264,9 +264,9 @@ def test_wrong_arguments_are_one_error(capsys, arguments, expected):
 )
 def test_a_wrong_declaration_names_its_file(declared, capsys, tmp_path, changes, expected):
     assert main([declared(**changes)]) == 2
-    told = capsys.readouterr().err
-    assert str(tmp_path / "set.yaml") in told
-    assert expected in told
+    printed = capsys.readouterr().err
+    assert str(tmp_path / "set.yaml") in printed
+    assert expected in printed
 
 
 def test_help_lists_the_data_sets():

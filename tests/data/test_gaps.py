@@ -85,7 +85,7 @@ def test_frames_are_those_of_the_video_where_every_fourth_is_stored():
 
 
 @pytest.mark.parametrize("unit", ["frames", "seconds"])
-def test_the_gap_that_is_told_is_of_the_videos_frames(unit):
+def test_the_gap_that_is_reported_is_of_the_videos_frames(unit):
     """Also where the unit is seconds: what the decoder is told means the same in both."""
     gap = [4, 24] if unit == "frames" else [0.4, 2.4]
     targets = SeveralTargets(gap, 3, "even", "both", gap_unit=unit)

@@ -69,7 +69,7 @@ def test_an_empty_file_parts_a_clip(tmp_path):
     assert greys(ImageClip(folder)) == [4, 5, 6, 7, 8]
 
 
-def test_too_few_images_are_told_with_an_empty_one(tmp_path):
+def test_too_few_images_are_reported_with_an_empty_one(tmp_path):
     folder = write(tmp_path / "x", [f"{k}.png" for k in range(3)])
     (folder / "1.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"x holds 1 image\(s\) in a row and 1 empty .* 1\.png"):

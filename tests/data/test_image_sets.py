@@ -74,7 +74,7 @@ def test_davis_refuses_what_its_benchmark_measures(davis, source, split):
     assert names(allowed, davis)[-1] == "JPEGImages/480p/bike-packing"
 
 
-def test_davis_tells_a_missing_list_folder_and_sequence(davis, source):
+def test_davis_says_a_missing_list_folder_and_sequence(davis, source):
     with pytest.raises(DataError, match=r"trian\.txt: no such list; there are: .*mean 'train'"):
         source("davis", "data.split=trian").videos()
     with pytest.raises(DataError, match="JPEGImages/1080p: no such folder; a DAVIS root holds"):
@@ -194,7 +194,7 @@ def test_kitti_without_the_folders_of_dates(kitti, source):
     assert len(found.videos()) == 4
 
 
-def test_kitti_tells_its_own_rate(kitti, source, tmp_path):
+def test_kitti_says_its_own_rate(kitti, source, tmp_path):
     assert first(source("kitti_raw", "data.fps=null"))[1] == pytest.approx(4)
     assert rate_of(tmp_path / "none.txt") is None
     (tmp_path / "t.txt").write_text("yesterday\n")

@@ -160,12 +160,12 @@ def test_no_part_says_how_to_name_some():
             Mixture(nothing, nothing)
 
 
-def test_everything_that_is_missing_is_told_with_its_key(tmp_path):
+def test_everything_that_is_missing_is_reported_with_its_key(tmp_path):
     gone = tmp_path / "data.set"
     source = Mixture({"a": Videos(str(gone)), "b": Sequences(str(gone))}, {"a": 1, "b": 1})
-    with pytest.raises(DataError) as told:
+    with pytest.raises(DataError) as raised:
         source.footage()
-    first, second = str(told.value).splitlines()
+    first, second = str(raised.value).splitlines()
     assert first.startswith(f"data.parts.a.root={gone}: no such folder")
     assert second.strip() == f"data.parts.b.root={gone}: no such folder"
 

@@ -63,7 +63,7 @@ def test_options_of_the_command_line():
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "message"),
     {
         ("rotation=small", "rotation.max_degrees=-1"): "max_degrees=-1: must be in [0, 180]",
         ("rotation=small", "rotation.max_degrees=181"): "max_degrees=181: must be in [0, 180]",
@@ -76,10 +76,10 @@ def test_options_of_the_command_line():
         ("rotation=any", "+rotation.max_degrees=9"): "rotation.max_degrees: no such key",
     }.items(),
 )
-def test_senseless_values_are_refused_in_one_line(overrides, told):
+def test_senseless_values_are_refused_in_one_line(overrides, message):
     with pytest.raises(ConfigError) as raised:
         group(*overrides)
-    assert told in str(raised.value)
+    assert message in str(raised.value)
     assert len(str(raised.value).splitlines()) == 1
 
 

@@ -65,7 +65,7 @@ def test_scenes_follow_from_the_seed_alone():
     assert not np.array_equal(draw(3)[0][0], draw(4)[0][0])
 
 
-def test_neither_colour_nor_brightness_tells_objects_apart():
+def test_neither_colour_nor_brightness_says_objects_apart():
     """Without light and noise, objects and ground have nearly the same mean colour."""
     style = SceneStyle(light=0.0, noise=0.0, size=256)
     worst = []

@@ -90,9 +90,9 @@ def test_a_few_missing_files_count_as_broken_and_more_are_refused_by_name(tmp_pa
     source = Videos(str(tmp_path / "list.txt"))
     assert [path.name for path in source.videos()] == names
     before = source.fingerprint()
-    told = capsys.readouterr().err
-    assert told.startswith(f"note: data.root={source.root}: 1 of the 20 clips that it names are ")
-    assert told.count("\n") == 1  # though it was looked at twice
+    err = capsys.readouterr().err
+    assert err.startswith(f"note: data.root={source.root}: 1 of the 20 clips that it names are ")
+    assert err.count("\n") == 1  # though it was looked at twice
     for name in names[1:8]:
         (tmp_path / name).unlink()
     wanted = r"list\.txt: 8 of the 20 clips that it names are missing: .*/clip 0\.mp4, .*clip 4.mp4"

@@ -19,15 +19,15 @@ def rar(files: dict[str, bytes], links: dict[str, str] | None = None) -> bytes:
 
 
 def _member(name: str, body: bytes) -> bytes:
-    told = name.encode()
+    encoded = name.encode()
     head = _number(4) + _number(len(body)) + _number(0o100644)
     return (
         head
         + zlib.crc32(body).to_bytes(4, "little")
         + _number(0)
         + _number(1)
-        + _number(len(told))
-        + told
+        + _number(len(encoded))
+        + encoded
     )
 
 

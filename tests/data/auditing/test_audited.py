@@ -57,7 +57,7 @@ def test_a_reader_that_the_manifest_names_is_used(folder, tmp_path):
     assert (clip.frames, clip.fps) == (19, None)
 
 
-def test_the_fingerprint_tells_clips_and_readers_and_not_the_place(folder, tmp_path):
+def test_the_fingerprint_says_clips_and_readers_and_not_the_place(folder, tmp_path):
     plain = Videos(str(folder)).fingerprint()
     source = audited(folder, tmp_path / "m.parquet")
     first = source.fingerprint()
@@ -88,10 +88,10 @@ def test_a_manifest_that_does_not_fit_is_one_line_with_the_remedy(folder, tmp_pa
     source = audited(folder, manifest)
     renew = f"renew it with python -m siammae.audit data=videos data.root={folder} out={manifest}"
     (folder / "broken.mp4").write_bytes(b"was loaded again")
-    with pytest.raises(DataError, match=r"broken\.mp4 has 16 bytes, not 8; renew") as told:
+    with pytest.raises(DataError, match=r"broken\.mp4 has 16 bytes, not 8; renew") as raised:
         source.footage()
-    assert renew in str(told.value)
-    assert "\n" not in str(told.value)
+    assert renew in str(raised.value)
+    assert "\n" not in str(raised.value)
     audited(folder, manifest).footage()
     (folder / "later.mp4").write_bytes(b"")
     with pytest.raises(DataError, match=r"later\.mp4 is not in it; renew"):
@@ -118,7 +118,7 @@ def test_a_table_of_something_else_is_no_manifest(folder, tmp_path):
         Videos(str(folder), manifest=str(tmp_path / "m.parquet")).footage()
 
 
-def test_no_clip_left_is_told(tmp_path):
+def test_no_clip_left_is_reported(tmp_path):
     (tmp_path / "clips").mkdir()
     (tmp_path / "clips" / "x.mp4").write_bytes(b"x")
     source = audited(tmp_path / "clips", tmp_path / "m.parquet")

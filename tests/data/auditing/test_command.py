@@ -86,7 +86,7 @@ def test_after_a_kill_only_unread_files_are_read(many, tmp_path):
     assert {name: after[name] for name in before} == before
 
 
-def test_ctrl_c_tells_how_to_go_on(many, tmp_path):
+def test_ctrl_c_says_how_to_go_on(many, tmp_path):
     process = start(tmp_path, f"data.root={many}", "out=m.parquet", "workers=2")
     wait_until(lambda: len(lines_of(tmp_path / ".m.parquet.journal")) > 4, process)
     os.killpg(process.pid, signal.SIGINT)
@@ -106,8 +106,14 @@ def test_summary_default_place_and_strict(tmp_path, clip_maker):
     before = sorted(root.iterdir())
     code, out, err = run(tmp_path, f"data.root={root}", "--strict")
     assert (code, err) == (1, "")
-    for told in ("mpeg4", "h264", "48x64", "no reader (broken)", "broken: bad.mp4: no video that"):
-        assert told in out
+    for message in (
+        "mpeg4",
+        "h264",
+        "48x64",
+        "no reader (broken)",
+        "broken: bad.mp4: no video that",
+    ):
+        assert message in out
     assert sorted(root.iterdir()) == before  # data may lie on a read-only place
     (manifest,) = (tmp_path / "audits").glob("videos-my clips-*.parquet")
     assert f"data.manifest={manifest.relative_to(tmp_path)}" in out
@@ -118,25 +124,25 @@ def test_summary_default_place_and_strict(tmp_path, clip_maker):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ("data.root=gone", "data.root=gone: no such folder or list file"),
         ("data.root=clips out=/dev/null/m.parquet", "out=/dev/null/m.parquet cannot be written"),
         ("data.root=clips data.manifest=x", "data.manifest=x is what an audit makes"),
     ],
 )
-def test_one_clear_error(tmp_path, arguments, told):
+def test_one_clear_error(tmp_path, arguments, message):
     (tmp_path / "clips").mkdir()
     (tmp_path / "clips" / "x.mp4").write_text("x")
     code, _, err = run(tmp_path, *arguments.split())
     assert code == 2
     assert len(err.splitlines()) == 1, err
     assert err.startswith("error: ")
-    assert told in err
+    assert message in err
 
 
 @pytest.mark.parametrize(
-    ("setting", "told"),
+    ("setting", "message"),
     [
         ({"workers": 0}, "workers=0: should be greater than or equal to 1"),
         ({"reads": None}, "reads=None: should be a valid integer"),
@@ -147,12 +153,12 @@ def test_one_clear_error(tmp_path, arguments, told):
         ({"progress": "loud"}, "progress=loud: must be auto, rich, plain or none"),
     ],
 )
-def test_values_of_keys(setting, told):
+def test_values_of_keys(setting, message):
     config = yaml.safe_load((CONFIGS / "audit.yaml").read_text())
     keys = {key: config[key] for key in AuditConfig.model_fields if key in config}
     keys["data"] = {"_target_": "siammae.data.Videos"}
     assert validate(keys, AuditConfig).timeout_s == 60
-    with pytest.raises(ConfigError, match=re.escape(told)):
+    with pytest.raises(ConfigError, match=re.escape(message)):
         validate({**keys, **setting}, AuditConfig)
 
 

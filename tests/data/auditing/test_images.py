@@ -39,8 +39,8 @@ def test_folders_of_images_are_judged_and_read_up_to_where_they_break(root, tmp_
     assert rows["odd size"].reason == "frame 3: 0003.png has 60x36 pixels, not 48x36"
     assert rows["broken"].reason.startswith("frame 1: 0001.png cannot be decoded")
     good = rows["-good one"]
-    told = (good.reader, good.frames, good.width, good.height, good.codec)
-    assert told == ("images", 8, 48, 36, "png")
+    found = (good.reader, good.frames, good.width, good.height, good.codec)
+    assert found == ("images", 8, 48, 36, "png")
     assert good.bytes == sum(path.stat().st_size for path in (root / "-good one").iterdir())
 
     source = Sequences(str(root), fps=12.0, manifest=str(manifest))

@@ -80,8 +80,8 @@ def test_frames_read_through_the_manifest_are_those_of_straight_decoding(
 def test_facts_of_files(audited):
     _, rows = audited
     good = rows["plain/-good 'clip'! é.mp4"]
-    told = (good.frames, good.header_frames, good.fps, good.width, good.height, good.codec)
-    assert told == (40, 40, 25.0, 128, 96, "h264")
+    found = (good.frames, good.header_frames, good.fps, good.width, good.height, good.codec)
+    assert found == (40, 40, 25.0, 128, 96, "h264")
     assert (good.reader, good.usable, good.reason, good.seek_equal) == ("decord", 40, "", True)
     assert (good.variable_rate, good.rotation, good.streams) == (False, 0, 1)
     assert good.duration == pytest.approx(1.6)
@@ -105,7 +105,7 @@ def test_the_manifest_is_plain_parquet(audited):
     assert not frame["path"].str.startswith("/").any()
 
 
-def test_times_between_frames_that_differ_are_told(tmp_path):
+def test_times_between_frames_that_differ_are_reported(tmp_path):
     path = tmp_path / "variable.mp4"
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=30)

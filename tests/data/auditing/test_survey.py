@@ -40,19 +40,23 @@ def test_a_file_that_crashes_or_hangs_is_recorded_and_the_others_go_on(folder, t
     settings = Settings(workers=2, timeout=1.5)
     rows = audit(Videos(str(folder)), tmp_path / "m.parquet", settings, misbehave)
     assert time.monotonic() - begun < 60
-    told = {row.path: (row.state, row.reader, row.reason) for row in rows}
-    assert len(told) == 9
-    assert told["0-segfault.mp4"] == ("broken", "none", "the decoder crashed (SIGSEGV)")
-    assert told["1-hang.mp4"] == ("broken", "none", "the decoder hangs (no sign of life for 1.5 s)")
-    assert told["2-raises.mp4"] == (
+    found = {row.path: (row.state, row.reader, row.reason) for row in rows}
+    assert len(found) == 9
+    assert found["0-segfault.mp4"] == ("broken", "none", "the decoder crashed (SIGSEGV)")
+    assert found["1-hang.mp4"] == (
+        "broken",
+        "none",
+        "the decoder hangs (no sign of life for 1.5 s)",
+    )
+    assert found["2-raises.mp4"] == (
         *("broken", "none"),
         "RuntimeError: a decoder's own kind of error",
     )
     # Straight decoding was through by then.
-    assert told["3-decord-dies.mp4"] == ("whole", "pyav", "decord crashed (SIGABRT)")
+    assert found["3-decord-dies.mp4"] == ("whole", "pyav", "decord crashed (SIGABRT)")
     # Longer than the limit in all, but never silent for so long.
-    assert told["4-slow.mp4"] == ("whole", "decord", "")
-    assert all(told[f"good{number}.mp4"] == ("whole", "decord", "") for number in range(4))
+    assert found["4-slow.mp4"] == ("whole", "decord", "")
+    assert all(found[f"good{number}.mp4"] == ("whole", "decord", "") for number in range(4))
 
 
 def test_more_crashes_than_processes(folder, tmp_path):
@@ -97,15 +101,15 @@ def test_unchanged_files_are_not_read_again(folder, tmp_path):
     spoil(folder, "new")
     # Whatever is examined here raises: only changed and new files are.
     changed = audit(source, manifest, Settings(workers=1), always_fail)
-    told = {row.path: row.reason for row in changed}
-    assert set(told) == {"good0.mp4", "good1.mp4", "good2.mp4", "new.mp4"}
-    assert {name for name, reason in told.items() if "asked for" in reason} == {
+    found = {row.path: row.reason for row in changed}
+    assert set(found) == {"good0.mp4", "good1.mp4", "good2.mp4", "new.mp4"}
+    assert {name for name, reason in found.items() if "asked for" in reason} == {
         *("good1.mp4", "good2.mp4", "new.mp4")
     }
     assert changed[0] == first["good0.mp4"]
     again = audit(source, manifest, Settings(workers=1, again="broken"))
     assert {row.path: row.reader for row in again} == {
-        **dict.fromkeys(told, "decord"),
+        **dict.fromkeys(found, "decord"),
         "good1.mp4": "none",
     }
     every = audit(source, manifest, Settings(workers=1, again="all"), always_fail)

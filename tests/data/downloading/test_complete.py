@@ -171,12 +171,12 @@ def test_a_whole_set_is_complete_and_what_it_lacks_is_named(tmp_path, name, writ
     assert inspect(dataset, tmp_path).lacks == []
     text = (tmp_path / lost).read_text()
     (tmp_path / lost).unlink()
-    told = "\n".join(inspect(dataset, tmp_path).lacks)
+    lacks = "\n".join(inspect(dataset, tmp_path).lacks)
     named = {"uvo": "-yt100", "kitti_mots": "no sequence (1): 0018"}.get(name, lost)
-    assert lost in told or named in told
+    assert lost in lacks or named in lacks
     write(tmp_path, [lost], "")
-    told = "\n".join(inspect(dataset, tmp_path).lacks)
-    assert lost in told or named in told  # empty is missing
+    lacks = "\n".join(inspect(dataset, tmp_path).lacks)
+    assert lost in lacks or named in lacks  # empty is missing
     write(tmp_path, [lost], text)
     assert inspect(dataset, tmp_path).complete
 
@@ -190,25 +190,25 @@ def test_a_missing_sequence_and_a_lost_frame_of_davis(tmp_path):
     )
     for kind in ("JPEGImages", "Annotations"):
         shutil.rmtree(tmp_path / kind / "480p/sequence-4")
-    told = "\n".join(inspect(dataset, tmp_path).lacks)
-    assert "JPEGImages/480p/{sequence}/{frame}.jpg: no sequence (1): sequence-4" in told
-    assert "Annotations/480p/{sequence}/{frame}.png: 1933 of 1999 files" in told
+    lacks = "\n".join(inspect(dataset, tmp_path).lacks)
+    assert "JPEGImages/480p/{sequence}/{frame}.jpg: no sequence (1): sequence-4" in lacks
+    assert "Annotations/480p/{sequence}/{frame}.png: 1933 of 1999 files" in lacks
     write(tmp_path, ["JPEGImages/480p/sequence-4/00000.jpg"])
-    told = "\n".join(inspect(dataset, tmp_path).lacks)
-    assert "JPEGImages/480p/{sequence}/{frame}.jpg: no sequence" not in told
+    lacks = "\n".join(inspect(dataset, tmp_path).lacks)
+    assert "JPEGImages/480p/{sequence}/{frame}.jpg: no sequence" not in lacks
 
 
-def test_whole_folders_that_are_missing_are_told_as_such(tmp_path):
+def test_whole_folders_that_are_missing_are_reported_as_such(tmp_path):
     davis2017(tmp_path)
     for number in (4, 11):
         shutil.rmtree(tmp_path / f"JPEGImages/480p/sequence-{number}")
     (tmp_path / "JPEGImages/480p/sequence-2/00007.jpg").unlink()
-    told = inspect(load("davis2017"), tmp_path).lacks
-    assert "no files in (2): JPEGImages/480p/sequence-11, JPEGImages/480p/sequence-4" in told
-    assert "missing (1): JPEGImages/480p/sequence-2/00007.jpg" in told
+    lacks = inspect(load("davis2017"), tmp_path).lacks
+    assert "no files in (2): JPEGImages/480p/sequence-11, JPEGImages/480p/sequence-4" in lacks
+    assert "missing (1): JPEGImages/480p/sequence-2/00007.jpg" in lacks
 
 
-def test_a_list_that_is_missing_is_told_with_the_rest(tmp_path):
+def test_a_list_that_is_missing_is_reported_with_the_rest(tmp_path):
     (tmp_path / vspw(tmp_path)).unlink()
     (tmp_path / "val.txt").unlink()
     assert inspect(load("vspw"), tmp_path).lacks == [
@@ -233,7 +233,7 @@ def test_names_may_hold_what_a_glob_takes_for_itself(tmp_path):
     assert line.endswith("no video (1): w?")
 
 
-def test_the_layout_that_is_nearest_is_told(tmp_path):
+def test_the_layout_that_is_nearest_is_reported(tmp_path):
     lost = vip_of_the_code(tmp_path)
     (tmp_path / lost).unlink()
     state = inspect(load("vip"), tmp_path)

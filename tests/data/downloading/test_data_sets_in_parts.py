@@ -215,7 +215,7 @@ def test_data_behind_a_login_prints_where_and_how(call, tmp_path, name, where, l
     assert call(f"data={name}", f"root={root}", "--check")[0] == 1
 
 
-def test_what_to_do_next_is_told_for_data_and_for_benchmarks(call, tmp_path):
+def test_what_to_do_next_is_reported_for_data_and_for_benchmarks(call, tmp_path):
     from set_layouts import kitti_raw
 
     kitti_raw(tmp_path)

@@ -109,7 +109,7 @@ def test_a_wrong_checksum_keeps_the_file_aside(get, loopback, tmp_path, algorith
     assert get(checksum=(algorithm, right)).read_bytes() == BODY
 
 
-def test_another_size_than_published_is_told_before_the_body(get, loopback, tmp_path):
+def test_another_size_than_published_is_reported_before_the_body(get, loopback, tmp_path):
     with pytest.raises(DataError, match="offers 50000 bytes, the published file has 49999"):
         get(size=49_999)
     assert not (tmp_path / "a.zip.part").exists()
@@ -156,7 +156,7 @@ def test_an_archive_declared_as_encoded_stays_packed(get, loopback):
     assert get().read_bytes() == packed
 
 
-def test_a_full_disk_is_told_before_the_body(get, loopback, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_before_the_body(get, loopback, tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 40_000))
     with pytest.raises(DataError, match=r"needs 0\.1 MB more.*0\.0 MB free"):
@@ -168,13 +168,13 @@ def test_a_full_disk_is_told_before_the_body(get, loopback, tmp_path, monkeypatc
 def test_stopping_keeps_what_came(get, loopback, tmp_path):
     stop = threading.Event()
 
-    def told(what, done, total):
+    def on_bytes(what, done, total):
         assert what != "fetching" or total == len(BODY)
         if done >= 10_000:
             stop.set()
 
     with pytest.raises(Stopped):
-        get(on_bytes=told, stop=stop)
+        get(on_bytes=on_bytes, stop=stop)
     assert (tmp_path / "a.zip.part").read_bytes() == BODY[:10_000]
     assert get().read_bytes() == BODY
     assert ranges(loopback)[-1] == "bytes=10000-"

@@ -13,7 +13,7 @@ from siammae.system.paths import CONFIGS
 @pytest.mark.parametrize(
     ("name", "writer"), [(name, writer) for name in WRITERS for writer in WRITERS[name]]
 )
-def test_a_whole_set_is_complete_and_what_it_lacks_is_told(tmp_path, name, writer):
+def test_a_whole_set_is_complete_and_what_it_lacks_is_reported(tmp_path, name, writer):
     dataset = smaller(name).of(None)
     assert not inspect(dataset, tmp_path / "nothing").complete
     lost = writer(tmp_path)

@@ -29,7 +29,7 @@ def packed(files):
     return body.getvalue()
 
 
-def quiet(*told):
+def quiet(*progress):
     pass
 
 
@@ -57,16 +57,16 @@ WHOLE = {name.removeprefix("SET/"): text for name, text in FILES.items()}
 
 
 def test_files_come_to_lie_under_the_root_and_nothing_else_stays(source, tmp_path):
-    told = []
-    install([source], tmp_path / "new" / "root", lambda *what: told.append(what[1]))
+    stages = []
+    install([source], tmp_path / "new" / "root", lambda *what: stages.append(what[1]))
     assert tree(tmp_path / "new" / "root") == WHOLE
     kept = {path.name for path in (tmp_path / "new" / "root" / UNDER_WAY).iterdir()}
     assert kept == {"lock", "set.zip.files"}
-    assert list(dict.fromkeys(told)) == ["fetching", "checking", "measuring", "unpacking", "done"]
+    assert list(dict.fromkeys(stages)) == ["fetching", "checking", "measuring", "unpacking", "done"]
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar.gz", "tar"])
-def test_a_disk_without_room_is_told_before_anything_is_unpacked(
+def test_a_disk_without_room_is_reported_before_anything_is_unpacked(
     loopback, tmp_path, monkeypatch, kind
 ):
     files = {f"SET/{t}.txt": "x" * 100_000 for t in range(30)}  # 3 MB in a few kB
@@ -84,13 +84,13 @@ def test_a_disk_without_room_is_told_before_anything_is_unpacked(
     source, right = Source(url=loopback.url(f"set.{kind}"), strip="SET"), shutil.disk_usage
     fetched = []
 
-    def told(name, what, *sizes):
+    def on_transfer(name, what, *sizes):
         fetched.append(what)
         if what == "checking":  # the archive itself had room
             monkeypatch.setattr(shutil, "disk_usage", lambda path: right(path)._replace(free=10**6))
 
     with pytest.raises(DataError) as error:
-        install([source], tmp_path, told)
+        install([source], tmp_path, on_transfer)
     wanted = "needs 3.1 MB to unpack, .* has 1.0 MB free; the archive is kept"  # blocks of 4096
     assert re.search(wanted, str(error.value))
     assert "\n" not in str(error.value)
@@ -142,12 +142,12 @@ def test_an_interrupted_extraction_heals(source, loopback, tmp_path, after):
 
     done = []
 
-    def told(name, what, *sizes):
+    def on_transfer(name, what, *sizes):
         done.append(what)
         if done.count("unpacking") > after:
             raise Killed
 
-    part = module._Archive(source, tmp_path, told, module.threading.Event())
+    part = module._Archive(source, tmp_path, on_transfer, module.threading.Event())
     with pytest.raises(Killed):
         part.run()
     assert tree(tmp_path) == {}  # nothing half-made is where a benchmark would look
@@ -192,9 +192,9 @@ def test_one_that_fails_does_not_hold_up_the_others(loopback, tmp_path):
         sources.append(Source(url=loopback.url(f"{number}.zip"), extract_to="all"))
     del loopback.files["1.zip"]
     loopback.files["3.zip"] = packed({"../evil": "x"})
-    with pytest.raises(DataError) as told:
+    with pytest.raises(DataError) as raised:
         install(sources, tmp_path, quiet)
-    first, second = sorted(str(told.value).splitlines())
+    first, second = sorted(str(raised.value).splitlines())
     assert "3.zip: the member '../evil' lies outside the target" in first + second
     assert "1.zip: the server answers 404" in first + second
     assert tree(tmp_path) == {f"all/{n}/x.txt": str(n) for n in (0, 2, 4)}
@@ -209,13 +209,13 @@ def test_two_archives_are_fetched_at_once(loopback, tmp_path):
     assert len(loopback.files["fast.zip"]) < 4096 < len(loopback.files["slow.zip"])
     loopback.stall, done = 4096, []
 
-    def told(name, what, *_):
+    def on_transfer(name, what, *_):
         if what == "done":
             done.append(name)
             loopback.stall = None
 
     sources = [Source(url=loopback.url(f"{name}.zip")) for name in ("slow", "fast")]
-    install(sources, tmp_path, told)
+    install(sources, tmp_path, on_transfer)
     assert done == ["fast.zip", "slow.zip"]
 
 

@@ -26,7 +26,7 @@ rarfile.RarFile(sys.argv[-1]).extractall(".")
 """
 
 
-def quiet(*told):
+def quiet(*progress):
     pass
 
 
@@ -85,7 +85,7 @@ def test_what_leads_elsewhere_is_refused(program, tmp_path, files, links, why):
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "other"])
-def test_damage_is_told_and_the_archive_kept(program, tmp_path, damage):
+def test_damage_is_reported_and_the_archive_kept(program, tmp_path, damage):
     body = bytearray(rar(FILES))
     if damage == "cut":
         del body[len(body) // 2 :]
@@ -101,7 +101,7 @@ def test_damage_is_told_and_the_archive_kept(program, tmp_path, damage):
     assert archive.is_file()
 
 
-def test_without_a_program_it_is_told_what_to_install_before_anything_is_fetched(
+def test_without_a_program_it_is_reported_what_to_install_before_anything_is_fetched(
     loopback, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -129,13 +129,13 @@ def test_a_program_that_hangs_ends_when_the_command_does(tmp_path, monkeypatch):
     class Stopped(Exception):
         pass
 
-    def told(done, total):
+    def on_bytes(done, total):
         assert 0 <= done <= total
         raise Stopped
 
     with pytest.raises(Stopped):
         module.unpack_rar(
-            write(tmp_path / "a.rar", rar(FILES)), tmp_path / "out", None, False, told
+            write(tmp_path / "a.rar", rar(FILES)), tmp_path / "out", None, False, on_bytes
         )
 
 
@@ -152,7 +152,7 @@ def test_the_next_program_is_tried_when_one_cannot_read_it(tmp_path, monkeypatch
         module.unpack_rar(tmp_path / "a.rar", tmp_path / "out", None, False, quiet)
 
 
-def test_no_room_is_told_first(tmp_path, monkeypatch):
+def test_no_room_is_reported_first(tmp_path, monkeypatch):
     stand_in(tmp_path / "bin", monkeypatch)
     usage = module.shutil.disk_usage(tmp_path)
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: usage._replace(free=1000))

@@ -47,12 +47,12 @@ def archive(request, tmp_path):
 
 
 def test_files_are_written_and_the_leading_folder_dropped(archive, tmp_path):
-    told = []
+    progress = []
     make(archive, {**GOOD, "__MACOSX/DAVIS/._b.txt": b"x", "DAVIS/a/._1.txt": b"x"})
-    assert unpack(archive, tmp_path / "out", "DAVIS", lambda *sizes: told.append(sizes)) == 2
+    assert unpack(archive, tmp_path / "out", "DAVIS", lambda *sizes: progress.append(sizes)) == 2
     assert tree(tmp_path / "out") == {"a/1.txt": b"one", "b.txt": b"two" * 5000}
-    assert told
-    assert all(0 <= done <= total == archive.stat().st_size for done, total in told)
+    assert progress
+    assert all(0 <= done <= total == archive.stat().st_size for done, total in progress)
     unpack(archive, tmp_path / "whole", "another")
     assert tree(tmp_path / "whole") == GOOD
 
@@ -150,7 +150,7 @@ def test_a_link_in_a_zip_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "other", "empty"])
-def test_damage_is_told(archive, tmp_path, damage):
+def test_damage_is_reported(archive, tmp_path, damage):
     body = bytearray(make(archive, {"a": bytes(range(256)) * 40, "b": b"b" * 999}).read_bytes())
     if damage == "cut":
         del body[len(body) // 2 :]
@@ -165,7 +165,7 @@ def test_damage_is_told(archive, tmp_path, damage):
         unpack(archive, tmp_path / "out")
 
 
-def test_a_password_is_told(tmp_path):
+def test_a_password_is_reported(tmp_path):
     body = bytearray(make(tmp_path / "a.zip", {"a": b"x" * 100}).read_bytes())
     body[6] |= 1  # in the member's header, and in the directory's
     body[body.index(b"PK\x01\x02") + 8] |= 1

@@ -18,9 +18,12 @@ def make_pack(
     clips = changed.get("clips") or source.footage()
     print_ = source.fingerprint() if "clips" not in changed else "0"
     settings = Settings(print_, stride, quality, short_side, changed.get("shard_mb", 256))
-    max_broken, told = changed.get("max_broken", 0.05), changed.get("told", lambda *_: None)
+    max_broken, on_progress = (
+        changed.get("max_broken", 0.05),
+        changed.get("on_progress", lambda *_: None),
+    )
     lines = [] if said is None else said
-    packer = Packer(clips, out, settings, workers, max_broken, lines.append, told)
+    packer = Packer(clips, out, settings, workers, max_broken, lines.append, on_progress)
     return packer.run()
 
 

@@ -34,13 +34,13 @@ def test_tar_and_pil_find_every_frame_of_every_clip(clips, whole_pack):
         with tarfile.open(shard) as archive:
             content = {m.name: archive.extractfile(m).read() for m in archive.getmembers()}
         for name in [name for name in content if name.endswith(".json")]:
-            told = json.loads(content[name])
-            names.add(told["name"])
-            wanted = straight(clips / told["name"])
-            wanted = wanted[: told["frames"]]  # the last are not sure in some containers
-            assert (told["height"], told["width"], 3) == wanted[0].shape
-            assert told["step"] == 1
-            assert told["fps"] == 30
+            description = json.loads(content[name])
+            names.add(description["name"])
+            wanted = straight(clips / description["name"])
+            wanted = wanted[: description["frames"]]  # the last are not sure in some containers
+            assert (description["height"], description["width"], 3) == wanted[0].shape
+            assert description["step"] == 1
+            assert description["fps"] == 30
             key = name.partition(".")[0]
             for number, frame in enumerate(wanted):
                 jpeg = Image.open(io.BytesIO(content.pop(f"{key}.{number:06d}.jpg")))
@@ -57,9 +57,9 @@ def test_webdataset_reads_a_clip_as_one_sample(clips, whole_pack):
     assert len(samples) == len(list(clips.rglob("*.mp4")))
     for sample in samples:
         frames = [sample[key] for key in sorted(sample) if key.endswith(".jpg")]
-        told = sample["json"]
-        assert len(frames) == told["frames"]
-        wanted = straight(clips / told["name"])
+        description = sample["json"]
+        assert len(frames) == description["frames"]
+        wanted = straight(clips / description["name"])
         assert np.abs(frames[-1].astype(int) - wanted[len(frames) - 1]).mean() < LOSS
 
 
@@ -68,12 +68,12 @@ def test_stride_and_short_side(clips, pack, tmp_path, read_number):
     with tarfile.open(tmp_path / "out" / "shard-000000.tar") as archive:
         members = {m.name: archive.extractfile(m).read() for m in archive.getmembers()}
     name = next(name for name in members if name.endswith(".json"))
-    told = json.loads(members[name])
-    frames = straight(clips / told["name"])
+    description = json.loads(members[name])
+    frames = straight(clips / description["name"])
     kept = sorted(n for n in members if n.startswith(name[:9]) and n.endswith(".jpg"))
     numbers = [int(n.split(".")[1]) for n in kept]
     assert numbers == list(range(0, numbers[-1] + 1, 4))
-    assert told["step"] == 4
+    assert description["step"] == 4
     smaller = shrink(np.stack(frames), 40)
     for member, number in zip(kept, numbers, strict=True):
         jpeg = np.asarray(Image.open(io.BytesIO(members[member])), int)
@@ -112,17 +112,17 @@ def test_a_decoder_that_dies_or_hangs_costs_one_clip(pack, clips, tmp_path, monk
     assert ("hangs (no sign of life for 3 s)" if hangs else "crashed (SIGKILL)") in broken["2"]
 
 
-def test_sizes_and_times_are_told_before(clips, whole_pack, pack, tmp_path, monkeypatch):
+def test_sizes_and_times_are_reported_before(clips, whole_pack, pack, tmp_path, monkeypatch):
     said, order = [], []
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(packing.shutil, "disk_usage", lambda path: usage(0, 0, 1000))
     with pytest.raises(DataError, match=r"has 0.0 MB free, and about 0.\d MB more are needed"):
-        pack(clips, tmp_path / "out", said, told=lambda *n: order.append(n))
+        pack(clips, tmp_path / "out", said, on_progress=lambda *n: order.append(n))
     assert not order
-    told = next(line for line in said if line.startswith("6 clips: about"))
-    assert "in 6 shards" in told
+    announced = next(line for line in said if line.startswith("6 clips: about"))
+    assert "in 6 shards" in announced
     size = sum(path.stat().st_size for path in whole_pack.glob("*.tar")) / 1e6
-    assert size / 2 < float(told.split("about ")[1].split()[0]) < 2 * size
+    assert size / 2 < float(announced.split("about ")[1].split()[0]) < 2 * size
     assert not list((tmp_path / "out" / ".packing").glob("*.part"))
 
 

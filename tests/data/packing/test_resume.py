@@ -72,12 +72,12 @@ def test_ctrl_c_says_how_to_go_on(many, tmp_path):
         while process.poll() is None and not list(out.glob(".packing/*.part")):
             time.sleep(0.002)
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate()
+        _, err = process.communicate()
         if process.returncode:
             break
         shutil.rmtree(out)
     assert process.returncode == 130
-    assert told.splitlines() == [
+    assert err.splitlines() == [
         "interrupted",
         "finished shards are kept; the same command goes on",
     ]

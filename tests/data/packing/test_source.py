@@ -38,7 +38,7 @@ def test_the_same_pairs_as_unpacked(clips, whole_pack):
                 assert np.abs(ours.astype(int) - theirs).mean() < 6
 
 
-def test_a_clip_tells_rate_and_step(clips, pack, tmp_path, read_number):
+def test_a_clip_says_rate_and_step(clips, pack, tmp_path, read_number):
     pack(clips, tmp_path / "out", stride=3)
     footage = Packed(root=str(tmp_path / "out")).footage()
     clip = footage.open(1)
@@ -125,9 +125,9 @@ def test_damage_is_skipped_and_counted(own_pack, damage):
         shard.unlink()
     dataset = pairs_of(Packed(root=str(own_pack)))
     visits = [dataset[visit] for visit in range(6)]
-    told = {name: why for visit in visits for name, why in visit.broken.items()}
-    assert list(told) == [row.name]
-    assert shard.name in told[row.name]
+    broken = {name: why for visit in visits for name, why in visit.broken.items()}
+    assert list(broken) == [row.name]
+    assert shard.name in broken[row.name]
     assert all(len(visit.samples) == 2 for visit in visits)
 
 

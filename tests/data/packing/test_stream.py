@@ -208,7 +208,7 @@ def test_used_shards_are_removed_last(served, tmp_path, whole_pack, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    ("keys", "told"),
+    ("keys", "message"),
     [
         ({"window": 0}, "window=0 must be at least 1"),
         ({"lanes": 3, "batch_size": 8}, "batch_size=8 is not a multiple of lanes=3"),
@@ -217,8 +217,8 @@ def test_used_shards_are_removed_last(served, tmp_path, whole_pack, monkeypatch)
         ({"streaming": False, "root": "http://x/p"}, "is a URL, which needs streaming=true"),
     ],
 )
-def test_wrong_keys_are_named(keys, told):
-    with pytest.raises(ValueError, match=told.replace("(", r"\(")):
+def test_wrong_keys_are_named(keys, message):
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
         Packed(**({"root": "somewhere", "streaming": True} | keys))
 
 

@@ -44,8 +44,8 @@ def test_members_are_named(own_pack):
     row = index[4]
     shard = own_pack / f"shard-{row.shard:06d}.tar"
     flip(shard, int(row.offsets()[3]) + 20)
-    (told,) = check(own_pack)
-    assert told == f"{shard.name}: 000000004.000003.jpg of clip {row.name}: its checksum differs"
+    (line,) = check(own_pack)
+    assert line == f"{shard.name}: 000000004.000003.jpg of clip {row.name}: its checksum differs"
 
 
 def test_cut_missing_and_strange_shards(own_pack):

@@ -37,7 +37,7 @@ def test_all_clips_and_official_splits(root):
     assert HMDB51(str(root)).footage().open(1).frames == 8
 
 
-def test_what_is_missing_is_told(root):
+def test_what_is_missing_is_reported(root):
     with pytest.raises(DataError, match=r"split=train1 needs \*_test_split1\.txt, which is not"):
         HMDB51(str(root), split="train1").videos()
     next(root.rglob("50_FIRST*.avi")).unlink()

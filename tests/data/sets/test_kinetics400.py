@@ -57,7 +57,7 @@ def test_any_layout_gives_the_same_clips_in_the_same_order(put, tmp_path, folder
     assert source.footage().open(0).read([1, 3]).shape == (2, 64, 48, 3)
 
 
-def test_the_fingerprint_tells_other_clips_and_copies_of_another_size_apart(put, tmp_path):
+def test_the_fingerprint_says_other_clips_and_copies_of_another_size_apart(put, tmp_path):
     put(*(f"set/{clip}.mp4" for clip in CLIPS))
     source = Kinetics400(str(tmp_path / "set"))
     whole = source.fingerprint()
@@ -164,7 +164,7 @@ def test_a_csv_of_all_splits(put, tmp_path):
     assert len(everything.videos()) == 3
 
 
-def test_clips_that_the_csv_names_and_nobody_has_are_told(put, tmp_path):
+def test_clips_that_the_csv_names_and_nobody_has_are_reported(put, tmp_path):
     put(*(f"set/train/{clip}.mp4" for clip in CLIPS[:2]))
     given = str(annotations(tmp_path / "train.csv", [row(clip) for clip in CLIPS]))
     source = Kinetics400(str(tmp_path / "set"), clip_list=given)
@@ -225,7 +225,7 @@ def test_bad_input_is_one_clear_line(put, tmp_path, monkeypatch, arguments, expe
     (tmp_path / "bad.csv").write_text("label,youtube_id\nx,y\n")
     (tmp_path / "frames.txt").write_text("frames_of_a_clip 0 300\n")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError) as told:
+    with pytest.raises(DataError) as raised:
         Kinetics400(**arguments).videos()
-    assert expected in str(told.value)
-    assert "\n" not in str(told.value)
+    assert expected in str(raised.value)
+    assert "\n" not in str(raised.value)

@@ -36,7 +36,7 @@ def test_a_clip_in_two_formats_counts_once(root, put):
     assert names(SomethingSomethingV2(str(root))) == ["1", "100904", "78687"]
 
 
-def test_what_is_missing_or_wrong_is_told(root):
+def test_what_is_missing_or_wrong_is_reported(root):
     wanted = r"split=test needs test\.json or \*-test\.json, .*data\.split=all takes every clip"
     with pytest.raises(DataError, match=wanted):
         SomethingSomethingV2(str(root), split="test").videos()
