@@ -14,7 +14,7 @@ def normalise(images: Tensor) -> Tensor:
 
 
 def denormalise(images: Tensor) -> Tensor:
-    """Return normalised images (..., 3, H, W) to 0..1, for pictures."""
+    """Undo `normalise`: return images (..., 3, H, W) in 0..1, for pictures."""
     mean, deviation = _statistics(images)
     return (images * deviation + mean).clamp(0, 1)
 
