@@ -23,14 +23,14 @@ from siammae.system.paths import CONFIGS
 class ClipSource:
     """A set of videos and how they are read; base of the data sets.
 
-    root: a folder or a list file.
-    repeated_sampling: pairs drawn from each opened clip (paper: 2).
-    short_side: frames are read with this short side in pixels when they are larger; None: as is.
-    workers: processes that read clips; what they give does not depend on it.
+    root: folder of the clips, or a list file.
+    repeated_sampling: number of pairs drawn from each opened clip (paper: 2).
+    short_side: short side in pixels to which larger frames are shrunk; None keeps them as they are.
+    workers: number of processes that read clips; what they read does not depend on it.
     max_broken: share of unreadable clips above which a run stops, 0 to 1.
-    in_memory: each reader decodes a clip once and holds all its frames, for small sets.
-    manifest: of `siammae.audit`: clips that it found broken are left out, each of the others is
-        opened by the reader that gives its frames rightly; None: files' headers decide.
+    in_memory: whether each reader decodes a clip once and holds all its frames, for small sets.
+    manifest: file that `siammae.audit` wrote. Clips that it found broken are left out, and each of
+        the others is opened by the reader that reads it rightly. None: files' headers decide.
 
     A subclass with other keys that cannot change a result adds their names to ``incidental``. The
     fingerprint of the clips counts in their place.
