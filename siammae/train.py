@@ -122,7 +122,7 @@ def known_result(settings: TrainConfig, record: RunRecord, asked: Invocation, ti
     """Tell of a finished run, which is asked for once more."""
     record.note_invocation(asked)
     print(f"{title}: finished before, {tell(record.summary())}", flush=True)
-    settings.build("tracking").again(record, *labels(settings, asked))
+    settings.build("tracking").send_again(record, *labels(settings, asked))
 
 
 def train(wanted: Identity, asked: Invocation, trial: RunningTrial | None, team: Team) -> None:

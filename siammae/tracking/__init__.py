@@ -1,4 +1,4 @@
-"""What is written down of a run. It is told things and asks nobody.
+"""The record of a run, its signature, and the services that a run is logged to.
 
 The names below are public: configurations and users name classes by them, so moving a file
 changes no configuration and no run's signature. Each module is imported at its first use.

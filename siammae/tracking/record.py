@@ -1,7 +1,7 @@
-"""The files of a run: the source of truth that trackers and tables are views of.
+"""The files of a run: the one source of truth, of which W&B and tables are views.
 
-A run lives in ``runs_dir/<signature>/``. All files but the appended ones are replaced whole, so a
-reader never sees half of one. Knows nothing of torch: a finished run is recognised at once.
+A run lives in ``runs_dir/<signature>/``. Files are replaced whole or appended to by whole lines, so
+that a reader never sees half of one. Nothing here imports torch: a finished run is found at once.
 """
 
 import json
@@ -31,9 +31,12 @@ STATES = ("planned", "running", "interrupted", "finished", "failed", "pruned")
 
 @dataclass
 class Invocation:
-    """A command that asked for a run; a finished run that is asked for again gets one more.
+    """A command that asked for a run; every later command that asks for it adds one.
 
     id: the same for all jobs of one multirun; None for a single run.
+    command: its words, without the interpreter.
+    experiment: that asked, by name.
+    preset: by name.
     overrides: what was set on the command line or by a sweep, as text.
     axes: which of them the multirun takes several values of.
     job: number in the multirun.
@@ -57,7 +60,7 @@ class Invocation:
 
 
 class RunRecord:
-    """One run's folder.
+    """The record of one run, in a folder of its own.
 
     Args:
         folder: ``runs_dir/<signature>``; need not exist yet.
@@ -70,37 +73,37 @@ class RunRecord:
 
     @property
     def signature(self) -> str:
-        """The run's name, which is its folder's."""
+        """The name of the run, which is that of its folder."""
         return self.folder.name
 
     @property
     def checkpoints(self) -> Path:
-        """Folder of the checkpoints."""
+        """The folder of the checkpoints."""
         return self.folder / "checkpoints"
 
     # What stands in the folder ------------------------------------------------------------------
 
     def config(self) -> dict[str, Any]:
-        """The resolved configuration."""
+        """Return the resolved configuration."""
         return self._read_yaml("config.yaml")
 
     def composed(self) -> dict[str, Any]:
-        """The configuration with its references, such as ``${mask_ratio}``; empty in old runs."""
+        """Return the configuration with references such as ``${mask_ratio}``; empty in old runs."""
         path = self.folder / "composed.yaml"
         return self._read_yaml(path.name) if path.is_file() else {}
 
     def summary(self) -> dict[str, Any]:
-        """Final figures; empty while the run is unfinished."""
+        """Return the final figures; empty while the run is unfinished."""
         return self._read_json("summary.json", {})
 
     def provenance(self) -> dict[str, Any]:
-        """Code, packages, machine and data that the run was made with; see `write_provenance`."""
+        """Return with what code, packages, machine and data the run was made."""
         return self._read_json("provenance.json", {})
 
     def state(self) -> dict[str, Any]:
-        """``state`` and what belongs to it; a running one whose owner is gone is interrupted.
+        """Return ``state`` and its details; a run without a living process is ``interrupted``.
 
-        A copy of a run that was ``seen`` running elsewhere has no lock to ask.
+        A copy of a run that was ``seen`` running elsewhere has no lock that could be asked.
         """
         state = self._read_json("state.json", {"state": "planned"})
         asked = state["state"] == "running" and not state.get("seen")
@@ -109,15 +112,15 @@ class RunRecord:
         return state
 
     def is_finished(self) -> bool:
-        """Whether the run has ended well and its summary is there."""
+        """Return whether the run has ended well and its summary is there."""
         return self.state()["state"] == "finished" and (self.folder / "summary.json").is_file()
 
     def metrics(self) -> list[dict[str, Any]]:
-        """All rows, in order; a line that a crash cut short is left out."""
+        """Return all rows, in order, without a line that a crash cut short."""
         return list(read_lines(self.folder / "metrics.jsonl"))
 
     def invocations(self) -> list[dict[str, Any]]:
-        """The commands that asked for this run, in order."""
+        """Return the commands that asked for this run, in order."""
         return list(read_lines(self.folder / "invocations.jsonl"))
 
     # Writing ------------------------------------------------------------------------------------
@@ -143,7 +146,7 @@ class RunRecord:
 
     @contextmanager
     def claim(self) -> Iterator[None]:
-        """Be the only process that trains this run.
+        """Be the only process that trains this run, in this block.
 
         Raises:
             TrainedElsewhere: when another process has it.
@@ -152,8 +155,8 @@ class RunRecord:
             try:
                 self._held = stack.enter_context(exclusive(self._lock_path()))
             except BlockingIOError:
-                told = self._read_json("state.json", {}).get("owner") or {}
-                owner = f"process {told.get('pid', '?')} on {told.get('host', '?')}"
+                known = self._read_json("state.json", {}).get("owner") or {}
+                owner = f"process {known.get('pid', '?')} on {known.get('host', '?')}"
                 raise TrainedElsewhere(
                     f"run {self.signature} is being trained by another process, {owner}; "
                     f"wait for it, or change a setting; its folder is {self.folder}"
@@ -188,7 +191,7 @@ class RunRecord:
             raise
 
     def set_state(self, state: str, **details: Any) -> None:
-        """Write ``state.json``; details such as step, steps or error are kept until replaced."""
+        """Write ``state.json``; details such as step and steps stay until they are replaced."""
         self._check_claim()
         if state not in STATES:
             raise ValueError(f"state '{state}' is none of {STATES}")
@@ -202,16 +205,16 @@ class RunRecord:
         write_atomic(self.folder / "state.json", json.dumps(kept, indent=1))
 
     def note_invocation(self, invocation: Invocation) -> None:
-        """Append who asked for this run."""
+        """Append a command that asked for this run."""
         self._append("invocations.jsonl", asdict(invocation))
 
     def log_metrics(self, row: dict[str, Any]) -> None:
-        """Append a row; it has ``step``."""
+        """Append a row of metrics; it has ``step``."""
         self._check_claim()
         self._append("metrics.jsonl", row)
 
     def drop_metrics_after(self, step: int) -> None:
-        """Forget rows past a checkpoint, which a resumed run writes again."""
+        """Remove the rows past a checkpoint, which a resumed run writes again."""
         rows = [row for row in self.metrics() if row.get("step", 0) <= step]
         text = "".join(json.dumps(row) + "\n" for row in rows)
         write_atomic(self.folder / "metrics.jsonl", text)
@@ -219,8 +222,8 @@ class RunRecord:
     def forget_training(self) -> None:
         """Remove what an earlier training left, so that the run starts anew.
 
-        The order makes a crash in the middle harmless: the run is no longer finished first, and and
-        a checkpoint that is left still has its rows of metrics, so that it can be taken up.
+        The order makes a crash in the middle harmless: the run is no longer finished first, and a
+        checkpoint that is left still has its rows of metrics, so that it can be taken up.
         """
         for name in ("state.json", "summary.json"):
             (self.folder / name).unlink(missing_ok=True)
@@ -234,7 +237,7 @@ class RunRecord:
             shutil.rmtree(self.folder / folder, ignore_errors=True)
 
     def write_provenance(self, provenance: dict[str, Any], diff: str, step: int = 0) -> None:
-        """Write what the run is made with, and the uncommitted changes of the code.
+        """Write what the run is made with, and the uncommitted changes of its code.
 
         Args:
             provenance: the facts.
@@ -266,7 +269,7 @@ class RunRecord:
         write_atomic(self.folder / "summary.json", json.dumps(summary, indent=1))
 
     def write_picture(self, name: str, jpeg: bytes) -> Path:
-        """Keep a picture under ``pictures/``."""
+        """Write a JPEG into ``pictures/``; return its path."""
         path = self.folder / "pictures" / name
         path.parent.mkdir(exist_ok=True)
         write_atomic(path, jpeg)
@@ -275,7 +278,11 @@ class RunRecord:
     # ---------------------------------------------------------------------------------------------
 
     def _check_claim(self) -> None:
-        """Write nothing into a run that another machine has taken over."""
+        """Refuse to write into a run that another machine has taken over.
+
+        Raises:
+            TrainingError: when it has.
+        """
         try:
             if self._held is not None:
                 self._held.check()
@@ -313,7 +320,7 @@ class RunRecord:
 
 
 def read_runs(runs_dir: Path) -> tuple[list[RunRecord], dict[str, str]]:
-    """The runs of a folder by signature, and folders that are none, with the reason."""
+    """Return the runs of a folder, by signature, and the reason for each folder that is none."""
     records, skipped = [], {}
     for folder in sorted(runs_dir.iterdir()) if runs_dir.is_dir() else []:
         if folder.name.startswith(".") or not folder.is_dir():

@@ -1,14 +1,14 @@
-"""A run's record as text, so that a tracker can carry it and give it back byte for byte.
+"""The record of a run as one text, which W&B can carry and give back byte for byte.
 
-Why one compressed text in the configuration of a W&B run, and neither its files nor its summary:
+It is a compressed text in the configuration of the W&B run, not a file of it and not its summary:
 
 - The configuration is sent with the first request of a run and whenever it changes, lies in the
   first block of an offline run, and is kept when a run is resumed. Files are uploaded at the end,
   and not at all when the process is killed; a summary goes wrong when a run is resumed.
 - ``wandb.Api`` gives the configurations of fifty runs in one request. Files would cost one or two
-  more for each run, and rate limits are what users with many runs complain of.
-- Text in one piece is old or new, never half of each, and W&B changes no character of it. Of
-  numbers it makes NaN null.
+  more for each run, and with many runs that meets the limit of requests.
+- A text is either old or new, never half of each, and W&B changes no character of it, whereas it
+  turns a number that is NaN into null.
 
 W&B wants values of less than 1 MB. A record with results per video is some hundred kB as text and a
 fifth of that compressed; what is longer is cut into pieces under further keys.
@@ -33,24 +33,25 @@ FILES = (
     "invocations.jsonl",
 )
 KEY = "record"  # of a finished run
-UNFINISHED = "record_so_far"  # apart: an offline part that is synced late must not hide the end
+# Of one that is not: an offline part that is synced late must not hide the record of the end.
+UNFINISHED = "record_so_far"
 PIECE = 900_000  # characters of a value
 LARGEST = 256 * 2**20  # bytes unpacked; what claims more is no record
 MARK = "siammae-record-1:"
 
 
 def contents(record: RunRecord) -> dict[str, str]:
-    """The text of each file of a record that is there."""
+    """Return the text of each file of a record, as far as it is there."""
     found = {name: record.folder / name for name in FILES}
     return {name: path.read_text() for name, path in found.items() if path.is_file()}
 
 
 def pack(record: RunRecord, sent: float) -> dict[str, str]:
-    """The record as values of a configuration.
+    """Return the record as keys and values of a W&B configuration.
 
     Args:
         record: of the run.
-        sent: seconds since 1970; of two records of one run the later is true.
+        sent: seconds since 1970; of two records of one run the later one is valid.
     """
     key = KEY if record.state()["state"] == "finished" else UNFINISHED
     content = {"signature": record.signature, "sent": sent, "files": contents(record)}
@@ -62,25 +63,25 @@ def pack(record: RunRecord, sent: float) -> dict[str, str]:
 
 
 def unpack(config: dict[str, Any], signature: str) -> dict[str, Any] | None:
-    """The newest record that a configuration carries: ``sent`` and ``files`` (name to text).
+    """Return the newest record that a configuration carries: ``sent``, and ``files`` by name.
 
-    None when it carries none.
+    Returns None when it carries none.
 
     Raises:
         DataError: when what it carries is damaged, or of another run.
     """
     found = [_joined(config, key) for key in (KEY, UNFINISHED) if key in config]
-    for parcel in found:
-        if parcel["signature"] != signature:
-            raise DataError(f"its record is that of run {parcel['signature']}")
-    return max(found, key=lambda parcel: parcel["sent"], default=None)
+    for content in found:
+        if content["signature"] != signature:
+            raise DataError(f"its record is that of run {content['signature']}")
+    return max(found, key=lambda content: content["sent"], default=None)
 
 
 def digest(record: RunRecord) -> str:
-    """A hash of what a table needs of a record.
+    """Return a hash of everything in a record that tables use.
 
-    When and as which job a run was asked for changes no table, so the same command given again
-    leaves the hash as it was.
+    The same command given again changes no table, and leaves the hash as it was: the time and the
+    number of a job do not count.
     """
     files = contents(record)
     files.pop("state.json", None)
@@ -94,6 +95,11 @@ def digest(record: RunRecord) -> str:
 
 
 def _joined(config: dict[str, Any], key: str) -> dict[str, Any]:
+    """Join the pieces of a record and unpack them.
+
+    Raises:
+        DataError: when it is not ours, cut short or damaged.
+    """
     first = str(config[key])
     count, _, packed = first.removeprefix(MARK).partition(":")
     if not first.startswith(MARK) or not count.isdigit():
@@ -104,9 +110,9 @@ def _joined(config: dict[str, Any], key: str) -> dict[str, Any]:
         text = unzip.decompress(base64.b64decode(packed, validate=True), LARGEST)
         if not unzip.eof:
             raise DataError(f"its {key} is cut short")
-        parcel = json.loads(text)
-        parcel["files"] = {str(name): str(parcel["files"][name]) for name in parcel["files"]}
-        parcel["sent"], parcel["signature"] = float(parcel["sent"]), str(parcel["signature"])
+        content = json.loads(text)
+        content["files"] = {str(name): str(content["files"][name]) for name in content["files"]}
+        content["sent"], content["signature"] = float(content["sent"]), str(content["signature"])
     except (binascii.Error, zlib.error, ValueError, KeyError, TypeError) as error:
         raise DataError(f"its {key} is damaged: {error}") from None
-    return parcel
+    return content

@@ -1,4 +1,4 @@
-"""Weights & Biases as a sink beside the record: it may fail, the run may not."""
+"""Weights & Biases as a view beside the record: when it fails, the run goes on."""
 
 import json
 import netrc
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlparse
 
+from typing_extensions import override
+
 from siammae.tracking.record import RunRecord, write_atomic
 from siammae.tracking.record_text import digest, pack
 from siammae.tracking.wandb_columns import columns, figures
@@ -19,34 +21,41 @@ LONGEST_TAG = 64  # characters; W&B refuses the run for a longer one
 
 
 class Tracker:
-    """Is told what happens in a run. This one keeps nothing."""
+    """Interface of a service that a run is logged to; this one logs nothing."""
 
     def start(self, record: RunRecord, name: str, group: str, tags: list[str]) -> None:
-        """A run begins, or goes on."""
+        """Begin to log a run, or go on with one that is resumed.
 
-    def again(self, record: RunRecord, name: str, group: str, tags: list[str]) -> None:
-        """A finished run is asked for once more, perhaps for another table."""
+        Args:
+            record: of the run.
+            name: of the run, for people.
+            group: shared by repetitions with other seeds.
+            tags: to filter runs by.
+        """
 
-    def note(self) -> None:
-        """The record says more than it did at the start."""
+    def send_again(self, record: RunRecord, name: str, group: str, tags: list[str]) -> None:
+        """Send what is new of a finished run that was asked for once more, as for another table."""
 
-    def row(self, row: dict[str, Any]) -> None:
-        """A row of metrics; it holds ``pairs_seen``, the axis of all curves."""
+    def update_config(self) -> None:
+        """Send the configuration and the record, which says more than it did at the start."""
 
-    def picture(self, key: str, path: Path, pairs_seen: int) -> None:
-        """A JPEG of the run's folder."""
+    def log_row(self, row: dict[str, Any]) -> None:
+        """Log a row of metrics; it holds ``pairs_seen``, the axis of all curves."""
 
-    def finish(self, metrics: dict[str, float]) -> None:
-        """The run has ended well, with these final figures."""
+    def log_picture(self, key: str, path: Path, pairs_seen: int) -> None:
+        """Log a JPEG of the run's folder under a key."""
+
+    def log_final(self, metrics: dict[str, float]) -> None:
+        """Log the final figures of a run that has ended well."""
 
     def close(self) -> None:
-        """The run is over, however it ended."""
+        """End the logging of a run, however it has ended."""
 
 
 class WandbTracker(Tracker):
-    """Logs to W&B: online when a key is configured, else offline; never asks, never waits long.
+    """Logs to W&B: online when a key is configured, else offline. It never asks for a key.
 
-    Under WANDB_MODE=disabled it writes nothing, whatever its own mode.
+    With ``WANDB_MODE=disabled`` it logs nothing, whatever its own mode.
 
     Offline runs lie in the run's own folder under ``wandb/``; ``wandb sync`` sends them later.
     The record travels with the run (see `siammae.tracking.record_text`), so that tables can be
@@ -59,7 +68,7 @@ class WandbTracker(Tracker):
         timeout: seconds that a start may take before the run is logged offline.
     """
 
-    # A server failed in this process: sixty finished runs must not wait for it sixty times.
+    # Once a server has failed in this process, sixty finished runs do not wait for it sixty times.
     _unreachable: ClassVar[bool] = False
 
     def __init__(
@@ -75,8 +84,9 @@ class WandbTracker(Tracker):
         self._run: Any = None
         self._record: Any = None
 
+    @override
     def start(self, record: RunRecord, name: str, group: str, tags: list[str]) -> None:
-        """Open the run whose id is the signature, so that a resumed run goes on in W&B as well."""
+        # The id is the signature, so that a resumed run goes on in W&B as well.
         if os.environ.get("WANDB_MODE") == "disabled":
             return
         # Set before the import: its telemetry looks names up even when offline.
@@ -102,61 +112,60 @@ class WandbTracker(Tracker):
         if self._run is None:
             self._guard("start", lambda: self._open("offline", describe))
 
-    def again(self, record: RunRecord, name: str, group: str, tags: list[str]) -> None:
-        """Send what W&B has not got: a new command, or a run that was not tracked or got lost."""
+    @override
+    def send_again(self, record: RunRecord, name: str, group: str, tags: list[str]) -> None:
         if WandbTracker._unreachable or self._is_sent(record):
             return
         self.start(record, name, group, tags)
         self.close()
 
-    def note(self) -> None:
-        """The configuration as W&B shows it, and the record, as they are now."""
+    @override
+    def update_config(self) -> None:
         if self._run is not None:
-            self._guard("note", self._tell_config)
+            self._guard("update the configuration", self._send_config)
 
-    def row(self, row: dict[str, Any]) -> None:
-        """See `Tracker.row`."""
+    @override
+    def log_row(self, row: dict[str, Any]) -> None:
         self._log(row)
 
-    def picture(self, key: str, path: Path, pairs_seen: int) -> None:
-        """See `Tracker.picture`."""
+    @override
+    def log_picture(self, key: str, path: Path, pairs_seen: int) -> None:
         if self._run is not None:
             import wandb
 
             self._log({key: wandb.Image(str(path)), "pairs_seen": pairs_seen})
 
-    def finish(self, metrics: dict[str, float]) -> None:
-        """Final figures go into the summary under their own names: W&B's own go wrong on resume."""
+    @override
+    def log_final(self, metrics: dict[str, float]) -> None:
+        # Under names of their own: W&B's own summaries go wrong when a run is resumed.
         final = {f"final/{name}": value for name, value in metrics.items()}
         if self._run is not None:
-            self._guard("finish", lambda: self._run.summary.update(final))
+            self._guard("log the final figures", lambda: self._run.summary.update(final))
 
+    @override
     def close(self) -> None:
-        """End the W&B run, so that the next of a multirun is its own; what is not done has failed.
-
-        The record goes last: its state is settled now.
-        """
-        self.note()
+        # The record goes last: its state is settled now. A run that is not finished has failed.
+        self.update_config()
         if self._run is not None:
             self._guard("close", self._end)
         self._run = None
 
-    def _tell_config(self) -> None:
-        self._run.config.update(self._told(), allow_val_change=True)
+    def _send_config(self) -> None:
+        self._run.config.update(self._config(), allow_val_change=True)
 
-    def _told(self) -> dict[str, Any]:
-        """The configuration of the W&B run."""
+    def _config(self) -> dict[str, Any]:
+        """Return the configuration of the W&B run: columns for its tables, and the record."""
         return {**columns(self._record), **pack(self._record, time.time())}
 
     def _end(self) -> None:
         state = self._record.state()["state"]
         self._run.summary.update({**figures(self._record), "state": state})
         self._run.finish(exit_code=0 if state == "finished" else 1)
-        note = json.dumps({"digest": self._digest(self._record)})
-        write_atomic(self._record.folder / "wandb" / SENT, note)
+        sent = json.dumps({"digest": self._digest(self._record)})
+        write_atomic(self._record.folder / "wandb" / SENT, sent)
 
     def _digest(self, record: RunRecord) -> str:
-        """Of what is sent, and where to."""
+        """Return a hash of what is sent, with the place that it is sent to."""
         server = os.environ.get("WANDB_BASE_URL", "")
         return "/".join([server, self.entity or "", self.project, digest(record)])
 
@@ -188,7 +197,7 @@ class WandbTracker(Tracker):
             resume="allow" if mode == "online" else None,
             reinit="finish_previous",
             settings=settings,
-            config=self._told(),
+            config=self._config(),
             **describe,
         )
         self._run.define_metric("pairs_seen")
@@ -199,7 +208,7 @@ class WandbTracker(Tracker):
             self._guard("log", lambda: self._run.log(row))
 
     def _guard(self, what: str, call: Callable[[], Any]) -> None:
-        """Whatever W&B raises ends the tracking, with one warning, and not the run."""
+        """Call a function of W&B; an error ends the logging, with a warning, and not the run."""
         try:
             call()
         except Exception as error:
@@ -215,12 +224,12 @@ def _reset_client() -> None:
 
 
 def _has_key() -> bool:
-    """Whether this process may log online: not told otherwise, and with a key."""
+    """Return whether this process may log online: nothing forbids it, and there is a key."""
     return os.environ.get("WANDB_MODE") not in ("offline", "dryrun") and has_key()
 
 
 def has_key() -> bool:
-    """Whether W&B would find an API key without asking."""
+    """Return whether W&B would find an API key without asking for one."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     try:
@@ -228,5 +237,5 @@ def has_key() -> bool:
     except (OSError, netrc.NetrcParseError):
         return False
     own = urlparse(os.environ.get("WANDB_BASE_URL", "")).hostname
-    # The servers that the client talks to unless told otherwise: until 0.30, and since.
+    # The default servers of the client: until 0.30, and since.
     return any(host == own or host.endswith(("wandb.ai", "coreweave.com")) for host in hosts)

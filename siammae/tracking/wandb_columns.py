@@ -1,4 +1,4 @@
-"""What W&B's own tables and plots sort and group by: flat names for the facts of a run."""
+"""The facts of a run under flat names, by which W&B's own tables and plots sort and group."""
 
 from pathlib import Path
 from typing import Any
@@ -7,10 +7,10 @@ from siammae.tracking.record import RunRecord
 
 
 def columns(record: RunRecord) -> dict[str, Any]:
-    """Settings, and where the run belongs, as keys of one level.
+    """Return the settings of a run, and where it belongs, as keys of one level.
 
     ``ablation`` is the experiment, or the axes of a multirun without one. ``variant`` is the
-    setting of these axes, alike for all seeds. ``factor_<axis>`` is its value on one axis. The
+    setting of these axes, the same for all seeds. ``factor_<axis>`` is its value on one axis. The
     option of each group stands under the group's name.
     """
     asked = record.invocations()
@@ -42,30 +42,31 @@ def columns(record: RunRecord) -> dict[str, Any]:
 
 
 def ablation(call: dict[str, Any]) -> str:
-    """The name of the table that an invocation asked for."""
+    """Return the name of the table that an invocation asked for."""
     axes = [axis for axis in call.get("axes") or [] if axis != "seed"]
     return str(call.get("experiment") or "-".join(axes) or "single-runs")
 
 
 def figures(record: RunRecord) -> dict[str, Any]:
-    """Final figures under names of our own: W&B's own summaries go wrong on resume."""
+    """Return final figures under our own names: W&B's summaries go wrong when a run is resumed."""
     summary = record.summary()
-    told = {f"final/{name}": value for name, value in (summary.get("metrics") or {}).items()}
+    found = {f"final/{name}": value for name, value in (summary.get("metrics") or {}).items()}
     if "objective" in summary:
-        told["final/objective"] = summary["objective"]["value"]
+        found["final/objective"] = summary["objective"]["value"]
     if summary.get("best"):
-        told["best/objective"] = summary["best"]["value"]
-        told["best/checkpoint"] = summary["best"]["file"]
+        found["best/objective"] = summary["best"]["value"]
+        found["best/checkpoint"] = summary["best"]["file"]
     for key in ("seconds", "pairs_per_second"):
         if key in summary:
-            told[f"final/{key}"] = summary[key]
-    return {**told, **_newest_checkpoint(record.checkpoints)}
+            found[f"final/{key}"] = summary[key]
+    return {**found, **_newest_checkpoint(record.checkpoints)}
 
 
 def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as ``group_key``: W&B cannot filter on keys with dots, nor group by nested.
+    """Return nested settings with keys such as ``decoder_width``.
 
-    Lists become text, so that a drawn frame gap is a value that runs can be grouped by.
+    W&B can neither filter by keys with dots nor group by nested ones. Lists become text, so that a
+    range of frame gaps is a value that runs can be grouped by.
     """
     flat: dict[str, Any] = {}
     for key, value in config.items():
@@ -78,7 +79,7 @@ def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _newest_checkpoint(folder: Path) -> dict[str, str]:
-    """Its path and SHA-256: checkpoints stay where they are, and can be found and checked."""
+    """Return its path and SHA-256: the file is not sent, but can be found and checked."""
     found = sorted(folder.glob("step-*.pt.sha256"))
     if not found:
         return {}
@@ -91,7 +92,7 @@ def _flat(name: str) -> str:
 
 
 def _number(value: Any) -> float | str | None:
-    """A number where the text is one, so that plots have an axis and not a list of names."""
+    """Return a number where the text is one, so that plots have an axis of numbers."""
     try:
         return float(value)
     except (TypeError, ValueError):

@@ -39,7 +39,7 @@ class RunReporter(Listener):
     @override
     def row(self, row: Row) -> None:
         self.record.log_metrics(row)
-        self.tracker.row(row)
+        self.tracker.log_row(row)
         self.monitor.row(row)
         step = int(row["step"])
         if "train/loss" in row:
@@ -51,7 +51,7 @@ class RunReporter(Listener):
     @override
     def picture(self, step: int, jpeg: bytes, name: str = "restored") -> None:
         path = self.record.write_picture(f"{name}-{step:08d}.jpg", jpeg)
-        self.tracker.picture(f"media/{name}", path, step * self.plan.batch_size)
+        self.tracker.log_picture(f"media/{name}", path, step * self.plan.batch_size)
 
     @override
     def step(self, step: int) -> None:

@@ -115,7 +115,7 @@ class Session:
             world_size=self.team.size,
         )
         self.record.write_provenance(facts, diff, first)
-        self.tracker.note()
+        self.tracker.update_config()
         if first:
             print(f"  going on after step {first} of {self.plan.steps}", flush=True)
         return self._measured()
@@ -227,7 +227,7 @@ class Session:
             wall_seconds=time.time() - start,
         )
         self.record.write_summary(summary)
-        self.tracker.finish(metrics)
+        self.tracker.log_final(metrics)
         self.record.set_state("finished", step=plan.steps, steps=plan.steps)
         return summary["objective"]["value"]
 
@@ -238,7 +238,7 @@ class Session:
             pictures = run_pictures(encoder, self.device, self.benchmark, self.source)
             for name, jpeg in pictures.items():
                 path = self.record.write_picture(f"{name}.jpg", jpeg)
-                self.tracker.picture(f"media/{name}", path, pairs_seen)
+                self.tracker.log_picture(f"media/{name}", path, pairs_seen)
         except Exception as error:
             print(f"warning: no pictures of the encoder: {error}", flush=True)
 

@@ -60,7 +60,7 @@ for record in read_runs(Path(sys.argv[1]))[0]:
     tracker = WandbTracker(project="made", mode=sys.argv[2])
     tracker.start(record, record.signature, "group", ["demo"])
     for row in record.metrics():
-        tracker.row(row)
+        tracker.log_row(row)
     tracker.close()
 """
 

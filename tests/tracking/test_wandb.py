@@ -22,12 +22,12 @@ tracker = WandbTracker(project="p", mode=sys.argv[2], timeout=float(sys.argv[3])
 begun = time.monotonic()
 tracker.start(record, "a name", "a group", ["demo"])
 for step in range(1, 6):
-    tracker.row({"step": step, "pairs_seen": step * 10, "train/loss": 1.0 / step})
+    tracker.log_row({"step": step, "pairs_seen": step * 10, "train/loss": 1.0 / step})
 from PIL import Image
 picture = record.folder / "picture.jpg"
 Image.new("RGB", (8, 8), "red").save(picture)
-tracker.picture("media/restored", picture, 50)
-tracker.finish({"sprites/J&F-Mean": 0.5})
+tracker.log_picture("media/restored", picture, 50)
+tracker.log_final({"sprites/J&F-Mean": 0.5})
 tracker.close()
 print("done in", time.monotonic() - begun)
 """
@@ -133,9 +133,9 @@ def test_a_failing_client_ends_the_tracking_and_not_the_run(tmp_path, capsys):
 
     tracker = WandbTracker()
     tracker._run = Broken()
-    tracker.row({"pairs_seen": 1})
-    tracker.row({"pairs_seen": 2})
-    tracker.finish({})
+    tracker.log_row({"pairs_seen": 1})
+    tracker.log_row({"pairs_seen": 2})
+    tracker.log_final({})
     tracker.close()
     told = capsys.readouterr().err
     assert told.count("W&B could not log: out of order; the run goes on") == 1

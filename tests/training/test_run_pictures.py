@@ -20,7 +20,7 @@ class Told(Tracker):
     def __init__(self):
         self.pictures = []
 
-    def picture(self, key, path, pairs_seen):
+    def log_picture(self, key, path, pairs_seen):
         self.pictures.append((key, path.name, pairs_seen))
 
 

@@ -1,1 +1,1 @@
-"""Looking at runs: their list, what makes two differ, how one is made again."""
+"""What ``siammae.runs`` shows and does: lists runs, compares two, makes one again."""

@@ -1,4 +1,4 @@
-"""What makes two runs differ: settings, origin, figures."""
+"""In what two runs differ: settings, origin, final figures."""
 
 from typing import Any
 
@@ -9,23 +9,23 @@ ORIGIN = ("preset", "data_fingerprint", "benchmark_fingerprint", "code_version",
 
 
 def settings(one: RunRecord, other: RunRecord) -> dict[str, tuple[Any, Any]]:
-    """Dotted keys whose values differ, with both; None where a run has no such key."""
+    """Return the dotted keys whose values differ, with both; None where a run has no such key."""
     return _unlike(*(flat(without_later(run.config())) for run in (one, other)))
 
 
 def origin(one: RunRecord, other: RunRecord) -> dict[str, tuple[Any, Any]]:
-    """Data, code and device where they differ."""
+    """Return preset, data, code and device where they differ, with both."""
     return _unlike(_origin(one), _origin(other))
 
 
 def figures(one: RunRecord, other: RunRecord) -> dict[str, tuple[float | None, float | None]]:
-    """Final figures of both, in the first run's order."""
+    """Return the final figures of both, in the first run's order."""
     ours, theirs = (run.summary().get("metrics") or {} for run in (one, other))
     return {key: (ours.get(key), theirs.get(key)) for key in dict.fromkeys([*ours, *theirs])}
 
 
 def flat(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings with dotted keys."""
+    """Return nested settings with dotted keys."""
     found: dict[str, Any] = {}
     for key, value in section.items():
         name = f"{prefix}{key}"

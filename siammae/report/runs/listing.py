@@ -1,4 +1,4 @@
-"""Runs as rows: state, progress, figure, age."""
+"""The runs of a folder as rows of a table: state, progress, figure, age."""
 
 import time
 from collections.abc import Iterable
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which runs are shown.
+    """Which runs are listed.
 
-    states: empty: all. experiment: that asked for them. settings: groups, or dotted keys of the
-    configuration, and their values.
+    states: of the runs; empty: all.
+    experiment: name of the one that asked for them; None: any.
+    settings: values of groups, or of dotted keys of the configuration.
     """
 
     states: tuple[str, ...] = ()
@@ -34,7 +35,12 @@ class Filter:
 
 @dataclass(frozen=True)
 class Listed:
-    """A run in a list. value: its objective, or None. seen: when it last gave a sign of life."""
+    """A run in the list.
+
+    value: its objective, or None while it has none.
+    seen: seconds since 1970 at its last sign of life.
+    error: last line of the error that ended it.
+    """
 
     record: RunRecord
     state: str
@@ -50,7 +56,7 @@ class Listed:
 
 
 def listed(runs_dir: Path, wanted: Filter) -> list[Listed]:
-    """The runs of a folder that pass the filter, the latest sign of life last.
+    """Return the runs of a folder that pass the filter, that with the latest sign of life last.
 
     Raises:
         ConfigError: when a filter names a key that no run has, or an experiment of no run.
@@ -68,8 +74,8 @@ def listed(runs_dir: Path, wanted: Filter) -> list[Listed]:
         known = sorted({name for row in rows for name in row.experiments})
         rows = [row for row in rows if wanted.experiment in row.experiments]
         if not rows:
-            told = f"those that did: {', '.join(known)}" if known else "none asked for any"
-            raise ConfigError(f"--experiment {wanted.experiment} asked for no such run; {told}")
+            others = f"those that did: {', '.join(known)}" if known else "none asked for any"
+            raise ConfigError(f"--experiment {wanted.experiment} asked for no such run; {others}")
     return sorted(rows, key=lambda row: row.seen)
 
 
@@ -106,7 +112,7 @@ def _settings_fit(record: RunRecord, settings: dict[str, str]) -> bool:
 
 
 def options(record: RunRecord) -> dict[str, str]:
-    """The option of each group, as the run was last asked for."""
+    """Return the option of each group, as the run was last asked for."""
     asked = record.invocations()
     return {k: str(v) for k, v in (asked[-1].get("choices") or {}).items() if v} if asked else {}
 
@@ -119,7 +125,7 @@ def _select(config: dict[str, Any], key: str) -> Any:
 
 
 def find(runs_dir: Path, name: str) -> RunRecord:
-    """The run whose signature is, or begins with, ``name``.
+    """Return the run whose signature is, or begins with, ``name``.
 
     Raises:
         ConfigError: when there is none, or more than one.
@@ -136,7 +142,7 @@ def find(runs_dir: Path, name: str) -> RunRecord:
 
 
 def common(settings: list[str]) -> list[str]:
-    """What all of several settings have, in order; it need not stand in every row."""
+    """Return the parts that all of several settings have, in order, to be shown once."""
     if len(settings) < 2:
         return []
     parts = [setting.split(" ") for setting in settings]
@@ -147,7 +153,7 @@ COLORS = {"finished": "green", "running": "cyan", "failed": "red", "interrupted"
 
 
 def table(rows: Iterable[Listed], now: float | None = None) -> "Table":
-    """For the terminal."""
+    """Return the table for the terminal."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -178,7 +184,7 @@ def table(rows: Iterable[Listed], now: float | None = None) -> "Table":
 
 
 def age(seconds: float) -> str:
-    """For people: 40 s, 12 min, 3 h, 2 d."""
+    """Return a time as a text such as ``40 s``, ``12 min``, ``3 h`` or ``2 d``."""
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

@@ -1,4 +1,4 @@
-"""Making a run again: the command that leads to it, and failed runs tried once more."""
+"""Make a run again: print the command that leads to it, or train failed runs once more."""
 
 import shlex
 import subprocess
@@ -12,32 +12,34 @@ SINGLE = "hydra.mode=RUN"  # experiments and sweeps ask for a multirun
 
 
 def overrides(record: RunRecord) -> list[str]:
-    """What ``siammae.train`` takes to come to this run.
+    """Return the overrides with which ``siammae.train`` comes to this run.
 
     Raises:
-        ConfigError: when the record does not tell.
+        ConfigError: when the record does not hold them.
     """
     asked = record.invocations()
     if not asked:
-        raise ConfigError(f"{record.folder} holds no invocations.jsonl: nothing tells its command")
+        raise ConfigError(
+            f"{record.folder} holds no invocations.jsonl, so that its command is unknown"
+        )
     last = asked[-1]
     task = last.get("task") or [f"{key}={value}" for key, value in last["overrides"].items()]
     return [*task, SINGLE]
 
 
 def command(record: RunRecord) -> list[str]:
-    """Lines for a shell: the commit, changes that were not committed, the run."""
-    told = record.provenance()
-    git = told.get("git") or {}
+    """Return lines for a shell: check out the commit, apply uncommitted changes, train."""
+    known = record.provenance()
+    git = known.get("git") or {}
     lines = []
     if git.get("commit"):
         lines.append(f"git checkout {git['commit']}")
     else:
-        lines.append(f"# no commit is known; its code had the version {told.get('code_version')}")
+        lines.append(f"# no commit is known; its code had the version {known.get('code_version')}")
     if git.get("dirty"):
         lines.append(f"git apply {shlex.quote(str((record.folder / 'git.diff').resolve()))}")
-    versions = {part["code_version"] for part in told.get("resumes", []) if "code_version" in part}
-    if versions - {told.get("code_version")}:
+    versions = {part["code_version"] for part in known.get("resumes", []) if "code_version" in part}
+    if versions - {known.get("code_version")}:
         lines.append(f"# it was resumed with other code: {', '.join(sorted(versions))}")
     stated = [part for part in overrides(record) if part.startswith("experiments=")]
     if stated:
@@ -46,15 +48,19 @@ def command(record: RunRecord) -> list[str]:
     return lines
 
 
-def retry(records: list[RunRecord], told: Callable[[str], None]) -> dict[str, str]:
-    """Train each once more, one after the other; a checkpoint is gone on from.
+def retry(records: list[RunRecord], report: Callable[[str], None]) -> dict[str, str]:
+    """Train runs once more, one after the other, each from its last checkpoint.
+
+    Args:
+        records: of the runs.
+        report: called with a line for each run that begins or fails.
 
     Returns:
-        the error of each that failed again, by signature.
+        The error of each run that failed again, by signature.
     """
     failed = {}
     for number, record in enumerate(records, start=1):
-        told(f"{number} of {len(records)}: {record.signature}")
+        report(f"{number} of {len(records)}: {record.signature}")
         given = [part for part in overrides(record) if not part.startswith("runs_dir=")]
         line = [sys.executable, "-m", "siammae.train", *given, f"runs_dir={record.folder.parent}"]
         done = subprocess.run(line, stderr=subprocess.PIPE, text=True)
@@ -63,7 +69,7 @@ def retry(records: list[RunRecord], told: Callable[[str], None]) -> dict[str, st
         if done.returncode:
             errors = done.stderr.strip().splitlines()
             failed[record.signature] = errors[-1].removeprefix("error: ") if errors else "unknown"
-            told(f"  {failed[record.signature]}")
+            report(f"  {failed[record.signature]}")
         elif not record.is_finished():
             failed[record.signature] = "its settings now lead to another run; see command and diff"
     return failed
