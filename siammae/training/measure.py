@@ -1,4 +1,4 @@
-"""Measuring a run: its encoder and the controls, on its benchmark."""
+"""Measurement of a run on its benchmark: of its model and of the controls."""
 
 import json
 from collections.abc import Callable
@@ -14,13 +14,13 @@ from siammae.tracking.provenance import code_version
 from siammae.tracking.record import write_atomic
 from siammae.tracking.signature import signature
 
-MODEL = ("encoder", "encoding", "decoder", "uncertainty")  # what a model predicts with
+MODEL = ("encoder", "encoding", "decoder", "uncertainty")  # groups that make up a whole model
 
 
 def measure(
     benchmark: Any, model: SiamMAE, device: torch.device, **options: Any
 ) -> BenchmarkResult:
-    """Score the model on the benchmark; prints a warning for each video that was left out."""
+    """Score the model on the benchmark; print a warning for each video that was left out."""
     training = model.training
     model.eval()
     try:
@@ -40,18 +40,18 @@ def controls(
     config: dict[str, Any],
     fingerprint: str,
 ) -> dict[str, dict[str, Any]]:
-    """Measure what a table compares trained encoders with.
+    """Return the scores of the two controls with which tables compare trained encoders.
 
-    ``copy_first_mask`` repeats the first mask in every frame; ``untrained_encoder`` is the run's
+    ``copy_first_mask`` repeats the first mask in every frame. ``untrained_encoder`` is the run's
     own model with its initial weights. Both are kept in ``cache``, because the runs of a table
     share them, for as long as the code is the same.
 
     Args:
         benchmark: measures both.
         untrained: builds the model with its initial weights.
-        device: where it runs.
-        cache: folder.
-        config: the run's plain settings; what the controls depend on of them names their files.
+        device: where the model runs.
+        cache: folder of the kept scores.
+        config: the run's plain settings; those that a control depends on give its file its name.
         fingerprint: of the benchmark's files.
     """
     protocol = {"benchmark": config["benchmark"]}

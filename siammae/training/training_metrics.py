@@ -1,11 +1,11 @@
-"""What the figures that training itself logs mean; a benchmark declares its own."""
+"""The metrics that training itself logs; a benchmark declares its own."""
 
 import re
 
 from siammae.evaluation.measuring.metric import PLAIN, Metric, undeclared
 
 LOSS = Metric("train/loss", "less", PLAIN, "loss", over_videos=None)
-# By their names, or patterns of them where there is one for each target frame.
+# By name, or by a pattern of names where each future frame has one.
 _OTHERS = {
     "train/mse": "less",  # of the predicted mean, in normalised pixels
     "train/sigma": "neither",  # mean predicted standard deviation, in normalised pixels
@@ -16,7 +16,7 @@ _OTHERS = {
 
 
 def training_metric(name: str) -> Metric:
-    """What a figure of training means; a plain number without direction when it is none of ours."""
+    """Return the metric of that name; one without unit or direction when it is unknown."""
     if name == LOSS.name:
         return LOSS
     for pattern, better in _OTHERS.items():

@@ -6,13 +6,13 @@ from siammae.assembly.checkpoint import Checkpoints
 
 
 @pytest.fixture
-def told():
+def warnings():
     return []
 
 
 @pytest.fixture
-def checkpoints(tmp_path, told):
-    return Checkpoints(tmp_path / "checkpoints", warn=told.append)
+def checkpoints(tmp_path, warnings):
+    return Checkpoints(tmp_path / "checkpoints", warn=warnings.append)
 
 
 def damage(path):
@@ -21,21 +21,21 @@ def damage(path):
     path.write_bytes(content)
 
 
-def test_the_newest_whole_one_is_read_and_the_damaged_one_told(checkpoints, told):
+def test_the_newest_whole_one_is_read_and_the_damaged_one_warned_of(checkpoints, warnings):
     for step in (3, 6):
         newest = checkpoints.save(step, {"step": step})
     damage(newest)
     assert checkpoints.load_newest() == {"step": 3}
-    assert len(told) == 1
-    assert "step-00000006.pt is damaged" in told[0]
-    assert told[0].endswith("going back to the checkpoint before it")
+    assert len(warnings) == 1
+    assert "step-00000006.pt is damaged" in warnings[0]
+    assert warnings[0].endswith("going back to the checkpoint before it")
 
 
-def test_without_a_whole_one_it_is_said_that_training_starts_anew(checkpoints, told):
+def test_without_a_whole_one_it_is_said_that_training_starts_anew(checkpoints, warnings):
     for step in (3, 6):
         damage(checkpoints.save(step, {"step": step}))
     assert checkpoints.load_newest() is None
-    assert [text.rpartition("; ")[2] for text in told] == [
+    assert [text.rpartition("; ")[2] for text in warnings] == [
         "going back to the checkpoint before it",
         "no whole checkpoint is left, and training starts anew",
     ]

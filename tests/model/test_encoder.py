@@ -103,6 +103,6 @@ def test_features_of_any_multiple_of_the_patch(small, size):
 
 
 def test_same_weights_encode_both_frames(small):
-    """Siamese: a frame's tokens do not tell whether it is the past or the future one."""
+    """Siamese: a frame's tokens are the same whether it is the past or the future one."""
     frame = torch.randn(1, 3, 32, 32)
     assert torch.equal(small(patchify(frame, 8))[:, 1:], small.features(frame))

@@ -1,4 +1,4 @@
-"""What the decoder is told of a gap, and how much a target counts by it."""
+"""What the decoder gets to know of a gap, and how much a target counts by it."""
 
 import math
 

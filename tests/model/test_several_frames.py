@@ -28,7 +28,7 @@ def build(decoder=CrossSelfDecoder, encoding=None, embedding="none", masking=Non
         **settings,
     )
     model.gap_embedding = gap_embedding(embedding, 16)
-    if embedding == "learned":  # as after some training: at first it tells nothing
+    if embedding == "learned":  # as after some training: at first it is zero
         torch.nn.init.xavier_uniform_(model.gap_embedding.layers[-1].weight)
     return model
 

@@ -239,7 +239,7 @@ def test_a_known_noise_is_recovered(kind, scale_per):
 
 
 @pytest.mark.parametrize(
-    ("kind", "arguments", "told"),
+    ("kind", "arguments", "message"),
     [
         (Gaussian, {"scale_per": "image"}, "scale_per=image: must be pixel or patch"),
         (Gaussian, {"min_log_scale": 0.5}, "min_log_scale=0.5 must be in"),
@@ -249,8 +249,8 @@ def test_a_known_noise_is_recovered(kind, scale_per):
         (MonteCarloDropout, {"samples": 1}, "samples=1: a variance takes at least 2"),
     ],
 )
-def test_values_out_of_range_are_refused_by_name(kind, arguments, told):
-    with pytest.raises(ValueError, match=told):
+def test_values_out_of_range_are_refused_by_name(kind, arguments, message):
+    with pytest.raises(ValueError, match=message):
         kind(WIDTH, PATCH, **arguments)
 
 

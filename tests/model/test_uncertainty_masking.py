@@ -285,7 +285,7 @@ def test_a_frame_that_is_not_encoded_alone_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"estimate": "guess"}, "estimate=guess: must be error or predicted"),
         ({"toward": "moving"}, "toward=moving: must be uncertain or certain"),
@@ -295,8 +295,8 @@ def test_a_frame_that_is_not_encoded_alone_is_refused():
         ({"temperature": 0.0}, "temperature=0.0: must be above 0"),
     ],
 )
-def test_values_out_of_range_are_refused(settings, told):
-    with pytest.raises(ValueError, match=told):
+def test_values_out_of_range_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
         UncertaintyMasking(0.75, 16, **settings)
 
 

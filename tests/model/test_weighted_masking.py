@@ -97,7 +97,7 @@ def test_a_high_temperature_is_uniform():
     weights = torch.arange(1.0, 17).tolist()
     counts = torch.bincount(hidden(weighed(0.5, 1e9), frames_of(weights, 4000)).flatten())
     assert chisquare(counts.numpy()).pvalue > 1e-3
-    # The test can tell: at temperature 1 they are not.
+    # The test sees a difference: at temperature 1 they are not.
     counts = torch.bincount(hidden(weighed(0.5), frames_of(weights, 4000)).flatten(), minlength=16)
     assert chisquare(counts.numpy()).pvalue < 1e-9
 
@@ -169,7 +169,7 @@ def test_without_motion_every_patch_is_as_likely():
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"toward": "up"}, "toward=up: must be moving or still"),
         ({"temperature": 0.0}, "temperature=0.0: must be above 0"),
@@ -177,6 +177,6 @@ def test_without_motion_every_patch_is_as_likely():
         ({"floor": 0.0}, "floor=0.0: must be above 0"),
     ],
 )
-def test_values_out_of_range_are_refused(settings, told):
-    with pytest.raises(ValueError, match=told):
+def test_values_out_of_range_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
         MotionMasking(0.75, **settings)

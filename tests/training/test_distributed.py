@@ -17,7 +17,7 @@ TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--n
 # Without dropout, whose draws differ by rank, and with a rate at which a wrong mask shows.
 SAME = ("decoder.dropout=0.0", "batch_size=16", "optim.base_lr=0.016", "optim.clip=0.5")
 
-# What befalls a job of a multirun is told by the folder of its runs.
+# What happens to a job of a multirun follows from the folder of its runs.
 BEFALLS = """
 import os, signal, sys
 from siammae.training.loop import Trainer
@@ -115,7 +115,7 @@ def test_two_processes_train_the_weights_of_one(started):
     assert same(folder / "pair", folder / "whole")
     facts = json.loads((run(folder / "pair") / "provenance.json").read_text())
     assert facts["world_size"] == 2
-    assert two.stdout.count(f"in pair/{run(folder / 'pair').name}") == 1  # rank 0 alone tells
+    assert two.stdout.count(f"in pair/{run(folder / 'pair').name}") == 1  # rank 0 alone prints
 
 
 @pytest.mark.slow
@@ -134,8 +134,8 @@ def test_an_error_of_one_process_is_the_runs_and_the_next_goes_on(resumed):
     assert state(folder / "failing")["state"] == "failed"
     assert "rank 1" in state(folder / "failing")["error"]
     assert "ZeroDivisionError" in state(folder / "failing")["error"]
-    told = [line for line in two.stderr.splitlines() if line.startswith("failed: ")]
-    assert sum("runs_dir=failing" in line and "rank 1" in line for line in told) == 1
+    failures = [line for line in two.stderr.splitlines() if line.startswith("failed: ")]
+    assert sum("runs_dir=failing" in line and "rank 1" in line for line in failures) == 1
     assert same(folder / "after", folder / "whole")
 
 

@@ -1,4 +1,4 @@
-"""Waiting for clips: told once, with what to do, and never in short runs."""
+"""Waiting for clips: said once, with what to do, and never in short runs."""
 
 import json
 import re
@@ -44,7 +44,7 @@ def test_a_run_whose_clips_come_slowly_says_so_once(train, tmp_path, only_run):
     assert summary["data"]["wait_share"] > waiting.SHARE
 
 
-def told_of(shares, every=10):
+def hints_of(shares, every=10):
     hints = []
     watch = WaitMonitor(lambda: ["do this"], hints.append)
     for number, share in enumerate(shares, start=1):
@@ -54,12 +54,12 @@ def told_of(shares, every=10):
 
 
 def test_runs_of_tens_of_steps_and_fast_ones_say_nothing():
-    assert told_of([0.9] * 10) == []
-    assert told_of([0.9] + [0.1] * 50) == []
-    assert told_of([0.9] * 50) == [
+    assert hints_of([0.9] * 10) == []
+    assert hints_of([0.9] + [0.1] * 50) == []
+    assert hints_of([0.9] * 50) == [
         "hint: 90% of the time was spent waiting for clips.\n    - do this"
     ]
-    assert told_of([0.0] * 30 + [0.2] * 9)[0].startswith("hint: 20%")
+    assert hints_of([0.0] * 30 + [0.2] * 9)[0].startswith("hint: 20%")
 
 
 @pytest.mark.parametrize(

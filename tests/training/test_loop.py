@@ -41,8 +41,8 @@ class Killed(BaseException):
 
 
 @dataclass
-class Told:
-    """What the trainer told: rows, pictures by step, steps."""
+class Kept:
+    """What the trainer reported: rows, pictures by step, steps."""
 
     rows: list = field(default_factory=list)
     pictures: dict = field(default_factory=dict)
@@ -94,7 +94,7 @@ def start(tmp_path):
             lambda done: (batch(step) for step in range(done + 1, plan.steps + 1)),
             lambda made: made.frames,
             Checkpoints(tmp_path / name),
-            Told(),
+            Kept(),
             evaluate,
             batch(0) if plan.pictures else None,
         )
@@ -159,9 +159,9 @@ def interrupted(moment):
         return killed, lambda trainer: None
 
     def stop(trainer):
-        told = trainer.listener.step
+        report = trainer.listener.step
         trainer.listener.step = lambda step: (
-            told(step),
+            report(step),
             step == 4 and os.kill(os.getpid(), signal.SIGTERM),
         )
 
@@ -229,8 +229,8 @@ def test_the_last_picture_is_made_although_all_steps_are_done(start):
 def test_a_kill_between_figures_and_best_loses_neither(start):
     """Figures in the record say that the evaluation is over: the best is marked before."""
     first = start("run", objectives(0.9))
-    told = first.listener.row
-    first.listener.row = lambda row: killed() if "bench/J&F-Mean" in row else told(row)
+    report = first.listener.row
+    first.listener.row = lambda row: killed() if "bench/J&F-Mean" in row else report(row)
     with pytest.raises(Killed):
         first.fit()
     assert first.checkpoints.best().name == "step-00000004.pt"

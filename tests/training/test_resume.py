@@ -113,11 +113,11 @@ def test_sigterm_saves_and_ends_cleanly(train, tmp_path, undisturbed, only_run):
     patch = """
 from siammae.training.loop import Trainer
 step = Trainer.train_step
-def told(self, number, batches):
+def stopped(self, number, batches):
     if number == 5:
         os.kill(os.getpid(), signal.SIGTERM)
     return step(self, number, batches)
-Trainer.train_step = told
+Trainer.train_step = stopped
 """
     stopped = train(tmp_path, script=START.format(patch=patch))
     assert stopped.returncode == 128 + signal.SIGTERM, stopped.stderr

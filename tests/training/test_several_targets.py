@@ -27,7 +27,7 @@ SEVERAL = [
 ]  # fmt: skip
 
 
-class Told:
+class Kept:
     def __init__(self):
         self.rows, self.pictures, self.step = [], {}, lambda step: None
 
@@ -75,7 +75,7 @@ def start(clips, tmp_path):
         checkpoints = Checkpoints(tmp_path / name)
         plan = replace(plan, steps=6, warmup=1)
         return Trainer(
-            model, optimiser, plan, batches, data.augment.apply, checkpoints, Told(),
+            model, optimiser, plan, batches, data.augment.apply, checkpoints, Kept(),
             sample=first_pairs(data, 2),
         )  # fmt: skip
 

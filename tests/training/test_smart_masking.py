@@ -48,8 +48,8 @@ class Killed(BaseException):
 
 
 @dataclass
-class Told:
-    """What the trainer told: rows, pictures by step; ``last`` is the step at whose end it dies."""
+class Kept:
+    """What the trainer reported; ``last`` is the step at whose end it dies."""
 
     rows: list = field(default_factory=list)
     pictures: dict = field(default_factory=dict)
@@ -102,7 +102,7 @@ def start(tmp_path):
             lambda done: (batch(step) for step in range(done + 1, plan.steps + 1)),
             lambda made: made.frames,
             Checkpoints(tmp_path / name),
-            Told(),
+            Kept(),
             None,
             batch(0),
         )
@@ -198,7 +198,7 @@ def test_a_run_starts_from_the_weights_that_it_has_with_uniform_masks(configured
 
 
 @pytest.mark.parametrize(
-    ("chosen", "told"),
+    ("chosen", "message"),
     [
         (["encoding=joint"], "encoding=joint encodes both frames at once"),
         (["masking.estimate=predicted"], "uncertainty=none predicts the same everywhere"),
@@ -208,8 +208,8 @@ def test_a_run_starts_from_the_weights_that_it_has_with_uniform_masks(configured
         ),
     ],
 )
-def test_combinations_that_make_no_sense_are_refused_by_name(configured, chosen, told):
-    with pytest.raises(ConfigError, match=told):
+def test_combinations_that_make_no_sense_are_refused_by_name(configured, chosen, message):
+    with pytest.raises(ConfigError, match=message):
         check(configured("masking=uncertainty", *chosen))
 
 
