@@ -72,12 +72,26 @@ COMMANDS = [
 ]
 
 
+# What CONTRIBUTING calls mypkg and DIR: a user's own package, and the folder of its options.
+PACKAGE = (
+    "from siammae.model import CrossSelfDecoder\n\n\nclass Mine(CrossSelfDecoder):\n    pass\n"
+)
+OPTION = "defaults: [cross_self]\n_target_: mypkg.Mine\n"
+OWN = {}
+
+
 @pytest.fixture(scope="module", autouse=True)
-def hydra():
-    """Groups that are composed for many commands; each needs them."""
+def hydra(tmp_path_factory):
+    """Groups that are composed for many commands, and what stands for a user's own."""
+    own = tmp_path_factory.mktemp("own")
+    for path, text in {"mypkg.py": PACKAGE, "decoder/mine.yaml": OPTION}.items():
+        (own / path).parent.mkdir(exist_ok=True)
+        (own / path).write_text(text)
     GlobalHydra.instance().clear()
     register_with_hydra()
-    with initialize_config_dir(str(CONFIGS)):
+    with initialize_config_dir(str(CONFIGS)), pytest.MonkeyPatch.context() as patched:
+        patched.syspath_prepend(str(own))
+        patched.setitem(OWN, "DIR", own)
         yield
 
 
@@ -127,6 +141,9 @@ def check_module(name: str, words: list[str], command: Command, monkeypatch) -> 
 def check_settings(name: str, words: list[str], command: Command) -> None:
     """Compose and check the settings of a command of Hydra; of a multirun, those of its ends."""
     words = [FLAGS.get(name, {}).get(word, word) for word in words]
+    if "--config-dir" in words:
+        place = words.index("--config-dir")
+        words[place : place + 2] = [f"hydra.searchpath=[file://{OWN[words[place + 1]]}]"]
     overrides = [word for word in words if "=" in word]
     rest = [word for word in words if "=" not in word]
     assert rest in ([], ["-m"], ["--help"], ["--cfg", "job"]), f"{name}: no such option in {rest}"
@@ -254,6 +271,7 @@ def test_words_in_capitals_are_explained_and_their_commands_marked(command):
         "python -m siammae.train decoder.widht=3",
         "python -m siammae.train +decoder.widht=3",
         "python -m siammae.train mask_ratio=1.5",
+        "python -m siammae.train --config-dir DIR decoder=mine",
         "python -m siammae.train mask_ratio=0.5,0.75",
         "python -m siammae.train data=videos data.root=clips",
         "python -m siammae.train benchmark=davis2017",
