@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from siammae.config.check import read
 from siammae.config.commands import AuditConfig
 from siammae.data.auditing.findings import lost, summary_table
-from siammae.data.auditing.run_audit import Settings, audit, default_place
+from siammae.data.auditing.run_audit import AuditSettings, audit, default_place
 from siammae.launching.entry import report_user_errors, run
 from siammae.system.errors import ConfigError
 from siammae.system.paths import CONFIGS
@@ -43,7 +43,7 @@ def job(config: DictConfig) -> None:
     option = str(HydraConfig.get().runtime.choices["data"])
     out = settings.out
     manifest = Path(out).expanduser() if out else default_place(source, option)
-    how = Settings(
+    how = AuditSettings(
         settings.workers, settings.timeout_s, settings.reads, settings.again, settings.progress
     )
     try:

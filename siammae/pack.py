@@ -42,14 +42,14 @@ def pack(out: Path, settings: PackConfig) -> None:
     Raises:
         ConfigError, DataError: see `Packer.run`.
     """
-    from siammae.data.packing.pack_plan import Settings
+    from siammae.data.packing.pack_plan import PackSettings
     from siammae.data.packing.write_pack import Packer
 
     source = settings.build("data")
     side = _read_as_packed(source, settings.short_side)
     source.prepare()
     clips = source.footage()
-    plan = Settings(
+    content = PackSettings(
         source=source.fingerprint(),
         stride=settings.stride,
         quality=settings.quality,
@@ -58,7 +58,7 @@ def pack(out: Path, settings: PackConfig) -> None:
     )
     with ProgressDisplay("clips", settings.progress) as display:
         show = partial(_show, display)
-        packer = Packer(clips, out, plan, settings.workers, source.max_broken, print_now, show)
+        packer = Packer(clips, out, content, settings.workers, source.max_broken, print_now, show)
         packer.run()
     print(f"Train: python -m siammae.train data=packed data.root={out}")
 

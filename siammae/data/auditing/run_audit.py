@@ -18,7 +18,7 @@ AGAIN = ("none", "broken", "all")
 
 
 @dataclass(frozen=True)
-class Settings:
+class AuditSettings:
     """How clips are audited.
 
     workers: number of processes; None: one for each core that this process may use.
@@ -36,7 +36,7 @@ class Settings:
 
 
 def audit(
-    source: ClipSource, manifest: Path, settings: Settings, examine_one: Examine | None = None
+    source: ClipSource, manifest: Path, settings: AuditSettings, examine_one: Examine | None = None
 ) -> list[Facts]:
     """Read what is new or changed, and write the manifest.
 

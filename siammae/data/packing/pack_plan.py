@@ -16,7 +16,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Settings:
+class PackSettings:
     """What the content of a pack depends on.
 
     source: fingerprint of the packed source.
@@ -46,7 +46,7 @@ class Plan:
     complete: whether all shards and the index are written. fingerprint: that of the index then.
     """
 
-    settings: Settings
+    settings: PackSettings
     clips: int
     per_shard: int
     bytes: float
@@ -80,7 +80,7 @@ def sample_size(clips: int) -> int:
     return min(clips, max(4, min(MOST_SAMPLED, clips // LEAST_SHARDS)))
 
 
-def make_plan(settings: Settings, clips: int, size: float, seconds: float) -> Plan:
+def make_plan(settings: PackSettings, clips: int, size: float, seconds: float) -> Plan:
     """Make a plan from what an average clip takes, in bytes and in seconds of one process."""
     fit = int(settings.shard_mb * 1e6 // size)
     per_shard = max(1, min(fit, clips // LEAST_SHARDS))
@@ -113,12 +113,12 @@ def parse_plan(text: str, path: str) -> Plan:
         content: dict[str, Any] = json.loads(text)
         if content.pop("format") != FORMAT:
             raise ValueError("it is of another version")
-        return Plan(**(content | {"settings": Settings(**content["settings"])}))
+        return Plan(**(content | {"settings": PackSettings(**content["settings"])}))
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} cannot be used: {error}") from None
 
 
-def refuse_others(folder: Path, plan: Plan | None, settings: Settings) -> None:
+def refuse_others(folder: Path, plan: Plan | None, settings: PackSettings) -> None:
     """Refuse a folder that belongs to another pack.
 
     Raises:

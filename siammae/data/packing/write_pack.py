@@ -13,8 +13,8 @@ from siammae.data.packing.crew import CannotWrite, Job, packing_crew, run_jobs
 from siammae.data.packing.index import Index, join, make_table, write
 from siammae.data.packing.layout import BROKEN, INDEX, WORK, common_folders, shard_name, shards
 from siammae.data.packing.pack_plan import (
+    PackSettings,
     Plan,
-    Settings,
     dealt,
     make_plan,
     read_plan,
@@ -55,7 +55,7 @@ class Packer:
         self,
         clips: Clips,
         folder: Path,
-        settings: Settings,
+        settings: PackSettings,
         workers: int,
         max_broken: float,
         note: Print,

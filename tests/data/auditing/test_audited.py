@@ -6,7 +6,7 @@ from shutil import copy
 import numpy as np
 import pytest
 
-from siammae.data.auditing.run_audit import Settings, audit
+from siammae.data.auditing.run_audit import AuditSettings, audit
 from siammae.data.manifests.manifest import read_manifest, write_manifest
 from siammae.data.reading import video
 from siammae.data.sets.ucf101 import UCF101
@@ -25,7 +25,7 @@ def folder(tmp_path, moving_clip):
 
 
 def audited(root, manifest):
-    audit(Videos(str(root)), manifest, Settings(workers=1))
+    audit(Videos(str(root)), manifest, AuditSettings(workers=1))
     return Videos(str(root), manifest=str(manifest))
 
 
@@ -107,7 +107,7 @@ def test_what_is_no_manifest_is_named(folder, tmp_path, content):
         Videos(str(folder), manifest=str(path)).fingerprint()
     if content is not None:
         with pytest.raises(DataError, match=r"m\.parquet.*no manifest"):
-            audit(Videos(str(folder)), path, Settings())
+            audit(Videos(str(folder)), path, AuditSettings())
 
 
 def test_a_table_of_something_else_is_no_manifest(folder, tmp_path):
@@ -132,7 +132,7 @@ def test_a_published_set_leaves_out_what_the_manifest_says(folder, tmp_path):
         copy(folder / "two.avi", folder / "UCF-101" / "Surfing" / f"v_Surfing_{name}.avi")
     (folder / "UCF-101" / "Surfing" / "v_Surfing_g01_c02.avi").write_bytes(b"no video")
     root, manifest = str(folder / "UCF-101"), tmp_path / "m.parquet"
-    audit(UCF101(root), manifest, Settings(workers=1))
+    audit(UCF101(root), manifest, AuditSettings(workers=1))
     source = UCF101(root, manifest=str(manifest))
     assert [path.stem for path in source.footage().paths] == ["v_Surfing_g01_c01"]
     assert source.fingerprint() != UCF101(root).fingerprint()

@@ -14,7 +14,7 @@ from processes import group_lives, hear_interrupts, wait_until
 
 from siammae.config.check import validate
 from siammae.config.commands import AuditConfig
-from siammae.data.auditing.run_audit import Settings, audit
+from siammae.data.auditing.run_audit import AuditSettings, audit
 from siammae.data.manifests.manifest import Journal
 from siammae.data.sets.videos import Videos
 from siammae.system.errors import ConfigError
@@ -165,9 +165,9 @@ def test_values_of_keys(setting, message):
 def test_one_audit_writes_a_manifest(many, tmp_path):
     manifest = tmp_path / "m.parquet"
     with Journal(manifest).held(), pytest.raises(ConfigError, match="by another audit; wait"):
-        audit(Videos(str(many)), manifest, Settings(workers=1))
+        audit(Videos(str(many)), manifest, AuditSettings(workers=1))
 
 
 def test_a_manifest_is_a_file(many, tmp_path):
     with pytest.raises(ConfigError, match="is a folder; name a file"):
-        audit(Videos(str(many)), tmp_path, Settings(workers=1))
+        audit(Videos(str(many)), tmp_path, AuditSettings(workers=1))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from siammae.data.auditing.run_audit import Settings, audit
+from siammae.data.auditing.run_audit import AuditSettings, audit
 from siammae.data.sampling.mixture import Mixture
 from siammae.data.sets.sequences import Sequences
 from siammae.system.errors import ConfigError
@@ -27,7 +27,9 @@ def root(tmp_path):
 
 def test_folders_of_images_are_judged_and_read_up_to_where_they_break(root, tmp_path):
     manifest = tmp_path / "m.parquet"
-    rows = {row.path: row for row in audit(Sequences(str(root)), manifest, Settings(workers=1))}
+    rows = {
+        row.path: row for row in audit(Sequences(str(root)), manifest, AuditSettings(workers=1))
+    }
     assert {name: (row.state, row.usable) for name, row in rows.items()} == {
         "-good one": ("whole", 8),
         "broken": ("broken", 0),
@@ -58,6 +60,6 @@ def test_a_mixture_is_audited_part_by_part(root, tmp_path):
     part = Sequences(str(root), manifest=str(manifest))
     mixture = Mixture({"a": part}, {"a": 1.0})
     with pytest.raises(ConfigError, match="Mixture has no clips of its own"):
-        audit(mixture, manifest, Settings())
-    audit(Sequences(str(root)), manifest, Settings(workers=1))
+        audit(mixture, manifest, AuditSettings())
+    audit(Sequences(str(root)), manifest, AuditSettings(workers=1))
     assert len(mixture.footage()) == 3

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from siammae.data.auditing.examine import examine
-from siammae.data.auditing.run_audit import Settings, audit
+from siammae.data.auditing.run_audit import AuditSettings, audit
 from siammae.data.manifests.facts import Facts
 from siammae.data.sets.videos import Videos
 
@@ -25,7 +25,9 @@ SPOILT = {"cut.mp4": "plain/-good 'clip'! é.mp4", "flipped.mkv": "whole.mkv"}
 @pytest.fixture(scope="module")
 def audited(odd_files, tmp_path_factory):
     manifest = tmp_path_factory.mktemp("audits") / "odd.parquet"
-    rows = audit(Videos(str(odd_files / "list.txt"), max_broken=1.0), manifest, Settings(workers=2))
+    rows = audit(
+        Videos(str(odd_files / "list.txt"), max_broken=1.0), manifest, AuditSettings(workers=2)
+    )
     return manifest, {row.path: row for row in rows}
 
 
@@ -115,7 +117,7 @@ def test_times_between_frames_that_differ_are_reported(tmp_path):
             frame.pts = number + 5 * (number > 10)
             out.mux(stream.encode(frame))
         out.mux(stream.encode())
-    (row,) = audit(Videos(str(tmp_path)), tmp_path / "m.parquet", Settings(workers=1))
+    (row,) = audit(Videos(str(tmp_path)), tmp_path / "m.parquet", AuditSettings(workers=1))
     assert row.variable_rate is True
 
 
@@ -123,7 +125,7 @@ def test_odd_real_files(real_data, tmp_path, decode_straight):
     """decord opens the HMDB clip and gives other frames; what stands before damage is read."""
     rows = {}
     manifest = tmp_path / "odd.parquet"
-    for row in audit(Videos(str(real_data / "odd")), manifest, Settings(workers=2)):
+    for row in audit(Videos(str(real_data / "odd")), manifest, AuditSettings(workers=2)):
         rows[row.path] = row
     assert set(rows) == {path.name for path in (real_data / "odd").iterdir()}
     bad = {"audio_only.mp4", "empty_0bytes.mp4", "h264_one_frame.mp4", "text_not_video.mp4"}

@@ -12,7 +12,7 @@ import pytest
 from examiners import always_fail, misbehave
 from processes import group_lives, wait_until
 
-from siammae.data.auditing.run_audit import Settings, audit
+from siammae.data.auditing.run_audit import AuditSettings, audit
 from siammae.data.manifests.facts import base_of, name_of
 from siammae.data.sets.videos import Videos
 from siammae.system.paths import ROOT
@@ -37,7 +37,7 @@ def spoil(root, *names):
 def test_a_file_that_crashes_or_hangs_is_recorded_and_the_others_go_on(folder, tmp_path):
     spoil(folder, "0-segfault", "1-hang", "2-raises", "3-decord-dies", "4-slow")
     begun = time.monotonic()
-    settings = Settings(workers=2, timeout=1.5)
+    settings = AuditSettings(workers=2, timeout=1.5)
     rows = audit(Videos(str(folder)), tmp_path / "m.parquet", settings, misbehave)
     assert time.monotonic() - begun < 60
     found = {row.path: (row.state, row.reader, row.reason) for row in rows}
@@ -61,7 +61,7 @@ def test_a_file_that_crashes_or_hangs_is_recorded_and_the_others_go_on(folder, t
 
 def test_more_crashes_than_processes(folder, tmp_path):
     spoil(folder, *(f"segfault{number}" for number in range(5)))
-    settings = Settings(workers=2, timeout=30)
+    settings = AuditSettings(workers=2, timeout=30)
     rows = audit(Videos(str(folder)), tmp_path / "m.parquet", settings, misbehave)
     assert [row.state for row in rows] == ["whole"] * 4 + ["broken"] * 5
 
@@ -70,10 +70,10 @@ def test_hanging_processes_end_with_their_parent(folder, tmp_path):
     spoil(folder, "hang0", "hang1")
     code = (
         "import sys; from pathlib import Path; from examiners import misbehave\n"
-        "from siammae.data.auditing.run_audit import Settings, audit\n"
+        "from siammae.data.auditing.run_audit import AuditSettings, audit\n"
         "from siammae.data.sets.videos import Videos\n"
         "if __name__ == '__main__':\n"
-        "    audit(Videos(sys.argv[1]), Path(sys.argv[2]), Settings(workers=2), misbehave)\n"
+        "    audit(Videos(sys.argv[1]), Path(sys.argv[2]), AuditSettings(workers=2), misbehave)\n"
     )
     script = tmp_path / "script.py"
     script.write_text(code)
@@ -93,26 +93,26 @@ def test_hanging_processes_end_with_their_parent(folder, tmp_path):
 
 def test_unchanged_files_are_not_read_again(folder, tmp_path):
     manifest, source = tmp_path / "m.parquet", Videos(str(folder))
-    first = {row.path: row for row in audit(source, manifest, Settings(workers=1))}
+    first = {row.path: row for row in audit(source, manifest, AuditSettings(workers=1))}
     (folder / "good1.mp4").write_bytes(b"another file")
     status = (folder / "good2.mp4").stat()
     os.utime(folder / "good2.mp4", ns=(status.st_atime_ns, status.st_mtime_ns + 1))
     (folder / "good3.mp4").unlink()
     spoil(folder, "new")
     # Whatever is examined here raises: only changed and new files are.
-    changed = audit(source, manifest, Settings(workers=1), always_fail)
+    changed = audit(source, manifest, AuditSettings(workers=1), always_fail)
     found = {row.path: row.reason for row in changed}
     assert set(found) == {"good0.mp4", "good1.mp4", "good2.mp4", "new.mp4"}
     assert {name for name, reason in found.items() if "asked for" in reason} == {
         *("good1.mp4", "good2.mp4", "new.mp4")
     }
     assert changed[0] == first["good0.mp4"]
-    again = audit(source, manifest, Settings(workers=1, again="broken"))
+    again = audit(source, manifest, AuditSettings(workers=1, again="broken"))
     assert {row.path: row.reader for row in again} == {
         **dict.fromkeys(found, "decord"),
         "good1.mp4": "none",
     }
-    every = audit(source, manifest, Settings(workers=1, again="all"), always_fail)
+    every = audit(source, manifest, AuditSettings(workers=1, again="all"), always_fail)
     assert {row.reader for row in every} == {"none"}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from siammae.data.packing.pack_plan import Settings
+from siammae.data.packing.pack_plan import PackSettings
 from siammae.data.packing.write_pack import Packer
 from siammae.data.sets.videos import Videos
 
@@ -17,7 +17,7 @@ def make_pack(
     source = Videos(root=str(root), short_side=short_side)
     clips = changed.get("clips") or source.footage()
     print_ = source.fingerprint() if "clips" not in changed else "0"
-    settings = Settings(print_, stride, quality, short_side, changed.get("shard_mb", 256))
+    settings = PackSettings(print_, stride, quality, short_side, changed.get("shard_mb", 256))
     max_broken, on_progress = (
         changed.get("max_broken", 0.05),
         changed.get("on_progress", lambda *_: None),
