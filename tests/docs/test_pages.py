@@ -7,6 +7,9 @@ import pytest
 from siammae.system.paths import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+FOLDERS = "siammae|configs|experiments|sweeps|analysis|tests|docs"
+SOURCES = "\n".join(path.read_text() for path in (ROOT / "siammae").rglob("*.py"))
+CLASSES = set(re.findall(r"^class (\w+)", SOURCES, re.MULTILINE))
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 
 
@@ -26,3 +29,21 @@ def test_links_lead_to_files(page):
 @pytest.mark.parametrize("page", (ROOT / "docs").glob("*.md"), ids=lambda page: page.name)
 def test_the_site_has_every_page(page):
     assert page.name in (ROOT / "mkdocs.yml").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_and_classes_that_are_named_exist(page):
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    files = re.findall(rf"`((?:{FOLDERS})/[^`\s]*|[^`\s]*/[^`\s]*\.py)`", text)
+    lost = [file for file in files if not re.search("[A-Z]{4}", file) and not is_there(file)]
+    assert not lost
+    named = re.findall(
+        r"`([A-Z][a-z]+[A-Z]\w+|Benchmark|Decoder|Encoding|Head|Masking|Source)`", text
+    )
+    assert set(named) <= CLASSES
+
+
+def is_there(file):
+    """Whether a file lies in the repository, or in one of its rooms."""
+    places = (ROOT, ROOT / "siammae", *(ROOT / "siammae").iterdir())
+    return any((place / file).exists() for place in places)
