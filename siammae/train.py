@@ -85,11 +85,26 @@ def begin(wanted: Identity, asked: Invocation, team: Team, stack: ExitStack) -> 
         known_result(settings, record, asked, title)
         return True
     print(title, flush=True)
+    print_warm_up(settings, asked)
     stack.enter_context(record.undo_refused_start())
     if rerun:
         record.forget_training()
     record.note_invocation(asked)
     return False
+
+
+def print_warm_up(settings: TrainConfig, asked: Invocation) -> None:
+    """Say that the warm-up has changed with a length that the command line sets."""
+    for unit in ("steps", "epochs"):
+        warm_up = getattr(settings.schedule, f"warmup_{unit}")
+        composed = settings.composed["schedule"][f"warmup_{unit}"]
+        if f"schedule.{unit}" in asked.overrides and str(composed).startswith("${"):
+            whole = getattr(settings.schedule, unit)
+            print(
+                f"  warm-up: {warm_up:g} of {whole:g} {unit}, the preset's share; "
+                f"schedule.warmup_{unit}=N sets another",
+                flush=True,
+            )
 
 
 def is_outdated(record: RunRecord, stale: str) -> bool:

@@ -180,7 +180,7 @@ def public_target(target: Any) -> Any:
 
 
 def _check_type(key: str, value: Any, annotated: Any) -> None:
-    """Check that a truth value or a number is what the annotation says.
+    """Check that a truth value, a number or a text is what the annotation says.
 
     Hydra reads ``no`` as text, and any text would count as true. Other types are left to the class.
     """
@@ -190,8 +190,9 @@ def _check_type(key: str, value: Any, annotated: Any) -> None:
     if len(plain) != 1 or (value is None and optional):
         return
     wanted = plain.pop()
-    allowed = {bool: (bool,), int: (int,), float: (int, float)}.get(wanted)
+    allowed = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}.get(wanted)
     if allowed is not None and type(value) not in allowed:
-        noun = {bool: "a bool is needed, true or false", int: "an int is needed"}
-        words = noun.get(wanted, "a number is needed") + (", or null" if optional else "")
+        nouns = {bool: "bool", int: "int", float: "number", str: "text"}
+        words = f"a{'n' * (wanted is int)} {nouns[wanted]} is needed"
+        words += ", true or false" * (wanted is bool) + ", or null" * optional
         raise ConfigError(f"{key}={'null' if value is None else value}: {words}")

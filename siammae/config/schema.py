@@ -76,7 +76,11 @@ class Optim(Section):
 
 
 class Schedule(Section):
-    """Duration and warm-up of the training. ``length`` multiplies the duration alone."""
+    """Duration and warm-up of the training. ``length`` multiplies the duration alone.
+
+    A preset in steps gives the warm-up as a share of ``steps``, so that it follows when ``steps``
+    is set on the command line.
+    """
 
     length: Annotated[float, Field(gt=0)]
     epochs: Annotated[float, Field(gt=0)] | None
@@ -93,13 +97,16 @@ class Schedule(Section):
                 raise ValueError(
                     f"give {prefix}steps or {prefix}epochs and set the other to null, "
                     f"not {prefix}steps={steps} and {prefix}epochs={epochs}; "
-                    f"for instance: {self._in_one_unit()}"
+                    f"type {self._in_one_unit()}"
                 )
         for unit in ("steps", "epochs"):
             whole, warmup = getattr(self, unit), getattr(self, f"warmup_{unit}")
             if whole is not None and warmup is not None and warmup >= self.length * whole:
                 part = "" if self.length == 1 else f"length={self.length} times "
-                raise ValueError(f"warmup_{unit}={warmup} leaves nothing of {part}{unit}={whole}")
+                raise ValueError(
+                    f"warmup_{unit}={warmup} leaves nothing of {part}{unit}={whole}; "
+                    f"schedule.warmup_{unit}={int(self.length * whole) // 10} is a tenth"
+                )
         return self
 
     def _in_one_unit(self) -> str:

@@ -138,4 +138,6 @@ def _shorten(error: Exception, cause: BaseException | None = None) -> str:
         for line in lines
         if not line.startswith(("full_key", "object_type", "reference_", "To append to your"))
     ]
-    return " ".join(kept[:4])
+    key, group = getattr(cause, "key", None), getattr(cause, "parent_node", None)
+    hint = "" if "Did you mean" in text else nearest(str(key), [str(name) for name in group or ()])
+    return " ".join(kept[:4]) + hint

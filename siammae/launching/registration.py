@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import MISSING, fields
 from errno import EACCES
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing_extensions import override
 
 from siammae.assembly.flops import DECIDES, equal_compute
 from siammae.config.composition import plain_keys
+from siammae.data.sets.videos import ClipSource
 from siammae.launching.experiment_sweeper import ExperimentSweeper
 from siammae.launching.hydra_adapter import FoldersSource
 from siammae.launching.launchers.local import ProcessLauncher
@@ -65,15 +67,38 @@ def register_with_hydra() -> None:
     ConfigStore.instance().store(
         group="hydra/sweeper", name="basic", node=node, provider="siammae", replace=True
     )
+    ConfigStore.instance().store(
+        group="keys", name="clips", node=clip_keys(), provider="siammae", replace=True
+    )
     resolvers: dict[str, Callable[..., Any]] = {
         "writable": writable_folder,
         "recipe": recipe,
         "groups": list_groups,
         "equal_compute": lambda _root_: equal_compute(plain_keys(_root_, DECIDES)),
+        "share": share,
         "half": lambda number: int(number) // 2,
     }
     for name, resolver in resolvers.items():
         OmegaConf.register_resolver(name, resolver, replace=True)
+
+
+def clip_keys() -> dict[str, Any]:
+    """Return the keys that all data sets have, with the defaults that `ClipSource` declares.
+
+    Options of ``data`` take them in with ``/keys/clips@_here_``, so that the command line can set
+    them like the keys that an option names itself.
+    """
+    return {each.name: each.default for each in fields(ClipSource) if each.default is not MISSING}
+
+
+def share(part: float, whole: Any, digits: int = 0) -> Any:
+    """Return ``${share:PART,WHOLE}``, a rounded part of a number; null for null.
+
+    Without ``digits`` it is an int.
+    """
+    if whole is None:
+        return None
+    return round(part * whole, digits) if digits else round(part * whole)
 
 
 def writable_folder(path: str | int) -> str:

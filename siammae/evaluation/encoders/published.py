@@ -31,7 +31,7 @@ class FileEncoder(Source):
 
     def __init__(
         self,
-        path: str | None,
+        path: str | int | None,
         format: str | None = None,
         heads: int | None = None,
         layer: int = -1,

@@ -35,7 +35,7 @@ class TimmEncoder(Source):
         self,
         model: str | None,
         pretrained: bool | None = None,
-        weights: str | None = None,
+        weights: str | int | None = None,
         layer: int = -1,
     ):
         if model is None:

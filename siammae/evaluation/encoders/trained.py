@@ -26,7 +26,7 @@ class RunEncoder(Source):
         trusted: packages whose classes the run's configuration may name beside those of siammae.
     """
 
-    def __init__(self, checkpoint: str | None, layer: int = -1, trusted: Sequence[str] = ()):
+    def __init__(self, checkpoint: str | int | None, layer: int = -1, trusted: Sequence[str] = ()):
         if checkpoint is None:
             raise ConfigError(
                 "checkpoint=PATH is missing: a run's folder, .safetensors or .pt file; "

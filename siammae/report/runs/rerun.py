@@ -61,7 +61,9 @@ def retry(records: list[RunRecord], report: Callable[[str], None]) -> dict[str, 
     failed = {}
     for number, record in enumerate(records, start=1):
         report(f"{number} of {len(records)}: {record.signature}")
-        given = [part for part in overrides(record) if not part.startswith("runs_dir=")]
+        # Whom to trust is said on a command line by its user, and by no file of a run.
+        dropped = ("runs_dir=", "trusted_packages=", "+trusted_packages=")
+        given = [part for part in overrides(record) if not part.startswith(dropped)]
         line = [sys.executable, "-m", "siammae.train", *given, f"runs_dir={record.folder.parent}"]
         done = subprocess.run(line, stderr=subprocess.PIPE, text=True)
         if done.returncode == 130:
