@@ -16,8 +16,8 @@ install: $(READY)
 
 # The environment is made anew only when the lock or the package's metadata changes.
 $(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else \
-	  "error: Python 3.11 to 3.13 is needed, %s is %d.%d; try make PYTHON=python3.12" % ((sys.executable,) + v))'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:3]; sys.exit(None if (3, 11, 4) <= v < (3, 14) else \
+	  "error: Python 3.11.4 to 3.13 is needed, %s is %d.%d.%d; try make PYTHON=python3.12" % ((sys.executable,) + v))'
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	@echo "installing the locked dependencies into $(VENV)"
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
@@ -57,9 +57,9 @@ format: $(READY)
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-# Needs uv: one lock for Python 3.11 to 3.13 on Linux, macOS and Windows.
+# Needs uv: one lock for Python 3.11.4 to 3.13 on Linux, macOS and Windows.
 lock:
-	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --extra cluster \
+	uv pip compile pyproject.toml --universal --python-version 3.11.4 --extra dev --extra cluster \
 	  --extra dashboard --extra docs --no-header --no-annotate --output-file requirements.lock
 
 clean:
