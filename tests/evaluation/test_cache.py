@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from siammae.evaluation.measuring.metric import SHARE, Metric, OverVideos
 from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.evaluation.result_cache import Evaluations, Setting, as_result, read_entry
 from siammae.system.errors import ConfigError
@@ -25,7 +26,13 @@ def setting(fingerprint="f1", **config):
 def result(value=0.5, failed=None):
     rows = [{"clip": "a", "joint": 1, "PCK": value}]
     units = ("clip", "joint")
-    return BenchmarkResult("toy", "PCK", {"PCK": value}, rows, {"clips": 1}, failed or {}, units)
+    over = OverVideos(("hits",), "frames", group="joint", levels=(0.1, 0.3), video="clip")
+    declared = (Metric("PCK", "more", SHARE, over_videos=over), Metric("lost", "less", "px"))
+    declared += (Metric("coverage", "neither", SHARE, over_videos=None),)
+    settings = {"clips": 1}
+    return BenchmarkResult(
+        "toy", "PCK", {"PCK": value}, rows, settings, failed or {}, units, declared=declared
+    )
 
 
 def test_a_result_comes_back_as_it_was(tmp_path):

@@ -17,6 +17,7 @@ from siammae.launching.registration import register_with_hydra
 from siammae.system.paths import CONFIGS
 from siammae.training.loop import Trainer
 from siammae.training.optim import adamw
+from siammae.training.training_metrics import training_metric
 from siammae.training.training_plan import make_plan
 
 from .conftest import TINY
@@ -131,6 +132,8 @@ def test_a_step_in_parts_has_the_rows_and_weights_of_the_whole(start):
         trained.append(trainer)
     whole, split = trained
     names = [f"train/{what}_target_{i}" for what in ("loss", "gap") for i in (1, 2, 3)]
+    assert [training_metric(name).better for name in names] == ["less"] * 3 + ["neither"] * 3
+    assert training_metric("train/probe_loss").better == "less"
     for one, other in zip(whole.listener.rows, split.listener.rows, strict=True):
         assert [one[name] for name in names] == pytest.approx([other[name] for name in names])
         assert one["train/gap_target_1"] == -one["train/gap_target_2"] > 0

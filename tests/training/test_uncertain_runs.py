@@ -7,6 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
+from siammae.evaluation.measuring.metric import undeclared
+from siammae.training.training_metrics import training_metric
+
 from .conftest import KILLED_IN_A_STEP, START
 
 # Random passes when a picture is made, several decoders, and a stop between two checkpoints.
@@ -36,6 +39,7 @@ def test_a_run_shows_its_uncertainty_and_goes_on_after_a_kill(train, tmp_path, o
     assert all(row["train/sigma"] > 0 for row in rows)
     assert all(row["train/mse"] <= row["train/loss"] for row in rows)  # an average is nearer
     figures = json.loads((whole / "summary.json").read_text())["metrics"]
+    assert all(training_metric(name) != undeclared(name) for name in figures)
     assert figures["train/mse"] == rows[-1]["train/mse"]
     assert figures["train/sigma"] == rows[-1]["train/sigma"]
 

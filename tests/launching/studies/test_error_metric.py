@@ -82,12 +82,14 @@ class Depths(Benchmark):
 def study(studies, monkeypatch):
     """The study of three decoders on `Depths`, and the folder of its runs."""
     monkeypatch.setitem(sys.modules, "own_benchmark", sys.modules[__name__])
+    monkeypatch.setattr(Depths, "__module__", "own_benchmark")
     studies.configs, studies.name = CONFIGS, "train"
     drawn = ["decoder=choice(cross_self,cross,joint)", "hydra/sweeper/sampler=grid"]
     Path("own").mkdir()
     Path("own/benchmark").mkdir()
     Path("own/benchmark/depths.yaml").write_text("_target_: own_benchmark.Depths\n")
-    found = ["benchmark=depths", f"hydra.searchpath=[file://{Path('own').resolve()}]"]
+    found = ["benchmark=depths", "trusted_packages=[own_benchmark]"]
+    found += [f"hydra.searchpath=[file://{Path('own').resolve()}]"]
     studies(*found, *RUN, *drawn, "hydra.sweeper.n_trials=3", job=job.__wrapped__)
     return studies.load(), Path("runs").resolve()
 
