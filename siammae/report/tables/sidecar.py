@@ -40,7 +40,7 @@ def sidecar(table: Table, selected: Selected) -> str:
         "notes": table.notes,
         "decides": table.objective.name,
         "level": LEVEL,
-        "methods": "analysis/intervals.py",
+        "methods": "siammae/report/tables/intervals.py",
         "libraries": {
             "python": platform.python_version(),
             **{name: version(name) for name in PACKAGES},
