@@ -39,7 +39,8 @@ def explain(tables: Tables, name: str) -> str:
     if found["paper"]:
         paper = found["paper"]
         lines += ["", f"paper: {paper['figure']:g}", f"  {paper['source'] or 'no source is named'}"]
-    lines += ["", f"at full precision: {sidecar_name(table.name)}; methods: siammae/report/tables/intervals.py"]
+    methods = "methods: siammae/report/tables/intervals.py"
+    lines += ["", f"at full precision: {sidecar_name(table.name)}; {methods}"]
     return "\n".join(lines)
 
 
