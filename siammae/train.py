@@ -61,14 +61,17 @@ def job(config: DictConfig) -> Objective:
         if not team.broadcast(is_known):
             train(wanted, asked, trial, team)
             if team.is_main:
-                print(f"  {tell(wanted.record.summary())}, in {wanted.record.folder}", flush=True)
+                print(
+                    f"  {objective_text(wanted.record.summary())}, in {wanted.record.folder}",
+                    flush=True,
+                )
         with team.raise_in_all():
             value = objective(settings, wanted.record, trial) if team.is_main else 0.0
         return team.broadcast(value)
 
 
 def begin(wanted: Identity, asked: Invocation, team: Team, stack: ExitStack) -> bool:
-    """Claim the run for as long as ``stack`` lasts; whether it is finished already."""
+    """Check and claim the run for as long as ``stack`` lasts; return whether it is finished."""
     settings, record = wanted.settings, wanted.record
     title = " ".join([f"run {record.signature}", *(f"{k}={v}" for k, v in asked.overrides.items())])
     rerun = settings.rerun or is_outdated(record, settings.stale)
@@ -134,14 +137,14 @@ def is_outdated(record: RunRecord, stale: str) -> bool:
 
 
 def known_result(settings: TrainConfig, record: RunRecord, asked: Invocation, title: str) -> None:
-    """Tell of a finished run, which is asked for once more."""
+    """Print the result of a finished run that is asked for once more."""
     record.note_invocation(asked)
-    print(f"{title}: finished before, {tell(record.summary())}", flush=True)
+    print(f"{title}: finished before, {objective_text(record.summary())}", flush=True)
     settings.build("tracking").send_again(record, *labels(settings, asked))
 
 
 def train(wanted: Identity, asked: Invocation, trial: RunningTrial | None, team: Team) -> None:
-    """Carry a run out; what fails is recorded with its error, told at once and raised again."""
+    """Carry a run out. An error is recorded in the run and raised again."""
     settings, record, facts = wanted.settings, wanted.record, wanted.facts
     parts = (wanted.source, wanted.benchmark)
     if not team.is_main:
@@ -179,7 +182,7 @@ def train(wanted: Identity, asked: Invocation, trial: RunningTrial | None, team:
 
 
 def labels(settings: TrainConfig, asked: Invocation) -> tuple[str, str, list[str]]:
-    """A run's name for people, the group that its repetitions with other seeds share, and tags."""
+    """Return a run's name for people, the group of its repetitions with other seeds, and tags."""
     ends = settings.frame_gap
     gap = f"{ends[0]}-{ends[1]}" if isinstance(ends, list) else str(ends)
     gap = f"{gap} s" if settings.frame_gap_unit == "seconds" else gap
@@ -191,7 +194,7 @@ def labels(settings: TrainConfig, asked: Invocation) -> tuple[str, str, list[str
 
 
 def invocation(experiment: Experiment | None, trial: RunningTrial | None = None) -> Invocation:
-    """What asked for this run: the command, and its place in a multirun.
+    """Return what asked for this run: the command, and its place in a multirun.
 
     All jobs of a multirun share its folder, whose name is its id. Microseconds tell it from another
     that starts at the same time: process ids are often equal in containers on several machines.
@@ -217,7 +220,7 @@ def invocation(experiment: Experiment | None, trial: RunningTrial | None = None)
 
 
 def swept(hydra_config: Any, experiment: Experiment | None) -> list[str]:
-    """Keys that a multirun sweeps: those of its experiment or study, and of the command line."""
+    """Return the keys that a multirun sweeps: of its experiment, study and command line."""
     arguments = Command.instance().arguments
     given = [argument for argument in arguments if "=" in argument and argument[0] != "-"]
     parsed = OverridesParser.create().parse_overrides(given)
@@ -227,8 +230,8 @@ def swept(hydra_config: Any, experiment: Experiment | None) -> list[str]:
     return list(dict.fromkeys([*declared_keys, *params, *keys]))
 
 
-def tell(summary: dict[str, Any]) -> str:
-    """A run's objective for people."""
+def objective_text(summary: dict[str, Any]) -> str:
+    """Return a run's objective as text."""
     objective = summary["objective"]
     where = f" on {objective['benchmark']}" if objective["benchmark"] else ""
     return f"{objective['metric']} {objective['value']:.4f}{where}"

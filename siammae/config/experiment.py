@@ -1,6 +1,6 @@
-"""What a file of ``experiments/`` states: a question, the settings that answer it, paper's figures.
+"""Declared experiments: a question, the settings that answer it, and the paper's figures.
 
-Read when runs are started, when they are planned and when their table is made.
+A file of ``experiments/`` is read when runs are started or planned, and when their table is made.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ Setting = dict[str, str]  # key or group -> value, in Hydra's spelling
 
 
 class Strict(BaseModel):
-    """Unknown keys are refused."""
+    """A block of a declaration. Unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 
@@ -27,12 +27,15 @@ class Strict(BaseModel):
 class Row(Strict):
     """A row of the table.
 
-    set: the setting, keys as on the command line; what is not named is left at its default. None: a
-    row of the paper that is not run here. ``\\${...}`` is a reference that the configuration of the
-    row's own run resolves.
-    paper: the paper's figures by metric, in the unit of its table; None where it could not be read.
-    group: heading of the part of the table that the row stands in; a row without one, as the
-    default, stands in every part.
+    Attributes:
+        set: values of the row's setting by key, as on the command line; other keys have their
+            defaults. None: a row of the paper that is not run here. The configuration of the row's
+            own run resolves references, which are written ``\\${...}``.
+        paper: the paper's figures by metric, in the unit of its table; None where a figure could
+            not be read.
+        default: whether the row is the default setting.
+        group: heading of the part of the table that the row stands in. A row without a heading, as
+            the default, stands in every part.
     """
 
     set: dict[str, Value] | None
@@ -44,7 +47,7 @@ class Row(Strict):
     @field_validator("set")
     @classmethod
     def _references(cls, given: dict[str, Value] | None) -> dict[str, Value] | None:
-        """Read as YAML a reference has the backslash that keeps OmegaConf from resolving it."""
+        """Drop the backslash that keeps OmegaConf from resolving a reference too early."""
         if given is None:
             return None
         return {
@@ -54,15 +57,20 @@ class Row(Strict):
 
 
 class Experiment(Strict):
-    """The ``experiment:`` block.
+    """The ``experiment:`` block of a file.
 
-    design: how settings follow from axes: ``grid``, all combinations; ``one_factor``, the default
-    and each value of each axis with the others left at theirs; ``rows``, the settings of the rows.
-    axes: values of each key or group, in the order of the table. Of ``rows`` they follow.
-    seeds: with which every setting is run; ``seed=`` on the command line replaces them.
-    metrics: columns of the table, the first being the one that decides; empty: the benchmark's.
-    rows: order and labels of the rows, and the paper's figures. Settings without a row follow.
-    source: where the paper's figures come from, with the number of the table.
+    Attributes:
+        name: the name of the file.
+        question: what the experiment asks.
+        design: how settings follow from the axes. ``grid``: all combinations; ``one_factor``: the
+            default, and each value of each axis with the other axes at their defaults; ``rows``:
+            the settings of the rows.
+        axes: values of each key or group, in the order of the table. With ``rows`` they follow
+            from the rows.
+        seeds: seeds that every setting is run with; ``seed=`` on the command line replaces them.
+        metrics: columns of the table, of which the first decides; empty: the benchmark's metrics.
+        rows: order and labels of the rows, and the paper's figures. Settings without a row follow.
+        source: where the paper's figures come from, with the number of the table.
     """
 
     name: Annotated[str, Field(pattern=r"^[\w-]+$")]
@@ -100,22 +108,22 @@ class Experiment(Strict):
 
     @property
     def groups(self) -> list[str]:
-        """Headings of the parts of the table, in order; empty for a table in one."""
+        """Return the headings of the parts of the table, in order; none for a table in one."""
         return list(dict.fromkeys(row.group for row in self.rows if row.group is not None))
 
     @property
     def run_rows(self) -> list[Row]:
-        """Rows that are run here."""
+        """Return the rows that are run here."""
         return [row for row in self.rows if row.set is not None]
 
     @property
     def keys(self) -> list[str]:
-        """The axes, in order."""
+        """Return the axes, in order."""
         named = (key for row in self.run_rows for key in row.set or {})
         return list(self.axes) or list(dict.fromkeys(named))
 
     def settings(self, replaced: dict[str, list[str]], default: Setting) -> list[Setting]:
-        """What is to be run, seeds aside.
+        """Return the settings that are run with every seed.
 
         Args:
             replaced: values of axes that the command line gives in place of the declared ones.
@@ -147,7 +155,7 @@ class Experiment(Strict):
         return list(_unlike([fixed, *varied]))
 
     def row(self, setting: Setting) -> Row | None:
-        """The row that declares a setting; axes that neither names are at their defaults."""
+        """Return the row that declares a setting; axes that neither names are at their defaults."""
         for row in self.run_rows:
             if {key: spelled(value) for key, value in (row.set or {}).items()} == setting:
                 return row
@@ -155,7 +163,7 @@ class Experiment(Strict):
 
 
 def _unlike(settings: Iterable[Setting]) -> Iterable[Setting]:
-    """Each setting once."""
+    """Yield each setting once."""
     seen: list[Setting] = []
     for setting in settings:
         if setting not in seen:
@@ -164,7 +172,7 @@ def _unlike(settings: Iterable[Setting]) -> Iterable[Setting]:
 
 
 def spelled(value: object) -> str:
-    """One spelling of each value, also Hydra's: of 0.90 and 0.9, of ``[4, 48]`` and ``[4,48]``."""
+    """Return the one spelling of a value: 0.90 is 0.9, and ``[4, 48]`` is ``[4,48]``."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list | tuple):
@@ -178,7 +186,7 @@ def spelled(value: object) -> str:
 
 
 def parse_experiment(block: Any, where: str) -> Experiment:
-    """Check a block.
+    """Return a checked block.
 
     Raises:
         ConfigError: with ``where`` and a line for each wrong key.
@@ -195,7 +203,7 @@ def parse_experiment(block: Any, where: str) -> Experiment:
 
 
 def check_name(experiment: Experiment, file: str, where: str) -> None:
-    """An experiment is called by its file, and its table by its name: they are the same.
+    """Check that an experiment has the name of its file: one starts it, the other names its table.
 
     Raises:
         ConfigError: when they are not.
@@ -205,7 +213,7 @@ def check_name(experiment: Experiment, file: str, where: str) -> None:
 
 
 def read_experiments(folder: Path) -> dict[str, Experiment]:
-    """The experiments of a folder by name.
+    """Return the experiments of a folder by name.
 
     Raises:
         ConfigError: when a file cannot be read, or its name is not that of the experiment.

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hydra.errors import HydraException
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -19,7 +20,7 @@ REFUSED = (SiammaeError, HydraException, OmegaConfBaseException)
 
 
 def check_job(loader: Any, config: DictConfig, overrides: Overrides) -> None:
-    """Compose the settings of one job and check them, the keys of its groups' classes included.
+    """Compose the settings of one job and check them: values, keys of groups, the device.
 
     The settings of another command are left to that command.
 
@@ -38,6 +39,15 @@ def check_job(loader: Any, config: DictConfig, overrides: Overrides) -> None:
     settings = read_settings(OmegaConf.masked_copy(composed, keys))
     given = {re.split(r"[.@=]", text.lstrip("+~"))[0] for text in composed.hydra.overrides.task}
     check_parts(settings, given)
+    if settings.device not in ("auto", "cpu") and not _runs_elsewhere(composed):
+        from siammae.assembly.device import choose_device  # imports torch
+
+        choose_device(settings.device)
+
+
+def _runs_elsewhere(config: DictConfig) -> bool:
+    launcher = get_class(config.hydra.launcher._target_)
+    return bool(getattr(launcher, "elsewhere", False))
 
 
 def check_jobs(loader: Any, config: DictConfig, jobs: Sequence[Overrides]) -> None:

@@ -8,6 +8,7 @@ from preloaded import run_command
 
 from siammae.system.paths import CONFIGS
 
+ABSENT = "cuda" if sys.platform == "darwin" else "mps"
 JOB = """
 import sys, hydra
 from omegaconf import OmegaConf
@@ -86,6 +87,10 @@ def test_an_experiment_runs_its_settings_seed_by_seed(multirun):
         (["mask_ratio=0.75,2.0"], "mask_ratio=2.0: should be less than 1"),
         (["+decoder.widht=3", "seed=0,1"], "decoder.widht: no such key (did you mean 'width'?)"),
         (["seed=0,1", "+masking.cel=2"], "masking.cel: no such key"),
+        (["seed=0,1", "tracking.mode=onlin"], "mode 'onlin' is none of auto, online, offline"),
+        (["seed=0,1", "uncertainty=ensemble", "uncertainty.members=0"], "members=0: an ensemble"),
+        (["seed=0,1", "masking=motion", "rotation=any", "rotation.applies_to=future"], "apart"),
+        (["seed=0,1", f"device={ABSENT}"], f"device={ABSENT} is not on this machine"),
     ],
 )
 def test_what_cannot_be_run_is_told_before_anything_starts(multirun, overrides, words):

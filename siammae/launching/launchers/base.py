@@ -7,6 +7,7 @@ when a worker dies: the other jobs go on, and the job counts as failed like any 
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
+from typing import ClassVar
 
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.launcher import Launcher
@@ -22,7 +23,12 @@ class WorkerDied(SiammaeError):
 
 
 class JobLauncher(Launcher):
-    """Base of the launchers; keeps what Hydra hands over, for `launch`."""
+    """Base of the launchers; keeps what Hydra hands over, for `launch`.
+
+    elsewhere: whether jobs may run on another machine than the one that launches them.
+    """
+
+    elsewhere: ClassVar[bool] = False
 
     hydra_context: HydraContext
     task_function: TaskFunction

@@ -23,6 +23,8 @@ class RayLauncher(JobLauncher):
             ``OMP_NUM_THREADS``.
     """
 
+    elsewhere = True
+
     def __init__(self, init: DictConfig, remote: DictConfig) -> None:
         require_plugin("hydra_ray_launcher", "ray")
         self.init, self.remote = init, remote

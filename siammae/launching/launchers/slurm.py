@@ -50,6 +50,8 @@ class SlurmLauncher(JobLauncher):
         params: the keys of hydra-submitit-launcher's ``submitit_slurm``.
     """
 
+    elsewhere = True
+
     def __init__(self, **params: Any) -> None:
         require_plugin("hydra_submitit_launcher", "slurm")
         if shutil.which("sbatch") is None:
