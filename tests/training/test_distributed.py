@@ -181,20 +181,19 @@ def under_torchrun(monkeypatch):
 
 @pytest.mark.parametrize(("batch", "fits"), [(12, True), (24, True), (8, False), (18, False)])
 def test_a_batch_must_part_evenly(two, batch, fits):
-    data = SimpleNamespace(repeated_sampling=2)
-    settings = SimpleNamespace(batch_size=batch, accumulate=3, data=data, device="auto")
-    Team().check_settings(settings)
+    settings = SimpleNamespace(batch_size=batch, accumulate=3, device="auto")
+    Team().check_settings(settings, repeated=2)
     if fits:
-        two.check_settings(settings)
+        two.check_settings(settings, repeated=2)
         return
     with pytest.raises(ConfigError, match=f"batch_size={batch} is not .* take a multiple of 12"):
-        two.check_settings(settings)
+        two.check_settings(settings, repeated=2)
 
 
 @pytest.mark.parametrize("name", ["cuda:1", "mps"])
 def test_one_device_is_none_for_two_processes(two, name):
     with pytest.raises(ConfigError, match=f"device={name} is one device for 2 processes"):
-        two.check_settings(SimpleNamespace(device=name))
+        two.check_settings(SimpleNamespace(device=name), repeated=2)
 
 
 def test_each_process_has_the_gpu_of_its_local_rank(two, under_torchrun):
