@@ -15,8 +15,9 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from siammae.config.check import read
+from siammae.config.check import read, validate
 from siammae.config.commands import EvaluateConfig
+from siammae.config.composition import plain_keys
 from siammae.evaluation.encoders.choose import choose_source
 from siammae.evaluation.encoders.source import Source
 from siammae.evaluation.measuring.benchmark import Benchmark
@@ -86,7 +87,7 @@ def with_run(config: DictConfig, source: Source) -> EvaluateConfig:
     """
     own: Any = OmegaConf.to_container(config, resolve=False)
     whole = OmegaConf.create({**source.trained_as(), **own})
-    return read(OmegaConf.masked_copy(whole, list(own)), EvaluateConfig)
+    return validate(plain_keys(whole, own), EvaluateConfig)
 
 
 def check_writable(settings: EvaluateConfig, *keys: str) -> None:
