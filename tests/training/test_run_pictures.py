@@ -56,7 +56,7 @@ def session(tmp_path):
     frames = rng.integers(0, 256, (8, 48, 48, 3), np.uint8)
     write_video(clips / "clip.mp4", iter(frames))
     run.create({})
-    made = Session(None, None, run, Videos(str(clips)), None, Kept(), {})
+    made = Session(None, run, Videos(str(clips)), None, Kept(), {})
     made.device, made.plan = torch.device("cpu"), SimpleNamespace(steps=5, batch_size=4)
     return made
 
