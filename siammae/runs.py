@@ -31,7 +31,7 @@ COMMANDS = ("list", "diff", "command", "retry", "rm")
 
 @ignore_broken_pipe()
 def main() -> int:
-    """Entry point."""
+    """Run the command and return its exit code."""
     words = [_as_option(word) for word in sys.argv[1:]]
     if not any(word in COMMANDS for word in words) and not {"-h", "--help"} & set(words):
         words = ["list", *words]
@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def _as_option(word: str) -> str:
-    """The folder as ``siammae.train`` and ``siammae.plan`` are told it."""
+    """Accept the folder as ``siammae.train`` and ``siammae.plan`` take it, ``runs_dir=DIR``."""
     return word.replace("runs_dir=", "--runs=", 1) if word.startswith("runs_dir=") else word
 
 
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     made = add("diff", compare, "show the settings and figures in which two runs differ")
     made.add_argument("one")
     made.add_argument("other")
-    add("command", tell_command, "print the commands that make a run again").add_argument(
+    add("command", print_command, "print the commands that make a run again").add_argument(
         "signature"
     )
     made = add("retry", retry, "train failed runs once more")
@@ -119,7 +119,7 @@ def show(given: argparse.Namespace) -> None:
 
 
 def compare(given: argparse.Namespace) -> None:
-    """Settings, origin and figures of two runs, where they differ."""
+    """Print settings, origin and figures of two runs, where they differ."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -130,14 +130,14 @@ def compare(given: argparse.Namespace) -> None:
         shown.add_row(escape(key), *(escape(str(value)) for value in pair), "")
     shown.add_section()
     for key, (left, right) in difference.figures(one, other).items():
-        told = ["" if value is None else f"{value:.4f}" for value in (left, right)]
+        texts = ["" if value is None else f"{value:.4f}" for value in (left, right)]
         gap = "" if left is None or right is None else f"{right - left:+.4f}"
-        shown.add_row(escape(key), *told, gap)
+        shown.add_row(escape(key), *texts, gap)
     console().print(shown)
 
 
-def tell_command(given: argparse.Namespace) -> None:
-    """The lines that make a run again."""
+def print_command(given: argparse.Namespace) -> None:
+    """Print the lines that make a run again."""
     print("\n".join(rerun.command(find(given.runs, given.signature))))
 
 
@@ -159,7 +159,7 @@ def retry(given: argparse.Namespace) -> None:
 
 
 def remove(given: argparse.Namespace) -> None:
-    """Remove runs after a question."""
+    """Remove runs, after asking."""
     records = [find(given.runs, name) for name in given.signatures]
     for record in records:
         if record.state()["state"] == "running":

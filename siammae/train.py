@@ -37,7 +37,7 @@ from siammae.tracking.wandb import Tracker
 from siammae.training.distributed import Team, join_team
 from siammae.training.intermediate import Pruned
 
-# Modules that import torch are imported where they are used: a finished run is told without it.
+# Modules that import torch are imported where they are used: a finished run is returned without it.
 
 
 @hydra.main(config_path=str(CONFIGS), config_name="train")

@@ -68,7 +68,7 @@ def check_jobs(loader: Any, config: DictConfig, jobs: Sequence[Overrides]) -> No
 
 
 def check_space(loader: Any, config: DictConfig, space: SearchSpace) -> None:
-    """Check what a study may draw, as far as that can be told before it is drawn.
+    """Check what a study may draw, as far as that is possible before it is drawn.
 
     A drawn option of a group must exist. Of the space some points are tried; it is refused when
     each of them is, as with a misspelt key. A space may well hold some points that are no valid

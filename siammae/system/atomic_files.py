@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write a file so that readers, and a crash, find the old content or the new one whole."""
+    """Replace a file whole: readers, and a crash, leave the old content or the new, never a mix."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     data = content.encode() if isinstance(content, str) else content
     with partial.open("wb") as file:
@@ -19,7 +19,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows of a file of JSON lines, in order; a line that a crash cut short is left out."""
+    """Yield the rows of a file of JSON lines, in order, without a line that a crash cut short."""
     try:
         lines: TextIO = path.open()
     except FileNotFoundError:
@@ -35,7 +35,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def append_line(path: Path, row: dict[str, Any]) -> None:
-    """Append a row; a line that a crash left torn is ended first."""
+    """Append a row to a file of JSON lines; end a line first that a crash cut short."""
     with path.open("a") as file:
         if _ends_torn(path):
             file.write("\n")
@@ -43,7 +43,7 @@ def append_line(path: Path, row: dict[str, Any]) -> None:
 
 
 def _ends_torn(path: Path) -> bool:
-    """Whether the last line lacks its end, as after a crash in the middle of a write."""
+    """Return whether the last line lacks its end, as after a crash in the middle of a write."""
     with path.open("rb") as file:
         if file.seek(0, os.SEEK_END) == 0:
             return False
@@ -52,5 +52,5 @@ def _ends_torn(path: Path) -> bool:
 
 
 def folder_bytes(folder: Path) -> int:
-    """Bytes of all files below a folder."""
+    """Return the size of all files below a folder together, in bytes."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

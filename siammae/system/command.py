@@ -1,4 +1,4 @@
-"""The command that the user gave, known in every process that works for it."""
+"""The command that the user typed, known in every process that works for it."""
 
 import sys
 from typing import Any
@@ -7,9 +7,10 @@ from hydra.core.singleton import Singleton
 
 
 class Command(metaclass=Singleton):
-    """Made where the command starts; Hydra's launchers carry singletons to the workers.
+    """The command line, made where the command starts.
 
-    There ``sys.argv`` is of joblib, Ray or submitit.
+    Hydra's launchers carry singletons to their workers, where ``sys.argv`` is that of joblib, Ray
+    or submitit.
 
     line: as it was typed, without the interpreter. arguments: what the program got.
     """
@@ -20,7 +21,7 @@ class Command(metaclass=Singleton):
 
     @staticmethod
     def instance(*args: Any, **kwargs: Any) -> "Command":
-        """The one of this process."""
+        """Return the only object of this class in this process."""
         made = Singleton.instance(Command, *args, **kwargs)
         assert isinstance(made, Command)
         return made

@@ -7,7 +7,7 @@ from multiprocessing.connection import wait
 
 
 def end_with_parent() -> None:
-    """Watch the parent from now on, in a thread: this process may be busy, or hang in a decoder."""
+    """End this process when its parent ends; a thread watches, since a decoder may hang."""
     threading.Thread(target=_wait, daemon=True).start()
 
 

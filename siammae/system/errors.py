@@ -1,6 +1,6 @@
-"""The errors that a user can cause: entry points print them as one line and exit with 2.
+"""The errors that a user can cause: commands print them as one line and exit with code 2.
 
-Failed runs of a multirun are told with exit code 1.
+When runs of a multirun have failed, the exit code is 1.
 """
 
 
@@ -20,7 +20,7 @@ class TrainedElsewhere(ConfigError):
 
 
 def ending(error: object) -> str:
-    """What is told of a run of a multirun that ended with this error."""
+    """Return how a run of a multirun ended, which is printed before its error."""
     return "left alone" if isinstance(error, TrainedElsewhere) else "failed"
 
 

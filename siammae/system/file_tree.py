@@ -1,4 +1,4 @@
-"""Files of a folder tree, whatever their names, with few questions to the disk."""
+"""Lists of the files of a folder tree, with few accesses to the disk."""
 
 import os
 import stat
@@ -11,18 +11,18 @@ EXTENSIONS = frozenset(
     {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".m2ts", ".flv"}
 )
 KNOWN = " ".join(sorted(EXTENSIONS))
-UNDER_WAY = ".download"  # where the download command keeps what is not whole yet
+UNDER_WAY = ".download"  # folder in which the download command keeps what is not complete
 
 
 def is_video(name: str) -> bool:
-    """By the ending."""
+    """Return whether a name has the ending of a video."""
     return os.path.splitext(name)[1].lower() in EXTENSIONS  # noqa: PTH122
 
 
 def walk(root: Path) -> list[str]:
-    """Relative paths of all files below a folder, sorted, with slashes.
+    """Return the relative paths of all files below a folder, sorted, with slashes.
 
-    Links are followed, unless to a folder that they lie in. Files that macOS adds (``._x.mp4``) and
+    Links are followed, except to a folder that they lie in. Files that macOS adds (``._x.mp4``) and
     downloads under way are left out.
 
     Raises:
@@ -50,13 +50,13 @@ def _walk(folder: str, prefix: str, above: tuple[tuple[int, int], ...]) -> Itera
 
 
 class Folders:
-    """Whether files are there, by reading each folder once instead of asking for each file."""
+    """Knows which files are there from one reading of each folder, not one access a file."""
 
     def __init__(self) -> None:
         self._names: dict[str, frozenset[str]] = {}
 
     def has(self, path: str) -> bool:
-        """Whether there is such a file, or link, in its folder."""
+        """Return whether there is such a file, or link."""
         folder, name = os.path.split(path)
         if folder not in self._names:
             self._names[folder] = frozenset(_names(folder))
@@ -78,10 +78,10 @@ def _names(folder: str) -> list[str]:
 
 
 def kind_of(path: Path) -> str:
-    """``folder``, ``file``, or an empty text when there is nothing.
+    """Return ``folder``, ``file``, or an empty text when there is nothing.
 
     Raises:
-        DataError: when the folders above it do not let one see.
+        DataError: when the folders above it cannot be read.
     """
     try:
         mode = path.stat().st_mode
@@ -93,7 +93,7 @@ def kind_of(path: Path) -> str:
 
 
 def unreadable(path: Path, error: OSError) -> DataError:
-    """What to tell of a file or folder that cannot be read."""
+    """Return the error for a file or folder that cannot be read, with what the user can do."""
     why = (error.strerror or str(error)).lower()
     hint = "; its owner can give the right to read it" if isinstance(error, PermissionError) else ""
     return DataError(f"{path} cannot be read: {why}{hint}")

@@ -1,10 +1,11 @@
-"""The lock of a run: one process trains it, any number look whether one does.
+"""The lock of a run: one process trains it, any number may ask whether one does.
 
-On one machine the kernel decides (flock): it drops a lock with its process, however that dies. Many
-network file systems keep flock to each machine, or have none. So an owner also has a file
-``.owner-N`` beside the lock, whose time of change a thread of it renews; on another machine it
-counts as alive while that is fresh. The next owner is whoever makes ``.owner-N+1``, which the file
-system lets one alone do; N only grows, so that nobody takes over what somebody has just taken.
+On one machine the kernel decides (flock): it releases a lock when its process ends, however that
+happens. Many network file systems hold flock for each machine alone, or have none. So an owner also
+has a file ``.owner-N`` beside the lock, whose time of change a thread of it renews. On another
+machine it counts as alive while that is fresh. The next owner is whoever makes ``.owner-N+1``, which
+the file system lets one process alone do. N only grows, so that nobody takes over what somebody has
+just taken.
 """
 
 import errno
@@ -33,15 +34,17 @@ NO_FLOCK = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
 
 
 class LockLost(Exception):
-    """Another machine has taken the lock over, since this process was not heard for too long."""
+    """Another machine has taken the lock over: this process gave no sign of life for too long."""
 
 
 @dataclass(frozen=True)
 class Owner:
     """Who has a lock.
 
-    kernel: which boot of which machine. processes: the name space of ``pid``. started: clock ticks
-    after the boot, which tell a process from a later one with the same number; 0 where unknown.
+    kernel: which boot of which machine.
+    processes: the name space of ``pid``.
+    started: clock ticks after the boot, which distinguish a process from a later one with the same
+        number; 0 where unknown.
     """
 
     host: str
@@ -52,16 +55,16 @@ class Owner:
 
 
 class Held:
-    """A lock that this process has."""
+    """A lock that this process holds."""
 
     def __init__(self, place: Path):
         self._place = place
 
     def check(self) -> None:
-        """To be called before writing what the lock protects.
+        """Check that the lock is still held; call this before writing what it protects.
 
         Raises:
-            LockLost: when it is no longer ours; a paused process learns of it here.
+            LockLost: when it is not, as in a process that was paused for long.
         """
         number, _ = _newest(self._place.parent)
         if number > _number(self._place):
@@ -73,7 +76,7 @@ def exclusive(path: Path) -> Iterator[Held]:
     """Hold the lock alone; files are made when missing.
 
     Raises:
-        BlockingIOError: when another process has it, and for longer than readers do.
+        BlockingIOError: when another process holds it, and for longer than readers do.
     """
     with path.open("a") as file:
         kernel_decides = _flock_patiently(file)
@@ -91,7 +94,7 @@ def exclusive(path: Path) -> Iterator[Held]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether some process holds the lock alone. Readers do not mistake each other for one."""
+    """Return whether a process holds the lock alone; several may ask this at the same time."""
     try:
         with path.open() as file:
             kernel_decides = _flock(file, fcntl.LOCK_SH)
@@ -104,12 +107,12 @@ def is_held(path: Path) -> bool:
 
 
 def this_process() -> Owner:
-    """The owner that this process would be."""
+    """Return the owner that this process is, or would be."""
     return Owner(socket.gethostname(), _kernel(), _name_space(), os.getpid(), _started(os.getpid()))
 
 
 def _take(path: Path, kernel_decides: bool) -> Path:
-    """Make the next owner's file, once the last owner has gone or is dead."""
+    """Make the file of the next owner, once the last one has gone or is dead; return its path."""
     number = _wait_for_the_last(path, kernel_decides)
     place = path.parent / f".owner-{number + 1}"
     try:
@@ -128,8 +131,12 @@ def _take(path: Path, kernel_decides: bool) -> Path:
 
 
 def _wait_for_the_last(path: Path, kernel_decides: bool) -> int:
-    """The number of the last owner, when it is no longer one; waits while that is in doubt."""
-    told = False
+    """Return the number of the last owner, which is gone; wait while that is in doubt.
+
+    Raises:
+        BlockingIOError: when it is alive.
+    """
+    is_announced = False
     while True:
         os.utime(path)  # the clock of the file system, by which owners are judged
         number, last = _newest(path.parent)
@@ -138,18 +145,18 @@ def _wait_for_the_last(path: Path, kernel_decides: bool) -> int:
             raise BlockingIOError(f"{last} is alive")
         if silence >= STALE:
             return number
-        if not told:
+        if not is_announced:
             print(
                 f"the last owner of {path.parent} is silent; waiting up to {STALE:.0f} s to see "
                 "whether it is dead",
                 flush=True,
             )
-        told = True
+        is_announced = True
         time.sleep(min(BEAT, STALE - silence))
 
 
 def _silence(place: Path, kernel_decides: bool, now: float) -> float:
-    """Seconds since an owner's last sign of life; infinite when it is known to be gone."""
+    """Return the seconds since an owner's last sign of life; infinite when it is surely gone."""
     try:
         changed = place.stat().st_mtime
         owner = Owner(**json.loads(place.read_text()))
@@ -163,7 +170,7 @@ def _silence(place: Path, kernel_decides: bool, now: float) -> float:
 
 
 def _is_dead(owner: Owner, kernel_decides: bool) -> bool:
-    """Whether this machine knows that the owner, whom no flock protects, is gone."""
+    """Return whether this machine can tell that an owner, whom no flock protects, is gone."""
     me = this_process()
     if owner.kernel != me.kernel:
         # Of the same machine: it was started anew.
@@ -180,7 +187,7 @@ def _beat(place: Path, leave: threading.Event) -> None:
 
 
 def _flock_patiently(file: TextIO) -> bool:
-    """See `_flock`; waits for readers."""
+    """Lock alone like `_flock`, but wait for readers up to `PATIENCE` seconds."""
     patient_until = time.monotonic() + PATIENCE
     while True:
         try:
@@ -192,7 +199,7 @@ def _flock_patiently(file: TextIO) -> bool:
 
 
 def _flock(file: TextIO, kind: int) -> bool:
-    """Lock without waiting; returns whether the file system can."""
+    """Lock without waiting; return whether the file system has locks at all."""
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -209,7 +216,7 @@ def _places(folder: Path) -> list[Path]:
 
 
 def _newest(folder: Path) -> tuple[int, Path | None]:
-    """The number and the file of the last owner; 0 and None when there was none."""
+    """Return the number and the file of the last owner; 0 and None when there was none."""
     place = max(_places(folder), key=_number, default=None)
     return (0, None) if place is None else (_number(place), place)
 
@@ -219,7 +226,7 @@ def _number(place: Path) -> int:
 
 
 def _kernel() -> str:
-    """``MACHINE/BOOT``, as far as the system tells."""
+    """Return ``MACHINE/BOOT``, or the host's name where the system has no such identifiers."""
     parts = []
     for path in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
         try:
@@ -237,7 +244,7 @@ def _name_space() -> str:
 
 
 def _started(pid: int) -> int:
-    """When a process began, in clock ticks after the boot; -1 when there is none."""
+    """Return when a process began, in clock ticks after the boot; -1 when there is none."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Folders that are made at their first use: there whole, or not at all."""
+"""Folders that are written at their first use, and are either complete or not there."""
 
 import shutil
 import tempfile
@@ -12,13 +12,13 @@ LEFTOVER_SECONDS = 3600  # an unfinished folder of this age belongs to nobody an
 
 
 def write_once(folder: Path, write: Callable[[Path], None], root: str) -> None:
-    """Fill a folder when it is not there.
+    """Write a folder unless it is there.
 
-    Several processes may do so at once: the first to finish wins, the others' work is dropped.
+    Several processes may do so at once: the first to finish wins, the others' work is removed.
 
     Args:
-        folder: to be there afterwards.
-        write: fills the temporary folder that it is given, which is then renamed.
+        folder: that is there afterwards.
+        write: called with a temporary folder to fill, which is then renamed.
         root: the setting that says where the folder lies, as ``KEY=VALUE``, for the error.
 
     Raises:
@@ -42,11 +42,11 @@ def write_once(folder: Path, write: Callable[[Path], None], root: str) -> None:
                 raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    _sweep(parent)
+    _remove_leftovers(parent)
 
 
-def _sweep(parent: Path) -> None:
-    """Remove what interrupted processes left behind."""
+def _remove_leftovers(parent: Path) -> None:
+    """Remove the temporary folders of interrupted processes."""
     for leftover in parent.glob(".unfinished-*"):
         try:
             if time.time() - leftover.stat().st_mtime > LEFTOVER_SECONDS:

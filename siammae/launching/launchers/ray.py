@@ -33,7 +33,7 @@ class RayLauncher(JobLauncher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        # Ray reports its use over the network unless it is told not to.
+        # Ray reports its use over the network unless that is switched off.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         import ray
 
