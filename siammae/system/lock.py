@@ -3,7 +3,7 @@
 On one machine the kernel decides (flock): it releases a lock when its process ends, however that
 happens. Many network file systems hold flock for each machine alone, or have none. So an owner also
 has a file ``.owner-N`` beside the lock, whose time of change a thread of it renews. On another
-machine it counts as alive while that is fresh. The next owner is whoever makes ``.owner-N+1``, which
+machine it counts as alive while that is fresh. The next owner is who makes ``.owner-N+1``, which
 the file system lets one process alone do. N only grows, so that nobody takes over what somebody has
 just taken.
 """
