@@ -53,13 +53,15 @@ def is_incidental(path: str, config: Mapping[str, Any]) -> bool:
     if first in TrainConfig.incidental or first in CHOICES:
         return True
     section, group, overruled = config.get(first), first, ()
-    while rest and isinstance(section, Mapping):
+    while rest:
+        section = section if isinstance(section, Mapping) else {}  # old records lack some groups
         kind, key = _kind(section, group), rest.pop(0)
         if not rest:
             return key in (*getattr(kind, "incidental", ()), *overruled)
         section, overruled = section.get(key), ()
-        if key == "parts" and isinstance(section, Mapping):
-            section, overruled = section.get(rest.pop(0)), getattr(kind, "overrules", ())
+        if key == "parts":
+            parts = section if isinstance(section, Mapping) else {}
+            section, overruled = parts.get(rest.pop(0)), getattr(kind, "overrules", ())
         else:
             group = "data" if key == "source" else ""
     return False

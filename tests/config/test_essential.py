@@ -83,3 +83,10 @@ print("torch" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.strip() == "False", done.stderr
+
+
+def test_a_record_without_its_groups_is_asked_about_their_bases():
+    assert is_incidental("data.parts.films.root", {})
+    assert is_incidental("benchmark.source.root", {})
+    assert not is_incidental("data.parts.films", {})
+    assert not is_incidental("decoder.root", {})

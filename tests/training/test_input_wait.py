@@ -77,7 +77,6 @@ def test_runs_of_tens_of_steps_and_fast_ones_say_nothing():
 )
 def test_the_advice_suits_the_run(monkeypatch, source, clips, resize, device, expected):
     monkeypatch.setattr(waiting, "cores", lambda: 16)
-    settings = SimpleNamespace(augment=SimpleNamespace(model_extra={"resize": resize}))
-    lines = advice(settings, source, clips, device, processes=2)
+    lines = advice(source, SimpleNamespace(resize=resize), clips, device, processes=2)
     assert len(lines) == len(expected)
     assert all(words in line for words, line in zip(expected, lines, strict=True))
