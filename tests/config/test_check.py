@@ -20,7 +20,6 @@ CASES = {
     "decoder=cros": "decoder=cros: no such option (did you mean 'cross'?)",
     "optim.lr=0.001": "Key 'lr' is not in struct (did you mean 'base_lr'?)",
     "+optim.lr=0.001": "optim.lr: no such key (did you mean 'base_lr'?)",
-    "tracking.mode=onlin": "tracking: mode 'onlin' is none of auto, online, offline",
     "uncertainty=ensemble uncertainty.members=0": "uncertainty: members=0: an ensemble has at",
     "preset=paper schedule.steps=20": "type schedule.steps=20 schedule.warmup_steps=2 "
     "schedule.epochs=null schedule.warmup_epochs=null",
