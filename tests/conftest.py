@@ -22,6 +22,14 @@ os.environ["WANDB_MODE"] = "offline"
 os.environ["WANDB_ERROR_REPORTING"] = "false"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def groups_and_resolvers():
+    """Register our groups, keys and resolvers with Hydra, as every command does."""
+    from siammae.launching.registration import register_with_hydra
+
+    register_with_hydra()
+
+
 @pytest.fixture
 def wandb_server(monkeypatch, tmp_path) -> "Iterator[WandbServer]":
     """A server that this process's W&B client talks to, and no other."""
