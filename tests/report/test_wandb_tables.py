@@ -298,7 +298,7 @@ def test_offline_runs_that_are_synced_later_give_the_same_tables(sent, tmp_path)
     # A finished run that is asked for by another table is sent again, and then no more.
     call = Invocation("m10", ["y"], None, {"masking": "same"}, ["masking"], "demo", 0)
     RunRecord(tmp_path / "runs" / "low0").note_invocation(call)
-    script = SEND.replace("tracker.start", "tracker.again").split("    for row")[0]
+    script = SEND.replace("tracker.start", "tracker.send_again").split("    for row")[0]
     starts = []
     for _ in range(2):
         starts.append({name: each.starts for name, each in sent.runs("made").items()})
