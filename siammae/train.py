@@ -74,6 +74,7 @@ def begin(wanted: Identity, asked: Invocation, team: Team, stack: ExitStack) -> 
     """Check and claim the run for as long as ``stack`` lasts; return whether it is finished."""
     settings, record = wanted.settings, wanted.record
     title = " ".join([f"run {record.signature}", *(f"{k}={v}" for k, v in asked.overrides.items())])
+    settings.build("tracking")  # refuses wrong values also where nothing is trained
     rerun = settings.rerun or is_outdated(record, settings.stale)
     if record.is_finished() and not rerun:
         known_result(settings, record, asked, title)
@@ -104,8 +105,8 @@ def print_warm_up(settings: TrainConfig, asked: Invocation) -> None:
         if f"schedule.{unit}" in asked.overrides and str(composed).startswith("${"):
             whole = getattr(settings.schedule, unit)
             print(
-                f"  warm-up: {warm_up:g} of {whole:g} {unit}, the preset's share; "
-                f"schedule.warmup_{unit}=N sets another",
+                f"  the warm-up changes with schedule.{unit}: {warm_up:g} of {whole:g} {unit}, "
+                f"the preset's share; schedule.warmup_{unit}=N sets another",
                 flush=True,
             )
 
@@ -231,10 +232,13 @@ def swept(hydra_config: Any, experiment: Experiment | None) -> list[str]:
 
 
 def objective_text(summary: dict[str, Any]) -> str:
-    """Return a run's objective as text."""
+    """Return a run's objective as text, an error or a loss with its own sign."""
     objective = summary["objective"]
+    name, value = objective["metric"], objective["value"]
     where = f" on {objective['benchmark']}" if objective["benchmark"] else ""
-    return f"{objective['metric']} {objective['value']:.4f}{where}"
+    if name.startswith("-"):  # turned, so that studies can maximise it
+        name, value, where = name[1:], -value, f"{where} (less is better)"
+    return f"{name} {value:.4f}{where}"
 
 
 def main() -> int:

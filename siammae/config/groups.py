@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
@@ -16,6 +17,8 @@ from siammae.system.errors import ConfigError, SiammaeError
 
 OURS = "siammae"
 TARGET = "_target_"
+# Nobody's own package: an error does not propose to trust them.
+LIBRARIES = ("hydra", "omegaconf", "torch", "numpy", "optuna", "builtins")
 PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -125,14 +128,15 @@ def class_of(target: Any, name: str, trusted: Sequence[str] = ()) -> type:
 def _refuse_stranger(path: str, packages: Sequence[str], where: str) -> None:
     if not any(path.startswith(f"{package}.") for package in packages):
         package = path.partition(".")[0]
+        hint = f"; a class of your own is built when you give trusted_packages=[{package}]"
+        known = package in sys.stdlib_module_names or package in LIBRARIES
         raise ConfigError(
-            f"{where}: is not a class of siammae; a class of your own is built when you give "
-            f"trusted_packages=[{package}] on the command line"
+            f"{where}: is not a class of siammae{'' if known else hint + ' on the command line'}"
         )
 
 
 def arguments(kind: type) -> tuple[dict[str, Any], bool]:
-    """Return the annotations of a constructor's arguments, and whether it takes any other name.
+    """Return the types of a constructor's arguments, and whether it takes any other name.
 
     Where a constructor hands ``**kwargs`` on, the arguments of the next class in its order of
     bases count, too.
@@ -144,12 +148,20 @@ def arguments(kind: type) -> tuple[dict[str, Any], bool]:
         parameters = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
         for parameter in parameters:
             if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                found.setdefault(parameter.name, parameter.annotation)
+                found.setdefault(parameter.name, _type_of(parameter))
         if not any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters):
             return found, False
         if base.__module__.startswith("torch."):  # Module takes any name, only to refuse it
             break
     return found, True
+
+
+def _type_of(parameter: inspect.Parameter) -> Any:
+    """Return an argument's annotation; where there is none, the type that its default shows."""
+    if parameter.annotation is not parameter.empty:
+        return parameter.annotation
+    shown = {bool: bool, int: float, float: float}  # a default of 1 may stand for 0.5, too
+    return shown.get(type(parameter.default), parameter.annotation)
 
 
 def with_public_targets(plain: Any) -> Any:

@@ -69,17 +69,22 @@ def code_difference(known: dict[str, Any]) -> str:
         before, its_version = stage.get("code_files"), stage.get("code_version")
         if before is not None:
             versions_with_files.add(its_version)
-            changed |= {
-                f"siammae/{name}"
-                for name in {*before, *files}
-                if before.get(name) != files.get(name)
-            }
+            changed |= {f"siammae/{name}" for name in changed_files(before, files)}
         elif its_version not in (None, version, *versions_with_files):
             are_unknown = True
     if are_unknown:
         changed.add(f"files that its older record does not name (now {version})")
     names = sorted(changed)
     return ", ".join([*names[:SHOWN], *([f"{len(names) - SHOWN} more"] * (len(names) > SHOWN))])
+
+
+def changed_files(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    """Return the names of source files that were edited or removed between two states of the code.
+
+    A new file does not count: it changes no result unless another file, or the configuration,
+    begins to name it. So adding a decoder leaves the runs of before as they are.
+    """
+    return [name for name in sorted(before) if before[name] != now.get(name)]
 
 
 def _version_of(files: dict[str, str]) -> str:

@@ -149,7 +149,7 @@ def test_rows_of_other_code_than_the_newest_run_are_marked(make_run, tables):
     make_run("later", 0.9, {"mask_ratio": "0.5", "frame_gap": "4"}, code="c2", created=9.0)
     out, _ = tables()
     text = (out / "mask_ratio-frame_gap.md").read_text()
-    assert "2 versions of the code (c1, c2); † marks" in text
+    assert "† marks rows with runs of other code than the newest run" in text
     labels = [line.split("|")[1].strip(" *") for line in text.splitlines() if "frame_gap=" in line]
     assert labels[0] == "mask_ratio=0.5, frame_gap=4"
     assert all(label.endswith("†") for label in labels[1:])
@@ -445,3 +445,20 @@ def test_the_caption_tells_seconds_and_no_places_of_a_mixtures_parts(make_run, t
     assert "/disk" not in text
     signatures = [row["signatures"] for row in rows(out / "frame_gap.csv").values()]
     assert {"run0", "run1"} <= set(signatures)
+
+
+def test_a_new_file_of_code_marks_no_row_and_an_edited_one_does(make_run, tables):
+    files = {"model/decoders.py": "a"}
+    for name, version, known in [
+        ("one", "c1", files),
+        ("two", "c2", {**files, "model/gated.py": "b"}),
+        ("three", "c3", {"model/decoders.py": "edited", "model/gated.py": "b"}),
+    ]:
+        record = make_run(
+            name, 0.3, {"mask_ratio": name}, code=version, created=float(len(name)), id="m"
+        )
+        facts = {**record.provenance(), "code_files": known}
+        (record.folder / "provenance.json").write_text(json.dumps(facts))
+        out, _ = tables()
+        text = (out / "mask_ratio.md").read_text() if name != "one" else ""
+        assert ("†" in text) == (name == "three")

@@ -34,18 +34,25 @@ def test_files_that_can_change_a_result_are_known_one_by_one():
     assert "runs.py" not in files
 
 
-def test_edited_new_and_removed_files_are_named(record, code):
+def test_edited_and_removed_files_are_named(record, code):
     known = trained(record)
     assert code_difference(known) == ""
-    code.update({"model/siammae.py": "2", "training/loop.py": "1"})
+    code["model/siammae.py"] = "2"
     del code["data/reading/reader.py"]
-    named = "siammae/data/reading/reader.py, siammae/model/siammae.py, siammae/training/loop.py"
+    named = "siammae/data/reading/reader.py, siammae/model/siammae.py"
     assert code_difference(known) == named
 
 
-def test_many_files_are_counted(record, code):
+def test_a_new_file_leaves_the_runs_of_before_as_they_are(record, code):
     known = trained(record)
+    code["model/gated.py"] = "1"
+    assert code_difference(known) == ""
+
+
+def test_many_files_are_counted(record, code):
     code.update({f"training/part_{number}.py": "1" for number in range(10)})
+    known = trained(record)
+    code.update({f"training/part_{number}.py": "2" for number in range(10)})
     assert code_difference(known).endswith("siammae/training/part_7.py, 2 more")
 
 

@@ -27,7 +27,7 @@ RunRecord.create = create_late
 """
     done = train(tmp_path, *SHORT, script=START.format(patch=patch))
     assert done.returncode == 0, done.stderr
-    assert "finished before, -train/loss -0.2500" in done.stdout
+    assert "finished before, train/loss 0.2500 (less is better)" in done.stdout
     run = only_run(tmp_path)
     assert (run / "encoder.safetensors").read_text() == "theirs"
     assert json.loads((run / "summary.json").read_text())["objective"]["value"] == -0.25

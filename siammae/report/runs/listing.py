@@ -86,7 +86,10 @@ def _row(record: RunRecord) -> Listed:
     silent = ("seed", "runs_dir", "experiments", "sweeps")
     setting = [f"{k}={v}" for k, v in overrides.items() if k not in silent]
     done = record.is_finished() or state["state"] != "finished"
-    where = f"{objective.get('benchmark') or ''} {objective.get('metric') or ''}"
+    metric, value = str(objective.get("metric") or ""), objective.get("value")
+    if metric.startswith("-") and value is not None:  # turned, so that studies can maximise it
+        metric, value = metric[1:], -value
+    where = f"{objective.get('benchmark') or ''} {metric}"
     error = str(state.get("error") or "").strip().splitlines()
     return Listed(
         record,
@@ -94,7 +97,7 @@ def _row(record: RunRecord) -> Listed:
         int(state.get("step") or 0),
         int(state.get("steps") or 0),
         where.strip(),
-        objective.get("value"),
+        value,
         float(state.get("heartbeat") or record.provenance().get("created") or 0.0),
         tuple(dict.fromkeys(call["experiment"] for call in asked if call.get("experiment"))),
         " ".join(setting) or "default settings",

@@ -30,9 +30,9 @@ def caption(
         f"preset {run['preset']}{fixed}",
         f"{'no benchmark' if pd.isna(run['benchmark']) else benchmark}, training clips "
         f"{run['data']}",
-        f"benchmark figures {units_of(measured)}",
-        *directions_of(measured),
     ]
+    if measured:
+        parts += [f"benchmark figures {units_of(measured)}", *directions_of(measured)]
     if (run["composed"] or {}).get("frame_gap_unit") == "seconds":
         parts.append("frame_gap in seconds")
     if (rows["n"] > 1).any():

@@ -14,8 +14,9 @@ def load(runs_dir: Path) -> tuple[pd.DataFrame, dict[str, str]]:
 
     Columns: signature, state, error, created, seed, preset, config (resolved), composed (with
     references), data, benchmark, protocol, objective, benchmark_files, code_version (all, joined
-    by +, when it was resumed on another), device, precision (both of its start), commit, dirty
-    (whether code was not committed), command, asked (its invocations), folder, per_object (rows of
+    by +, when it was resumed on another), code_files (hashes by name, or
+    None), device, precision (both of its start), commit, dirty (whether code was not committed),
+    command, asked (its invocations), folder, per_object (rows of
     figures), declared (what the benchmark's metrics mean, by name), pairs_seen and short_gap_pairs
     (how many of these had a smaller gap than drawn, their clips being too short; both None while
     unfinished), a ``metric/<name>`` for each final figure and a ``control/<control>/<name>`` for
@@ -34,6 +35,7 @@ def load(runs_dir: Path) -> tuple[pd.DataFrame, dict[str, str]]:
 def _row(record: RunRecord) -> dict[str, Any]:
     provenance, summary, state = record.provenance(), record.summary(), record.state()
     config, asked = record.config(), record.invocations()
+    versions = _versions(provenance)
     benchmark = summary.get("benchmark") or {}
     name = benchmark.get("name") or provenance.get("benchmark")
     row = {
@@ -50,7 +52,8 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "protocol": (benchmark.get("settings") or {}).get("preset"),
         "objective": (summary.get("objective") or {}).get("metric"),
         "benchmark_files": provenance.get("benchmark_fingerprint"),
-        "code_version": "+".join(_versions(provenance)) or None,
+        "code_version": "+".join(versions) or None,
+        "code_files": provenance.get("code_files") if len(versions) == 1 else None,
         "device": provenance.get("device"),
         "precision": provenance.get("precision"),
         "commit": (provenance.get("git") or {}).get("commit"),

@@ -213,12 +213,6 @@ def _keep_newest(table: Selected) -> None:
             + ", ".join(sorted(old["signature"]))
         )
         table.runs = table.runs.drop(old.index)
-    versions = done.drop(old.index)["code_version"].dropna().unique()
-    if len(versions) > 1:
-        table.notes.append(
-            f"rows come from {len(versions)} versions of the code ({', '.join(sorted(versions))}); "
-            f"{OTHER_CODE} marks those with other code than the newest run: rerun=true trains anew"
-        )
 
 
 def _of_one_kind(table: Selected) -> pd.DataFrame:

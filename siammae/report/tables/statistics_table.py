@@ -21,11 +21,16 @@ from siammae.report.tables.captions import (
 from siammae.report.tables.comparisons import COLUMNS, Compared
 from siammae.report.tables.intervals import estimate
 from siammae.report.tables.metric_names import find_metric, meaning, named
-from siammae.report.tables.selection import DEFAULT, Selected
+from siammae.report.tables.selection import DEFAULT, OTHER_CODE, Selected
+from siammae.tracking.provenance import changed_files
 from siammae.training.training_metrics import LOSS
 
 CONTROLS = {"copy_first_mask": "copy first mask", "untrained_encoder": "untrained encoder"}
 OF_A_CELL = ("", "/std", "/low", "/high")
+CODE_NOTE = (
+    f"{OTHER_CODE} marks rows with runs of other code than the newest run; "
+    "rerun=true trains them anew"
+)
 NO_ROW: dict[str, Any] = {
     "setting": {}, "default": False, "control": False, "run": False, "n": 0, "other_code": False,
 }  # fmt: skip
@@ -92,9 +97,9 @@ def tabulate(selected: Selected, defaults: dict[str, str]) -> Table:
     rows = [
         _describe(selected, setting, part, metrics, defaults) for setting, part in settings.items()
     ]
-    newest = done.sort_values("created")["code_version"].iloc[-1] if len(done) else None
     for row, part in zip(rows, settings.values(), strict=True):
-        row["other_code"] = bool((part["code_version"].dropna() != newest).any())
+        newest = done.sort_values("created").iloc[-1]
+        row["other_code"] = any(is_other_code(run, newest) for _, run in part.iterrows())
     rows = _in_order(selected, rows + _without_runs(selected, rows))
     compared = _compare(rows, settings, metrics)
     frame = _frame(rows + _controls(done, metrics), metrics)
@@ -111,6 +116,7 @@ def tabulate(selected: Selected, defaults: dict[str, str]) -> Table:
         rows=frame,
         caption=caption(selected, done, frame, metrics),
         notes=[
+            *([CODE_NOTE] if frame["other_code"].any() else []),
             *left_out(selected.runs),
             *selected.notes,
             *short_gaps(frame, settings),
@@ -121,6 +127,15 @@ def tabulate(selected: Selected, defaults: dict[str, str]) -> Table:
         compared=compared,
         groups=groups,
     )
+
+
+def is_other_code(run: pd.Series, newest: pd.Series) -> bool:
+    """Whether a run was trained with other code than the newest; unknown code does not count."""
+    if pd.isna(run["code_version"]) or run["code_version"] == newest["code_version"]:
+        return False
+    files, now = run["code_files"], newest["code_files"]
+    known = isinstance(files, dict) and isinstance(now, dict)
+    return bool(changed_files(files, now)) if known else True
 
 
 def read_defaults(config: Path) -> dict[str, str]:
