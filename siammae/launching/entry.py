@@ -128,16 +128,15 @@ def _missing_option(error: MissingConfigException) -> str:
 def _shorten(error: Exception, cause: BaseException | None = None) -> str:
     """Return Hydra's message, and its cause's, without the details of its own objects.
 
-    Its advice to append the key is left out too: most of the time the key is a typo, and the
-    nearest name helps.
+    An unknown key is reported with the nearest one, without Hydra's advice to append it: most of
+    the time the key is a typo.
     """
     text = f"{error}\n{cause or ''}"
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    kept = [
-        line
-        for line in lines
-        if not line.startswith(("full_key", "object_type", "reference_", "To append to your"))
-    ]
     key, group = getattr(cause, "key", None), getattr(cause, "parent_node", None)
-    hint = "" if "Did you mean" in text else nearest(str(key), [str(name) for name in group or ()])
-    return " ".join(kept[:4]) + hint
+    if "not in struct" in text and key is not None:
+        path = str(getattr(cause, "full_key", None) or key)
+        names = [str(name) for name in group or ()]
+        return f"{path}: no such key{nearest(str(key), names, path.rpartition('.')[0])}"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    details = ("full_key", "object_type", "reference_", "To append to your")
+    return " ".join([line for line in lines if not line.startswith(details)][:4])

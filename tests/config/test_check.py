@@ -18,7 +18,7 @@ CASES = {
     "frame_gap=[48,4]": "frame_gap=[48,4] is reversed; write frame_gap=[4,48]",
     "image_size=65": "image_size=65 is not a multiple of encoder.patch_size=8; the nearest",
     "decoder=cros": "decoder=cros: no such option (did you mean 'cross'?)",
-    "optim.lr=0.001": "Key 'lr' is not in struct (did you mean 'base_lr'?)",
+    "optim.lr=0.001": "optim.lr: no such key (did you mean 'optim.base_lr'?)",
     "+optim.lr=0.001": "optim.lr: no such key (did you mean 'base_lr'?)",
     "uncertainty=ensemble uncertainty.members=0": "uncertainty: members=0: an ensemble has at",
     "preset=paper schedule.steps=20": "type schedule.steps=20 schedule.warmup_steps=2 "

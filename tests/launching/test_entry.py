@@ -63,9 +63,9 @@ def test_a_multirun_sees_the_error_and_goes_on(command):
     [
         ("evaluate", "precision=fp8", "precision=fp8: must be auto, fp32 or bf16"),
         ("evaluate", "checkpoint=gone", "gone: no such file"),
-        ("evaluate", "precison=fp32", "Did you mean: 'precision'?"),
+        ("evaluate", "precison=fp32", "precison: no such key (did you mean 'precision'?)"),
         ("look", "video=clip.mp4", "checkpoint=PATH is missing"),
-        ("look", "vidoe=clip.mp4", "Did you mean: 'video'?"),
+        ("look", "vidoe=clip.mp4", "vidoe: no such key (did you mean 'video'?)"),
     ],
 )
 def test_other_commands_tell_in_one_line_too(command, module, argument, words):
