@@ -87,7 +87,7 @@ def check_keys(group: Mapping[str, Any], name: str, trusted: Sequence[str] = ())
         if key == TARGET:
             continue
         if key.startswith("_") or not (key in accepted or takes_any):
-            raise ConfigError(f"{name}.{key}: no such key{nearest(key, list(accepted))}")
+            raise ConfigError(f"{name}.{key}: no such key{nearest(key, list(accepted), name)}")
         if isinstance(value, Mapping) and value.get(TARGET) is not None:
             check_keys(value, f"{name}.{key}", trusted)
         elif isinstance(value, Mapping) and key == "parts":

@@ -56,7 +56,7 @@ def test_a_decoder_that_hands_arguments_on_has_the_keys_of_its_base(own):
     decoder = read_settings(composed(*given, trusted)).build("decoder")
     assert (type(decoder).__name__, decoder.extra) == ("Scaled", 3)
     check(composed(*given, trusted, "decoder.dropout=0.1"))
-    with pytest.raises(ConfigError, match=r"decoder\.dropuot: no such key .*'dropout'"):
+    with pytest.raises(ConfigError, match=r"decoder\.dropuot: no such key .*'decoder.dropout'"):
         check(composed(*given, trusted, "+decoder.dropuot=0.1"))
     with pytest.raises(ConfigError, match=r"ownpkg.Scaled: .* trusted_packages=\[ownpkg\]"):
         check(composed(*given))

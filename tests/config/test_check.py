@@ -19,14 +19,15 @@ CASES = {
     "image_size=65": "image_size=65 is not a multiple of encoder.patch_size=8; the nearest",
     "decoder=cros": "decoder=cros: no such option (did you mean 'cross'?)",
     "optim.lr=0.001": "optim.lr: no such key (did you mean 'optim.base_lr'?)",
-    "+optim.lr=0.001": "optim.lr: no such key (did you mean 'base_lr'?)",
+    "+optim.lr=0.001": "optim.lr: no such key (did you mean 'optim.base_lr'?)",
     "uncertainty=ensemble uncertainty.members=0": "uncertainty: members=0: an ensemble has at",
     "preset=paper schedule.steps=20": "type schedule.steps=20 schedule.warmup_steps=2 "
     "schedule.epochs=null schedule.warmup_epochs=null",
-    "mask_raito=0.5": "Did you mean: 'mask_ratio'?",
-    "decoder.widht=64": "Did you mean: 'width'?",
-    "+decoder.dropuot=0.1": "decoder.dropuot: no such key (did you mean 'dropout'?)",
-    "+optim.weight_decya=0.1": "optim.weight_decya: no such key (did you mean 'weight_decay'?)",
+    "mask_raito=0.5": "mask_raito: no such key (did you mean 'mask_ratio'?)",
+    "decoder.widht=64": "decoder.widht: no such key (did you mean 'decoder.width'?)",
+    "+decoder.dropuot=0.1": "decoder.dropuot: no such key (did you mean 'decoder.dropout'?)",
+    "+optim.weight_decya=0.1": "optim.weight_decya: no such key ("
+    "did you mean 'optim.weight_decay'?)",
     "decoder.norm=middle": "decoder: norm 'middle' is neither 'pre' nor 'post'",
     "decoder.heads=7": "width 128 is not a multiple of heads 7",
     "optim.clip=inf": "optim.clip=inf: should be a finite number",
@@ -41,7 +42,8 @@ CASES = {
     "mask_ratio=0.95 encoder.patch_size=10": "mask_ratio=0.95 leaves no patch visible of 16 "
     "(image_size=40, encoder.patch_size=10); 0.9375 leaves one",
     "encoding=joined": "encoding=joined: no such option (did you mean 'joint'?)",
-    "+augment.colour.hues=0.1": "augment.colour.hues: no such key (did you mean 'hue'?)",
+    "+augment.colour.hues=0.1": "augment.colour.hues: no such key ("
+    "did you mean 'augment.colour.hue'?)",
     "schedule.length=0.1": "warmup_steps=70 leaves nothing of length=0.1 times steps=700",
     "schedule.epochs=3": "give steps or epochs",
     "schedule.warmup_steps=700": "warmup_steps=700 leaves nothing of steps=700",

@@ -85,7 +85,10 @@ def test_an_experiment_runs_its_settings_seed_by_seed(multirun):
         (["experiments=masking", "masking=grid"], "masking is what experiment masking compares"),
         (["mask_ratio=interval(0.5,0.9)"], "is a range to draw from"),
         (["mask_ratio=0.75,2.0"], "mask_ratio=2.0: should be less than 1"),
-        (["+decoder.widht=3", "seed=0,1"], "decoder.widht: no such key (did you mean 'width'?)"),
+        (
+            ["+decoder.widht=3", "seed=0,1"],
+            "decoder.widht: no such key (did you mean 'decoder.width'?)",
+        ),
         (["seed=0,1", "+masking.cel=2"], "masking.cel: no such key"),
         (["seed=0,1", "tracking.mode=onlin"], "mode 'onlin' is none of auto, online, offline"),
         (["seed=0,1", "uncertainty=ensemble", "uncertainty.members=0"], "members=0: an ensemble"),

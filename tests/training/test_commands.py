@@ -145,7 +145,7 @@ def test_a_failing_run_of_a_multirun_is_told_and_the_others_go_on(train, tmp_pat
     [
         ("mask_ratio=0.75,0.99", "mask_ratio=0.99 leaves no patch visible"),
         ("decoder.norm=middle,pre", "decoder.norm=middle"),
-        ("+decoder.widht=3,4", "decoder.widht: no such key (did you mean 'width'?)"),
+        ("+decoder.widht=3,4", "decoder.widht: no such key (did you mean 'decoder.width'?)"),
     ],
 )
 def test_a_bad_setting_in_a_multirun_is_told_before_anything_starts(train, tmp_path, values, words):

@@ -289,7 +289,7 @@ def test_a_worker_of_another_machine_is_dead_when_it_gives_no_sign(monkeypatch):
     [
         (
             ["+decoder.widht=choice(32,64)"],
-            r"decoder.widht: no such key \(did you mean 'width'\?\)",
+            r"decoder.widht: no such key \(did you mean 'decoder.width'\?\)",
         ),
         (["mask_ratio=interval(1.1,1.2)"], "mask_ratio=1.1: should be less than 1"),
         (["mask_ratio=choice(0.5,0.9)", "image_size=33"], "image_size=33 is not a multiple"),
