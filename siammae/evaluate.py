@@ -31,7 +31,7 @@ from siammae.system.paths import CONFIGS
 from siammae.system.progress import ProgressDisplay
 from siammae.tracking.record import write_atomic
 
-# Modules that import torch are imported where they are used: a known result is told without it.
+# Modules that import torch are imported where they are used: a known result is printed without it.
 
 RESULT_FILES = ("result.json", "per_object.csv")  # of out
 incomplete: list[str] = []  # benchmarks of this process with failed videos, for the exit code

@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def plan(given: argparse.Namespace) -> None:
-    """Look everything up and print it."""
+    """Look up the runs of a command and print the plan."""
     experiments = read_experiments(ROOT / "experiments")
     names, overrides = chosen(given.overrides, sorted(experiments))
     with ProgressDisplay("runs looked up") as display:
@@ -83,39 +83,39 @@ def _positive(text: str) -> float:
 
 
 def _recorded(runs: list[Coming]) -> list[RunRecord]:
-    """All runs of the folders that the plan's runs lie in."""
+    """Return all runs in the folders of the plan's runs."""
     folders = {run.identity.record.folder.parent for run in runs if run.identity is not None}
     return [record for folder in sorted(folders) for record in read_runs(folder)[0]]
 
 
 def steps_of(run: Coming) -> tuple[int, int]:
-    """Optimiser steps of a run, and how many of them are left; 0 when they cannot be told."""
+    """Return the optimiser steps of a run and those that are left; 0 when they are unknown."""
     return run.steps, 0 if run.state in DONE else max(0, run.steps - run.step)
 
 
 def cost(run: Coming, measures: list[Sample]) -> Cost | None:
-    """Of what is left of a run; None when nothing tells, or nothing is left."""
+    """Estimate the remaining cost of a run; None when it is unknown or nothing is left."""
     if run.identity is None or run.state in DONE:
         return None
     return estimate(run.settings.as_dict(), steps_of(run)[1], measures)
 
 
 def _calibrated(runs: list[Coming], measures: list[Sample]) -> list[Sample]:
-    """A measure for each kind of run that no finished run is like."""
+    """Calibrate each kind of run that has no comparable finished run."""
     from siammae.planning.calibrate import calibrate
 
     made: list[Sample] = []
     for run in runs:
         if run.identity is not None and run.state not in DONE:
-            told = estimate(run.settings.as_dict(), 1, [*measures, *made])
-            if told is None or told.basis.endswith("the same encoder"):
+            cost_of_step = estimate(run.settings.as_dict(), 1, [*measures, *made])
+            if cost_of_step is None or cost_of_step.basis.endswith("the same encoder"):
                 print(f"  calibrating: {run.label}", flush=True)
                 made.append(calibrate(run.overrides))
     return made
 
 
 def show(name: str, title: str, runs: list[Coming], costs: dict[str, Cost | None]) -> None:
-    """A table of one experiment's runs."""
+    """Print a table of one experiment's runs."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -128,21 +128,21 @@ def show(name: str, title: str, runs: list[Coming], costs: dict[str, Cost | None
         state = run.state
         if state not in (*DONE, "new") and run.step:
             state += f", resumes at {run.step:,}"
-        told = costs.get(run.signature)
+        known = costs.get(run.signature)
         table.add_row(
             escape(" ".join(part for part in run.label.split(" ") if part not in same)),
             str(run.seed),
             run.signature,
             state,
             f"{left:,} of {steps:,}" if steps else "",
-            "" if told is None else duration(told.seconds),
+            "" if known is None else duration(known.seconds),
             _others([table for table in run.tables if table not in (name, OUTSIDE)]),
         )
     console().print(table)
     if same:
         print(f"  all with {' '.join(same)}")
     for problem in dict.fromkeys(run.problem for run in runs if run.problem):
-        print(f"  cannot be told: {problem}")
+        print(f"  is unknown: {problem}")
 
 
 def _others(tables: list[str]) -> str:
@@ -150,26 +150,26 @@ def _others(tables: list[str]) -> str:
 
 
 def sum_up(runs: list[Coming], costs: dict[int, Cost | None], measures: list[Sample]) -> None:
-    """Counts, time, GPU hours and disk of everything together."""
+    """Print counts, time, GPU hours and disk of all runs together."""
     states = Counter(run.state for run in runs)
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
     left = [run for run in runs if run.state not in (*DONE, "unknown")]
-    told = [found for run in left if (found := costs[id(run)]) is not None]
+    estimates = [found for run in left if (found := costs[id(run)]) is not None]
     print(f"{len(runs)} different runs: {counts}")
-    if told:
-        devices = ", ".join(sorted({each.device for each in told}))
+    if estimates:
+        devices = ", ".join(sorted({each.device for each in estimates}))
         print(
-            f"{len(left)} to train: {duration(sum(each.seconds for each in told))} one after the "
-            f"other, {sum(each.gpu_hours for each in told):.1f} GPU hours, "
-            f"{sum(each.bytes for each in told) / 1e9:.2f} GB of disk (measured on {devices})"
+            f"{len(left)} to train: {duration(sum(each.seconds for each in estimates))} "
+            f"one after the other, {sum(each.gpu_hours for each in estimates):.1f} GPU hours, "
+            f"{sum(each.bytes for each in estimates) / 1e9:.2f} GB of disk (measured on {devices})"
         )
-        for basis, count in Counter(each.basis for each in told).items():
-            print(f"  {count} told from {basis}")
+        for basis, count in Counter(each.basis for each in estimates).items():
+            print(f"  {count} estimated from {basis}")
     if states["unknown"]:
-        print(f"  {states['unknown']} cannot be told until their files are there (see above)")
-    untold = len(left) - len(told)
-    if untold:
-        print(f"  time of {untold} unknown: no finished run is like them; --calibrate measures it")
+        print(f"  {states['unknown']} are unknown until their files are there (see above)")
+    unknown = len(left) - len(estimates)
+    if unknown:
+        print(f"  time of {unknown} unknown: no finished run is like them; --calibrate measures it")
 
 
 def tell_seeds(found: Spread | None, difference: float) -> None:
@@ -178,7 +178,7 @@ def tell_seeds(found: Spread | None, difference: float) -> None:
         print("seeds needed: unknown, no setting of these has two finished seeds yet")
         return
     if found.metric.endswith("train/loss"):
-        print("seeds needed: not told for a training loss; choose a benchmark")
+        print("seeds needed: unknown for a training loss; choose a benchmark")
         return
     factor, unit = (100, "points") if found.unit == SHARE else (1, found.unit or "units")
     n = seeds_needed(difference / factor, found.deviation)
@@ -192,7 +192,7 @@ def tell_seeds(found: Spread | None, difference: float) -> None:
 
 
 def duration(seconds: float) -> str:
-    """For people: 40 s, 12 min, 3.4 h, 2.1 days."""
+    """Format a duration in seconds as 40 s, 12 min, 3.4 h or 2.1 days."""
     for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"

@@ -101,7 +101,8 @@ def _explain(problem: dict[str, Any], kind: type[Section]) -> str:
         model: Any = kind
         for part in parts[:-1]:
             model = getattr(model.model_fields[part].annotation, "__mro__", [kind])[0]
-        return f"{key}: no such key{nearest(str(parts[-1]), list(model.model_fields), '.'.join(map(str, parts[:-1])))}"
+        group = ".".join(map(str, parts[:-1]))
+        return f"{key}: no such key{nearest(str(parts[-1]), list(model.model_fields), group)}"
     if parts[0] == "frame_gap":
         return f"frame_gap: {GAPS['frames']}, not {problem['input']!r}; {GAPS['seconds']}"
     if key == "device":

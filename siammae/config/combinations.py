@@ -68,7 +68,7 @@ def _check_batch(settings: TrainConfig, source: Any) -> None:
 
 
 def _check_head(head: Any, decoder: Any) -> None:
-    """The head can read the decoder, or as many of them as it takes."""
+    """Check that the head accepts the decoder, or the number of decoders that it needs."""
     try:
         head.assemble([deepcopy(decoder) for _ in range(head.decoders)])
     except ValueError as error:

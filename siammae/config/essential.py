@@ -39,7 +39,8 @@ def essential(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_later(config: Mapping[str, Any], kind: Any = TrainConfig) -> dict[str, Any]:
-    """Return a configuration without later keys whose value stands for how things were before."""
+    """Return a configuration without keys of later versions that still have the former
+    behaviour."""
     return {
         key: without_later(value, _kind(value, key)) if isinstance(value, Mapping) else value
         for key, value in config.items()

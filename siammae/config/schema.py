@@ -1,4 +1,4 @@
-"""The settings of ``siammae.train``: types and ranges of what is not the matter of a group's class.
+"""The settings of ``siammae.train``: types and ranges of the keys that no group's class declares.
 
 A group's own keys are declared by its class alone, see `siammae.config.groups`. Here stand the keys
 outside of groups, and of groups those that a rule between groups needs.

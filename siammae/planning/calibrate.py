@@ -1,4 +1,4 @@
-"""A few steps of a run in a temporary folder: its speed where no finished run tells."""
+"""Measures a run's speed over a few steps where no finished run has recorded it."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The runs that a command would start, found as the trainer finds them; nothing is written."""
+"""Finds the runs that a command would start as the trainer finds them, and writes nothing."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,16 +16,16 @@ from siammae.system.errors import ConfigError, DataError
 from siammae.system.paths import CONFIGS
 from siammae.tracking.signature import signature
 
-Told = Callable[[int, int, str], None]
+Report = Callable[[int, int, str], None]
 OUTSIDE = "command line"  # stands for an experiment where there is none
 
 
 @dataclass
 class Coming:
-    """A run that would be there at the end.
+    """A run that the planned command would produce.
 
     label: of its row, or its setting. overrides: of its job. identity: None when ``problem`` says
-    why the run cannot be told. key: equal for equal runs, told or not. steps: of the whole
+    why the signature cannot be computed. key: equal for equal runs. steps: of the whole
     training, 0 when files that are missing decide. tables: every table that asks for it.
     """
 
@@ -41,12 +41,12 @@ class Coming:
 
     @property
     def signature(self) -> str:
-        """Of the run; ``?`` when it cannot be told."""
+        """Return the run's signature, or ``?`` when it cannot be computed."""
         return "?" if self.identity is None else self.identity.record.signature
 
     @cached_property
     def state(self) -> str:
-        """Of its record: ``new`` when there is none."""
+        """Return the state in the run's record, ``new`` when there is none."""
         if self.identity is None:
             return "unknown"
         record = self.identity.record
@@ -57,20 +57,20 @@ class Coming:
 
     @cached_property
     def step(self) -> int:
-        """Optimiser steps that a checkpoint has; training would go on after them."""
+        """Return the optimiser steps of the last checkpoint, after which training would go on."""
         if self.identity is None:
             return 0
         paths = sorted(self.identity.record.checkpoints.glob("step-*.pt"))
         return int(paths[-1].stem.removeprefix("step-")) if paths else 0
 
 
-def coming(overrides: list[str], names: list[str], told: Told) -> dict[str, list[Coming]]:
-    """The runs of each experiment in the order of their start.
+def coming(overrides: list[str], names: list[str], report: Report) -> dict[str, list[Coming]]:
+    """Return the runs of each experiment in the order of their start.
 
     Args:
         overrides: as for ``siammae.train``, without ``experiments=``.
         names: of experiments; empty: those of the overrides alone.
-        told: hears of each run that is looked up.
+        report: called with (done, total, name) for each run that is looked up.
 
     Raises:
         ConfigError: when a setting, or an experiment, is wrong.
@@ -84,7 +84,7 @@ def coming(overrides: list[str], names: list[str], told: Told) -> dict[str, list
             plans[name or OUTSIDE] = runs = []
             for run in _identified(found, parts):
                 done += 1
-                told(done, total, name)
+                report(done, total, name)
                 runs.append(run)
     _share(plans)
     return plans
@@ -151,7 +151,7 @@ def _label(experiment: Experiment | None, job: Job) -> str:
 
 
 def _share(plans: dict[str, list[Coming]]) -> None:
-    """Tell every run which tables ask for it."""
+    """Note in every run which tables ask for it."""
     tables: dict[str, list[str]] = {}
     for name, runs in plans.items():
         for run in runs:
@@ -163,7 +163,7 @@ def _share(plans: dict[str, list[Coming]]) -> None:
 
 
 def chosen(overrides: list[str], known: list[str]) -> tuple[list[str], list[str]]:
-    """``experiments=a,b`` or ``=all`` out of the overrides: the names, and what is left.
+    """Take ``experiments=a,b`` or ``=all`` out of the overrides; return the names and the rest.
 
     Raises:
         ConfigError: when there is no such experiment.

@@ -1,4 +1,4 @@
-"""What runs cost, told from finished ones: seconds, disk, and the device it was measured on."""
+"""Estimates what runs cost from finished ones: seconds, disk, and the device of the measurement."""
 
 from dataclasses import dataclass
 from statistics import median
@@ -24,7 +24,7 @@ FREE_OF_TARGETS = ("gap", "gap_unit", "direction", "spacing", "loss_gap_power")
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one run.
+    """The cost of one run.
 
     seconds: on the device. bytes: on disk. device: where it was measured. basis: what it is from.
     """
@@ -36,13 +36,13 @@ class Cost:
 
     @property
     def gpu_hours(self) -> float:
-        """0 on a CPU."""
+        """Return the GPU hours, which are 0 on a CPU."""
         return 0.0 if self.device == "cpu" else self.seconds / 3600
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A finished run as a measure: its settings, and what it took."""
+    """A finished run to estimate from: its settings, and what it took."""
 
     config: dict[str, Any]
     per_pair: float
@@ -52,7 +52,7 @@ class Sample:
 
 
 def samples(runs: list[RunRecord]) -> list[Sample]:
-    """The finished runs that tell their speed."""
+    """Return the finished runs whose speed is recorded."""
     found = []
     for run in runs:
         summary = run.summary()
@@ -66,7 +66,8 @@ def samples(runs: list[RunRecord]) -> list[Sample]:
 
 
 def estimate(config: dict[str, Any], steps: int, known: list[Sample]) -> Cost | None:
-    """Seconds for ``steps`` optimiser steps and the measuring after them; None: nothing tells.
+    """Estimate the seconds of ``steps`` optimiser steps and the measuring after them, None if
+    unknown.
 
     Args:
         config: resolved.
@@ -87,7 +88,7 @@ def estimate(config: dict[str, Any], steps: int, known: list[Sample]) -> Cost | 
 
 
 def _same(one: dict[str, Any], other: dict[str, Any], key: str) -> bool:
-    """Whether two runs agree in a group; which frames are taken costs nothing."""
+    """Whether two runs agree in a group; which frames are read makes no difference to the cost."""
     left, right = one.get(key), other.get(key)
     if key == "targets" and isinstance(left, dict) and isinstance(right, dict):
         left, right = (

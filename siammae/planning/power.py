@@ -1,4 +1,4 @@
-"""How many seeds it takes to tell two settings apart, from the spread of finished runs."""
+"""Computes how many seeds tell two settings apart, from the spread of finished runs."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ POWER, ALPHA = 0.8, 0.05
 
 
 class Named(NamedTuple):
-    """A metric's name, with the benchmark's in front, and its unit."""
+    """A metric's name behind that of its benchmark, and its unit."""
 
     metric: str
     unit: str
@@ -26,7 +26,7 @@ class Named(NamedTuple):
 
 @dataclass(frozen=True)
 class Spread:
-    """Spread of differences between two settings.
+    """The spread of differences between two settings.
 
     metric: with the benchmark's name in front.
     unit: of the metric, see `Metric`; shares are from 0 to 1.
@@ -43,7 +43,7 @@ class Spread:
 
 
 def spread(runs: list[RunRecord], wanted: set[str]) -> Spread | None:
-    """Of the finished runs that share a metric and are settings of the same plan.
+    """Return the spread over finished runs that share a metric and are settings of the same plan.
 
     Args:
         runs: all runs.
@@ -78,7 +78,8 @@ def _decisive(summary: dict[str, Any]) -> Metric:
 
 
 def _paired(metric: Named, settings: list[dict[int, float]]) -> Spread | None:
-    """Pooled over all pairs of settings with common seeds."""
+    """Return the spread of paired differences, pooled over all pairs of settings with common
+    seeds."""
     squares, degrees = 0.0, 0
     for one, other in combinations(settings, 2):
         common = sorted(set(one) & set(other))
@@ -99,7 +100,7 @@ def _within(metric: Named, settings: list[dict[int, float]]) -> Spread | None:
 
 
 def seeds_needed(difference: float, deviation: float) -> int:
-    """Seeds of each setting with which a paired t test finds a difference 4 times in 5.
+    """Return the seeds per setting with which a paired t test finds a difference 4 times in 5.
 
     At a two-sided level of 5%, by statsmodels. At least 2, which a test needs.
     """

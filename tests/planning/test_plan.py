@@ -195,7 +195,7 @@ def test_the_command_prints_every_table_and_the_sums(overrides, tmp_path, monkey
     told = capsys.readouterr().out
     assert "Which decoder should restore the future frame?" in told
     assert "4 different runs: 3 finished, 1 new" in told
-    assert "1 told from 2 finished with the same settings" in told
+    assert "1 estimated from 2 finished with the same settings" in told
     assert "seeds needed to tell 2 points of sprites J&F-Mean apart" not in told  # seed 0 alone
     monkeypatch.setattr(sys, "argv", [*words, "seed=0,1"])
     assert plan.main() == 0
@@ -212,5 +212,5 @@ def test_calibration_measures_what_no_run_tells_and_leaves_nothing(tmp_path, mon
     assert plan.main() == 0
     told = capsys.readouterr().out
     assert "calibrating: " in told
-    assert "1 told from 1 finished with" in told
+    assert "1 estimated from 1 finished with" in told
     assert not (tmp_path / "runs").exists()

@@ -462,3 +462,17 @@ def test_a_new_file_of_code_marks_no_row_and_an_edited_one_does(make_run, tables
         out, _ = tables()
         text = (out / "mask_ratio.md").read_text() if name != "one" else ""
         assert ("†" in text) == (name == "three")
+
+
+def test_a_benchmarks_own_control_has_its_name_in_the_table(make_run, tables):
+    for ratio in ("0.5", "0.9"):
+        record = make_run(f"run{ratio}", 0.3, {"mask_ratio": ratio})
+        summary = record.summary()
+        summary["controls"]["copy_first_mask"]["control"] = "no motion"
+        (record.folder / "summary.json").write_text(json.dumps(summary))
+    out, _ = tables()
+    text = (out / "mask_ratio.md").read_text()
+    assert "| no motion |" in text
+    assert "copy first mask" not in text
+    behind = json.loads((out / "mask_ratio.json").read_text())
+    assert "no motion" in json.dumps(behind)

@@ -45,7 +45,7 @@ class Puppets:
 
     @property
     def folder(self) -> Path:
-        """The folder of this very set."""
+        """Return the folder for exactly these parameters."""
         return Path(self.root).expanduser().absolute() / self.fingerprint()
 
     @property

@@ -1,4 +1,4 @@
-"""Whether our rows stand in the paper's order: Kendall's tau-b, with its uncertainty.
+"""Compares the order of our rows with the paper's by Kendall's tau-b, with its uncertainty.
 
 The settings of a table were chosen, not drawn, so resampling rows would answer a question that
 nobody asks. What is uncertain is our figures, the paper's being taken as given. Hence the interval:
@@ -31,7 +31,8 @@ DRAWS = 4000
 
 @dataclass(frozen=True)
 class Agreement:
-    """Tau of some rows with its interval (NaN when there is none) and how that was found."""
+    """Kendall's tau of some rows, with its interval (NaN when there is none) and how that was
+    found."""
 
     tau: float
     p: float
@@ -41,7 +42,7 @@ class Agreement:
     method: str
 
     def __str__(self) -> str:
-        """As under the table."""
+        """Return the agreement as the note under the table."""
         interval = "" if np.isnan(self.low) else f" [{self.low:.2f}, {self.high:.2f}]"
         return f"tau {self.tau:.2f}{interval}, p {self.p:.2f}, {self.rows} rows; {self.method}"
 
@@ -51,7 +52,7 @@ def agree(
     paper: Sequence[float],
     videos: Sequence[VideoFigures | None],
 ) -> Agreement:
-    """Tau-b of our means and the paper's figures.
+    """Return tau-b of our means and the paper's figures.
 
     Args:
         ours: figures of the seeds, for each row.
@@ -103,7 +104,7 @@ def _middle(values: np.ndarray) -> tuple[float, float]:
 
 
 def taus(figures: np.ndarray, paper: Sequence[float]) -> np.ndarray:
-    """Tau-b (B,) of each row of figures (B, R) with the paper's (R,); each order computed once."""
+    """Return tau-b (B,) of each row of figures (B, R) with the paper's (R,)."""
     ranks, which = np.unique(stats.rankdata(figures, axis=-1), axis=0, return_inverse=True)
     kendall: Callable[..., Any] = stats.kendalltau
     return np.array([kendall(order, paper).statistic for order in ranks])[which.reshape(-1)]

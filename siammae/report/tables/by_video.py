@@ -1,4 +1,4 @@
-"""A run's figure as a sum over videos: what pairing over videos needs.
+"""Takes a run's figure apart into contributions of videos, which pairing over videos needs.
 
 Such a figure is a mean over groups of a ratio of sums over videos, as its metric declares: J and F
 have one group, a value and a count for each object; mIoU has a group for each class, intersection
@@ -22,7 +22,7 @@ WHOLE = "all"  # the one group of metrics without groups
 
 @dataclass(frozen=True)
 class VideoFigures:
-    """Of one run and metric.
+    """The figure of one run and metric, by video.
 
     videos: names, V of them. parts, wholes: (V, G); the figure is the mean over the G groups of
     ``parts.sum(0) / wholes.sum(0)``.
@@ -33,7 +33,8 @@ class VideoFigures:
     wholes: np.ndarray
 
     def figure(self, counts: np.ndarray | None = None) -> np.ndarray:
-        """The figure, or those (B,) of samples that hold each video ``counts`` (B, V) times."""
+        """Return the figure, or those (B,) of samples that hold each video ``counts`` (B, V)
+        times."""
         counts = np.ones(len(self.videos)) if counts is None else counts
         parts, wholes = counts @ self.parts, counts @ self.wholes
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -41,7 +42,7 @@ class VideoFigures:
         return np.nanmean(shares, axis=-1)
 
     def contributions(self) -> np.ndarray:
-        """What each video (V,) adds, first order in its weight; their mean is the figure.
+        """Return what each video (V,) adds to first order in its weight; their mean is the figure.
 
         This is Taylor's linearisation of a ratio from survey statistics. Where all videos weigh the
         same it is the video's own figure.
@@ -54,7 +55,7 @@ class VideoFigures:
         return ratios.mean() + len(self.videos) * rest.mean(axis=1)
 
     def only(self, videos: Iterable[str]) -> "VideoFigures":
-        """Of some videos, in their order."""
+        """Return the figures of the given videos, in that order."""
         names = tuple(videos)
         kept = [self.videos.index(name) for name in names]
         return VideoFigures(names, self.parts[kept], self.wholes[kept])
@@ -88,7 +89,7 @@ def by_video(rows: list[Row], metric: Metric, figure: float) -> VideoFigures | N
 
 
 def _of_rows(rows: list[Row], columns: tuple[str, ...], over: OverVideos) -> Iterator[Part]:
-    """Each row's part and whole."""
+    """Return each row's part and whole."""
     for row in rows:
         part = sum(row[column] for column in columns) / len(columns)
         weight = row[over.weight] if over.weight else 1
@@ -98,7 +99,8 @@ def _of_rows(rows: list[Row], columns: tuple[str, ...], over: OverVideos) -> Ite
 
 
 def _of_levels(rows: list[Row], over: OverVideos) -> Iterator[Part]:
-    """Absolute differences of shares and levels, their signs being those over all videos."""
+    """Return the differences of shares and levels, with the signs that they have over all
+    videos."""
     if not rows:
         return
     off = np.array([row[over.columns[0]] for row in rows]) - np.array(
@@ -111,7 +113,7 @@ def _of_levels(rows: list[Row], over: OverVideos) -> Iterator[Part]:
 
 
 def _gathered(taken: Iterable[Part]) -> VideoFigures:
-    """Sums by video and group."""
+    """Sum values by video and group."""
     sums: dict[str, dict[Any, list[float]]] = {}
     for video, group, part, whole in taken:
         kept = sums.setdefault(video, {}).setdefault(group, [0.0, 0.0])

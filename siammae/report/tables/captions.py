@@ -1,4 +1,4 @@
-"""What stands under a table: what was measured, how it was compared, what was left out."""
+"""Writes what stands under a table: what was measured, how it was compared, what was left out."""
 
 from collections.abc import Hashable
 from typing import Any
@@ -20,7 +20,7 @@ STATES = ("pruned", "failed", "interrupted", "running", "planned")
 def caption(
     selected: Selected, done: pd.DataFrame, rows: pd.DataFrame, metrics: list[Metric]
 ) -> str:
-    """Preset, benchmark and data; what the cells are; how differences were found."""
+    """Describe preset, benchmark and data, what the cells are, and how differences were found."""
     objective, measured = metrics[0], [metric for metric in metrics if metric != LOSS]
     run = (done if len(done) else selected.runs).iloc[-1]
     fixed = "".join(f", {key}={value}" for key, value in selected.fixed.items())
@@ -43,7 +43,7 @@ def caption(
 
 
 def _differences(rows: pd.DataFrame, metrics: list[Metric]) -> list[str]:
-    """Of the deciding metric: over what it is paired, what that speaks of, what the mark means."""
+    """Explain how differences of the objective were paired and tested, and what the mark means."""
     metric = metrics[0]
     of = {
         pairing: rows.loc[rows[f"{metric}/pairing"] == pairing, "label"].tolist()
@@ -58,7 +58,7 @@ def _differences(rows: pd.DataFrame, metrics: list[Metric]) -> list[str]:
         "trainings alone, other seeds may differ",
     }
     used = [pairing for pairing, labels in of.items() if labels]
-    told = [
+    parts = [
         texts[pairing] + (f" ({', '.join(of[pairing])})" if len(used) > 1 else "")
         for pairing in used
     ]
@@ -66,13 +66,13 @@ def _differences(rows: pd.DataFrame, metrics: list[Metric]) -> list[str]:
     shown = [m for m in same_elsewhere(metrics) if rows[f"{m}/diff"].notna().any()]
     family += " of each metric" if len(shown) > 1 else ""
     return [
-        f"Δ: difference from the default [95% t interval], {'; '.join(told)}",
+        f"Δ: difference from the default [95% t interval], {'; '.join(parts)}",
         f"{MARK}: p at most 5% after {family}",
     ]
 
 
 def left_out(runs: pd.DataFrame) -> list[str]:
-    """How many runs are not in the figures, by state, with the errors of failed ones."""
+    """Count the runs that are not in the figures by state, with the errors of failed ones."""
     notes = []
     for state, part in runs[runs["state"] != "finished"].groupby("state"):
         notes.append(
@@ -84,13 +84,13 @@ def left_out(runs: pd.DataFrame) -> list[str]:
 
 
 def unfinished(selected: Selected) -> str:
-    """Of runs of which none is finished: how many are in which state, with their errors."""
+    """Describe the states and errors of runs of which none is finished."""
     runs = selected.runs.drop_duplicates("signature")
     errors = (str(error).strip().splitlines() for error in runs["error"].dropna())
-    told = dict.fromkeys(lines[-1] for lines in errors if lines)
+    reasons = dict.fromkeys(lines[-1] for lines in errors if lines)
     parts = []
     for state, part in sorted(runs.groupby("state"), key=lambda found: -STATES.index(found[0])):
-        why = f" ({'; '.join(told)})" if state == "failed" and told else ""
+        why = f" ({'; '.join(reasons)})" if state == "failed" and reasons else ""
         parts.append(f"{len(part)} {state}{why}")
     return f"{selected.name}: no finished run yet, {', '.join(parts)}"
 
@@ -98,7 +98,7 @@ def unfinished(selected: Selected) -> str:
 def notes_of_declaration(
     selected: Selected, unknown: list[str], metrics: list[Metric]
 ) -> list[str]:
-    """Metrics that were asked for in vain, and where the paper's figures come from."""
+    """Name metrics that no run has, and where the paper's figures come from."""
     declared = selected.declared
     if declared is None:
         return []
@@ -110,7 +110,7 @@ def notes_of_declaration(
 
 
 def short_gaps(rows: pd.DataFrame, settings: dict[Any, pd.DataFrame]) -> list[str]:
-    """Rows whose runs could not have the frame gap that they ask for, with the share of pairs."""
+    """Name rows whose clips were too short for the frame gap, with the share of such pairs."""
     notes = []
     for _, row in rows[rows["run"] & ~rows["control"]].iterrows():
         runs = settings[_key(row)].dropna(subset=["pairs_seen", "short_gap_pairs"])
@@ -124,14 +124,14 @@ def short_gaps(rows: pd.DataFrame, settings: dict[Any, pd.DataFrame]) -> list[st
 
 
 def _percent(share: float) -> str:
-    """Neither none nor all when it is only nearly so."""
+    """Return a share in percent, which is 0 or 100 only when it is exactly so."""
     if share < 0.01:
         return "under 1%"
     return "over 99%" if 0.99 < share < 1 else f"{share:.0%}"
 
 
 def not_compared(rows: pd.DataFrame, compared: Compared, metric: Metric) -> list[str]:
-    """Why rows that have runs have no difference from the default."""
+    """Say why rows that have runs have no difference from the default."""
     trained = rows[rows["run"] & ~rows["control"]]
     if len(trained) < 2:
         return []
@@ -155,18 +155,18 @@ def ranks(
     compared: Compared,
     metrics: list[Metric],
 ) -> list[str]:
-    """Rank agreement with the paper in the first metric that it has a figure of."""
+    """Describe the rank agreement in the first metric of which the paper has a figure."""
     metric = next((name for name in metrics if f"paper/{name}" in rows), None)
     if metric is None:
         return []
     both = rows[rows[f"paper/{metric}"].notna() & rows[metric.name].notna() & ~rows["control"]]
-    told = f"rank agreement with the paper in {metric.head} (Kendall): "
+    text = f"rank agreement with the paper in {metric.head} (Kendall): "
     if len(both) < FEWEST:
-        return [f"{told}needs {FEWEST} rows with a figure of both, there are {len(both)}"]
+        return [f"{text}needs {FEWEST} rows with a figure of both, there are {len(both)}"]
     runs = [settings[_key(row)] for _, row in both.iterrows()]
     seeds = [_figures(part, metric) for part in runs]
     videos = [compared.videos(part.iloc[-1], metric) for part in runs]
-    return [told + str(agree(seeds, list(both[f"paper/{metric}"]), videos))]
+    return [text + str(agree(seeds, list(both[f"paper/{metric}"]), videos))]
 
 
 def _key(row: pd.Series) -> Hashable:

@@ -1,4 +1,4 @@
-"""What is behind a figure of a table, in short sentences."""
+"""Describes what is behind a figure of a table in short sentences."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from siammae.evaluation.measuring.metric import Metric
 
 
 def facts_of(row: pd.Series, metric: Metric, seeds: list[int]) -> list[str]:
-    """Facts of one metric of one row; what a table has no column for is left out."""
+    """Return the facts of one metric of one row; what a table has no column for is left out."""
 
     def shown(value: float, sign: bool = False) -> str:
         return metric.text(value, sign, more_digits=1)
@@ -38,7 +38,7 @@ def mark(row: pd.Series, metric: Metric) -> str:
 
 
 def _difference(row: pd.Series, metric: Metric, shown: Callable[..., str]) -> list[str]:
-    """The paired difference from the default."""
+    """Describe the paired difference from the default."""
     if pd.isna(row.get(f"{metric}/diff")):
         return []
     text = f"against the default {shown(row[f'{metric}/diff'], True)}"

@@ -1,4 +1,4 @@
-"""The difference of each row from the default row: over which pairs, how large, how certain.
+"""Compares each row with the default row: over which pairs, how large, how certain.
 
 See `intervals` for the methods and what they speak of.
 """
@@ -27,7 +27,7 @@ COLUMNS = ("diff", "diff_low", "diff_high", "p", "p_holm", "mark", "pairing")
 
 @dataclass(frozen=True)
 class Comparison:
-    """One setting against the default, in one metric.
+    """The comparison of one setting with the default in one metric.
 
     pairing: ``seeds``, ``videos`` or nothing.
     differences: by seed or video; their mean is the difference.
@@ -44,12 +44,12 @@ class Comparison:
 
     @cached_property
     def estimate(self) -> Estimate:
-        """Of the mean difference."""
+        """Return mean, interval and test of the difference."""
         return estimate(list(self.differences.values())) if self.pairing else NOTHING
 
 
 class Compared:
-    """All comparisons of a table.
+    """The comparisons of a table.
 
     Args:
         settings: finished runs (rows of the runs' frame) by the row of the table they belong to.
@@ -74,15 +74,15 @@ class Compared:
                 self.of[row, metric.name] = self._compare(runs, settings[default], metric)
 
     def columns(self, row: Hashable, metric: Metric) -> dict[str, object]:
-        """The cells of a row by `COLUMNS`."""
+        """Return the cells of a row by `COLUMNS`."""
         found = self.of.get((row, metric.name), Comparison())
         guess, corrected = found.estimate, self._corrected(metric.name).get(row, np.nan)
         values = (guess.mean, guess.low, guess.high, guess.p, corrected)
-        told = (*map(float, values), bool(significant(corrected)), found.pairing)
-        return {f"{metric}/{name}": value for name, value in zip(COLUMNS, told, strict=True)}
+        cells = (*map(float, values), bool(significant(corrected)), found.pairing)
+        return {f"{metric}/{name}": value for name, value in zip(COLUMNS, cells, strict=True)}
 
     def videos(self, run: pd.Series, metric: Metric) -> VideoFigures | None:
-        """A run's figure by video."""
+        """Return a run's figure by video."""
         key = (str(run["signature"]), metric.name)
         if key not in self._videos:
             rows, figure = run.get("per_object"), run.get(f"metric/{metric}")
@@ -123,7 +123,7 @@ class Compared:
     def _over_videos(
         self, pairs: list[tuple[pd.Series, pd.Series]], seeds: tuple[int, ...], metric: Metric
     ) -> Comparison:
-        """Each video's difference, averaged over the seeds; nothing when videos are too few."""
+        """Return each video's difference averaged over seeds; empty when videos are too few."""
         figures = [[self.videos(run, metric) for run in pair] for pair in pairs]
         known = [figure for pair in figures for figure in pair if figure is not None]
         if len(known) < 2 * len(pairs):

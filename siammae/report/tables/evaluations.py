@@ -1,4 +1,5 @@
-"""Tables of encoders from siammae.evaluate's results: one for each benchmark as it was set."""
+"""Makes tables of encoders from siammae.evaluate's results, one for each benchmark and its
+settings."""
 
 import json
 import math
@@ -27,18 +28,18 @@ from siammae.system.progress import console
 
 
 def protocol(settings: dict[str, Any]) -> str:
-    """The preset's name, and what was set otherwise than it says."""
+    """Return the preset's name, and the keys that differ from it."""
     path = CONFIGS / "protocol" / f"{settings['preset']}.yaml"
     tasks = yaml.safe_load(path.read_text()) if path.is_file() else {}
     preset = tasks.get(settings.get("task"), {})
-    told = ", ".join(
+    changes = ", ".join(
         f"{key} {settings[key]}" for key in preset if settings.get(key, preset[key]) != preset[key]
     )
-    return f"protocol {settings['preset']}" + (f" but with {told}" if told else "")
+    return f"protocol {settings['preset']}" + (f" but with {changes}" if changes else "")
 
 
 def _clauses(settings: dict[str, Any]) -> list[str]:
-    """The protocol, how many videos, and what makes figures not comparable."""
+    """Return the protocol, how many videos there were, and why figures may not be comparable."""
     parts = [protocol(settings)] if settings.get("preset") else []
     if degrees := settings.get("rotation"):
         parts.append(f"frames and true masks turning by {degrees} degrees a frame")
@@ -46,14 +47,15 @@ def _clauses(settings: dict[str, Any]) -> list[str]:
         unit = key.removeprefix("official_")
         if unit != key and settings.get(unit) is not None:
             same = official in (None, settings[unit])
-            told = "" if same else f", not the official {official}: not comparable"
-            parts.append(f"{settings[unit]} {unit}{told}")
+            official_note = "" if same else f", not the official {official}: not comparable"
+            parts.append(f"{settings[unit]} {unit}{official_note}")
     return parts + ([str(settings["note"])] if settings.get("note") else [])
 
 
 @dataclass
 class Evaluated:
-    """Entries that share a benchmark, its settings and its files, newest last; controls apart."""
+    """Results that share a benchmark, its settings and its files, newest last; controls are
+    apart."""
 
     name: str
     entries: list[dict[str, Any]]
@@ -61,7 +63,7 @@ class Evaluated:
 
     @property
     def metrics(self) -> list[Metric]:
-        """Columns, in the benchmark's order; what they mean is what the newest entry declares."""
+        """Return the metrics in the benchmark's order, as the newest entry declares them."""
         results = [entry["result"] for entry in self.entries]
         declared = {name: m for result in results for name, m in declared_in(result).items()}
         names = dict.fromkeys(name for result in results for name in result["metrics"])
@@ -69,7 +71,7 @@ class Evaluated:
 
     @property
     def caption(self) -> str:
-        """Benchmark, protocol, how many videos, and what makes figures not comparable."""
+        """Return benchmark, protocol, how many videos, and why figures may not be comparable."""
         setting, result = self.entries[0]["benchmark"], self.entries[0]["result"]
         parts = [f"benchmark {setting['name']} ({setting['fingerprint']})"]
         settings = result["settings"]
@@ -82,7 +84,7 @@ class Evaluated:
 
     @property
     def notes(self) -> list[str]:
-        """What may make the rows differ beside the encoders."""
+        """Name what may make rows differ beside the encoders."""
         everything = [*self.entries, *([self.control] if self.control else [])]
         found = [
             f"{entry['label']} without {len(entry['result']['failed'])} that failed: "
@@ -93,13 +95,13 @@ class Evaluated:
         for what in ("code_version", "precision", "device"):
             values = sorted({str(entry[what]) for entry in everything if entry.get(what)})
             if len(values) > 1:
-                told = what.replace("_", " ")
-                found.append(f"rows come from {len(values)} values of {told}: {', '.join(values)}")
+                name = what.replace("_", " ")
+                found.append(f"rows come from {len(values)} values of {name}: {', '.join(values)}")
         return found
 
 
 def load_evaluations(folder: Path) -> list[Evaluated]:
-    """The tables of a folder of results; of tables with one name the newest has the plain one."""
+    """Read the tables of a folder of results; the newest of a name keeps the unnumbered one."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for path in sorted(folder.glob("*.json")):
         entry = read_entry(path)
@@ -122,7 +124,7 @@ def load_evaluations(folder: Path) -> list[Evaluated]:
 
 
 def labelled(table: Evaluated) -> list[tuple[str, dict[str, Any]]]:
-    """A label for each entry; those that share one get their key behind it."""
+    """Return a label for each entry; entries that share one get their key behind it."""
     labels = [entry["label"] for entry in table.entries]
     return [
         (label if labels.count(label) == 1 else f"{label} {entry['key']}", entry)
@@ -131,7 +133,7 @@ def labelled(table: Evaluated) -> list[tuple[str, dict[str, Any]]]:
 
 
 def cells(table: Evaluated, bold: Style, escape: Style = str) -> tuple[list[str], list[list[str]]]:
-    """Heads and rows of text; the control last."""
+    """Return heads and rows of text, the control last."""
     metrics = table.metrics
     best = {metric.name: _best(table, metric) for metric in metrics}
     lines = []
@@ -156,7 +158,8 @@ def cells(table: Evaluated, bold: Style, escape: Style = str) -> tuple[list[str]
 
 
 def _best(table: Evaluated, metric: Metric) -> float | None:
-    """The best figure of two encoders or more; None where no figure is better than another."""
+    """Return the best figure of two or more encoders; None where no figure is better than
+    another."""
     if metric.better == "neither":
         return None
     values = [entry["result"]["metrics"].get(metric.name) for entry in table.entries]
@@ -173,7 +176,7 @@ def _figure(metric: Metric, value: float | None) -> str:
 
 
 def texts(table: Evaluated) -> dict[str, str]:
-    """The table by the ending of its file."""
+    """Return the table as text by the ending of its file."""
     heads, lines = cells(table, lambda text: f"**{text}**", lambda text: text.replace("|", "\\|"))
     tex_heads, tex_lines = cells(table, lambda text: f"\\textbf{{{text}}}", escape_latex)
     middle = len(lines) - 1 if table.control is not None else None
@@ -213,7 +216,7 @@ def texts(table: Evaluated) -> dict[str, str]:
 
 
 def show_evaluated(table: Evaluated) -> None:
-    """Print with rich."""
+    """Print the table on the terminal."""
     from rich.markup import escape
 
     from siammae.report.tables.terminal import print_grid

@@ -1,4 +1,4 @@
-"""``make_tables.py --explain TABLE/ROW/METRIC``: what is behind one figure, for a person."""
+"""Explains one figure of a table: ``make_tables.py --explain TABLE/ROW/METRIC``."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ Tables = Sequence[tuple[Selected, Table]]
 
 
 def explain(tables: Tables, name: str) -> str:
-    """The text for a cell such as ``decoder/joint/jf``.
+    """Return the text for a cell such as ``decoder/joint/jf``.
 
     Case and punctuation do not matter; metrics have short names (jf, j, f, miou, pck1, loss); the
     row may be ``default``, and may have its (default) or (control) behind it.
@@ -45,7 +45,7 @@ def explain(tables: Tables, name: str) -> str:
 
 
 def _others(tables: Tables, selected: Selected) -> list[str]:
-    """Tables of the same question, and in what they differ."""
+    """Name the tables of the same question, and in what they differ."""
     alike = [each for each, _ in tables if each.question == selected.question]
     lines = [
         f"{each.name} is unlike {each.question}: {each.unlike}" for each in alike if each.unlike
@@ -81,7 +81,7 @@ def _find(tables: Tables, name: str) -> tuple[Selected, Table, pd.Series, Metric
 
 
 def _signs(table: Table) -> list[str]:
-    """What stands behind each label in print."""
+    """Return the mark behind each label in print."""
     return [
         " (default)" if row["default"] else " (control)" if row["control"] else ""
         for _, row in table.rows.iterrows()
@@ -97,7 +97,7 @@ def _match(name: str, names: Iterable[str]) -> str | None:
 
 
 def _one(name: str, names: Iterable[str], what: str) -> str:
-    """The one that is meant.
+    """Return the only entry that matches, or raise an error.
 
     Raises:
         DataError: with the nearest names, when there is none or are several.
@@ -132,11 +132,11 @@ def _runs(found: Cell, metric: Metric, row: pd.Series, selected: Selected) -> li
     lines = ["runs:"] if runs else ["runs: none"]
     for signature, facts in runs.items():
         figure = found["figures"].get(signature)
-        told = "not measured" if figure is None or pd.isna(figure) else metric.text(figure)
+        text = "not measured" if figure is None or pd.isna(figure) else metric.text(figure)
         commit = facts["commit"] or "unknown"
         state = {True: " with changes (git.diff)", False: ""}.get(facts["dirty"], "")
         lines += [
-            f"  {signature}: seed {facts['seed']}, {metric.head} {told}",
+            f"  {signature}: seed {facts['seed']}, {metric.head} {text}",
             f"    commit {commit}{state}, code {facts['code_version'] or 'unknown'}, "
             f"{facts['device'] or 'device unknown'}, {facts['precision'] or 'precision unknown'}, "
             f"{facts['date']}",

@@ -1,4 +1,4 @@
-"""Intervals and tests of the tables: how figures are compared, and why so.
+"""Computes intervals and tests of the tables, with the reasons for each choice.
 
 **A cell** is the mean over n seeds with the unbiased standard deviation and the 95% t interval of
 the mean (`scipy.stats.ttest_1samp`, n - 1 degrees of freedom). A bootstrap over three to five
@@ -45,7 +45,7 @@ METHOD = "t interval of the mean over seeds (scipy.stats.ttest_1samp)"
 
 @dataclass(frozen=True)
 class Estimate:
-    """Of a mean, or of an array of means: itself, its 95% interval, and p of its being zero.
+    """A mean, or an array of means, with its 95% interval and the p value of its being zero.
 
     Interval and p are NaN where there are fewer than two values.
     """
@@ -57,7 +57,7 @@ class Estimate:
 
 
 def estimate(values: Any) -> Estimate:
-    """The t interval and t test of means over the last axis.
+    """Return the t interval and t test of means over the last axis.
 
     Args:
         values: independent and finite, (..., n).
@@ -81,7 +81,7 @@ def estimate(values: Any) -> Estimate:
 
 
 def holm(p: Any) -> np.ndarray:
-    """p values (k,) corrected for each other; NaN is no test, stays, and does not count."""
+    """Correct p values (k,) for each other by Holm's method; NaN stands for no test and stays."""
     p = np.asarray(p, dtype=float)
     tested = np.isfinite(p)
     corrected = np.full(p.shape, np.nan)

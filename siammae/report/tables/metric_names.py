@@ -1,4 +1,4 @@
-"""Metrics by their names: what they mean, and which one a person means."""
+"""Finds metrics by their names: what they mean, and which one a person means."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,30 +12,30 @@ TRAINING = "train/"  # in front of the names of what training logs
 
 
 def meaning(name: str, declared: Mapping[str, Metric]) -> Metric:
-    """What a metric means that a benchmark has measured and declared, or that training logged."""
+    """Return the declaration of a metric that a benchmark has measured, or that training logged."""
     if name.startswith(TRAINING):
         return training_metric(name)
     return declared.get(name) or undeclared(name)
 
 
 def named(name: str) -> Metric:
-    """What a metric means that only the paper has a figure of: one of training or of ours."""
+    """Return the declaration of a metric that only the paper has a figure of."""
     return training_metric(name) if name.startswith(TRAINING) else of_our_benchmarks(name)
 
 
 def same_elsewhere(metrics: Sequence[Metric]) -> list[Metric]:
-    """The first metric, and those of the rest that are the same on another part of a suite."""
+    """Return the first metric, and its like on other parts of a suite."""
     name = metrics[0].name.rpartition("/")[2]
     return [metric for metric in metrics if metric.name.rpartition("/")[2] == name]
 
 
 def plain(name: str) -> str:
-    """Letters and digits alone, in lower case."""
+    """Return the letters and digits of a name in lower case."""
     return re.sub(r"[\W_]", "", name).lower()
 
 
 def find_metric(name: str, metrics: Iterable[Metric]) -> Metric | None:
-    """The metric that is meant by its name or a short one: jf, j, f, miou, pck1, loss.
+    """Return the metric that a name or a short name means: jf, j, f, miou, pck1, loss.
 
     None when there is none, or several.
     """

@@ -1,4 +1,4 @@
-"""A table whose rows stand in groups, cut into one table for each."""
+"""Cuts a table whose rows stand in groups into one table for each group."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ from siammae.report.tables.statistics_table import Table
 
 
 def parts(table: Table) -> list[tuple[str, Table]]:
-    """Each group's heading and table; of a table without groups itself, without a heading.
+    """Return each group's heading and table; a table without groups is returned with no heading.
 
     A part opens with the default row, which all are compared with; the rows of its group follow,
     then what stands in every part: rows without a group, and controls. Corrections for many

@@ -1,4 +1,4 @@
-"""A table as text: rows of cells, Markdown, LaTeX and CSV."""
+"""Writes a table as text: rows of cells, Markdown, LaTeX and CSV."""
 
 import re
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Style = Callable[[str], str]
 def cells(
     table: Table, bold: Style, escape: Style = str, narrow: bool = False
 ) -> tuple[list[str], list[list[str]]]:
-    """Heads and rows of text; the best in bold, the default setting marked.
+    """Return heads and rows of text, with the best in bold and the default setting marked.
 
     Args:
         table: what to show.
@@ -55,7 +55,7 @@ def label_of(row: pd.Series) -> str:
 
 
 def _mean(row: pd.Series, metric: Metric, spread: bool = False) -> str:
-    """A mean; with its standard deviation and interval when that is asked for and known."""
+    """Write a mean, with its standard deviation and interval when asked for and known."""
     mean, deviation = row[metric.name], row[f"{metric}/std"]
     if pd.isna(mean):
         return ""
@@ -66,7 +66,7 @@ def _mean(row: pd.Series, metric: Metric, spread: bool = False) -> str:
 
 
 def _difference(row: pd.Series, metric: Metric) -> str:
-    """The paired difference from the default, its interval, and the mark."""
+    """Write the paired difference from the default, its interval, and the mark."""
     if pd.isna(row[f"{metric}/diff"]):
         return ""
     mark = MARK if row[f"{metric}/mark"] else ""
@@ -79,18 +79,18 @@ def _interval(row: pd.Series, metric: Metric, of: str) -> str:
 
 
 def _paper(row: pd.Series, metric: Metric) -> str:
-    """The paper's figure, which stands in the unit of its table."""
+    """Write the paper's figure, which stands in the unit of its table."""
     value = row[f"paper/{metric}"]
     return "" if pd.isna(value) else f"{value:.{metric.digits}f}"
 
 
 def sidecar_name(name: str) -> str:
-    """The file that tells what is behind each figure of a table."""
+    """Return the name of the file that says what is behind each figure of a table."""
     return f"{name}.json"
 
 
 def markdown(table: Table) -> str:
-    """GitHub's tables."""
+    """Return a table as GitHub's Markdown."""
     bodies = []
     for group, part in parts(table):
         heads, lines = cells(part, lambda text: f"**{text}**", _escape_markdown)
@@ -105,13 +105,13 @@ def _escape_markdown(text: str) -> str:
 
 
 def markdown_grid(heads: list[str], lines: list[list[str]]) -> str:
-    """Rows of text as GitHub writes a table."""
+    """Return rows of text as a table of Markdown."""
     rows = [heads, ["---", *["---:"] * (len(heads) - 1)], *lines]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
 def markdown_page(name: str, question: str, body: str, caption: str, notes: list[str]) -> str:
-    """A table, or several, as text with title, caption and notes."""
+    """Return one or several tables as Markdown with title, caption and notes."""
     listed = "".join(f"\n- {note}" for note in notes)
     title = f"## {name}\n\n" + (f"{question}\n\n" if question else "")
     behind = sidecar_name(name)
@@ -120,7 +120,7 @@ def markdown_page(name: str, question: str, body: str, caption: str, notes: list
 
 
 def latex(table: Table) -> str:
-    """A table for booktabs; needs no package beside it."""
+    """Return a table for LaTeX's booktabs, without any further package."""
     bodies = []
     for group, part in parts(table):
         heads, lines = cells(part, lambda text: f"\\textbf{{{text}}}", escape_latex)
@@ -133,13 +133,13 @@ def latex(table: Table) -> str:
 
 
 def _latex_figures(cell: str) -> str:
-    """Signs, marks and ± as LaTeX sets them."""
+    """Return a cell with signs, marks and ± as LaTeX sets them."""
     signed = re.sub(r"[+-][\d.]+", lambda found: f"${found[0]}$", cell.replace("±", "$\\pm$"))
     return signed.replace(MARK, f"$^{{{MARK}}}$")
 
 
 def latex_grid(heads: list[str], lines: list[list[str]], control: int | None) -> str:
-    """Rows of text as a tabular of booktabs; a rule before the row ``control``."""
+    """Return rows of text as a tabular of booktabs, with a rule before the row ``control``."""
     body = []
     for number, line in enumerate(lines):
         if number == control and number:
@@ -156,17 +156,17 @@ def latex_grid(heads: list[str], lines: list[list[str]], control: int | None) ->
 
 
 def latex_page(name: str, body: str, caption: str, notes: list[str]) -> str:
-    """A float with its tabulars, caption and notes."""
-    told = "".join(f"% {note}\n" for note in notes)
+    """Return a float with its tabulars, caption and notes."""
+    comments = "".join(f"% {note}\n" for note in notes)
     return (
-        f"{told}\\begin{{table}}\n\\centering\n{body}\n\\caption{{{escape_latex(caption)}}}\n"
+        f"{comments}\\begin{{table}}\n\\centering\n{body}\n\\caption{{{escape_latex(caption)}}}\n"
         f"\\label{{tab:{name}}}\n\\end{{table}}\n"
         f"% runs, seeds, commits and files behind each figure: {sidecar_name(name)}\n"
     )
 
 
 def escape_latex(text: str) -> str:
-    """Characters that mean something to LaTeX, made plain."""
+    """Escape characters that have a meaning in LaTeX."""
     special = {c: f"\\{c}" for c in "&%$#_{}"} | {
         "\\": "\\textbackslash{}",
         "~": "\\textasciitilde{}",
@@ -179,7 +179,8 @@ def escape_latex(text: str) -> str:
 
 
 def csv(table: Table) -> str:
-    """Full figures, one row a setting; its runs and the sidecar in the last columns.
+    """Return full figures, a row for each setting, with its runs and the sidecar in the last
+    columns.
 
     Of a table in parts the first column names the part; what stands in all of them is repeated.
     """

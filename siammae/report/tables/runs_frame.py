@@ -1,4 +1,4 @@
-"""Records of runs to one data frame: a row a run, nothing averaged yet."""
+"""Reads records of runs into one data frame with a row for each run, nothing averaged yet."""
 
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,15 @@ from siammae.tracking.record import RunRecord, read_runs
 
 
 def load(runs_dir: Path) -> tuple[pd.DataFrame, dict[str, str]]:
-    """All runs of a folder, and folders that are none, with the reason.
+    """Return all runs of a folder, and the folders that are no runs with the reason.
 
     Columns: signature, state, error, created, seed, preset, config (resolved), composed (with
     references), data, benchmark, protocol, objective, benchmark_files, code_version (all, joined
-    by +, when it was resumed on another), code_files (hashes by name, or
-    None), device, precision (both of its start), commit, dirty (whether code was not committed),
-    command, asked (its invocations), folder, per_object (rows of
-    figures), declared (what the benchmark's metrics mean, by name), pairs_seen and short_gap_pairs
-    (how many of these had a smaller gap than drawn, their clips being too short; both None while
+    by +, when it was resumed on another), code_files (hashes by name, or None), device, precision
+    (both of its start), commit, dirty (whether code was not committed), command, asked (its
+    invocations), folder, per_object (rows of figures), declared (what the benchmark's metrics mean,
+    by name), control_name (what the benchmark's control does), pairs_seen and short_gap_pairs (how
+    many of these had a smaller gap than drawn, their clips being too short; both None while
     unfinished), a ``metric/<name>`` for each final figure and a ``control/<control>/<name>`` for
     each figure of a control.
     """
@@ -63,6 +63,7 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "folder": str(record.folder),
         "per_object": benchmark.get("per_object") or [],
         "declared": declared_in(benchmark),
+        "control_name": (summary.get("controls") or {}).get("copy_first_mask", {}).get("control"),
         "pairs_seen": summary.get("pairs_seen"),
         "short_gap_pairs": (summary.get("data") or {}).get("short_gap_pairs"),
     }
@@ -75,6 +76,6 @@ def _row(record: RunRecord) -> dict[str, Any]:
 
 
 def _versions(provenance: dict[str, Any]) -> list[str]:
-    """The distinct versions of the code that a run was trained with, in order."""
+    """Return the distinct versions of the code that a run was trained with, in order."""
     versions = [part.get("code_version") for part in (provenance, *provenance.get("resumes", []))]
     return list(dict.fromkeys(version for version in versions if version))

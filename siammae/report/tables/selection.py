@@ -1,4 +1,5 @@
-"""Which runs make which table: declared experiments, and multiruns without a declaration."""
+"""Decides which runs make which table: declared experiments, and multiruns without a
+declaration."""
 
 import json
 from dataclasses import dataclass, field
@@ -55,7 +56,7 @@ class Selected:
 
 
 def select(runs: pd.DataFrame, declared: dict[str, Experiment]) -> list[Selected]:
-    """Tables of the runs: one for each experiment, multirun and kind of data."""
+    """Return the tables of runs: one for each experiment, multirun and kind of data."""
     tables: list[Selected] = []
     asked = _asked(runs)
     for name, part in asked.groupby("experiment", sort=True, dropna=True):
@@ -69,12 +70,12 @@ def select(runs: pd.DataFrame, declared: dict[str, Experiment]) -> list[Selected
 
 
 def _short(name: str) -> str:
-    """A file's name of tolerable length."""
+    """Return a file name of limited length."""
     return name if len(name) <= 60 else name[:57].rstrip("-._") + "..."
 
 
 def _asked(runs: pd.DataFrame) -> pd.DataFrame:
-    """A row for each time a run was asked for."""
+    """Return a row for each time that a run was asked for."""
     exploded = runs.explode("asked", ignore_index=True).dropna(subset=["asked"])
     for key in ("experiment", "id", "overrides"):
         exploded[key] = [call.get(key) for call in exploded["asked"]]
@@ -85,12 +86,12 @@ def _asked(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _by_multirun(asked: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Invocations of one multirun together; those of single runs in one part."""
+    """Return the invocations of each multirun together, and those of single runs in one part."""
     return [(str(key), part) for key, part in asked.groupby(asked["id"].fillna(""), sort=True)]
 
 
 def _varied(asked: pd.DataFrame) -> list[str]:
-    """What the command swept; of single runs the keys that take several values. Not the seed."""
+    """Return the keys that a command swept, or in which single runs differ, without the seed."""
     keys = dict.fromkeys(key for overrides in asked["overrides"] for key in overrides)
     axes = {axis for call in asked["asked"] for axis in call.get("axes") or []}
     if not axes:
@@ -107,9 +108,9 @@ def _is_silent(key: str, asked: pd.DataFrame) -> bool:
 def _split(
     name: str, asked: pd.DataFrame, axes: list[str], declared: Experiment | None
 ) -> list[Selected]:
-    """Parts that may be compared: same preset, files and fixed settings."""
+    """Return the parts that may be compared: same preset, files and fixed settings."""
     asked = asked.copy()
-    # Rows and single factors are told by what was set; the rest is the default, whatever that is.
+    # Rows and single factors are named by what was set; the rest is the default, whatever that is.
     named = declared is not None and declared.design != "grid"
     asked["setting"] = [
         tuple(_set(call, axis) if named else _value(call, composed, axis) for axis in axes)
@@ -136,13 +137,14 @@ def _split(
 
 
 def _below(given: dict[str, str], axes: list[str]) -> str:
-    """What was set within a group that is an axis, which `recipe` leaves out as a whole."""
-    told = {k: v for k, v in given.items() if any(k.startswith(f"{axis}.") for axis in axes)}
-    return json.dumps(told) if told else ""
+    """Return what was set within a group that is an axis, which `recipe` leaves out as a whole."""
+    within = {k: v for k, v in given.items() if any(k.startswith(f"{axis}.") for axis in axes)}
+    return json.dumps(within) if within else ""
 
 
 def _with_files(asked: pd.DataFrame) -> pd.DataFrame:
-    """Runs that ended before their files were read belong to the newest with the same settings."""
+    """Give runs that ended before their files were read to the newest table with the same
+    settings."""
     blind = asked["data"].isna() & (asked["state"] != "finished")
     for index, run in asked[blind].iterrows():
         alike = (asked[["preset", "recipe"]] == run[["preset", "recipe"]]).all(axis=1) & ~blind
@@ -153,12 +155,12 @@ def _with_files(asked: pd.DataFrame) -> pd.DataFrame:
 
 
 def _set(call: dict[str, Any], axis: str) -> str:
-    """What the command set an axis to."""
+    """Return what the command set an axis to."""
     return spelled(call["overrides"].get(axis, DEFAULT))
 
 
 def _value(call: dict[str, Any], composed: dict[str, Any], axis: str) -> str:
-    """What an axis was set to, by the command or else by the configuration."""
+    """Return what an axis was set to, by the command or else by the configuration."""
     if axis in call["overrides"]:
         return spelled(call["overrides"][axis])
     if call.get("choices", {}).get(axis) is not None:
@@ -170,7 +172,7 @@ def _value(call: dict[str, Any], composed: dict[str, Any], axis: str) -> str:
 
 
 def recipe(composed: dict[str, Any], axes: list[str]) -> str:
-    """A hash of all settings that can change a result but the axes and the seed.
+    """Return a hash of all settings that can change a result but the axes and the seed.
 
     Of the configuration with its references: what follows from an axis then still reads alike.
     """
@@ -186,7 +188,7 @@ def recipe(composed: dict[str, Any], axes: list[str]) -> str:
 
 
 def _merged(tables: list[Selected]) -> list[Selected]:
-    """Repeated multiruns over the same axes in one table, each run once."""
+    """Join repeated multiruns over the same axes in one table, with each run once."""
     merged: dict[tuple[Any, ...], Selected] = {}
     for table in tables:
         same = tuple(str(table.runs[key].iloc[0]) for key in SAME)
@@ -204,7 +206,7 @@ def _merged(tables: list[Selected]) -> list[Selected]:
 
 
 def _keep_newest(table: Selected) -> None:
-    """Of runs with the same setting and seed the newest finished one counts; say so."""
+    """Keep the newest finished run of each setting and seed, and note the others."""
     done = _of_one_kind(table).sort_values("created")
     old = done[done.duplicated(["setting", "seed"], keep="last")]
     if len(old):
@@ -216,7 +218,7 @@ def _keep_newest(table: Selected) -> None:
 
 
 def _of_one_kind(table: Selected) -> pd.DataFrame:
-    """The finished runs, those of a row alike but for their seed; others are taken from the table.
+    """Return the finished runs, and drop those that differ from their row in more than the seed.
 
     Where a default has changed the kind that was asked for last counts; a note tells each row's.
     """
@@ -233,16 +235,16 @@ def _of_one_kind(table: Selected) -> pd.DataFrame:
         changed = _changes(left["config"].iloc[-1], now, {"seed"})
         if alone:
             row = dict(zip(table.axes, values, strict=True))
-            told = ", ".join(f"{k}={v}" for k, v in row.items() if v != DEFAULT) or "the default"
+            label = ", ".join(f"{k}={v}" for k, v in row.items() if v != DEFAULT) or "the default"
             table.notes.append(
-                f"{told}: {len(alone)} older run(s) with other defaults left out "
+                f"{label}: {len(alone)} older run(s) with other defaults left out "
                 f"({', '.join(changed[:5])}): {', '.join(alone)}"
             )
     return kept
 
 
 def _changes(before: dict[str, Any], now: dict[str, Any], apart: set[str]) -> list[str]:
-    """Settings that can change a result and differ, but for some."""
+    """Return the settings that can change a result and differ, without those in ``apart``."""
     old, new = flat(essential(before)), flat(essential(now))
     return [
         f"{key} {old.get(key)} -> {new.get(key)}"
@@ -252,7 +254,7 @@ def _changes(before: dict[str, Any], now: dict[str, Any], apart: set[str]) -> li
 
 
 def _numbered(tables: list[Selected]) -> list[Selected]:
-    """Names apart, where one question has several tables: numbered as they began.
+    """Number the tables of one question in the order in which they began.
 
     Whatever is trained later takes no name from a table that is there.
     """
@@ -271,13 +273,13 @@ def _numbered(tables: list[Selected]) -> list[Selected]:
 
 
 def _differences(table: Selected, other: Selected) -> str:
-    """In which settings and files the runs of two tables of one question differ."""
+    """Describe in which settings and files the runs of two tables of one question differ."""
     ours, theirs = (each.runs["composed"].iloc[0] for each in (table, other))
     axes = {*table.axes, *other.axes, "seed"}
     differing = [
-        told
-        for told in (_changes(theirs, ours, set()) if ours and theirs else [])
-        if not any(told.split()[0] == axis or told.startswith(f"{axis}.") for axis in axes)
+        change
+        for change in (_changes(theirs, ours, set()) if ours and theirs else [])
+        if not any(change.split()[0] == axis or change.startswith(f"{axis}.") for axis in axes)
     ]
     for key in dict.fromkeys([*other.fixed, *table.fixed]):  # within a group that is an axis
         old, new = (each.fixed.get(key, DEFAULT) for each in (other, table))

@@ -1,4 +1,4 @@
-"""What is behind each figure of a table: runs, seeds, code, commands, files, pairs, sources."""
+"""Collects what is behind each figure of a table: runs, seeds, code, commands, files, pairs."""
 
 import json
 import math
@@ -27,7 +27,7 @@ Cell = dict[str, Any]
 
 
 def sidecar(table: Table, selected: Selected) -> str:
-    """All of it as JSON.
+    """Return a table with everything behind its figures as JSON.
 
     ``rows`` has the runs of each row, ``cells`` each figure of each row, and ``files``, which alone
     depends on where the runs lie, the files of each run.
@@ -58,24 +58,25 @@ def sidecar(table: Table, selected: Selected) -> str:
 
 
 def metrics_of(table: Table) -> list[Metric]:
-    """The table's metrics, and those that only the paper has a figure of."""
+    """Return the table's metrics, and those of which only the paper has a figure."""
     return list(dict.fromkeys([*table.metrics, *table.paper]))
 
 
 def runs_of(row: pd.Series, selected: Selected) -> dict[str, Cell]:
-    """Facts of each run behind a row, by signature."""
+    """Return facts of each run behind a row, by signature."""
     runs = selected.runs.drop_duplicates("signature").set_index("signature")
     return {name: _facts(runs.loc[name]) for name in row["signatures"]}
 
 
 def files_of(row: pd.Series, selected: Selected) -> dict[str, dict[str, str]]:
-    """Files of each run behind a row, by signature."""
+    """Return files of each run behind a row, by signature."""
     runs = selected.runs.drop_duplicates("signature").set_index("signature")
     return {name: _files(runs.loc[name].get("folder")) for name in row["signatures"]}
 
 
 def cell(table: Table, selected: Selected, row: pd.Series, metric: Metric) -> Cell:
-    """One figure: how it was made of which runs' figures, its difference, and the paper's."""
+    """Return one figure: the runs' figures it was made of, its difference, and the paper's
+    figure."""
     paper = row.get(f"paper/{metric}")
     source = selected.declared.source if selected.declared else ""
     found: Cell = {
@@ -102,7 +103,7 @@ def cell(table: Table, selected: Selected, row: pd.Series, metric: Metric) -> Ce
 
 
 def _difference(table: Table, row: pd.Series, metric: Metric, compared: Comparison) -> Cell:
-    """From the default, with each pair."""
+    """Return the difference from the default, with each pair of runs."""
     default = table.rows.loc[table.rows["default"] & table.rows["run"], "label"].iloc[0]
     names = ("diff", "diff_low", "diff_high", "p", "p_holm", "mark")
     figures = {name: row[f"{metric}/{name}"] for name in names}
@@ -131,8 +132,9 @@ def _formula(row: pd.Series, metric: Metric) -> str:
 
 
 def _figures(row: pd.Series, metric: Metric, selected: Selected) -> dict[str, float | None]:
-    """Each run's figure, at full precision."""
-    control = {label: key for key, label in CONTROLS.items()}.get(row["label"])
+    """Return each run's figure at full precision."""
+    is_untrained = row["label"] == CONTROLS["untrained_encoder"]
+    control = "untrained_encoder" if is_untrained else "copy_first_mask"
     column = f"control/{control}/{metric}" if row["control"] else f"metric/{metric}"
     runs = selected.runs.drop_duplicates("signature").set_index("signature")
     if column not in runs:
@@ -148,7 +150,7 @@ def _facts(run: pd.Series) -> Cell:
 
 
 def _files(folder: object) -> dict[str, str]:
-    """What lies in a run's folder; nothing when the run is known from elsewhere."""
+    """Return what lies in a run's folder; empty when the run is known from elsewhere."""
     if not isinstance(folder, str):
         return {}
     there = Path(folder)
@@ -165,7 +167,7 @@ def _files(folder: object) -> dict[str, str]:
 
 
 def _plain(value: Any) -> Any:
-    """For JSON, which has no NaN: null."""
+    """Replace NaN by None, since JSON has no NaN."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Runs of a table to its rows: figures over seeds, differences, controls, what was left out."""
+"""Makes the rows of a table from its runs: figures over seeds, differences, controls."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -68,7 +68,7 @@ class Table:
 
     @property
     def best(self) -> int | None:
-        """Index of the best trained row; None when there is nothing to choose from.
+        """Return the index of the best trained row; None when there is nothing to choose from.
 
         Training losses under different masks, heads, gaps or crops do not compare: none is best.
         """
@@ -82,7 +82,8 @@ class Table:
 
     @property
     def paper(self) -> list[Metric]:
-        """Metrics of which the paper has a figure; they need not have been measured here."""
+        """Return the metrics of which the paper has a figure; they need not have been measured
+        here."""
         measured = {metric.name: metric for metric in self.metrics}
         names = [str(name) for name in self.rows if str(name).startswith("paper/")]
         names = [name.removeprefix("paper/") for name in names]
@@ -106,7 +107,7 @@ def tabulate(selected: Selected, defaults: dict[str, str]) -> Table:
     groups = selected.declared.groups if selected.declared else []
     if groups:
         frame.insert(0, "group", _groups(selected, frame))
-    told = notes_of_declaration(selected, unknown, metrics)
+    declared_notes = notes_of_declaration(selected, unknown, metrics)
     return Table(
         name=selected.name,
         question=selected.declared.question if selected.declared else "",
@@ -122,7 +123,7 @@ def tabulate(selected: Selected, defaults: dict[str, str]) -> Table:
             *short_gaps(frame, settings),
             *not_compared(frame, compared, objective),
             *ranks(frame, settings, compared, metrics),
-            *told,
+            *declared_notes,
         ],
         compared=compared,
         groups=groups,
@@ -139,7 +140,7 @@ def is_other_code(run: pd.Series, newest: pd.Series) -> bool:
 
 
 def read_defaults(config: Path) -> dict[str, str]:
-    """The default of each top-level setting and group, as text."""
+    """Return the default of each top-level setting and group as text."""
     content = yaml.safe_load(config.read_text())
     defaults = {
         key: str(value).replace(" ", "") for key, value in content.items() if key != "defaults"
@@ -151,7 +152,7 @@ def read_defaults(config: Path) -> dict[str, str]:
 
 
 def _metrics(selected: Selected, done: pd.DataFrame) -> tuple[Metric, list[Metric], list[str]]:
-    """What decides, what is shown, and what was asked for and never measured.
+    """Return the objective, the metrics shown, and those asked for and never measured.
 
     The experiment chooses; else the objective of the runs' benchmark decides, and it, the other
     means and the loss are shown.
@@ -188,7 +189,7 @@ def _compare(
 
 
 def _frame(rows: list[dict[str, Any]], metrics: list[Metric]) -> pd.DataFrame:
-    """The table's columns; controls are compared with nothing."""
+    """Return the table's columns; controls are compared with nothing."""
     frame = pd.DataFrame(rows, columns=_columns(metrics, rows))
     for metric in metrics:
         frame[f"{metric}/mark"] = frame[f"{metric}/mark"].eq(True)
@@ -205,7 +206,7 @@ def _columns(metrics: list[Metric], rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _groups(selected: Selected, frame: pd.DataFrame) -> list[str]:
-    """The declared group of each row; empty for one without."""
+    """Return the declared group of each row, an empty text for one without."""
     rows = selected.declared.rows if selected.declared else []
     of = {row.label: row.group or "" for row in rows}
     return [of.get(label, "") for label in frame["label"]]
@@ -240,7 +241,7 @@ def _describe(
 
 
 def _without_runs(selected: Selected, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Declared rows of which no run is finished, and rows of the paper alone."""
+    """Return declared rows of which no run is finished, and rows of the paper alone."""
     there = {row["label"] for row in rows}
     missing = [
         row
@@ -267,7 +268,7 @@ def _paper(row: Row) -> dict[str, float]:
 
 
 def _moments(runs: pd.DataFrame, columns: dict[str, str]) -> dict[str, Any]:
-    """Mean, unbiased standard deviation and interval over runs; one run has no spread."""
+    """Return mean, unbiased standard deviation and interval over runs; one run has no spread."""
     figures: dict[str, Any] = {"n": len(runs), "signatures": sorted(runs["signature"])}
     for metric, column in columns.items():
         values = pd.to_numeric(runs[column]).dropna() if column in runs else pd.Series(dtype=float)
@@ -279,12 +280,14 @@ def _moments(runs: pd.DataFrame, columns: dict[str, str]) -> dict[str, Any]:
 
 
 def _controls(done: pd.DataFrame, metrics: list[Metric]) -> list[dict[str, Any]]:
-    """A row for each control; figures that several runs share count once, each metric by itself.
+    """Return a row for each control; a figure that several runs share counts once per metric.
 
     Untrained models of unlike decoders or heads have one encoder's figures in common.
     """
     rows = []
-    for control, label in CONTROLS.items():
+    names = done["control_name"].dropna()
+    labels = {**CONTROLS, "copy_first_mask": names.iloc[-1]} if len(names) else CONTROLS
+    for control, label in labels.items():
         columns = {metric.name: f"control/{control}/{metric}" for metric in metrics}
         there = [column for column in columns.values() if column in done]
         measured = done.dropna(subset=there) if there else done.iloc[:0]
@@ -304,7 +307,7 @@ def _declared_row(selected: Selected, pairs: dict[str, str]) -> Row | None:
 
 
 def _in_order(selected: Selected, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The declared order; what is not declared follows, by setting."""
+    """Sort rows in the declared order; what is not declared follows, by setting."""
     order = [row.label for row in selected.declared.rows] if selected.declared else []
 
     def place(row: dict[str, Any]) -> tuple[int, list[tuple[float, str]]]:

@@ -1,4 +1,4 @@
-"""Tables on a terminal: where not all columns fit, further figures are left to the files."""
+"""Prints tables on a terminal; where not all columns fit, further figures are left to the files."""
 
 from collections.abc import Sequence
 
@@ -32,7 +32,8 @@ def show(table: Table) -> None:
 
 
 def _further(table: Table, heads: Sequence[str]) -> range:
-    """Columns of other metrics than the deciding one: those between it and the number of runs."""
+    """Return the columns of other metrics than the objective, which stand before the number of
+    runs."""
     has_difference = len(heads) > 2 and heads[2].startswith("Δ")
     return range(2 + has_difference, list(heads).index("n"))
 
@@ -72,7 +73,7 @@ def print_grid(
 
 
 def fitting(widths: Sequence[int], further: Sequence[int], width: int) -> list[int]:
-    """Columns that are shown: of ``further`` as many from the first on as fit beside the others."""
+    """Return the columns that are shown: of ``further`` as many as fit beside the others."""
     room = width - _needed(widths, further)
     kept = [place for place in range(len(widths)) if place not in further]
     for place in further:
@@ -84,12 +85,12 @@ def fitting(widths: Sequence[int], further: Sequence[int], width: int) -> list[i
 
 
 def _needed(widths: Sequence[int], further: Sequence[int]) -> int:
-    """Characters of a table without the further columns."""
+    """Return the width of a table without the further columns, in characters."""
     return 1 + sum(size for place, size in enumerate(widths) if place not in further)
 
 
 def _widths(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> list[int]:
-    """Characters of each column with its frame; of labels no more than they need to be read."""
+    """Return the width of each column with its frame; labels get no more than they need."""
     widest = [
         max(Text.from_markup(text).cell_len for text in column) + FRAME
         for column in zip(heads, *lines, strict=True)
