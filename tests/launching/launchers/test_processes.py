@@ -21,7 +21,7 @@ def test_two_runs_and_one_that_fails_in_two_processes(multirun, tmp_path):
     assert len({one["summary"]["objective"]["value"] for one in runs[:2]}) == 2
     told = done.out.splitlines()
     assert any(line.startswith("[0] run ") for line in told)
-    assert any(line.startswith("[1] ") and "-train/loss" in line for line in told)
+    assert any(line.startswith("[1] ") and "(less is better)" in line for line in told)
 
 
 def child_processes(pid):
