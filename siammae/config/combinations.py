@@ -58,7 +58,7 @@ def _model_parts(settings: TrainConfig) -> dict[str, Any]:
 
 
 def _check_batch(settings: TrainConfig, source: Any) -> None:
-    """A step's batch is made of whole visits, in each of its parts."""
+    """Check that each part of a step's batch is made of whole visits."""
     repeated = source.repeated_sampling
     if settings.batch_size % (settings.accumulate * repeated):
         raise ConfigError(
@@ -76,7 +76,7 @@ def _check_head(head: Any, decoder: Any) -> None:
 
 
 def _check_past_tokens(masking: Any, encoding: Any) -> None:
-    """A masking that chooses by the past frame's tokens needs that frame encoded before."""
+    """Check that the past frame is encoded before, for a masking that chooses by its tokens."""
     if masking.needs_past_tokens and not encoding.encodes_past_alone:
         raise ConfigError(
             "masking=uncertainty reads the encoded past frame before it hides patches, and "
@@ -85,7 +85,7 @@ def _check_past_tokens(masking: Any, encoding: Any) -> None:
 
 
 def _check_spread(masking: Any, head: Any) -> None:
-    """A masking that reads the predicted spread in every step needs one, from a single pass."""
+    """Check that the head predicts a spread in one pass, for a masking that reads it."""
     if masking.needs_spread and not head.predicts_spread:
         raise ConfigError(
             "masking.estimate=predicted hides patches by the spread that the head predicts, and "
@@ -101,8 +101,7 @@ def _check_spread(masking: Any, head: Any) -> None:
 
 
 def _check_places(masking: Any, rotation: Any, augment: Any) -> None:
-    """A masking that looks into the past frame where the hidden patch is needs frames that are not
-    turned or cropped apart."""
+    """Check that both frames are turned and cropped alike, for a masking that compares places."""
     if not masking.compares_places:
         return
     where = getattr(rotation, "applies_to", "both")
@@ -119,7 +118,7 @@ def _check_places(masking: Any, rotation: Any, augment: Any) -> None:
 
 
 def _check_resizing(augment: Any, rotation: Any) -> None:
-    """Readers that resize leave nothing around the crop, which turning by any angle needs."""
+    """Check that readers leave pixels around the crop where frames are turned by any angle."""
     if getattr(augment, "resize", "device") == "host" and rotation.interpolates:
         raise ConfigError(
             "augment.resize=host sends crops without what is around them, and "

@@ -50,6 +50,7 @@ class SiamMAE(nn.Module):
         self.encoding = SiameseEncoding() if encoding is None else encoding
         self.gap_embedding, self.loss_gap_power = gap_embedding, loss_gap_power
         self.predict = predict
+        # Smart masking hides what is hard to restore, and may ask decoder and head for an estimate.
         masking.attach(decoder, head)
 
     def forward(
@@ -80,6 +81,7 @@ class SiamMAE(nn.Module):
         memory = self.forward_past(past, self._grid(frames), draws)
         restored = []
         for future, target in zip(futures, targets, strict=True):
+            # With `encode` a masking can predict the whole frame before it chooses what to hide.
             pair = Pair(memory, future, target, self.encode)
             latent, mask = self.forward_encoder(pair, draws)
             prediction = self.forward_decoder(latent)
@@ -90,6 +92,8 @@ class SiamMAE(nn.Module):
         """Encode the past frame (B, N, P), once for all future frames: the decoder's memory."""
         mask = self.masking.past(patches.shape[0], grid, draws)
         tokens = self.encoding.encode_past(self.encoder, patches, mask)
+        # The dict is the decoder's cache: keys and values of the memory are computed for the first
+        # future frame and used for all. Without tokens of its own the memory differs in each.
         return PastFrame(patches, grid, mask, tokens, None if tokens is None else {})
 
     def forward_encoder(self, pair: Pair, draws: Draws) -> tuple[Latent, FrameMask]:
@@ -108,7 +112,7 @@ class SiamMAE(nn.Module):
         return restore(self.decoder, *latent)
 
     def forward_loss(self, pair: Pair, prediction: Prediction, mask: FrameMask) -> RestoredFrame:
-        """Compare the prediction with the hidden patches' normalised pixels; the rest is free."""
+        """Compare prediction and normalised hidden patches; visible ones do not count."""
         target = normalise_patches(gather_tokens(pair.future, mask.hidden))  # (B, H, P)
         cost = self.head.cost(prediction, target)  # (B, H, P), in the paper the squared error
         return RestoredFrame(

@@ -90,6 +90,7 @@ class Trainer:
         The best objective so far comes from ``best.json``, because a checkpoint is written before
         its own evaluation.
         """
+        # An error that one process raises in such a block is raised in all, so that none waits.
         with self.team.raise_in_all():
             state = self.checkpoints.load_newest() if self.team.is_main else None
         state = self.team.broadcast(state)
@@ -106,7 +107,8 @@ class Trainer:
         A resumed run first makes the picture and the evaluation that were due at its step.
 
         Args:
-            measured: steps whose evaluation is in the record already.
+            measured: steps whose evaluation is in the record already; a resumed run does not repeat
+                it. By default there are none.
 
         Raises:
             TrainingError: when the loss or a weight is no finite number.
@@ -122,6 +124,7 @@ class Trainer:
         with self.team.raise_in_all():
             batches = self.batches(first)
         self._metrics.restart_clock()
+        # Patient: torchrun and Slurm may each send the signal, and the second must not end a step.
         with StopRequest(patient=self.team.size > 1) as request:
             for step in range(first + 1, plan.steps + 1):
                 self._metrics.add(self.train_step(step, batches))

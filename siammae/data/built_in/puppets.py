@@ -50,12 +50,12 @@ class Puppets:
 
     @property
     def jhmdb_root(self) -> Path:
-        """The root of the set in JHMDB's layout."""
+        """Return the root of the set in JHMDB's layout."""
         return self.folder / "JHMDB"
 
     @property
     def vip_root(self) -> Path:
-        """The root of the set in VIP's layout."""
+        """Return the root of the set in VIP's layout."""
         return self.folder / "VIP"
 
     def fingerprint(self) -> str:

@@ -51,12 +51,12 @@ class Sprites(ClipSource):
 
     @property
     def folder(self) -> Path:
-        """The folder of this very set; sets with other parameters lie beside it."""
+        """Return the folder for exactly these parameters."""
         return Path(self.root).expanduser().absolute() / self.fingerprint()
 
     @property
     def benchmark_root(self) -> Path:
-        """The DAVIS folder of the validation set."""
+        """Return the DAVIS folder of the validation set."""
         return self.folder / "DAVIS"
 
     def fingerprint(self) -> str:

@@ -60,7 +60,7 @@ class PairDataset(Dataset[Visit]):
                 "resize 'host' leaves nothing around a crop to turn it by any angle; take 'device'"
             )
         self.targets, self.rotation, self.augment, self.seed = targets, rotation, augment, seed
-        self.turns = not isinstance(rotation, NoRotation)  # which draws nothing
+        self.draws_angles = not isinstance(rotation, NoRotation)
         self.clips, self.pairs = source.footage(), source.repeated_sampling
         # Enough to find a good clip among as many broken ones as a run puts up with.
         self.attempts = min(len(self.clips), 10 + int(source.max_broken * len(self.clips)))
@@ -72,25 +72,29 @@ class PairDataset(Dataset[Visit]):
         for attempt, clip in enumerate(self._candidates(visit)):
             rng = generator(self.seed, visit, attempt)
             try:
-                # Not spawned from the other, which would change what is drawn for jitter.
-                turns = generator(self.seed, visit, attempt, 1 << 34) if self.turns else rng
-                return Visit(self._read(clip, rng, turns), broken)
+                # Angles have their own generator: the other draws are the same without rotation.
+                # 1 << 34 makes its seed differ from all others, see `_candidates`.
+                key = (self.seed, visit, attempt, 1 << 34)
+                rotation_rng = generator(*key) if self.draws_angles else rng
+                return Visit(self._read(clip, rng, rotation_rng), broken)
             except DataError as error:
                 self.known_broken[clip] = str(error)
                 broken[self.clips.name(clip)] = str(error)
         return Visit([], broken)
 
     def _candidates(self, visit: int) -> Iterator[int]:
-        """Yield the clip whose turn it is, then others at random."""
+        """Yield the clip that the order of clips gives this visit, then others at random."""
         first = self.clips.turn(self.seed, visit)
         yield first
+        # Larger than any attempt, so that no other generator has this seed. The order of clips
+        # takes 1 << 33 (`reading.clips`), that of packed ones 1 << 35 (`packing.order`).
         others = np.random.default_rng([self.seed, visit, 1 << 32]).permutation(len(self.clips))
         if isinstance(self.clips, MixedClips):
             others = self.clips.alike_first(first, others)
         yield from (int(clip) for clip in others[: self.attempts] if clip != first)
 
     def _read(
-        self, clip: int, rng: np.random.Generator, turns: np.random.Generator
+        self, clip: int, rng: np.random.Generator, rotation_rng: np.random.Generator
     ) -> list[Sample]:
         if clip in self.known_broken:
             raise DataError(self.known_broken[clip])
@@ -102,7 +106,7 @@ class PairDataset(Dataset[Visit]):
         samples = []
         for offsets in pairs:
             drawn = self.augment.draw(rng, len(offsets.frames), *frames.shape[1:3])
-            angle = self.rotation.draw(turns, len(offsets.frames))
+            angle = self.rotation.draw(rotation_rng, len(offsets.frames))
             chosen = [frames[place[index]] for index in offsets.frames]
             parts, crop = cut_out(chosen, drawn.boxes, angle, self.rotation.interpolates)
             parts, flip = self.augment.by_reader(parts, drawn.flip)
@@ -121,8 +125,8 @@ class PairDataset(Dataset[Visit]):
 
 
 @dataclass(frozen=True)
-class Turns:
-    """The visits first .. last - 1 in chunks that several processes take in turn.
+class VisitChunks:
+    """Deals the visits first .. last - 1 in chunks to several processes, one after the other.
 
     chunk: visits in one chunk. rank: number of this process, whose chunks these are.
     size: number of processes.
@@ -161,7 +165,7 @@ def make_loader(
     """
     return DataLoader(
         dataset,  # type: ignore[arg-type]
-        batch_sampler=Turns(first_visit, last_visit, batch_size // dataset.pairs, rank, size),
+        batch_sampler=VisitChunks(first_visit, last_visit, batch_size // dataset.pairs, rank, size),
         num_workers=workers,
         collate_fn=collate,
         pin_memory=torch.cuda.is_available(),
@@ -174,7 +178,7 @@ def make_loader(
 def _in_worker(worker: int) -> None:
     """Prepare a reading process; it uses one thread, since processes share out the cores."""
     if hasattr(signal, "sigwaitinfo"):  # Linux
-        # First of all: threads inherit the mask, and one without it would take the signal.
+        # First of all: threads inherit the signal mask, and one without it would take the signal.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         threading.Thread(target=_end_when_parent_asks, daemon=True).start()
     # torch's own watchdog looks at the parent's number, which is the server's here: after a

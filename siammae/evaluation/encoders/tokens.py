@@ -64,7 +64,7 @@ class PatchTokens(nn.Module):
         return tokens[:, self.model.num_prefix_tokens :]
 
     def _resize_positions(self, grid: tuple[int, int]) -> None:
-        """Give the model a table of this grid, which timm, who would antialias, leaves alone."""
+        """Resize the positions to the grid here, since timm would do it with antialiasing."""
         if self.positions is None or grid == self.grid:
             return
         own = getattr(self.model, "no_embed_class", False)

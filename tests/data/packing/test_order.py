@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siammae.data.packing.order import WindowedOrder
-from siammae.data.sampling.loader import Turns
+from siammae.data.sampling.loader import VisitChunks
 
 
 @st.composite
@@ -51,7 +51,7 @@ def test_processes_of_a_run_read_shards_of_their_own():
     order = WindowedOrder(shard, 5, lanes=4, granule=2)  # 8 visits a step, 2 parts, 2 ranks
     of_rank = []
     for rank in range(2):
-        chunks = Turns(0, len(shard), 2, rank, 2)
+        chunks = VisitChunks(0, len(shard), 2, rank, 2)
         of_rank.append({int(shard[order.turn(1, v)]) for chunk in chunks for v in chunk})
     assert not of_rank[0] & of_rank[1]  # the cuts of 4 lanes fall between windows of 40 clips
     assert of_rank[0] | of_rank[1] == set(range(40))
