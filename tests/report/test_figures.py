@@ -335,3 +335,16 @@ def test_files_are_written_and_those_of_figures_that_are_gone_removed(make_run, 
     ]
     assert all(path.stat().st_size > 1000 for drawn in found for path in drawn.paths)
     assert not stale.exists()
+
+
+def test_labels_of_a_few_settings_stand_at_their_points(make_run, made):
+    """The demo's four settings, at its figures and times."""
+    for name, ratio, gap, jf, seconds in [
+        ("a", "0.9", "4", 0.439, 67.9),
+        ("b", "0.9", "10", 0.371, 68.13),
+        ("c", "0.95", "4", 0.440, 67.44),
+        ("d", "0.95", "10", 0.365, 66.67),
+    ]:
+        make_run(name, jf, {"mask_ratio": ratio, "frame_gap": gap}, seconds=seconds)
+    (axes,) = quality_speed(made()).figure.axes
+    assert len([text for text in axes.texts if text.get_text()]) == 4

@@ -1,52 +1,93 @@
-"""Labels beside points so that none covers another: adjustText moves them, and we check it."""
+"""Places labels beside points so that none covers another."""
 
-from itertools import combinations
+from dataclasses import dataclass
+from itertools import product
 
-import numpy as np
-from adjustText import adjust_text
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
-ITERATIONS = 300  # instead of adjustText's limit by time, so that a figure is the same anywhere
+AWAY = 9  # points between a mark and its label
+SIDES = {1: "left", 0: "center", -1: "right"}
+HEIGHTS = {1: "bottom", 0: "center", -1: "top"}
+MARK = 6  # half the width of a mark, in points
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A point and the ends of its whiskers, in the units of the axes."""
+
+    x: float
+    y: float
+    left: float
+    right: float
+    low: float
+    high: float
 
 
 def place_labels(
-    figure: Figure, axes: Axes, points: list[tuple[float, float]], labels: list[str], size: int = 9
+    figure: Figure, axes: Axes, marks: list[Mark], labels: list[str], size: int = 9
 ) -> bool:
-    """Write a label beside each point (x, y), given in the units of the axes.
-
-    The labels keep clear of one another, of the points and of all lines that were drawn before.
+    """Write a label at each point, on the first of eight sides that is free.
 
     Returns:
-        Whether all labels found a free place; otherwise none is written.
+        Whether all of them found one; otherwise none is written.
     """
-    FigureCanvasAgg(figure).draw()  # the layout must stand before sizes in pixels mean something
-    white = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
-    texts = [
-        axes.text(x, y, label, fontsize=size, zorder=5, bbox=white)
-        for (x, y), label in zip(points, labels, strict=True)
-    ]
-    whiskers = [_around(axes.transData.transform(point), figure.dpi) for point in points]
-    whiskers += [
-        axes.transData.transform_bbox(Bbox(path.vertices))
-        for lines in axes.collections
-        for path in lines.get_paths()
-    ]
-    xs, ys = zip(*points, strict=True)
-    adjust_text(texts, xs, ys, objects=whiskers, ax=axes, iter_lim=ITERATIONS, expand=(1.1, 1.4))
-    boxes = [text.get_window_extent() for text in texts]
-    marks = [_around(axes.transData.transform(point), figure.dpi) for point in points]
-    is_free = not any(one.overlaps(other) for one, other in combinations([*boxes, *marks], 2))
-    if not is_free or not all(axes.bbox.containsx(x) for box in boxes for x in box.intervalx):
-        for text in texts:
-            text.remove()
-        return False
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # the layout must stand before sizes in pixels mean something
+    taken = [box for mark in marks for box in _boxes(axes, mark)]
+    written: list[Annotation] = []
+    for mark, label in zip(marks, labels, strict=True):
+        found = _first_free(canvas, axes, mark, label, size, taken)
+        if found is None:
+            for annotation in written:
+                annotation.remove()
+            return False
+        written.append(found)
+        taken.append(found.get_window_extent())
     return True
 
 
-def _around(point: np.ndarray, dpi: float, radius: float = 5.0) -> Bbox:
-    """The pixels of a mark with a radius in points."""
-    half = radius * dpi / 72
-    return Bbox.from_extents(*(c - half for c in point), *(c + half for c in point))
+def _first_free(
+    canvas: FigureCanvasAgg,
+    axes: Axes,
+    mark: Mark,
+    label: str,
+    size: int,
+    taken: list[Bbox],
+) -> Annotation | None:
+    for right, up in sorted(product((1, 0, -1), repeat=2), key=lambda side: side[0] == 0):
+        if right == up == 0:
+            continue
+        annotation = axes.annotate(
+            label,
+            (mark.x, mark.y),
+            (AWAY * right, AWAY * up),
+            textcoords="offset points",
+            ha=SIDES[right],
+            va=HEIGHTS[up],
+            fontsize=size,
+            zorder=5,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
+        )
+        box = annotation.get_window_extent(canvas.get_renderer())
+        inside = axes.bbox.contains(box.x0, box.y0) and axes.bbox.contains(box.x1, box.y1)
+        if inside and not any(box.overlaps(other) for other in taken):
+            return annotation
+        annotation.remove()
+    return None
+
+
+def _boxes(axes: Axes, mark: Mark) -> list[Bbox]:
+    """Return the pixels of a mark and of its whiskers."""
+    across, up = axes.transData.transform((mark.x, mark.y))
+    left, low = axes.transData.transform((mark.left, mark.low))
+    right, high = axes.transData.transform((mark.right, mark.high))
+    half = MARK * axes.figure.dpi / 72
+    return [
+        Bbox.from_extents(across - half, up - half, across + half, up + half),
+        Bbox.from_extents(across - 1, low, across + 1, high),
+        Bbox.from_extents(left, up - 1, right, up + 1),
+    ]

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from siammae.report.figures.figure_data import Picture, Subject, plain, style
-from siammae.report.figures.place_labels import place_labels
+from siammae.report.figures.place_labels import Mark, place_labels
 
 UNITS = [(2 * 86400, 86400, "days"), (2 * 3600, 3600, "hours"), (120, 60, "minutes")]
 
@@ -101,12 +101,18 @@ def _draw(axes: Axes, subject: Subject, points: pd.DataFrame) -> None:
         axes.plot([row["seconds"]], [row["mean"]], look.marker, color=look.color, ms=9, zorder=4)
 
 
+def _extent(row: pd.Series) -> Mark:
+    """Return a point with the ends of its whiskers."""
+    low, high = (row["mean"] if pd.isna(row[end]) else row[end] for end in ("low", "high"))
+    return Mark(row["seconds"], row["mean"], row["fastest"], row["slowest"], low, high)
+
+
 def _name(figure: Figure, axes: Axes, subject: Subject, points: pd.DataFrame) -> None:
     """Label the points, or draw a legend where labels would cover each other."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", fontsize=9, frameon=False)
-    where = list(zip(points["seconds"], points["mean"], strict=True))
-    if place_labels(figure, axes, where, list(points["name"])):
+    marks = [_extent(row) for _, row in points.iterrows()]
+    if place_labels(figure, axes, marks, list(points["name"])):
         return
     figure.set_size_inches(
         9.6, max(5.0, 1.2 + 0.19 * sum(1 + n.count("\n") for n in points["name"]))
