@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from siammae.launching.single_run import is_outdated
 from siammae.system.errors import ConfigError
 from siammae.tracking.record import RunRecord
-from siammae.train import is_outdated
 
 from .conftest import START
 
