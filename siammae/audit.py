@@ -1,4 +1,4 @@
-"""Read every clip of a data set once, find the broken ones, and note how each is to be read.
+"""Read every clip of a data set once, find the broken ones, and note how far each is whole.
 
   python -m siammae.audit data=videos data.root=DIR [out=FILE] [workers=N] [timeout_s=60] [--strict]
 
@@ -43,9 +43,7 @@ def job(config: DictConfig) -> None:
     option = str(HydraConfig.get().runtime.choices["data"])
     out = settings.out
     manifest = Path(out).expanduser() if out else default_place(source, option)
-    how = AuditSettings(
-        settings.workers, settings.timeout_s, settings.reads, settings.again, settings.progress
-    )
+    how = AuditSettings(settings.workers, settings.timeout_s, settings.again, settings.progress)
     try:
         rows = audit(source, manifest, how)
     except KeyboardInterrupt:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from siammae.data.built_in.sprite_scene import Scene, SceneStyle
-from siammae.data.reading.video import in_order, open_clip
+from siammae.data.reading.video import open_clip
 from siammae.data.sets.videos import Videos
 from siammae.system.errors import DataError
 
@@ -48,7 +48,7 @@ def real(footage: Path, number: int) -> Iterator[Iterator[np.ndarray]]:
         again = place // len(found)  # another part, when there are fewer videos than clips
         first = min(again * FRAMES, max(0, clip.frames - FRAMES))
         indices = range(first, min(first + FRAMES, clip.frames))
-        pictures = [fit(frame) for frame in in_order(clip, indices)]
+        pictures = [fit(frame) for frame in clip.in_order(indices)]
         there_and_back = chain.from_iterable(cycle([pictures, pictures[::-1]]))
         yield islice(there_and_back, FRAMES)
 

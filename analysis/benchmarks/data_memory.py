@@ -25,7 +25,7 @@ ALLOWED = 0.05  # growth from there to the end
 BATCH = 40
 SIDE = 96  # of the frames; what leaks does so by the file or by the read
 CLIPS, FRAMES = 60, 60
-MADE_OF = ("unpacked, H.264", "unpacked, by decord", "packed")
+MADE_OF = ("unpacked, H.264", "unpacked, MPEG-4", "packed")
 
 
 def measure_memory(pairs: int, workers: int) -> list[dict[str, Any]]:
@@ -48,7 +48,7 @@ def measure_memory(pairs: int, workers: int) -> list[dict[str, Any]]:
 
 
 def sources(folder: Path, workers: int) -> Iterator[tuple[str, ClipSource]]:
-    """Of small clips: files for the reader of ordinary H.264, others for decord, and a pack."""
+    """Of small clips: files whose packets prove their frames, others that are decoded once, and a pack."""
     for kind, codec in (("h264", "libx264"), ("mpeg4", "mpeg4")):
         (folder / kind).mkdir()
         for number in range(CLIPS):

@@ -91,7 +91,6 @@ class AuditConfig(Settings):
     out: Folder | None
     workers: Positive | None
     timeout_s: Amount
-    reads: Positive
     again: Literal["none", "broken", "all"]
     strict: bool
     progress: Progress

@@ -39,7 +39,8 @@ from siammae.assembly.device import choose_device, fast_matmul
 from siammae.assembly.load_model import load_model
 from siammae.config.schema import DEVICE
 from siammae.data.augment.normalising import normalise
-from siammae.data.reading.video import Clip, open_clip
+from siammae.data.reading.clip import Clip
+from siammae.data.reading.video import open_clip
 from siammae.data.sampling.gaps import frames_of_unit
 from siammae.evaluation.pictures.heat import Scale, paint, scale_of, with_bar
 from siammae.evaluation.pictures.overlay import even_sides, write_whole

@@ -8,7 +8,24 @@ from pathlib import Path
 from siammae.system.errors import DataError
 
 EXTENSIONS = frozenset(
-    {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".m2ts", ".flv"}
+    [
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".3gp",
+        ".avi",
+        ".mkv",
+        ".webm",
+        ".mpg",
+        ".mpeg",
+        ".vob",
+        ".ts",
+        ".m2ts",
+        ".flv",
+        ".wmv",
+        ".ogv",
+        ".gif",
+    ]
 )
 KNOWN = " ".join(sorted(EXTENSIONS))
 UNDER_WAY = ".download"  # folder in which the download command keeps what is not complete

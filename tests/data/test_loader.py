@@ -196,12 +196,14 @@ def test_a_broken_clip_is_replaced_and_named(with_broken):
     assert all(len(batch.clip) == 8 for batch in alone)
     broken = dict(itertools.chain.from_iterable(batch.broken.items() for batch in alone))
     assert list(broken) == [str(with_broken / "broken.mp4")]
-    assert "broken.mp4 cannot be decoded" in broken[str(with_broken / "broken.mp4")]
+    assert "broken.mp4 cannot be opened as a video" in broken[str(with_broken / "broken.mp4")]
 
 
 def test_nothing_readable_is_an_error_with_the_reason(tmp_path):
     (tmp_path / "a.mp4").write_text("no video")
-    with pytest.raises(DataError, match=r"no clip could be read: .*a\.mp4 cannot be decoded"):
+    with pytest.raises(
+        DataError, match=r"no clip could be read: .*a\.mp4 cannot be opened as a video"
+    ):
         batches(dataset(tmp_path))
 
 

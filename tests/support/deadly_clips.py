@@ -6,8 +6,10 @@ import time
 
 import numpy as np
 
+from siammae.data.reading.clip import Clip
 
-class Still:
+
+class Still(Clip):
     frames, fps, step = 5, 25.0, 1
 
     def read(self, indices):

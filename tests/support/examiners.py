@@ -5,7 +5,6 @@ import signal
 import time
 
 from siammae.data.auditing.examine import examine
-from siammae.data.manifests.facts import PYAV, Facts
 
 
 def misbehave(path, name):
@@ -15,16 +14,13 @@ def misbehave(path, name):
         time.sleep(1000)
     if "segfault" in name:
         os.kill(os.getpid(), signal.SIGSEGV)
-    if "decord-dies" in name:
-        yield Facts(name, 1, 1, frames=9, usable=9, reader=PYAV)
-        os.kill(os.getpid(), signal.SIGABRT)
     if "raises" in name:
         raise RuntimeError("a decoder's own kind of error")
     if "slow" in name:
         for _ in range(8):
             time.sleep(0.25)
             yield None
-    yield from examine(path, name, reads=1)
+    yield from examine(path, name)
 
 
 def always_fail(path, name):

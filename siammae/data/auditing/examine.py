@@ -3,56 +3,46 @@
 import importlib.metadata
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from siammae.data.auditing.seeking import judge_seeking
-from siammae.data.auditing.straight import read_straight, sample_of_video
-from siammae.data.manifests.facts import IMAGES, PYAV, Facts, status_of
+from siammae.data.auditing.straight import read_straight
+from siammae.data.manifests.facts import IMAGES, VIDEO, Facts, status_of
 from siammae.data.reading.image_folder import images_of, read_image
 from siammae.system.errors import DataError
 
 
-def examine(path: Path, name: str, reads: int) -> Iterator[Facts | None]:
-    """Yield facts of a file, of which the last are final; None is a sign of life.
-
-    The first facts come before decord sees the file: if it crashes, PyAV still reads the file.
+def examine(path: Path, name: str) -> Iterator[Facts | None]:
+    """Yield None as signs of life, and at last the facts of a file.
 
     Args:
         path: path of the file or folder.
         name: its name in the manifest.
-        reads: see `judge_seeking`.
     """
     begun = time.monotonic()
     facts = Facts(name, *status_of(path), decoders=_decoders())
     yield None
     try:
-        yield from (
-            _examine_images(path, facts) if path.is_dir() else _examine_video(path, facts, reads)
-        )
+        yield from _examine_images(path, facts) if path.is_dir() else _examine_video(path, facts)
     except DataError as error:
         facts.reject(str(error).replace(str(path), "").strip(" :"))
     facts.seconds = round(time.monotonic() - begun, 3)
     yield facts
 
 
-def _examine_video(path: Path, facts: Facts, reads: int) -> Iterator[Facts | None]:
+def _examine_video(path: Path, facts: Facts) -> Iterator[None]:
     if not path.is_file():
         raise DataError("is no file" if path.exists() else "no such file")
     with path.open("rb"):  # raises what the user should read when it may not be read
         pass
-    sample = sample_of_video()
-    yield from read_straight(path, facts, sample)
+    yield from read_straight(path, facts)
     usable = facts.frames or 0
     if facts.first_bad is not None:
         usable = min(usable, facts.first_bad)
     if usable < 2:
         reason, facts.reason = facts.reason, ""
         raise DataError(reason or f"has {usable} frame(s); a pair needs two")
-    facts.usable = usable
-    yield Facts(**{**vars(facts), "reader": PYAV})
-    yield from judge_seeking(path, facts, sample, reads)
+    facts.judge(VIDEO, usable)
 
 
 def _examine_images(path: Path, facts: Facts) -> Iterator[None]:
@@ -94,8 +84,4 @@ def _problem_with(file: Path, facts: Facts) -> str | None:
 
 @lru_cache(maxsize=1)
 def _decoders() -> str:
-    versions = []
-    for package in ("av", "decord"):
-        with suppress(importlib.metadata.PackageNotFoundError):
-            versions.append(f"{package} {importlib.metadata.version(package)}")
-    return ", ".join(versions)
+    return f"av {importlib.metadata.version('av')}"

@@ -3,7 +3,6 @@
 import hashlib
 import os
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from siammae.data.auditing.examine import examine
@@ -23,14 +22,12 @@ class AuditSettings:
 
     workers: number of processes; None: one for each core that this process may use.
     timeout: seconds without a sign of life after which a process is killed.
-    reads: see `judge_seeking`.
     again: which unchanged files are read again: ``none``, ``broken`` or ``all``.
     progress: how progress is shown: ``auto``, ``rich``, ``plain`` or ``none``.
     """
 
     workers: int | None = None
     timeout: float = 60.0
-    reads: int = 4
     again: str = "none"
     progress: str = "none"
 
@@ -63,7 +60,7 @@ def audit(
         if rows:
             print(f"{len(rows)} of {len(files)} clips were read before", flush=True)
         workers = min(settings.workers or _cores(), max(len(waiting), 1))
-        chosen = examine_one or partial(examine, reads=settings.reads)
+        chosen = examine_one or examine
         with ProgressDisplay("clips", settings.progress) as display:
             for facts in survey(waiting, chosen, workers, settings.timeout):
                 rows[facts.path] = facts

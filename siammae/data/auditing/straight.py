@@ -1,52 +1,44 @@
-"""Decoding a file with PyAV from the first frame to the last: what any other read must give.
+"""Decoding a file from the first frame to the last, and what is found on the way.
 
-FFmpeg's decoders go on after damage and mark the pictures that they had to invent. Frames count as
-bad from the first of these on, or from where decoding ends with an error. B-frames shown just
-before a marked one are predicted from it, so they are bad without a mark.
+Frames count as bad from the first damaged one on, see `whole_frames`.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from siammae.data.auditing.frame_sample import FrameSample
 from siammae.data.manifests.facts import Facts
-from siammae.data.reading.video import possible_rate, upright, video_stream
-from siammae.system.errors import DataError
+from siammae.data.reading.decoding import opened, possible_rate, turn_of
+from siammae.data.reading.frame_index import Whole, rate, whole_frames
 
 
-def read_straight(path: Path, facts: Facts, sample: FrameSample) -> Iterator[None]:
-    """Decode a file once, fill in its facts and keep frames for a comparison.
+def read_straight(path: Path, facts: Facts) -> Iterator[None]:
+    """Decode a file once and fill in its facts.
 
     It yields after each frame as a sign of life, since a long video is no hanging decoder.
 
     Raises:
-        DataError: when the file has no video or cannot be opened.
+        DataError: when the file has no video, cannot be opened, or gives no frame.
     """
-    import av
-    from av.video.frame import PictureType
-
-    try:
-        container = av.open(str(path), metadata_errors="ignore")
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise DataError(f"no video that FFmpeg knows: {_reason(error)}") from None
-    with container:
-        stream = video_stream(container, path)
-        stream.codec_context.thread_count = 1  # the cores are shared out by processes
+    with opened(path) as (container, stream):
         _describe(container, stream, facts)
-        facts.frames, unharmed, times = 0, 0, _Times()
-        try:
-            for frame in container.decode(stream):
-                if frame.is_corrupt:
-                    _bad_from(unharmed, "are damaged", facts)
-                _count(frame, facts, sample)
-                if frame.pict_type != PictureType.B:
-                    unharmed = facts.frames
-                times.add(frame.pts)
-                yield
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            _bad_from(facts.frames, f"cannot be decoded ({_reason(error)})", facts)
-        facts.variable_rate = times.vary()
+        times: list[Any] = []
+        whole = Whole()
+        for frame in whole_frames(path, whole):
+            if not times:
+                facts.rotation = turn_of(frame)
+                sides = (frame.width, frame.height)
+                facts.width, facts.height = sides if facts.rotation % 180 == 0 else sides[::-1]
+            times.append(frame.pts)
+            yield
+        facts.frames = len(times)
+        if whole.damage:
+            facts.first_bad = whole.frames
+            facts.reason = f"frames from {whole.frames} on {whole.damage}"
+        if None not in times:
+            facts.fps = rate(times, stream)
+            facts.variable_rate = _vary(times)
 
 
 def _describe(container: Any, stream: Any, facts: Facts) -> None:
@@ -62,55 +54,10 @@ def _describe(container: Any, stream: Any, facts: Facts) -> None:
         facts.duration = container.duration / 1e6
 
 
-def _count(frame: Any, facts: Facts, sample: FrameSample) -> None:
-    assert facts.frames is not None
-    if facts.frames == 0:
-        facts.rotation = round(getattr(frame, "rotation", 0) / 90) % 4 * 90
-        sides = (frame.width, frame.height)
-        facts.width, facts.height = sides if facts.rotation % 180 == 0 else sides[::-1]
-    sample.add(facts.frames, frame)
-    facts.frames += 1
-
-
-def _bad_from(number: int, what: str, facts: Facts) -> None:
-    if facts.first_bad is None:
-        facts.first_bad, facts.reason = number, f"frames from {number} on {what}"
-
-
-def _reason(error: Exception) -> str:
-    """Return the first line of FFmpeg's message, without the file's name."""
-    return str(getattr(error, "strerror", None) or error).splitlines()[0]
-
-
-def sample_of_video() -> FrameSample:
-    """Return an empty sample for PyAV's frames."""
-    return FrameSample(upright)
-
-
-class _Times:
-    """The time stamps of frames in order of display, in units of the stream."""
-
-    def __init__(self) -> None:
-        self._first: int | None = None
-        self._last: int | None = None
-        self._count, self._known = 0, True
-        self._least, self._most = float("inf"), 0.0
-
-    def add(self, pts: int | None) -> None:
-        """Take the time stamp of the next frame."""
-        if pts is None:
-            self._known = False
-            return
-        if self._last is not None:
-            step = pts - self._last
-            self._least, self._most = min(self._least, step), max(self._most, step)
-        else:
-            self._first = pts
-        self._last, self._count = pts, self._count + 1
-
-    def vary(self) -> bool | None:
-        """Return whether steps differ by more than a tenth, rounding aside; None if unknown."""
-        if not self._known or self._first is None or self._last is None or self._count < 3:
-            return None
-        mean = (self._last - self._first) / (self._count - 1)
-        return self._most - self._least > max(2.0, mean / 10)
+def _vary(times: list[int]) -> bool | None:
+    """Return whether steps differ by more than a tenth, rounding aside; None if unknown."""
+    if len(times) < 3:
+        return None
+    steps = [after - before for before, after in pairwise(times)]
+    mean = (times[-1] - times[0]) / len(steps)
+    return max(steps) - min(steps) > max(2.0, mean / 10)

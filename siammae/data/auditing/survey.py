@@ -10,7 +10,7 @@ from siammae.system.process_crew import Lost, ProcessCrew
 
 # Yields facts of a file (path, name in the manifest), as `examine` does.
 Examine = Callable[[Path, str], Iterator[Facts | None]]
-PRELOAD = ("siammae.data.auditing.examine", __name__, "cv2", "av", "decord")
+PRELOAD = ("siammae.data.auditing.examine", __name__, "cv2", "av")
 
 
 def survey(
@@ -38,12 +38,8 @@ def survey(
 
 def _facts(name: str, status: tuple[int, int], lost: Lost) -> Facts:
     """Return the facts of a file that took its process down."""
-    if lost.partial is None:
-        facts = Facts(name, *status)
-        facts.reject(f"the decoder {lost.reason}")
-    else:  # decoding from the start was through, so it was decord
-        facts = lost.partial
-        facts.judge(facts.reader, facts.usable, f"decord {lost.reason}")
+    facts = Facts(name, *status)
+    facts.reject(f"the decoder {lost.reason}")
     return facts
 
 

@@ -1,20 +1,18 @@
-"""The clips that an audit has found readable, each read by the reader that reads it rightly."""
+"""The clips that an audit has found readable, each up to its first damage."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from typing_extensions import override
 
-from siammae.data.manifests.facts import DECORD, IMAGES, NONE, PYAV, base_of, name_of, status_of
+from siammae.data.manifests.facts import NONE, base_of, name_of, status_of
 from siammae.data.manifests.manifest import read_columns
-from siammae.data.reading.clips import FileClips, SmallerClip
-from siammae.data.reading.video import Clip, Judged, open_clip
+from siammae.data.reading.clip import Clip
+from siammae.data.reading.clips import FileClips
 from siammae.system.errors import DataError
-
-READERS = (DECORD, PYAV, IMAGES)
 
 
 class AuditedSource(Protocol):
@@ -34,36 +32,30 @@ class AuditedSource(Protocol):
 
 
 class AuditedClips(FileClips):
-    """The clips of a data set that can be read.
+    """The clips of a data set that can be read, each up to its first damage.
 
     Args:
-        clips: the same clips as their source gives them; it opens folders of images.
-        readers: (N,) int8, places of the clips' readers in `READERS`.
-        frames: (N,) int32, numbers of frames that can be read.
-        fps: (N,) float64, frames per second; nan where unknown.
+        clips: the same clips as their source gives them.
+        frames: (N,) int32, numbers of frames that are whole.
     """
 
-    def __init__(self, clips: FileClips, readers: np.ndarray, frames: np.ndarray, fps: np.ndarray):
+    def __init__(self, clips: FileClips, frames: np.ndarray):
         super().__init__(clips.paths, clips.short_side)
-        self.clips, self.readers, self.frames, self.fps = clips, readers, frames, fps
+        self.clips, self.frames = clips, frames
 
     @override
     def open(self, clip: int) -> Clip:
-        if READERS[self.readers[clip]] == IMAGES:
-            return FirstFrames(self.clips.open(clip), int(self.frames[clip]))
-        fps = None if np.isnan(self.fps[clip]) else float(self.fps[clip])
-        judged = Judged(READERS[self.readers[clip]], int(self.frames[clip]), fps)
-        return SmallerClip(open_clip(self.paths[clip], judged), self.short_side)
+        return FirstFrames(self.clips.open(clip), int(self.frames[clip]))
 
     def fingerprint(self, base: Path) -> str:
-        """Return a short hash of which clips are read, by which reader and how far.
+        """Return a short hash of which clips are read and how far.
 
         Paths count from ``base``, so that moving the folder changes nothing.
         """
         digest = hashlib.sha256()
-        for path, reader, frames in zip(self.paths, self.readers, self.frames, strict=True):
-            how = f"{READERS[reader]}\0{frames}"
-            digest.update(f"{name_of(path, base)}\0{status_of(path)[0]}\0{how}\n".encode())
+        for path, frames in zip(self.paths, self.frames, strict=True):
+            row = f"{name_of(path, base)}\0{status_of(path)[0]}\0{frames}\n"
+            digest.update(row.encode())
         return digest.hexdigest()[:10]
 
 
@@ -78,6 +70,10 @@ class FirstFrames(Clip):
     def read(self, indices: Sequence[int]) -> np.ndarray:
         return self.clip.read(indices)
 
+    @override
+    def in_order(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
+        return self.clip.in_order(indices)
+
 
 def audited_clips(source: AuditedSource) -> AuditedClips:
     """Return the clips that ``source.manifest`` says are readable.
@@ -86,31 +82,24 @@ def audited_clips(source: AuditedSource) -> AuditedClips:
         DataError: when it is no manifest, is one of other files, or leaves no clip.
     """
     manifest, base = Path(str(source.manifest)).expanduser(), base_of(source.root)
-    columns = read_columns(manifest, ("path", "bytes", "reader", "usable", "fps"))
+    columns = read_columns(manifest, ("path", "bytes", "reader", "usable"))
     rows = {row[0]: row[1:] for row in zip(*columns.values(), strict=True)}
-    kept, readers, frames, rates = [], [], [], []
+    kept, frames = [], []
     for path in source.videos():
         name = name_of(path, base)
         if name not in rows:
             raise _unfit(source, manifest, f"{name} is not in it")
-        size, reader, usable, fps = rows[name]
+        size, reader, usable = rows[name]
         now = status_of(path)[0]
         if size != now:
             change = "is missing" if now < 0 else f"has {now:,} bytes, not {max(size, 0):,}"
             raise _unfit(source, manifest, f"{name} {change}")
         if reader != NONE:
             kept.append(path)
-            readers.append(READERS.index(reader))
             frames.append(usable)
-            rates.append(np.nan if fps is None else fps)
     if not kept:
         raise DataError(f"data.manifest={manifest}: none of its {len(rows)} clips can be read")
-    return AuditedClips(
-        source.clips_at(kept),
-        np.array(readers, np.int8),
-        np.array(frames, np.int32),
-        np.array(rates, np.float64),
-    )
+    return AuditedClips(source.clips_at(kept), np.array(frames, np.int32))
 
 
 def _unfit(source: AuditedSource, manifest: Path, what: str) -> DataError:

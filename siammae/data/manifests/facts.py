@@ -4,8 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-VERSION = 1  # of these facts and how they are found; rows of another one are read again
-DECORD, PYAV, IMAGES, NONE = "decord", "pyav", "images", "none"
+VERSION = 2  # of these facts and how they are found; rows of another one are read again
+VIDEO, IMAGES, NONE = "video", "images", "none"
 BROKEN, DAMAGED, WHOLE = "broken", "damaged", "whole"
 
 
@@ -17,21 +17,19 @@ class Facts:
     bytes, modified: see `status_of`.
     frames: number of frames that decoding from the start gives, up to where it breaks.
     header_frames: number of frames that the container promises.
-    fps: frames per second, as the container says.
+    fps: frames per second by the time stamps, or as the container says where it has none.
     variable_rate: whether the times between two frames differ by more than a tenth.
     width, height: size in pixels of the upright frames, as they are read.
     codec, pixel_format: FFmpeg's names.
     rotation: the turn that was undone, in degrees counter-clockwise: 0, 90, 180 or 270.
     duration: length in seconds, as the container says.
     streams: number of video streams; the one that FFmpeg calls the best is read.
-    seek_equal: whether decord's reads after a seek gave the frames of straight decoding.
     first_bad: number of the first frame that is damaged or missing, where decoding breaks.
-    reader: what gives the right frames and should be used: ``decord``, ``pyav`` (from the start),
-        ``images`` (a folder) or ``none``.
-    usable: frames 0 .. usable - 1 can be read by it; 0 for ``none``.
-    reason: why decord does not read the file to its end; empty when it does.
+    reader: what reads it: ``video``, ``images`` (a folder) or ``none``.
+    usable: frames 0 .. usable - 1 are whole; 0 for ``none``.
+    reason: why it is not read to its end; empty when it is.
     seconds: how long the audit of this file took.
-    decoders: versions of PyAV and decord.
+    decoders: version of PyAV.
     version: version of the audit.
     """
 
@@ -49,7 +47,6 @@ class Facts:
     rotation: int | None = None
     duration: float | None = None
     streams: int | None = None
-    seek_equal: bool | None = None
     first_bad: int | None = None
     reader: str = NONE
     usable: int = 0
@@ -66,7 +63,7 @@ class Facts:
         return WHOLE if self.first_bad is None else DAMAGED
 
     def judge(self, reader: str, usable: int, reason: str = "") -> None:
-        """Record which reader reads the file, how far, and why not decord to its end."""
+        """Record what reads the file, how far, and why not to its end."""
         reasons = [text for text in (self.reason, reason) if text]
         self.reader, self.usable, self.reason = reader, usable, "; ".join(reasons)
 

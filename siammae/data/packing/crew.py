@@ -12,7 +12,7 @@ from siammae.system.process_crew import Lost, ProcessCrew
 
 PATIENCE = 300.0  # seconds without a frame after which a decoder is taken to hang
 TRIES = 2  # of a clip whose process dies or hangs: the machine may have been at fault
-PRELOAD = ("siammae.data.packing.shard_writer", "simplejpeg", "cv2", "av", "decord")
+PRELOAD = ("siammae.data.packing.shard_writer", "simplejpeg", "cv2", "av")
 
 
 class CannotWrite(Exception):

@@ -17,8 +17,8 @@ from typing_extensions import override
 from siammae.data.packing.index import Index
 from siammae.data.packing.layout import pread, shard_name
 from siammae.data.packing.row import Row
+from siammae.data.reading.clip import Clip
 from siammae.data.reading.clips import Clips, shuffled_turn
-from siammae.data.reading.video import Clip
 from siammae.system.errors import DataError
 
 OPEN = 64  # shards that a process keeps open

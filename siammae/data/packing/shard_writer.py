@@ -16,8 +16,8 @@ import numpy as np
 from siammae.data.packing.layout import frame_name, json_name, short_name
 from siammae.data.packing.row import Row
 from siammae.data.packing.tar import END, header, padding
+from siammae.data.reading.clip import Clip
 from siammae.data.reading.clips import Clips
-from siammae.data.reading.video import Clip, in_order
 from siammae.system.errors import DataError
 
 LEAST = 2  # frames of a pair
@@ -136,7 +136,7 @@ def _append(
         clip, name = clips.open(number), clips.name(number)
         row, sizes, sums = None, [], []
         wanted = _wanted(clip, name, how.stride)
-        for frame, frame_number in zip(in_order(clip, wanted), wanted, strict=True):
+        for frame, frame_number in zip(clip.in_order(wanted), wanted, strict=True):
             row = row or _empty_row(task, number, short_name(name, how.folders), clip, how, frame)
             if frame.shape[:2] != (row.height, row.width):
                 raise DataError(f"{name} changes its size at frame {frame_number}")

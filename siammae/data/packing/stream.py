@@ -12,7 +12,7 @@ from siammae.data.packing.index import Index
 from siammae.data.packing.order import WindowedOrder
 from siammae.data.packing.reader import PackedClips, ShardFiles
 from siammae.data.packing.remote import ShardCache
-from siammae.data.reading.video import Clip
+from siammae.data.reading.clip import Clip
 from siammae.system.errors import DataError
 
 ATTEMPTS = 10  # of fetching a shard that others remove before it is opened

@@ -8,7 +8,8 @@ from typing import Protocol
 import numpy as np
 from typing_extensions import override
 
-from siammae.data.reading.video import Clip, in_order, open_clip
+from siammae.data.reading.clip import Clip
+from siammae.data.reading.video import open_clip
 
 
 class Clips(Protocol):
@@ -119,9 +120,9 @@ class SmallerClip(Clip):
     def read(self, indices: Sequence[int]) -> np.ndarray:
         return shrink(self.clip.read(indices), self.short_side)
 
+    @override
     def in_order(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
-        """Yield frames at ascending ``indices`` one by one; see the function `in_order`."""
-        for frame in in_order(self.clip, indices):
+        for frame in self.clip.in_order(indices):
             yield shrink(frame[None], self.short_side)[0]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from siammae.data.reading.video import Clip
+from siammae.data.reading.clip import Clip
 from siammae.system.errors import DataError
 
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm"})

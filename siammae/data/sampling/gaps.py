@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from siammae.data.reading.video import Clip
+from siammae.data.reading.clip import Clip
 from siammae.system.errors import DataError
 
 UNITS = ("frames", "seconds")

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from siammae.data.augment.pair_augment import PairAugment
 from siammae.data.augment.rotate_frames import cut_out
 from siammae.data.augment.rotation import NoRotation, Rotation
-from siammae.data.reading.video import Clip
+from siammae.data.reading.clip import Clip
 from siammae.data.sampling.batch import PairBatch, Sample, Visit, collate
 from siammae.data.sampling.gaps import frames_of_unit
 from siammae.data.sampling.mixture import MixedClips
@@ -25,7 +25,7 @@ from siammae.system.errors import DataError
 from siammae.system.process_crew import clean_server
 from siammae.system.signals import SIGNALS
 
-PRELOAD = (__name__, "siammae.data.sampling.reader_server", "cv2", "av", "decord")
+PRELOAD = (__name__, "siammae.data.sampling.reader_server", "cv2", "av")
 
 WORD = 0xFFFFFFFF  # the bits of one 32-bit word
 

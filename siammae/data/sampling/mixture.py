@@ -12,8 +12,8 @@ from typing import ClassVar
 import numpy as np
 from typing_extensions import override
 
+from siammae.data.reading.clip import Clip
 from siammae.data.reading.clips import Clips
-from siammae.data.reading.video import Clip
 from siammae.data.sets.videos import ClipSource
 from siammae.system.errors import ConfigError, DataError, SiammaeError
 

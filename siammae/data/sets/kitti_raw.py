@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from typing_extensions import override
 
+from siammae.data.reading.clip import Clip
 from siammae.data.reading.clips import SmallerClip
 from siammae.data.reading.image_folder import ImageClip
-from siammae.data.reading.video import Clip
 from siammae.data.sets.sequences import FolderClips, ImageFolders
 from siammae.system.errors import DataError
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from typing_extensions import override
 
+from siammae.data.reading.clip import Clip
 from siammae.data.reading.clips import FileClips, SmallerClip
 from siammae.data.reading.image_folder import IMAGES, ImageClip, image_sizes, is_image
-from siammae.data.reading.video import Clip
 from siammae.data.sets.videos import ClipSource
 from siammae.system.errors import DataError
 

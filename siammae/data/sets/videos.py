@@ -29,8 +29,8 @@ class ClipSource:
     workers: number of processes that read clips; what they read does not depend on it.
     max_broken: share of unreadable clips above which a run stops, 0 to 1.
     in_memory: whether each reader decodes a clip once and holds all its frames, for small sets.
-    manifest: file that `siammae.audit` wrote. Clips that it found broken are left out, and each of
-        the others is opened by the reader that reads it rightly. None: files' headers decide.
+    manifest: file that `siammae.audit` wrote. Clips that it found broken are left out, and of the
+        others no frame is read beyond the first damage.
 
     A subclass with other keys that cannot change a result adds their names to ``incidental``. The
     fingerprint of the clips counts in their place.
@@ -73,7 +73,7 @@ class ClipSource:
     def fingerprint(self) -> str:
         """Return a short hash that changes with the clips, but not when their folder is moved.
 
-        With a manifest it also changes when other clips can be used, or are read by other readers.
+        With a manifest it also changes with which clips can be used, and how far each is whole.
         """
         if self._audited is not None:
             return self._audited.fingerprint(base_of(self.root))

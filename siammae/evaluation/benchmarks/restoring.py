@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Laplace, Normal
 
 from siammae.data.augment.pair_augment import PairAugment
-from siammae.data.reading.video import Clip
+from siammae.data.reading.clip import Clip
 from siammae.data.sampling.batch import Sample, Visit, collate
 from siammae.evaluation.scores.calibration import Residuals, residuals
 from siammae.model.batch_draws import Draws

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from siammae.data.reading.video import Clip, open_clip
+from siammae.data.reading.clip import Clip
+from siammae.data.reading.video import open_clip
 from siammae.system.errors import DataError
 
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
