@@ -48,7 +48,7 @@ def measure_memory(pairs: int, workers: int) -> list[dict[str, Any]]:
 
 
 def sources(folder: Path, workers: int) -> Iterator[tuple[str, ClipSource]]:
-    """Of small clips: files whose packets prove their frames, others that are decoded once, and a pack."""
+    """Of small clips: files whose packets prove their frames, others, and a pack."""
     for kind, codec in (("h264", "libx264"), ("mpeg4", "mpeg4")):
         (folder / kind).mkdir()
         for number in range(CLIPS):
