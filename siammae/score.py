@@ -43,7 +43,7 @@ def score(files: DavisFiles, predictions: Path) -> BenchmarkResult:
         predicted = [np.zeros_like(mask) for mask in truth]
         for t in range(1, len(paths) - 1):  # first and last are not scored and need not be there
             predicted[t] = _read(predictions / name / paths[t].name, files, truth[t].shape)
-        rows += score_sequence(name, np.stack(truth), np.stack(predicted))
+        rows += score_sequence(name, np.stack(truth), np.stack(predicted), files.objects(name))
     settings = {
         "year": files.year,
         "split": files.split,
@@ -110,11 +110,23 @@ def main(arguments: list[str] | None = None) -> int:
         help="score the sequences that --gt holds, although listed ones are missing",
     )
     parser.add_argument(
+        "--allow-gaps",
+        action="store_true",
+        help="score only ids that true masks have, where these are not 1 to n",
+    )
+    parser.add_argument(
         "--csv", type=Path, help="also write the figures of each object to this file"
     )
     given = parser.parse_args(arguments)
     try:
-        files = DavisFiles(given.gt, given.year, given.split, given.resolution, given.allow_missing)
+        files = DavisFiles(
+            given.gt,
+            given.year,
+            given.split,
+            given.resolution,
+            given.allow_missing,
+            given.allow_gaps,
+        )
         result = score(files, given.pred)
         show_result(result, f"{given.pred} against {given.gt}")
         if given.csv:

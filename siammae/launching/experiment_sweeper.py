@@ -12,6 +12,8 @@ from siammae.config.composition import Composition
 from siammae.launching.hydra_adapter import BasicSweeper, outcome, sweeper_params
 from siammae.launching.job_check import check_jobs
 from siammae.planning.jobs import jobs_of
+from siammae.system.atomic_files import write_atomic
+from siammae.system.command import without_password
 from siammae.system.errors import RunsFailed, SiammaeError, TrainedElsewhere
 
 
@@ -40,7 +42,7 @@ class ExperimentSweeper(BasicSweeper):
         check_jobs(loader, self.config, jobs)
         folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, folder / "multirun.yaml")
+        write_atomic(folder / "multirun.yaml", without_password(OmegaConf.to_yaml(self.config)))
         done: list[JobReturn] = []
         for first in range(0, len(jobs), size := self._batch_size(len(jobs))):
             done += self.launcher.launch(jobs[first : first + size], initial_job_idx=first)

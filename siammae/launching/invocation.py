@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from siammae.config.experiment import Experiment
 from siammae.launching.studies.trial import RunningTrial
-from siammae.system.command import Command
+from siammae.system.command import Command, without_password
 from siammae.tracking.record import Invocation
 
 
@@ -24,6 +24,7 @@ def invocation(experiment: Experiment | None, trial: RunningTrial | None = None)
     multirun = hydra_config.mode == RunMode.MULTIRUN
     # As they were given: what refers to the run's own configuration is still a reference.
     task: Any = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
+    task = [without_password(text) for text in task]
     overrides = [text.lstrip("+~").partition("=") for text in task]
     return Invocation(
         id=Path(hydra_config.sweep.dir).name if multirun else None,

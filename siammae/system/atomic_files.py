@@ -10,7 +10,7 @@ from typing import Any, TextIO
 def write_atomic(path: Path, content: str | bytes) -> None:
     """Replace a file whole: readers, and a crash, leave the old content or the new, never a mix."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    data = content.encode() if isinstance(content, str) else content
+    data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
     with partial.open("wb") as file:
         file.write(data)
         file.flush()

@@ -1,5 +1,6 @@
 """The command that the user typed, known in every process that works for it."""
 
+import re
 import sys
 from typing import Any
 
@@ -12,11 +13,12 @@ class Command(metaclass=Singleton):
     Hydra's launchers carry singletons to their workers, where ``sys.argv`` is that of joblib, Ray
     or submitit.
 
-    line: as it was typed, without the interpreter. arguments: what the program got.
+    line: as it was typed, without the interpreter and without passwords. arguments: what the
+        program got.
     """
 
     def __init__(self) -> None:
-        self.line = sys.orig_argv[1:]
+        self.line = [without_password(word) for word in sys.orig_argv[1:]]
         self.arguments = sys.argv[1:]
 
     @staticmethod
@@ -25,3 +27,8 @@ class Command(metaclass=Singleton):
         made = Singleton.instance(Command, *args, **kwargs)
         assert isinstance(made, Command)
         return made
+
+
+def without_password(text: str) -> str:
+    """Return a text in which the password of each URL (``scheme://user:password@host``) is ***."""
+    return re.sub(r"(\w://[^\s:/@]*):[^\s,'\"]*@", r"\1:***@", text)

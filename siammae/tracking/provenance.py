@@ -1,12 +1,16 @@
 """What a run was made with: code, packages, machine."""
 
 import hashlib
+import os
 import platform
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
 from typing import Any
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -16,18 +20,20 @@ WITHOUT_RESULTS = (
     *("audit.py", "download.py", "look.py", "pack.py", "page.py", "plan.py", "runs.py"),
     *("score.py", "share.py"),
 )
+OURS = ("siammae", "configs", "experiments", "sweeps", "analysis")  # folders with our code
 SHOWN = 8  # files that are named; of more only the number
 PACKAGES = ("torch", "timm", "numpy", "decord", "av", "hydra-core", "omegaconf", "optuna", "wandb")
 
 
 def provenance(**details: Any) -> tuple[dict[str, Any], str]:
     """Return the facts for ``provenance.json``, and the code's uncommitted changes as a diff."""
-    diff, files = _git("diff", "HEAD"), code_files()
+    diff, files = _uncommitted(), code_files()
+    commit = _git("rev-parse", "HEAD").strip() if _is_own() else None
     facts = {
         **details,
         "code_version": _version_of(files),
         "code_files": files,
-        "git": {"commit": _git("rev-parse", "HEAD").strip() or None, "dirty": bool(diff)},
+        "git": {"commit": commit or None, "dirty": bool(diff)},
         "packages": {name: _installed(name) for name in PACKAGES},
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -91,15 +97,48 @@ def _version_of(files: dict[str, str]) -> str:
     return hashlib.sha256(repr(files).encode()).hexdigest()[:10]
 
 
-def _git(*arguments: str) -> str:
-    """Return git's output about the package's repository; empty where there is no git."""
+def _uncommitted() -> str:
+    """Return what the package's repository has and its commit has not, as ``git apply`` takes it.
+
+    New files count. They are entered into a copy of git's index, so that its own stays as it is.
+    """
+    index = _git("rev-parse", "--git-path", "index").strip()
+    if not index or not _is_own():
+        return ""
+    with TemporaryDirectory() as folder, suppress(OSError):
+        copy = Path(folder) / "index"
+        copyfile(PACKAGE / index, copy)
+        ours = [f":/{name}" for name in OURS if (PACKAGE.parent / name).exists()]
+        _git("add", "--intent-to-add", "--", *ours, index=copy)
+        how = ("--no-ext-diff", "--no-textconv", "--no-color", "--binary", "--full-index")
+        prefixes = ("--src-prefix=a/", "--dst-prefix=b/")
+        return _git("diff", *how, *prefixes, "HEAD", "--", ":/", index=copy)
+    return ""
+
+
+def _is_own() -> bool:
+    """Return whether the package lies at the top of its repository, and not in another one."""
+    top = _git("rev-parse", "--show-toplevel").strip()
+    return bool(top) and Path(top).resolve() == PACKAGE.parent
+
+
+def _git(*arguments: str, index: Path | None = None) -> str:
+    """Return git's output about the repository that the package lies in; empty without one.
+
+    A checkout of another owner is read too. Bytes that are no UTF-8 stay, as surrogates.
+    """
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=PACKAGE, capture_output=True, text=True, timeout=20, check=True
+            ["git", "-c", f"safe.directory={PACKAGE.parent}", *arguments],
+            cwd=PACKAGE,
+            capture_output=True,
+            timeout=20,
+            check=True,
+            env=os.environ | ({"GIT_INDEX_FILE": str(index)} if index else {}),
         )
     except (OSError, subprocess.SubprocessError):
         return ""
-    return done.stdout
+    return done.stdout.decode("utf-8", "surrogateescape")
 
 
 def _installed(name: str) -> str | None:

@@ -248,6 +248,61 @@ def test_a_mask_that_cannot_be_scored_fails_its_sequence_only(davis2017, workers
     assert [row["sequence"] for row in result.per_object] == ["run", "run"]
 
 
+def renumber(root, sequence, values):
+    """Give objects 1, 2 and so on other values in all true masks."""
+    table = np.array([0, *values, *[0] * (255 - len(values))], np.uint8)
+    for path in sorted((root / "Annotations/480p" / sequence).iterdir()):
+        Image.fromarray(table[read_ids(path)]).save(path)
+
+
+@pytest.mark.parametrize("values", [(38, 75), (85, 170), (3, 9), (2, 1), (1, 3)])
+def test_values_that_are_no_ids_are_refused_or_counted_as_often_as_they_exist(davis2017, values):
+    """The official tool gives 1.0 for each id that is nowhere."""
+    plain = Davis(str(davis2017), PROTOCOL).evaluate(Colours())
+    renumber(davis2017, "walk", values)
+    result = Davis(str(davis2017), PROTOCOL).evaluate(Colours())
+    if values == (2, 1):
+        assert result.metrics == pytest.approx(plain.metrics)
+        return
+    told = result.failed["walk"]
+    assert "walk/00000.png holds the values " + ", ".join(map(str, values)) in told
+    assert "allow_gaps=true" in told
+    allowed = Davis(str(davis2017), PROTOCOL, allow_gaps=True).evaluate(Colours())
+    assert allowed.metrics == pytest.approx(plain.metrics)
+    assert allowed.settings != plain.settings
+    assert [row["object"] for row in allowed.per_object if row["sequence"] == "walk"] == [*values]
+
+
+def test_an_object_that_comes_later_is_scored_as_the_official_tool_does(davis2017):
+    """Id 1 is not in the first mask, and is in others."""
+    path = davis2017 / "Annotations/480p/walk/00000.png"
+    ids = read_ids(path)
+    Image.fromarray(np.where(ids == 1, 0, ids).astype(np.uint8)).save(path)
+    rows = Davis(str(davis2017), PROTOCOL).evaluate(Colours()).per_object
+    assert [row["J-Mean"] == 0 for row in rows if row["sequence"] == "walk"] == [True, False]
+
+
+def test_the_command_refuses_values_that_are_no_ids(davis2017, capsys):
+    renumber(davis2017, "walk", (38, 75))
+    masks = davis2017 / "Annotations/480p"
+    expect_error(
+        ["--gt", davis2017, "--pred", masks], capsys, "00000.png", "38, 75", "--allow-gaps"
+    )
+    assert score_main(["--gt", str(davis2017), "--pred", str(masks), "--allow-gaps"]) == 0
+
+
+def test_the_cases_of_masks_that_are_no_ids(real_data):
+    """One scene with ids 1 and 2, 3 and 9, and as grey levels: the same figures, or refused."""
+    cases, found = real_data / "cases" / "masks", {}
+    for name in ("palette", "gap_ids", "grey_levels"):
+        found[name] = Davis(str(cases / name), PROTOCOL, allow_gaps=True).evaluate(Colours())
+        if name != "palette":
+            with pytest.raises(DataError, match=r"00000\.png holds the values"):
+                Davis(str(cases / name), PROTOCOL).evaluate(Colours())
+    values = {name: result.value for name, result in found.items()}
+    assert values == pytest.approx(dict.fromkeys(values, values["palette"]))
+
+
 def test_processes_score_the_same(davis2017):
     alone = Davis(str(davis2017), PROTOCOL).evaluate(Colours())
     assert Davis(str(davis2017), PROTOCOL, workers=2).evaluate(Colours()).metrics == alone.metrics

@@ -1,6 +1,7 @@
 """The command that lists runs, on records as the trainer writes them."""
 
 import io
+import shlex
 import subprocess
 import sys
 
@@ -139,6 +140,20 @@ def test_the_command_names_commit_changes_and_every_override(make, command):
     told = "python -m siammae.train +data.clips=3 'frame_gap=[4,48]' experiments=x hydra.mode=RUN"
     assert lines[2].startswith("# experiments=x only states the question")
     assert lines[3] == told
+
+
+def test_the_command_of_a_foreign_record_is_no_command_of_its_own(make, command):
+    """Whatever stands in it: each line is a comment, or the training with quoted words."""
+    record = make("aaaa000000", task=["experiments=x\nrm -rf /", "mask_ratio=$(touch here)"])
+    facts = record.provenance()
+    facts["git"]["commit"] = "c0ffee; touch here\ntouch here"
+    facts["resumes"] = [{"step": 3, "code_version": "v2\ntouch here"}]
+    record.write_provenance(facts, "")
+    code, out, _ = command("command", "aaaa")
+    assert code == 0
+    *comments, train = out.split("\npython -m siammae.train ")
+    assert all(line.startswith("# ") for line in comments[0].splitlines())
+    assert shlex.split(train)[:2] == ["experiments=x\nrm -rf /", "mask_ratio=$(touch here)"]
 
 
 def test_rm_asks_first_and_spares_a_run_in_training(make, command):

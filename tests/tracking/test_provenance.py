@@ -1,5 +1,7 @@
 """What a record says of the code that its run was trained with."""
 
+import subprocess
+
 import pytest
 
 from siammae.tracking import provenance
@@ -72,3 +74,75 @@ def test_a_record_without_files_is_told_apart_by_its_version_alone(code):
     assert code_difference({"code_version": now}) == ""
     assert "older record" in code_difference({"code_version": "another"})
     assert code_difference({}) == ""
+
+
+def git(folder, *arguments, **options):
+    return subprocess.run(
+        ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        **options,
+    ).stdout
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A repository with the package, as a clone has it."""
+    root = tmp_path / "clone"
+    (root / "siammae").mkdir(parents=True)
+    (root / "siammae" / "loss.py").write_text("a = 1\n")
+    (root / "siammae" / "latin.py").write_bytes(b"# caf\xe9\n")
+    git(root, "init", "-q")
+    git(root, "add", ".")
+    git(root, "commit", "-qm", "first")
+    monkeypatch.setattr(provenance, "PACKAGE", root / "siammae")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *[("color.ui", "always"), ("diff.noprefix", "true"), ("diff.external", "false")],
+        *[("diff.mnemonicPrefix", "true"), ("core.pager", "false"), ("color.diff", "always")],
+    ],
+)
+def test_a_kept_diff_applies_whatever_git_is_told(checkout, tmp_path, key, value):
+    """New files and bytes that are no UTF-8 are in it; git's own index stays as it is."""
+    git(checkout, "config", key, value)
+    (checkout / "siammae" / "loss.py").write_text("a = 2\n")
+    (checkout / "siammae" / "latin.py").write_bytes(b"# caf\xe9 \xff\n")
+    (checkout / "siammae" / "new.py").write_text("b = 3\n")
+    record = RunRecord(tmp_path / "abc")
+    record.create({"seed": 0})
+    facts, diff = provenance.provenance()
+    record.write_provenance(facts, diff)
+    assert facts["git"]["dirty"] is True
+    assert b"?? siammae/new.py" in git(checkout, "status", "--porcelain", "--no-renames")
+    fresh = tmp_path / "fresh"
+    git(tmp_path, "clone", "-q", str(checkout), str(fresh))
+    git(fresh, "apply", "--check", str(record.folder / "git.diff"))
+    git(fresh, "apply", str(record.folder / "git.diff"))
+    for name in ("loss.py", "latin.py", "new.py"):
+        mine, theirs = checkout / "siammae" / name, fresh / "siammae" / name
+        assert mine.read_bytes() == theirs.read_bytes()
+
+
+def test_a_repository_around_the_package_is_not_its_own(tmp_path, monkeypatch):
+    package = tmp_path / "dotfiles" / "lib" / "siammae"
+    package.mkdir(parents=True)
+    (package / "loss.py").write_text("a = 1\n")
+    git(tmp_path / "dotfiles", "init", "-q")
+    git(tmp_path / "dotfiles", "add", ".")
+    git(tmp_path / "dotfiles", "commit", "-qm", "private")
+    (tmp_path / "dotfiles" / "secret").write_text("x")
+    (package / "loss.py").write_text("a = 2\n")
+    monkeypatch.setattr(provenance, "PACKAGE", package)
+    facts, diff = provenance.provenance()
+    assert (facts["git"], diff) == ({"commit": None, "dirty": False}, "")
+
+
+def test_an_unchanged_checkout_has_no_diff(checkout):
+    facts, diff = provenance.provenance()
+    assert diff == ""
+    assert facts["git"]["commit"] == git(checkout, "rev-parse", "HEAD", text=True).strip()

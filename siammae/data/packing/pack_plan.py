@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from siammae.system.errors import ConfigError, DataError
 LEAST_SHARDS = 16  # of sets that have as many clips: fewer would not be read by many at once
 MOST_SAMPLED = 32  # clips; they are packed one after another
 FORMAT = 1
+FINGERPRINT = "[0-9a-f]{8,64}"
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,11 @@ def parse_plan(text: str, path: str) -> Plan:
         content: dict[str, Any] = json.loads(text)
         if content.pop("format") != FORMAT:
             raise ValueError("it is of another version")
-        return Plan(**(content | {"settings": PackSettings(**content["settings"])}))
+        plan = Plan(**(content | {"settings": PackSettings(**content["settings"])}))
+        if plan.fingerprint is not None and not re.fullmatch(FINGERPRINT, plan.fingerprint):
+            # It becomes the name of a folder that is written to, and a pack may come from anywhere.
+            raise ValueError("its fingerprint is no hash")
+        return plan
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} cannot be used: {error}") from None
 

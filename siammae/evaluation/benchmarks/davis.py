@@ -2,7 +2,7 @@
 
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from typing_extensions import override
@@ -29,6 +29,8 @@ class Davis(MaskBenchmark):
         split: of the sequences.
         resolution: folder of frames and masks.
         allow_missing: measure what is there of the listed sequences, instead of refusing.
+        allow_gaps: score only ids that true masks have, where these are not 1 to n; see
+            `DavisFiles`.
         workers: processes that score.
         name: in tables.
         rotation: degrees a frame by which frames and true masks turn, counter-clockwise; see
@@ -38,6 +40,7 @@ class Davis(MaskBenchmark):
     metrics = J_AND_F
     objective = "J&F-Mean"
     units = ("sequence", "object")
+    as_before: ClassVar = {"allow_gaps": False}  # of runs from before the key
 
     def __init__(
         self,
@@ -50,11 +53,14 @@ class Davis(MaskBenchmark):
         workers: int = 0,
         name: str | None = None,
         rotation: float = 0.0,
+        allow_gaps: bool = False,
     ):
         if year not in (2016, 2017):
             raise ValueError(f"year {year} is neither 2016 nor 2017")
         super().__init__(propagation, workers)
-        self.files = DavisFiles(Path(root).expanduser(), year, split, resolution, allow_missing)
+        self.files = DavisFiles(
+            Path(root).expanduser(), year, split, resolution, allow_missing, allow_gaps
+        )
         self.rotation = check_rotation(rotation)
         self.name = name or f"davis{year}"
         self.official = SEQUENCES.get((year, split))  # how many sequences published figures are of
@@ -88,7 +94,9 @@ class Davis(MaskBenchmark):
 
     @override
     def predict(self, video: str, features: "FeatureExtractor") -> np.ndarray:
-        self.files.pairs(video)  # a frame without its mask is named before any work
+        # A frame without its mask, and values that are no ids, are named before any work.
+        self.files.pairs(video)
+        self.files.objects(video)
         ids: np.ndarray = super().predict(video, features)
         return ids
 
@@ -97,7 +105,10 @@ class Davis(MaskBenchmark):
         """Return a row with J and F of each object."""
         masks = stack(video, map(self.files.read_mask, self.files.masks(video)))
         truth = [turn_ids(mask, t * self.rotation) for t, mask in enumerate(masks)]
-        return score_sequence(video, self._at_scored_size(truth), self._at_scored_size(predicted))
+        objects = self.files.objects(video)
+        return score_sequence(
+            video, self._at_scored_size(truth), self._at_scored_size(predicted), objects
+        )
 
     @override
     def total(self, rows: Rows) -> dict[str, float]:
@@ -112,6 +123,7 @@ class Davis(MaskBenchmark):
             "resolution": self.files.resolution,
             "official_sequences": self.official,
             "rotation": self.rotation,
+            **({"allow_gaps": True} if self.files.allow_gaps else {}),
             **super().settings(),
         }
 

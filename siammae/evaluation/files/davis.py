@@ -27,6 +27,8 @@ class DavisFiles:
     split: name of the list in ``ImageSets/<year>/``.
     resolution: ``480p`` or ``Full-Resolution``.
     allow_missing: leave out listed sequences that are not there, instead of refusing.
+    allow_gaps: score only the ids that true masks have, where these are not 1 to n, instead of
+        refusing. The official tool counts each id up to the largest; one that is nowhere has 1.
     """
 
     root: Path
@@ -34,6 +36,7 @@ class DavisFiles:
     split: str = "val"
     resolution: str = "480p"
     allow_missing: bool = False
+    allow_gaps: bool = False
 
     def sequences(self) -> list[str]:
         """Return names in the list's order; in a root without a list, all folders that hold masks.
@@ -112,6 +115,34 @@ class DavisFiles:
         if len(masks) == 1:
             raise DataError(f"{sequence} has {len(frames)} frames but 1 masks")
         return pair(frames, masks, (frames[0].parent, masks[0].parent))
+
+    def objects(self, sequence: str) -> list[int]:
+        """Return the ids that are scored: those up to the largest in the first true mask.
+
+        Raises:
+            DataError: when some of them are in no true mask, unless ``allow_gaps`` leaves these
+                out. Such masks hold grey levels or numbers of another kind, and no ids.
+        """
+        paths = self.masks(sequence)
+        first = self._ids(paths[0])
+        expected = range(1, max(first, default=0) + 1)
+        lacking = set(expected) - first
+        for path in paths[1:]:
+            if not lacking:
+                break
+            lacking -= self._ids(path)
+        if lacking and not self.allow_gaps:
+            values = ", ".join(map(str, sorted(first)))
+            raise DataError(
+                f"{paths[0]} holds the values {values}; object ids are 1 to n, and "
+                f"{len(lacking)} of those up to {max(first)} are in no mask of {sequence}. With "
+                "allow_gaps=true (siammae.score: --allow-gaps) only ids that exist are scored"
+            )
+        return [number for number in expected if number not in lacking]
+
+    def _ids(self, path: Path) -> set[int]:
+        """Return the object ids in a mask."""
+        return set(np.unique(self.read_mask(path)).tolist()) - {0, VOID}
 
     def check_year(self) -> None:
         """Check that masks of 2016 were not taken for those of 2017, where 255 is void.

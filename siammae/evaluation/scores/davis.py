@@ -4,7 +4,7 @@ The formulas of the official tool (davis2017-evaluation), whose semi-supervised 
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -124,7 +124,9 @@ def _dilate(edge: np.ndarray, radius: int) -> np.ndarray:
     return cv2.dilate(edge.astype(np.uint8), disc).astype(bool)
 
 
-def score_sequence(name: str, truth: np.ndarray, predicted: np.ndarray) -> list[dict[str, Any]]:
+def score_sequence(
+    name: str, truth: np.ndarray, predicted: np.ndarray, numbers: Sequence[int] | None = None
+) -> list[dict[str, Any]]:
     """Return a row for each object of a sequence.
 
     As the official tool: objects are the ids up to the largest in the first true mask; void counts
@@ -135,6 +137,7 @@ def score_sequence(name: str, truth: np.ndarray, predicted: np.ndarray) -> list[
         name: of the sequence.
         truth: true ids (T, H, W).
         predicted: predicted ids (T, H, W).
+        numbers: ids of the objects to be scored; None: those of the official tool.
 
     Raises:
         DataError: when sizes differ, there are fewer than three frames, no object, or an id that
@@ -157,7 +160,7 @@ def score_sequence(name: str, truth: np.ndarray, predicted: np.ndarray) -> list[
     if extra > objects:
         raise DataError(f"{name}: predicted id {extra}, but its objects are 1 to {objects}")
     rows = []
-    for number in range(1, objects + 1):
+    for number in range(1, objects + 1) if numbers is None else numbers:
         true, guess = truth[1:-1] == number, predicted[1:-1] == number
         j, f = statistics(region_similarity(true, guess)), statistics(contour_accuracy(true, guess))
         rows.append(

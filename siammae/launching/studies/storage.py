@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from siammae.system.command import without_password
 from siammae.system.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -109,12 +110,3 @@ def _database(url: str, attempts: int = 10) -> "BaseStorage":
             raise
     time.sleep(random.random())
     return _database(url, attempts - 1)
-
-
-def without_password(url: str) -> str:
-    """Return a storage's URL as it can be shown."""
-    scheme, separator, rest = url.partition("://")
-    login, at, place = rest.rpartition("@")
-    if not (at and ":" in login):
-        return url
-    return f"{scheme}{separator}{login.partition(':')[0]}:***@{place}"

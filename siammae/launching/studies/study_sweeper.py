@@ -27,9 +27,10 @@ from siammae.launching.studies.budget import (
     release_dead,
     running,
 )
-from siammae.launching.studies.storage import StoredStudy, open_storage, without_password
+from siammae.launching.studies.storage import StoredStudy, open_storage
 from siammae.launching.studies.trial import PRUNERS, VARIABLE
 from siammae.launching.studies.workers import Worker
+from siammae.system.command import without_password
 from siammae.system.errors import ConfigError, SiammaeError, TrainedElsewhere
 from siammae.training.intermediate import Pruned
 

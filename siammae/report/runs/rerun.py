@@ -1,5 +1,6 @@
 """Make a run again: print the command that leads to it, or train failed runs once more."""
 
+import re
 import shlex
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from siammae.system.errors import ConfigError
 from siammae.tracking.record import RunRecord
 
+COMMIT = "[0-9a-f]{6,64}"  # a record may come from elsewhere, and its lines go to a shell
 SINGLE = "hydra.mode=RUN"  # experiments and sweeps ask for a multirun
 
 
@@ -32,20 +34,29 @@ def command(record: RunRecord) -> list[str]:
     known = record.provenance()
     git = known.get("git") or {}
     lines = []
-    if git.get("commit"):
+    if re.fullmatch(COMMIT, str(git.get("commit"))):
         lines.append(f"git checkout {git['commit']}")
+    elif git.get("commit"):
+        lines.append("# its record names a commit that is no hash")
     else:
-        lines.append(f"# no commit is known; its code had the version {known.get('code_version')}")
+        version = one_line(known.get("code_version"))
+        lines.append(f"# no commit is known; its code had the version {version}")
     if git.get("dirty"):
         lines.append(f"git apply {shlex.quote(str((record.folder / 'git.diff').resolve()))}")
     versions = {part["code_version"] for part in known.get("resumes", []) if "code_version" in part}
     if versions - {known.get("code_version")}:
-        lines.append(f"# it was resumed with other code: {', '.join(sorted(versions))}")
+        lines.append(f"# it was resumed with other code: {one_line(', '.join(map(str, versions)))}")
     stated = [part for part in overrides(record) if part.startswith("experiments=")]
     if stated:
-        lines.append(f"# {stated[0]} only states the question; leave it out where it is not there")
+        question = one_line(stated[0])
+        lines.append(f"# {question} only states the question; leave it out where it is not there")
     lines.append(shlex.join(["python", "-m", "siammae.train", *overrides(record)]))
     return lines
+
+
+def one_line(value: object) -> str:
+    """Return a value as text that cannot end the comment it stands in."""
+    return " ".join(str(value).split())
 
 
 def retry(records: list[RunRecord], report: Callable[[str], None]) -> dict[str, str]:

@@ -157,7 +157,7 @@ def latex_grid(heads: list[str], lines: list[list[str]], control: int | None) ->
 
 def latex_page(name: str, body: str, caption: str, notes: list[str]) -> str:
     """Return a float with its tabulars, caption and notes."""
-    comments = "".join(f"% {note}\n" for note in notes)
+    comments = "".join(f"% {' '.join(note.split())}\n" for note in notes)
     return (
         f"{comments}\\begin{{table}}\n\\centering\n{body}\n\\caption{{{escape_latex(caption)}}}\n"
         f"\\label{{tab:{name}}}\n\\end{{table}}\n"

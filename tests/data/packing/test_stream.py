@@ -1,5 +1,6 @@
 """Streaming: whole shards in order, from a folder, over HTTP and through fsspec."""
 
+import json
 import os
 import time
 
@@ -148,6 +149,16 @@ def test_another_pack_under_the_same_url_is_noticed(served, streamed, clips, pac
     assert second.fingerprint() != first
     plain = Packed(root=str(tmp_path / "other")).footage()
     assert (second.footage().open(1).read([1]) == plain.open(1).read([1])).all()
+
+
+@pytest.mark.parametrize("name", ["../../outside", "/tmp/outside", "..", "", "a/b", 7])
+def test_a_pack_from_elsewhere_names_no_folder(served, streamed, tmp_path, name):
+    """Its fingerprint becomes one, which is written to and swept."""
+    plan = json.loads(served.files["p/pack.json"])
+    served.files["p/pack.json"] = json.dumps(plan | {"fingerprint": name}).encode()
+    with pytest.raises(DataError, match=r"pack\.json cannot be used"):
+        streamed().footage()
+    assert not (tmp_path / "cache").exists()
 
 
 def test_through_fsspec(whole_pack, tmp_path):
