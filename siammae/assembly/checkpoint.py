@@ -120,8 +120,9 @@ def load_checked(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: no such checkpoint")
     try:
         expected = digest_path(path).read_text().split()[0]
-    except (OSError, IndexError):
-        raise DataError(f"{path}: its SHA-256 file is missing, it cannot be trusted") from None
+    except (OSError, IndexError, ValueError):
+        what = "its SHA-256 file is missing or damaged, it cannot be trusted"
+        raise DataError(f"{path}: {what}") from None
     if _sha256(path) != expected:
         raise DataError(f"{path} is damaged: its SHA-256 differs from {digest_path(path).name}")
     try:

@@ -9,7 +9,7 @@ from siammae.assembly.identity import Identity
 from siammae.config.check import check_parts
 from siammae.config.schema import TrainConfig
 from siammae.launching.studies.trial import RunningTrial
-from siammae.system.errors import ConfigError, SiammaeError
+from siammae.system.errors import ConfigError, DataError, SiammaeError
 from siammae.system.signals import shield_children_from_signals
 from siammae.tracking.provenance import code_difference
 from siammae.tracking.record import Invocation, RunRecord
@@ -77,7 +77,10 @@ def is_outdated(record: RunRecord, stale: str) -> bool:
     """
     if not record.is_finished() and not any(record.checkpoints.glob("step-*.pt")):
         return False
-    difference = code_difference(record.provenance())
+    try:
+        difference = code_difference(record.provenance())
+    except DataError as error:
+        difference = f"its record is damaged ({error})"
     if not difference:
         return False
     message = f"run {record.signature} was trained with other code: {difference}"

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -19,16 +19,16 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a file of JSON lines, in order, without a line that a crash cut short."""
+    """Yield the rows of a file of JSON lines, in order, without lines that are damaged."""
     try:
-        lines: TextIO = path.open()
+        lines: BinaryIO = path.open("rb")
     except FileNotFoundError:
         return
     with lines:
         for line in lines:
             try:
                 row = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(row, dict):
                 yield row

@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from shutil import copyfile
+from shutil import copy2
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -107,7 +107,7 @@ def _uncommitted() -> str:
         return ""
     with TemporaryDirectory() as folder, suppress(OSError):
         copy = Path(folder) / "index"
-        copyfile(PACKAGE / index, copy)
+        copy2(PACKAGE / index, copy)  # with its time, by which git sees what was edited since
         ours = [f":/{name}" for name in OURS if (PACKAGE.parent / name).exists()]
         _git("add", "--intent-to-add", "--", *ours, index=copy)
         how = ("--no-ext-diff", "--no-textconv", "--no-color", "--binary", "--full-index")

@@ -17,16 +17,16 @@ from typing import Any
 
 import yaml
 
-from siammae.system.atomic_files import append_line, read_lines, write_atomic
+from siammae.system.atomic_files import append_line, write_atomic
 from siammae.system.errors import ConfigError, DataError, TrainedElsewhere, TrainingError
 from siammae.system.lock import Held, LockLost, exclusive, is_held
+from siammae.tracking.record_files import STATES, read_json, read_rows, read_yaml
 
 # What may be another at a resume; data and settings may not.
 OF_A_RESUME = (
     *("created", "code_version", "code_files", "git", "packages"),
     *("device", "precision", "world_size", "host"),
 )
-STATES = ("planned", "running", "interrupted", "finished", "failed", "pruned")
 
 
 @dataclass
@@ -85,27 +85,27 @@ class RunRecord:
 
     def config(self) -> dict[str, Any]:
         """Return the resolved configuration."""
-        return self._read_yaml("config.yaml")
+        return read_yaml(self.folder / "config.yaml")
 
     def composed(self) -> dict[str, Any]:
         """Return the configuration with references such as ``${mask_ratio}``; empty in old runs."""
         path = self.folder / "composed.yaml"
-        return self._read_yaml(path.name) if path.is_file() else {}
+        return read_yaml(path) if path.is_file() else {}
 
     def summary(self) -> dict[str, Any]:
         """Return the final figures; empty while the run is unfinished."""
-        return self._read_json("summary.json", {})
+        return read_json(self.folder / "summary.json") or {}
 
     def provenance(self) -> dict[str, Any]:
         """Return with what code, packages, machine and data the run was made."""
-        return self._read_json("provenance.json", {})
+        return read_json(self.folder / "provenance.json") or {}
 
     def state(self) -> dict[str, Any]:
         """Return ``state`` and its details; a run without a living process is ``interrupted``.
 
         A copy of a run that was ``seen`` running elsewhere has no lock that could be asked.
         """
-        state = self._read_json("state.json", {"state": "planned"})
+        state = read_json(self.folder / "state.json") or {"state": "planned"}
         asked = state["state"] == "running" and not state.get("seen")
         if asked and not is_held(self._lock_path()):
             state["state"] = "interrupted"
@@ -113,15 +113,18 @@ class RunRecord:
 
     def is_finished(self) -> bool:
         """Return whether the run has ended well and its summary is there."""
-        return self.state()["state"] == "finished" and (self.folder / "summary.json").is_file()
+        try:
+            return self.state()["state"] == "finished" and bool(self.summary())
+        except DataError:  # it is trained again from its last checkpoint
+            return False
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return all rows, in order, without a line that a crash cut short."""
-        return list(read_lines(self.folder / "metrics.jsonl"))
+        return list(read_rows(self.folder / "metrics.jsonl"))
 
     def invocations(self) -> list[dict[str, Any]]:
         """Return the commands that asked for this run, in order."""
-        return list(read_lines(self.folder / "invocations.jsonl"))
+        return list(read_rows(self.folder / "invocations.jsonl"))
 
     # Writing ------------------------------------------------------------------------------------
 
@@ -155,7 +158,7 @@ class RunRecord:
             try:
                 self._held = stack.enter_context(exclusive(self._lock_path()))
             except BlockingIOError:
-                known = self._read_json("state.json", {}).get("owner") or {}
+                known = self._known("state.json").get("owner") or {}
                 owner = f"process {known.get('pid', '?')} on {known.get('host', '?')}"
                 raise TrainedElsewhere(
                     f"run {self.signature} is being trained by another process, {owner}; "
@@ -176,11 +179,13 @@ class RunRecord:
             ConfigError: that of the block.
         """
         path = self.folder / "state.json"
-        state, provenance = path.read_bytes() if path.is_file() else None, self.provenance()
+        state, provenance = _bytes(path), _bytes(self.folder / "provenance.json")
         try:
             yield
         except ConfigError:
-            if self.provenance() != provenance:  # it is written when training begins
+            if (
+                _bytes(path.with_name("provenance.json")) != provenance
+            ):  # it is written when training begins
                 raise
             if self._is_new:
                 shutil.rmtree(self.folder)
@@ -196,7 +201,7 @@ class RunRecord:
         if state not in STATES:
             raise ValueError(f"state '{state}' is none of {STATES}")
         now = time.time()
-        kept = self._read_json("state.json", {})
+        kept = self._known("state.json")
         for stale in ("error", "seen"):
             kept.pop(stale, None)
         kept.setdefault("started", now)
@@ -245,7 +250,7 @@ class RunRecord:
             step: where training goes on. Past 0 what stands there stays and the facts that may
                 differ are appended to its list ``resumes``.
         """
-        first = self.provenance() if step else {}
+        first = self._known("provenance.json") if step else {}
         if first:
             resumes = first.setdefault("resumes", [])
             changed = {key: provenance[key] for key in OF_A_RESUME if key in provenance}
@@ -291,32 +296,22 @@ class RunRecord:
                 f"run {self.signature} was taken over by another process while this one stood still"
             ) from None
 
+    def _known(self, name: str) -> dict[str, Any]:
+        """Return what a file says, which is written anew; nothing when it is damaged."""
+        try:
+            return read_json(self.folder / name) or {}
+        except DataError:
+            return {}
+
     def _lock_path(self) -> Path:
         return self.folder / ".lock"
 
     def _append(self, name: str, row: dict[str, Any]) -> None:
         append_line(self.folder / name, row)
 
-    def _read_json(self, name: str, default: dict[str, Any]) -> dict[str, Any]:
-        try:
-            content = json.loads((self.folder / name).read_text())
-        except (FileNotFoundError, NotADirectoryError):
-            return default
-        except (OSError, ValueError) as error:
-            raise DataError(f"{self.folder / name} cannot be read: {error}") from None
-        if not isinstance(content, dict):
-            raise DataError(f"{self.folder / name} is no record of a run")
-        return content
 
-    def _read_yaml(self, name: str) -> dict[str, Any]:
-        path = self.folder / name
-        try:
-            content = yaml.safe_load(path.read_text())
-        except (OSError, yaml.YAMLError) as error:
-            raise DataError(f"{path} cannot be read: {error}") from None
-        if not isinstance(content, dict):
-            raise DataError(f"{path} is no configuration of a run")
-        return content
+def _bytes(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
 
 
 def read_runs(runs_dir: Path) -> tuple[list[RunRecord], dict[str, str]]:
@@ -327,7 +322,13 @@ def read_runs(runs_dir: Path) -> tuple[list[RunRecord], dict[str, str]]:
             continue
         record = RunRecord(folder)
         try:
-            record.config(), record.state(), record.summary(), record.provenance()
+            (
+                record.config(),
+                record.composed(),
+                record.state(),
+                record.summary(),
+                record.provenance(),
+            )
         except DataError as error:
             skipped[folder.name] = str(error)
         else:

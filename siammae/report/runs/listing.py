@@ -1,5 +1,6 @@
 """The runs of a folder as rows of a table: state, progress, figure, age."""
 
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -61,7 +62,9 @@ def listed(runs_dir: Path, wanted: Filter) -> list[Listed]:
     Raises:
         ConfigError: when a filter names a key that no run has, or an experiment of no run.
     """
-    records, _ = read_runs(runs_dir)
+    records, skipped = read_runs(runs_dir)
+    for name, reason in skipped.items():
+        print(f"note: {name} is left out: {reason}", file=sys.stderr)
     for key in wanted.settings:
         if records and all(
             _select(record.config(), key) is None and key not in options(record)
