@@ -55,7 +55,7 @@ class Tracker:
 class WandbTracker(Tracker):
     """Logs to W&B: online when a key is configured, else offline. It never asks for a key.
 
-    With ``WANDB_MODE=disabled`` it logs nothing, whatever its own mode.
+    With ``WANDB_MODE=disabled`` or ``WANDB_DISABLED=true`` it logs nothing, whatever its own mode.
 
     Offline runs lie in the run's own folder under ``wandb/``; ``wandb sync`` sends them later.
     The record travels with the run (see `siammae.tracking.record_text`), so that tables can be
@@ -87,7 +87,7 @@ class WandbTracker(Tracker):
     @override
     def start(self, record: RunRecord, name: str, group: str, tags: list[str]) -> None:
         # The id is the signature, so that a resumed run goes on in W&B as well.
-        if os.environ.get("WANDB_MODE") == "disabled":
+        if is_disabled():
             return
         # Set before the import: its telemetry looks names up even when offline.
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
@@ -239,3 +239,9 @@ def has_key() -> bool:
     own = urlparse(os.environ.get("WANDB_BASE_URL", "")).hostname
     # The default servers of the client: until 0.30, and since.
     return any(host == own or host.endswith(("wandb.ai", "coreweave.com")) for host in hosts)
+
+
+def is_disabled() -> bool:
+    """Return whether the environment turns W&B off, in its own words of today and of before."""
+    words = os.environ.get("WANDB_DISABLED", "").strip().lower()
+    return os.environ.get("WANDB_MODE") == "disabled" or words in ("true", "1", "yes", "on")

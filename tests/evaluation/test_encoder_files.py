@@ -68,6 +68,29 @@ def test_image_layouts_give_the_plain_model_s_features(write, found, named, layo
         torch.testing.assert_close(encoder.features(images()), tokens(model, images()))
 
 
+@pytest.mark.parametrize(
+    "wrapper",
+    [
+        *["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.", "model."],
+        *["net.", "model._orig_mod.", "net.encoder.", "model.net.", "encoder._orig_mod."],
+    ],
+)
+@pytest.mark.parametrize("holder", [None, "state_dict", "model", "module", "encoder"])
+def test_what_trainers_put_before_names_is_taken_off(write, wrapper, holder):
+    """torch.compile, DistributedDataParallel, Lightning and DeepSpeed."""
+    model = layouts.plain_vit()
+    state = {f"{wrapper}{name}": tensor for name, tensor in model.state_dict().items()}
+    encoder, _ = load(write(state if holder is None else {holder: state}))
+    torch.testing.assert_close(encoder.features(images()), tokens(model, images()))
+
+
+def test_two_models_in_one_file_are_not_mixed(write):
+    state = layouts.plain_vit().state_dict()
+    both = {f"{prefix}{name}": t for name, t in state.items() for prefix in ("model.", "net.")}
+    with pytest.raises(DataError, match=r"two of its names mean .*more than one model"):
+        FileEncoder(write(both)).load()
+
+
 def test_safetensors_are_read_too(tmp_path):
     model = layouts.plain_vit()
     save_file(model.state_dict(), tmp_path / "vit.safetensors")

@@ -70,9 +70,24 @@ def test_without_a_key_all_is_logged_offline_in_the_runs_folder(tmp_path):
     )
 
 
+def test_project_and_entity_of_the_environment_count_where_none_are_given(monkeypatch):
+    from hydra import compose, initialize_config_dir
+
+    from siammae.system.paths import CONFIGS
+
+    monkeypatch.setenv("WANDB_PROJECT", "theirs")
+    monkeypatch.setenv("WANDB_ENTITY", "lab")
+    with initialize_config_dir(str(CONFIGS)):
+        tracking = compose("train", ["tracking=wandb"]).tracking
+        assert (tracking.project, tracking.entity) == ("theirs", "lab")
+        tracking = compose("train", ["tracking=wandb", "tracking.project=own"]).tracking
+        assert (tracking.project, tracking.entity) == ("own", "lab")
+
+
 @pytest.mark.parametrize("mode", ["auto", "offline", "online"])
-def test_disabled_in_the_environment_writes_nothing(tmp_path, mode):
-    done = log(tmp_path, mode, WANDB_MODE="disabled", WANDB_API_KEY="k" * 40)
+@pytest.mark.parametrize("variable", [{"WANDB_MODE": "disabled"}, {"WANDB_DISABLED": "true"}])
+def test_disabled_in_the_environment_writes_nothing(tmp_path, mode, variable):
+    done = log(tmp_path, mode, WANDB_API_KEY="k" * 40, **variable)
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stderr
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [

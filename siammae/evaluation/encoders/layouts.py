@@ -14,6 +14,7 @@ from siammae.system.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from torch import Tensor
 
+WRAPPERS = ("module.", "model.", "net.")
 PATCHES = "patch_embed.proj.weight"
 Colour = tuple[float, float, float]
 
@@ -22,8 +23,7 @@ Colour = tuple[float, float, float]
 class Layout:
     """What surrounds the encoder in a file of somebody's.
 
-    prefixes: of the encoder's names, after ``module.`` of a distributed model; the first that is
-        there counts.
+    prefixes: of the encoder's names, see `unwrapped`; the first that is there counts.
     dropped: starts of names that are not the encoder's. Others that do not match are an error.
     over_time: whether the patch embedding is one of video, over several frames.
     mean, std: of the colours (red, green, blue) that the encoder was trained with, 0 to 1.
@@ -66,7 +66,7 @@ def recognise(tensors: Mapping[str, "Tensor"], holder: str | None) -> str:
     Raises:
         DataError: when no ViT is among them.
     """
-    names = [name.removeprefix("module.") for name in tensors]
+    names = list(tensors)
     embeds = [tensor for name, tensor in tensors.items() if name.endswith(PATCHES)]
     if not embeds:
         raise DataError(f"no ViT: no name ends with {PATCHES}, but there is {next(iter(names))}")
@@ -90,6 +90,26 @@ def recognise(tensors: Mapping[str, "Tensor"], holder: str | None) -> str:
     return "mae" if decoder and not crossed else "plain"
 
 
+def unwrapped(tensors: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
+    """Return tensors without what trainers put before their names.
+
+    These are DistributedDataParallel and DeepSpeed (``module.``), torch.compile (``_orig_mod.``,
+    at any depth) and Lightning (``model.``, ``net.``), in any order.
+
+    Raises:
+        DataError: when two names become one.
+    """
+    found: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        inner = name.replace("_orig_mod.", "")
+        while inner.startswith(WRAPPERS):
+            inner = inner.partition(".")[2]
+        if inner in found:
+            raise DataError(f"two of its names mean {inner}: it holds more than one model")
+        found[inner] = tensor
+    return found
+
+
 def choose(wanted: str, tensors: Mapping[str, "Tensor"], holder: str | None) -> str:
     """Return the layout to read by: the one asked for if the file can be of it, or the recognised.
 
@@ -110,11 +130,9 @@ def encoder_part(
     tensors: Mapping[str, "Tensor"], layout: Layout
 ) -> tuple[dict[str, "Tensor"], str, list[str]]:
     """Return the encoder's tensors, the prefix that their names had, and names that fit nothing."""
-    wrapped = all(name.startswith("module.") for name in tensors)
-    named = {name.removeprefix("module.") if wrapped else name: t for name, t in tensors.items()}
-    prefix = next((p for p in layout.prefixes if p + PATCHES in named), "")
+    prefix = next((p for p in layout.prefixes if p + PATCHES in tensors), "")
     kept, unknown = {}, []
-    for name, tensor in named.items():
+    for name, tensor in tensors.items():
         inner = name.removeprefix(prefix)
         if name.startswith(layout.dropped) or inner.startswith(layout.dropped):
             continue

@@ -69,12 +69,13 @@ class FileEncoder(Source):
 
     @override
     def _load(self) -> "PatchTokens":
-        from siammae.evaluation.encoders.layouts import LAYOUTS, choose
+        from siammae.evaluation.encoders.layouts import LAYOUTS, choose, unwrapped
         from siammae.evaluation.encoders.tokens import PatchTokens
         from siammae.evaluation.encoders.unpickle import read_tensors
 
         tensors, holder = read_tensors(self.path)
         try:
+            tensors = unwrapped(tensors)
             self.found = choose(self.format, tensors, holder)
             layout = LAYOUTS[self.found]
             encoder = PatchTokens(build(tensors, layout, self._heads()), layout.mean, layout.std)

@@ -16,7 +16,8 @@ from siammae.evaluation.encoders.source import existing
 from siammae.system.errors import DataError
 
 # Where checkpoints keep the model, the one to be used first: DINO evaluates its teacher.
-HOLDERS = ("teacher", "student", "model", "model_state", "state_dict")
+# Of DINO, MAE, solo-learn and Lightning, DeepSpeed, and I-JEPA.
+HOLDERS = ("teacher", "student", "model", "model_state", "state_dict", "module", "encoder")
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
