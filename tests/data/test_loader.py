@@ -1,5 +1,8 @@
 import itertools
+import shlex
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -16,6 +19,12 @@ from siammae.data.sampling.loader import PairDataset, first_pairs, generator, ma
 from siammae.data.sampling.targets import SingleTarget
 from siammae.data.sets.videos import Videos
 from siammae.system.errors import DataError
+
+MOUNT = ["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/dev/shm"]
+CAN_MOUNT = (
+    shutil.which("unshare") is not None
+    and subprocess.run(MOUNT, capture_output=True, check=False).returncode == 0
+)
 
 
 def dataset(root, seed=0, gap=4, augment=None, **arguments):
@@ -226,3 +235,23 @@ def test_large_frames_are_made_smaller_and_small_ones_left():
 def test_the_generator_is_numpys_own(numbers):
     expected = np.random.default_rng(numbers).integers(0, 2**63, 4)
     np.testing.assert_array_equal(generator(*numbers).integers(0, 2**63, 4), expected)
+
+
+@pytest.mark.skipif(not CAN_MOUNT, reason="needs the right to mount a file system")
+def test_too_little_shared_memory_is_one_line_within_seconds(clips, tmp_path):
+    """Docker gives 64 MB; the trainer waited for ever, and did not end at a SIGTERM either."""
+    arguments = [
+        *("data=videos", f"data.root={clips}", "data.workers=2", "image_size=64", "batch_size=128"),
+        *("schedule.steps=20", "schedule.warmup_steps=2", "benchmark=none", "tracking=none"),
+        *("progress=none", f"runs_dir={tmp_path / 'runs'}"),
+    ]
+    mount = "mount -t tmpfs -o size=256k tmpfs /dev/shm && exec "
+    train = shlex.join([sys.executable, "-m", "siammae.train", *arguments])
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", mount + train], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode != 0
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, done.stderr
+    assert "docker run --shm-size=2g" in errors[0]
+    assert "Traceback" not in done.stderr

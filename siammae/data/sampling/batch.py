@@ -52,6 +52,10 @@ class PairBatch:
         """Return the batch in memory from which a GPU copies by itself."""
         return self._each(lambda tensor: tensor.pin_memory())
 
+    def share_memory(self) -> "PairBatch":
+        """Return the batch in memory that goes from process to process without a copy."""
+        return self._each(lambda tensor: tensor.share_memory_())
+
     def _each(self, change: Any) -> "PairBatch":
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         moved = {k: change(v) for k, v in values.items() if isinstance(v, Tensor)}

@@ -10,6 +10,7 @@ from multiprocessing import parent_process
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
+from typing_extensions import override
 
 from siammae.data.augment.pair_augment import PairAugment
 from siammae.data.augment.rotate_frames import cut_out
@@ -148,6 +149,40 @@ class VisitChunks:
         return len(range(begin, self.last, stride))
 
 
+class PairLoader(DataLoader[PairBatch]):
+    """A loader whose readers' errors are those of the user's data, in one line."""
+
+    @override
+    def __iter__(self) -> Iterator[PairBatch]:  # type: ignore[override]
+        return _in_one_line(super().__iter__())
+
+
+def _in_one_line(batches: Iterator[PairBatch]) -> Iterator[PairBatch]:
+    """Yield batches; torch puts the traceback of a reading process before its error."""
+    try:
+        yield from batches
+    except DataError as error:
+        raise DataError(str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]) from None
+
+
+def _collate_shared(visits: list[Visit]) -> PairBatch:
+    """Make a batch in shared memory, in a reading process.
+
+    torch would share it in a thread whose errors nobody sees, and the trainer would wait for ever.
+
+    Raises:
+        DataError: when no visit has a sample, or there is not enough shared memory.
+    """
+    try:
+        return collate(visits).share_memory()
+    except RuntimeError as error:
+        raise DataError(
+            "a reading process gets no shared memory for a batch, see df /dev/shm: give more "
+            "(docker run --shm-size=2g), take a smaller batch_size or fewer data.workers, or "
+            f"data.workers=0 ({str(error).splitlines()[0]})"
+        ) from None
+
+
 def make_loader(
     dataset: PairDataset,
     batch_size: int,
@@ -163,11 +198,11 @@ def make_loader(
 
     Workers come from a clean server process, see `clean_server`.
     """
-    return DataLoader(
+    return PairLoader(
         dataset,  # type: ignore[arg-type]
         batch_sampler=VisitChunks(first_visit, last_visit, batch_size // dataset.pairs, rank, size),
         num_workers=workers,
-        collate_fn=collate,
+        collate_fn=_collate_shared if workers else collate,
         pin_memory=torch.cuda.is_available(),
         prefetch_factor=4 if workers else None,
         worker_init_fn=_in_worker,
