@@ -175,8 +175,14 @@ class ExactClip(Clip):
 
 
 def _found(frames: list[Any], times: list[int]) -> Iterator[Any]:
-    """Yield the frames of wanted times, which are taken off the list."""
+    """Yield the frames of wanted times, which are taken off the list.
+
+    Raises:
+        ValueError: when any frame is damaged, since others may be predicted from it unmarked.
+    """
     for frame in frames:
+        if frame.is_corrupt:
+            raise ValueError(f"the frame at {frame.time} s is damaged")
         if times and frame.pts == times[0]:
             times.pop(0)
             yield frame
