@@ -27,8 +27,9 @@ PACKAGES = ("torch", "timm", "numpy", "decord", "av", "hydra-core", "omegaconf",
 
 def provenance(**details: Any) -> tuple[dict[str, Any], str]:
     """Return the facts for ``provenance.json``, and the code's uncommitted changes as a diff."""
-    diff, files = _uncommitted(), code_files()
-    commit = _git("rev-parse", "HEAD").strip() if _is_own() else None
+    own, files = _is_own(), code_files()
+    diff = _uncommitted() if own else ""
+    commit = _git("rev-parse", "HEAD").strip() if own else None
     facts = {
         **details,
         "code_version": _version_of(files),
@@ -103,7 +104,7 @@ def _uncommitted() -> str:
     New files count. They are entered into a copy of git's index, so that its own stays as it is.
     """
     index = _git("rev-parse", "--git-path", "index").strip()
-    if not index or not _is_own():
+    if not index:
         return ""
     with TemporaryDirectory() as folder, suppress(OSError):
         copy = Path(folder) / "index"

@@ -7,7 +7,7 @@ all others, so types are checked where a file is read, and nowhere else.
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from siammae.system.atomic_files import read_lines
 from siammae.system.errors import DataError
 
-STATES = ("planned", "running", "interrupted", "finished", "failed", "pruned")
+State = Literal["planned", "running", "interrupted", "finished", "failed", "pruned"]
+STATES: tuple[str, ...] = get_args(State)
 MOST_VALUES = 100_000  # of a configuration with all references to other parts written out
 
 
@@ -30,7 +31,7 @@ class _Config(_Content):
 
 
 class _State(_Content):
-    state: Literal["planned", "running", "interrupted", "finished", "failed", "pruned"]
+    state: State
     step: int | None = None
     steps: int | None = None
     started: float | None = None
@@ -114,10 +115,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
         DataError: when it is missing, cannot be read, or holds other values than such a file has.
     """
     try:
-        text = path.read_text("utf-8")
-        if _written_out(yaml.compose(text, yaml.CSafeLoader)) > MOST_VALUES:
+        loader = yaml.CSafeLoader(path.read_text("utf-8"))
+        node = loader.get_single_node()
+        if _written_out(node) > MOST_VALUES:
             raise DataError(f"{path} is no configuration of a run: its aliases repeat too much")
-        content = yaml.load(text, yaml.CSafeLoader)
+        content = None if node is None else loader.construct_document(node)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise DataError(f"{path} cannot be read: {error}") from None
     return _checked(content, path)

@@ -10,7 +10,7 @@ import pytest
 
 from siammae.data import open_clip
 from siammae.data.packing.write_pack import Packer
-from siammae.data.reading import exact_clip, frame_index
+from siammae.data.reading import bitstream, exact_clip, frame_index
 from siammae.data.sets.videos import Videos
 from siammae.system.errors import DataError
 
@@ -289,3 +289,16 @@ def test_a_clip_that_is_dropped_leaves_nothing_to_the_collector(tmp_path):
     del clip
     assert not packets
     assert not list(container.streams)
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_damaged_parameters_leave_it_to_decoding(tmp_path, codec):
+    """The container's record is cut anywhere, and no error comes out; early, it proves nothing."""
+    encoder = {"h264": "libx264", "hevc": "libx265"}[codec]
+    options = {"x265-params": CLOSED_265 + QUIET} if codec == "hevc" else {}
+    with av.open(str(write(tmp_path / "clip.mp4", encoder, options, frames=4))) as container:
+        extradata = container.streams.video[0].codec_context.extradata
+    parsers = [bitstream.parser_of(codec, extradata[:length]) for length in range(len(extradata))]
+    assert None in parsers
+    slice_of_4 = b"\0\0\0\2\x65\x88"
+    assert not any(parser.look(slice_of_4).one_frame for parser in parsers[:16] if parser)

@@ -5,7 +5,8 @@ periodic intra refresh. The standards say by types of units (H.264 7.4.1.2.4, H.
 by frame headers (VP8 RFC 6386 9.1, VP9 6.2, AV1 5.9.2) where decoding may really start.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 H264_IDR, H264_SLICES, H264_SPS, H264_LAYERS = 5, (1, 5), 7, (14, 20, 21)
@@ -39,12 +40,11 @@ class Parser(Protocol):
 
 def parser_of(codec: str, extradata: bytes | None) -> Parser | None:
     """Return the parser of a codec, by FFmpeg's name; None where decoding has to tell."""
-    extra = bytes(extradata or b"")
-    if codec == "h264":
-        return H264(extra)
-    if codec == "hevc":
-        return Hevc(extra)
+    with_parameters: dict[str, Callable[[bytes], Parser]] = {"h264": H264, "hevc": Hevc}
     others: dict[str, type[Parser]] = {"vp8": Vp8, "vp9": Vp9, "av1": Av1}
+    if codec in with_parameters:
+        with suppress(ValueError, IndexError):  # of damaged parameters
+            return with_parameters[codec](bytes(extradata or b""))
     if codec in PICTURES:
         return Picture()
     return others[codec]() if codec in others else None
