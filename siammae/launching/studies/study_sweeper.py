@@ -5,7 +5,8 @@ import logging
 import math
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from siammae.launching.studies.budget import (
     release_dead,
     running,
 )
+from siammae.launching.studies.search_space import check_same_space
 from siammae.launching.studies.storage import StoredStudy, open_storage
 from siammae.launching.studies.trial import PRUNERS, VARIABLE
 from siammae.launching.studies.workers import Worker
@@ -113,6 +115,7 @@ class StudySweeper(hydra_adapter.OptunaSweeper):
         space = self._space(arguments)
         check_space(self.loader, self.settings, space)
         stored = self._open_study()
+        check_same_space(stored.study, space)
         log.info(f"Study {stored.study.study_name} in {without_password(self.url)}")
         released = release_dead(stored)
         if released:
@@ -174,20 +177,32 @@ class StudySweeper(hydra_adapter.OptunaSweeper):
         study = stored.study
         release_dead(stored)
         left = self.sweeper.n_trials - len(counted(study))
-        trials, overrides = [], []
-        for _ in range(min(left, self._side_by_side())):
-            # Some samplers draw when they are asked, and others when a value is.
-            self._seed(study, len(study.get_trials(deepcopy=False)))
-            trial = study.ask()
-            self._seed(study, trial.number)
-            worker.own(stored, trial.number)
-            drawn = hydra_adapter.draw(self, trial, space)
-            if is_surplus(study, trial.number, self.sweeper.n_trials):
-                release(stored, trial.number, SURPLUS)
-                continue
-            trials.append(trial)
-            overrides.append((*drawn, self._handed_over(study, trial)))
+        trials: list[Trial] = []
+        overrides: list[Overrides] = []
+        with self._released(stored, trials):
+            for _ in range(min(left, self._side_by_side())):
+                # Some samplers draw when they are asked, and others when a value is.
+                self._seed(study, len(study.get_trials(deepcopy=False)))
+                trial = study.ask()
+                trials.append(trial)
+                self._seed(study, trial.number)
+                worker.own(stored, trial.number)
+                drawn = hydra_adapter.draw(self, trial, space)
+                if is_surplus(study, trial.number, self.sweeper.n_trials):
+                    release(stored, trials.pop().number, SURPLUS)
+                    continue
+                overrides.append((*drawn, self._handed_over(study, trial)))
         return (trials, overrides) if trials else None
+
+    @contextmanager
+    def _released(self, stored: StoredStudy, trials: list["Trial"]) -> Iterator[None]:
+        """Release the trials when something ends the block: a running one would stay behind."""
+        try:
+            yield
+        except BaseException:
+            for trial in trials:
+                release(stored, trial.number, "interrupted")
+            raise
 
     def _seed(self, study: "Study", number: int) -> None:
         """Give the sampler, where it has a seed, one that belongs to trial ``number`` alone.
@@ -208,15 +223,11 @@ class StudySweeper(hydra_adapter.OptunaSweeper):
     def _run(
         self, stored: StoredStudy, worker: Worker, trials: list["Trial"], overrides: list[Overrides]
     ) -> None:
-        """Launch a batch and write its results; whatever ends the process releases the trials."""
+        """Launch a batch and write its results."""
         assert self.launcher is not None  # Hydra has called `setup`
-        try:
-            with worker.alive(stored, [trial.number for trial in trials]):
-                returns = self.launcher.launch(overrides, initial_job_idx=self.sweeper.job_idx)
-        except BaseException:
-            for trial in trials:
-                release(stored, trial.number, "interrupted")
-            raise
+        numbers = [trial.number for trial in trials]
+        with self._released(stored, trials), worker.alive(stored, numbers):
+            returns = self.launcher.launch(overrides, initial_job_idx=self.sweeper.job_idx)
         self.sweeper.job_idx += len(returns)
         failed = self._write_results(stored.study, trials, returns)
         if failed is not None and self.settings.get("on_failure") == "stop":
