@@ -15,7 +15,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from siammae.config.check import read, validate
+from siammae.config.check import literal, read, validate
 from siammae.config.commands import EvaluateConfig
 from siammae.config.composition import plain_keys
 from siammae.evaluation.encoders.choose import choose_source
@@ -27,6 +27,7 @@ from siammae.evaluation.measuring.show import show_result
 from siammae.evaluation.result_cache import Evaluations, Setting, as_result
 from siammae.launching.entry import report_user_errors, run
 from siammae.system.errors import ConfigError
+from siammae.system.foreign_text import printable
 from siammae.system.paths import CONFIGS
 from siammae.system.progress import ProgressDisplay
 from siammae.tracking.record import write_atomic
@@ -76,7 +77,7 @@ def job(config: DictConfig) -> float:
         write_result(result, Path(settings.out))
     if result.failed:
         incomplete.append(result.name)
-        print(f"error: failed videos: {', '.join(result.failed)}", file=sys.stderr)
+        print(printable(f"error: failed videos: {', '.join(result.failed)}"), file=sys.stderr)
     return result.quality
 
 
@@ -86,7 +87,7 @@ def with_run(config: DictConfig, source: Source) -> EvaluateConfig:
     Benchmarks may refer to its settings, as ``${oc.select:frame_gap,null}`` does.
     """
     own: Any = OmegaConf.to_container(config, resolve=False)
-    whole = OmegaConf.create({**source.trained_as(), **own})
+    whole = OmegaConf.create({**literal(source.trained_as()), **own})
     return validate(plain_keys(whole, own), EvaluateConfig)
 
 

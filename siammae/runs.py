@@ -125,7 +125,7 @@ def compare(given: argparse.Namespace) -> None:
 
     one, other = find(given.runs, given.one), find(given.runs, given.other)
     unlike = difference.settings(one, other) | difference.origin(one, other)
-    shown = Table("", one.signature, other.signature, "difference")
+    shown = Table("", escape(one.signature), escape(other.signature), "difference")
     for key, pair in unlike.items():
         shown.add_row(escape(key), *(escape(str(value)) for value in pair), "")
     shown.add_section()

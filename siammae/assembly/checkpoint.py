@@ -69,7 +69,7 @@ class Checkpoints:
             path, value = self.folder / content["file"], float(content["value"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return (path, value) if path.is_file() else None
+        return (path, value) if path in self.paths() else None
 
     def load_newest(self) -> dict[str, Any] | None:
         """Return the newest state that is whole, or None; warn of damaged ones."""

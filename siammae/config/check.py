@@ -81,11 +81,23 @@ def read_run(config: Mapping[str, Any], folder: Path, trusted: list[str]) -> Mod
         DataError: when the file does not describe a model.
     """
     kept = {key: config[key] for key in ModelConfig.model_fields if key in config}
-    plain = with_public_targets({**kept, "trusted_packages": trusted})
+    plain = with_public_targets({**literal(kept), "trusted_packages": trusted})
     try:
         return validate(plain, ModelConfig)
     except ConfigError as error:
         raise DataError(f"{folder}/config.yaml builds no model of this version: {error}") from None
+
+
+def literal(plain: Any) -> Any:
+    """Return the plain settings of a record for OmegaConf, to which every ``${`` in them is text.
+
+    What follows it could read the environment or make folders.
+    """
+    if isinstance(plain, dict):
+        return {key: literal(value) for key, value in plain.items()}
+    if isinstance(plain, list):
+        return [literal(item) for item in plain]
+    return plain.replace("${", r"\${") if isinstance(plain, str) else plain
 
 
 def _explain(problem: dict[str, Any], kind: type[Section]) -> str:

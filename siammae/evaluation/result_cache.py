@@ -11,6 +11,7 @@ from siammae.config.essential import essential
 from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.system.command import Command
 from siammae.system.errors import ConfigError
+from siammae.system.foreign_text import all_printable
 from siammae.tracking.provenance import code_version
 from siammae.tracking.record import write_atomic
 from siammae.tracking.signature import signature
@@ -129,7 +130,7 @@ def _without_permission(section: dict[str, Any]) -> dict[str, Any]:
 def read_entry(path: Path) -> dict[str, Any] | None:
     """Read what `Evaluations.keep` wrote; None when the file is missing or something else."""
     try:
-        entry = json.loads(path.read_text())
+        entry: dict[str, Any] = all_printable(json.loads(path.read_text()))
         as_result(entry)
         Setting(**entry["benchmark"])
         wanted = ("key", "label", "what", "created", "code_version")

@@ -18,6 +18,7 @@ from siammae.launching.registration import register_with_hydra
 from siammae.system.broken_pipe import ignore_broken_pipe
 from siammae.system.command import Command
 from siammae.system.errors import RunsFailed, SiammaeError, ending
+from siammae.system.foreign_text import printable
 from siammae.system.processes import is_leader
 from siammae.training.intermediate import Pruned
 
@@ -104,13 +105,13 @@ def _exit_code(main: Callable[[], object]) -> int:
 def _print_job_error(outcome: str, error: str) -> None:
     if is_leader():  # which prints the errors of the other processes as well
         overrides = " ".join(HydraConfig.get().overrides.task)
-        print(f"{outcome}: {overrides}: {error}", file=sys.stderr, flush=True)
+        print(printable(f"{outcome}: {overrides}: {error}"), file=sys.stderr, flush=True)
 
 
 def _print_error(message: str) -> int:
     """Print an error once for all processes of torchrun; return the exit code for it."""
     if is_leader():
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {printable(message)}", file=sys.stderr)
     return 2
 
 

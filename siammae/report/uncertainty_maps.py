@@ -48,6 +48,7 @@ from siammae.evaluation.pictures.sheet import jpeg
 from siammae.evaluation.pictures.uncertainty_maps import UNIT, Maps, Passes, sheet_of
 from siammae.model.siammae import SiamMAE
 from siammae.system.errors import ConfigError, DataError, SiammaeError
+from siammae.system.foreign_text import printable
 from siammae.tracking.record import write_atomic
 
 TOGETHER = 8  # frames in a batch
@@ -166,7 +167,7 @@ def draw(settings: Settings) -> list[Path]:
     video = Path(settings.video).expanduser()
     checkpoint = Path(settings.checkpoint).expanduser()
     model, config = load_model(checkpoint, settings.trusted_packages)
-    model.predict = False  # of each frame something is visible, as in all of training's but one
+    model.predict = False  # of each frame something is printable, as in all of training's but one
     if not model.head.predicts_spread:
         raise ConfigError(
             f"checkpoint={settings.checkpoint}: a run with uncertainty=none predicts none; "
@@ -223,6 +224,6 @@ def main(arguments: list[str]) -> int:
         for path in draw(settings_of(arguments)):
             print(f"written: {path}")
     except SiammaeError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2
     return 0

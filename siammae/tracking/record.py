@@ -19,6 +19,7 @@ import yaml
 
 from siammae.system.atomic_files import append_line, write_atomic
 from siammae.system.errors import ConfigError, DataError, TrainedElsewhere, TrainingError
+from siammae.system.foreign_text import printable
 from siammae.system.lock import Held, LockLost, exclusive, is_held
 from siammae.tracking.record_files import STATES, read_json, read_rows, read_yaml
 
@@ -320,6 +321,9 @@ def read_runs(runs_dir: Path) -> tuple[list[RunRecord], dict[str, str]]:
     for folder in sorted(runs_dir.iterdir()) if runs_dir.is_dir() else []:
         if folder.name.startswith(".") or not folder.is_dir():
             continue
+        if printable(folder.name) != folder.name:
+            skipped[printable(folder.name)] = "no run has such a name"
+            continue
         record = RunRecord(folder)
         try:
             (
@@ -330,7 +334,7 @@ def read_runs(runs_dir: Path) -> tuple[list[RunRecord], dict[str, str]]:
                 record.provenance(),
             )
         except DataError as error:
-            skipped[folder.name] = str(error)
+            skipped[folder.name] = printable(str(error))
         else:
             records.append(record)
     return records, skipped

@@ -1,7 +1,8 @@
 """Reading the files of a run: whatever stands in them, what leaves here is a record or a DataError.
 
 A file may be damaged, edited, or come from elsewhere. One bad run must not end a list or table of
-all others, so types are checked where a file is read, and nowhere else.
+all others, so types are checked where a file is read, and nowhere else. Texts leave here without
+characters that a terminal obeys, see `printable`.
 """
 
 import json
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from siammae.system.atomic_files import read_lines
 from siammae.system.errors import DataError
+from siammae.system.foreign_text import all_printable
 
 State = Literal["planned", "running", "interrupted", "finished", "failed", "pruned"]
 STATES: tuple[str, ...] = get_args(State)
@@ -143,7 +145,8 @@ def _checked(content: Any, path: Path) -> dict[str, Any]:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         raise DataError(f"{path}: {key}: {first['msg'].lower()}") from None
-    return content
+    cleaned: dict[str, Any] = all_printable(content)
+    return cleaned
 
 
 def _written_out(node: Any, known: dict[int, int] | None = None) -> int:

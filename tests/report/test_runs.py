@@ -144,7 +144,8 @@ def test_the_command_names_commit_changes_and_every_override(make, command):
 
 def test_the_command_of_a_foreign_record_is_no_command_of_its_own(make, command):
     """Whatever stands in it: each line is a comment, or the training with quoted words."""
-    record = make("aaaa000000", task=["experiments=x\nrm -rf /", "mask_ratio=$(touch here)"])
+    quoted = "data.root='$(touch here)'"
+    record = make("aaaa000000", task=["experiments=x\nrm -rf /", "x=$(touch here)", quoted])
     facts = record.provenance()
     facts["git"]["commit"] = "c0ffee; touch here\ntouch here"
     facts["resumes"] = [{"step": 3, "code_version": "v2\ntouch here"}]
@@ -153,7 +154,7 @@ def test_the_command_of_a_foreign_record_is_no_command_of_its_own(make, command)
     assert code == 0
     *comments, train = out.split("\npython -m siammae.train ")
     assert all(line.startswith("# ") for line in comments[0].splitlines())
-    assert shlex.split(train)[:2] == ["experiments=x\nrm -rf /", "mask_ratio=$(touch here)"]
+    assert shlex.split(train) == [quoted, "hydra.mode=RUN"]
 
 
 def test_rm_asks_first_and_spares_a_run_in_training(make, command):

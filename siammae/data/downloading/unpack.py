@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 from siammae.system.errors import DataError
+from siammae.system.foreign_text import refusal
 
 CHUNK = 1 << 20
 BLOCK = 4096  # bytes that a file takes at least, and in steps, on most disks
@@ -203,10 +204,6 @@ def check_name(archive: Path, name: str) -> None:
 
     `tarfile.data_filter` drops a leading slash and lets Windows' names through.
     """
-    windows = PureWindowsPath(name)  # splits at both kinds of slash
-    if name.startswith(("/", "\\")) or windows.drive:
-        raise BadArchive(f"{archive}: the member {name!r} has an absolute name; refused")
-    if ".." in windows.parts:
-        raise BadArchive(f"{archive}: the member {name!r} lies outside the target; refused")
-    if "\0" in name:
-        raise BadArchive(f"{archive}: the member {name!r} has no proper name; refused")
+    why = refusal(name)
+    if why:
+        raise BadArchive(f"{archive}: the member {name!r} {why}; refused")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from siammae.system.errors import DataError
+from siammae.system.foreign_text import printable, refusal
 
 NAMED = 5  # of the missing names, in an error
 
@@ -30,13 +31,19 @@ def names_in(path: Path, words: Sequence[str], noun: str) -> list[str]:
         noun: what they are of, for the error: ``sequence``.
 
     Raises:
-        DataError: when there is none, or one stands there twice and would count twice.
+        DataError: when there is none, one leads out of the data set's folder, or one stands there
+            twice and would count twice.
     """
     if not words:
         raise DataError(f"{path} lists no {noun}")
     twice = next((name for name, count in Counter(words).items() if count > 1), None)
     if twice is not None:
         raise DataError(f"{path} lists the {noun} {twice} twice")
+    strange = next((name for name in words if refusal(name) or name != printable(name)), None)
+    if strange is not None:
+        raise DataError(
+            f"{path}: the {noun} {strange!r} {refusal(strange) or 'has no proper name'}"
+        )
     return list(words)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from siammae.data.reading.label_masks import write_ids
 from siammae.system.errors import DataError
+from siammae.system.foreign_text import below
 
 if TYPE_CHECKING:
     from siammae.evaluation.propagation.sequence import Reader
@@ -50,7 +51,7 @@ class Outputs:
         """
         predicted = _as_frames(frames, predicted)
         if self.save_masks is not None:
-            folder = self.save_masks / video
+            folder = below(self.save_masks, video, "save_masks")
             try:
                 folder.mkdir(parents=True, exist_ok=True)
                 for frame, ids in zip(frames, predicted, strict=True):

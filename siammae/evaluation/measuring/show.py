@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from siammae.evaluation.measuring.result import BenchmarkResult
+from siammae.system.foreign_text import printable
 from siammae.system.progress import console
 
 if TYPE_CHECKING:
@@ -40,17 +41,16 @@ def _table(
     listed: list[dict[str, Any]],
 ) -> "Table":
     """Make a table with a column a metric and a row an object."""
-    from rich.markup import escape
     from rich.table import Table
 
     heads, units = list(result.metrics), result.units if listed else result.units[-1:]
-    table = Table(title=escape(title), title_justify="left")
+    table = Table(title=_plain(title), title_justify="left")
     for i, unit in enumerate(units):
         table.add_column(unit, justify="left" if i == 0 else "right")
     for head in heads:
         table.add_column(_with_unit(result, head), justify="right", no_wrap=True)
     for row in listed:
-        named = [escape(str(row.get(unit, ""))) for unit in units]
+        named = [_plain(str(row.get(unit, ""))) for unit in units]
         table.add_row(*named, *(_figure(row.get(head)) for head in heads))
     table.add_section()
     count = [str(len(listed)), *[""] * len(units)][: len(units) - 1]
@@ -58,20 +58,19 @@ def _table(
     table.add_row(f"[bold]all {_plural(units[-1])}[/bold]", *count, *figures)
     if control is not None:
         figures = [_figure(control.metrics.get(head)) for head in heads]
-        table.add_row(result.control, *[""] * (len(units) - 1), *figures, style="dim")
+        table.add_row(_plain(result.control), *[""] * (len(units) - 1), *figures, style="dim")
     return table
 
 
 def _upright(result: BenchmarkResult, title: str, control: BenchmarkResult | None) -> "Table":
     """Make a table with a row a metric, for more of them than fit side by side."""
-    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=escape(title), title_justify="left")
+    table = Table(title=_plain(title), title_justify="left")
     table.add_column("metric")
     table.add_column("encoder", justify="right", style="bold")
     if control is not None:
-        table.add_column(result.control, justify="right", style="dim")
+        table.add_column(_plain(result.control), justify="right", style="dim")
     for head, value in result.metrics.items():
         beside = [] if control is None else [_figure(control.metrics.get(head))]
         table.add_row(_with_unit(result, head), _figure(value), *beside)
@@ -80,8 +79,6 @@ def _upright(result: BenchmarkResult, title: str, control: BenchmarkResult | Non
 
 def _remarks(result: BenchmarkResult, hidden: int) -> None:
     """Print what is not in the table, the protocol, and what stands in the way of comparing."""
-    from rich.markup import escape
-
     out = console()
     if hidden:
         out.print(
@@ -90,11 +87,11 @@ def _remarks(result: BenchmarkResult, hidden: int) -> None:
         )
     if result.settings:
         for line in _lines(result.settings):
-            out.print(f"[dim]{escape(line)}[/dim]", soft_wrap=True)
+            out.print(f"[dim]{_plain(line)}[/dim]", soft_wrap=True)
     for line in _incomplete(result.settings):
-        out.print(f"[yellow]{line}[/yellow]", soft_wrap=True)
+        out.print(f"[yellow]{_plain(line)}[/yellow]", soft_wrap=True)
     for video, reason in result.failed.items():
-        out.print(f"[red]failed: {escape(video)}: {escape(reason)}[/red]", soft_wrap=True)
+        out.print(f"[red]failed: {_plain(video)}: {_plain(reason)}[/red]", soft_wrap=True)
 
 
 def _incomplete(settings: dict[str, Any], part: str = "") -> list[str]:
@@ -113,7 +110,14 @@ def _incomplete(settings: dict[str, Any], part: str = "") -> list[str]:
 
 
 def _with_unit(result: BenchmarkResult, name: str) -> str:
-    return name + result.metric(name).unit_behind("")
+    return _plain(name + result.metric(name).unit_behind(""))
+
+
+def _plain(text: str) -> str:
+    """Return a text of a result, as a video's name, so that rich and the terminal obey nothing."""
+    from rich.markup import escape
+
+    return escape(printable(text))
 
 
 def _lines(settings: dict[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 from siammae.data.reading.label_masks import voc_palette
 from siammae.evaluation.pictures.sheet import contact_sheet
 from siammae.system.errors import DataError
+from siammae.system.foreign_text import below
 
 if TYPE_CHECKING:
     from siammae.evaluation.propagation.sequence import Reader
@@ -46,7 +47,7 @@ def write_overlay(
 
     if len(frames) != len(predicted):
         raise DataError(f"{video} has {len(frames)} frames but {len(predicted)} predicted masks")
-    path = folder / f"{video}.mp4"
+    path = below(folder, f"{video}.mp4", "overlay")
     wanted = set(np.linspace(0, len(frames) - 1, min(SHOWN, len(frames))).round().astype(int))
     tiles: dict[str, np.ndarray] = {}
 

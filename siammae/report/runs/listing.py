@@ -178,7 +178,7 @@ def table(rows: Iterable[Listed], now: float | None = None) -> "Table":
             f"\n[red]{escape(row.error)}[/red]" if row.error else ""
         )
         shown.add_row(
-            row.record.signature,
+            escape(row.record.signature),
             f"[{color}]{row.state}[/{color}]",
             share,
             escape(figure),

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from siammae.launching.studies.storage import open_storage, without_password
+from siammae.report.markdown import escaped, grid
 from siammae.report.studies.figures import draw_study
 from siammae.report.studies.frame import StudyFrame, importance, read_study
 from siammae.system.errors import DataError, SiammaeError
+from siammae.system.foreign_text import as_file_name, printable
 from siammae.system.progress import console
 from siammae.tracking.record import write_atomic
 
@@ -103,33 +105,32 @@ def show(name: str, table: pd.DataFrame) -> None:
 
     if table.empty:
         return
-    shown = Table(title=escape(name), title_justify="left")
+    shown = Table(title=escape(printable(name)), title_justify="left")
     for column in table.columns:
-        shown.add_column(escape(column), overflow="fold")
+        shown.add_column(escape(printable(column)), overflow="fold")
     for row in table.itertuples(index=False):
-        shown.add_row(*map(escape, row))
+        shown.add_row(*(escape(printable(cell)) for cell in row))
     console().print(shown)
 
 
 def markdown(frame: StudyFrame, tables: dict[str, pd.DataFrame], pictures: dict[str, Path]) -> str:
     """Return the report as Markdown, with links to the pictures beside it."""
-    parts = [f"# {frame.name}", f"{len(frame.trials)} trials: {frame.states()}"]
+    parts = [f"# {escaped(frame.name)}", f"{len(frame.trials)} trials: {frame.states()}"]
     for name, table in tables.items():
         if not table.empty:
-            cells = [list(table.columns), ["---"] * len(table.columns), *table.to_numpy().tolist()]
-            lines = ["| " + " | ".join(_escaped(cell) for cell in row) + " |" for row in cells]
-            parts += [f"## {name}", "\n".join(lines)]
+            heads, lines = map(escaped, table.columns), table.map(escaped).to_numpy().tolist()
+            parts += [f"## {escaped(name)}", grid(list(heads), lines)]
     parts += [f"## {TITLES[name]}\n\n![{name}]({path.name})" for name, path in pictures.items()]
     return "\n\n".join(parts) + "\n"
 
 
 def page(frame: StudyFrame, tables: dict[str, pd.DataFrame], pictures: dict[str, Path]) -> str:
     """Return the report as one HTML page that needs no other file."""
-    name = html.escape(frame.name)
+    name = html.escape(printable(frame.name))
     parts = [f"<h1>{name}</h1><p>{len(frame.trials)} trials: {html.escape(frame.states())}</p>"]
     for heading, table in tables.items():
         if not table.empty:
-            body = table.to_html(index=False, border=0, escape=True)
+            body = printable(table.to_html(index=False, border=0, escape=True))
             parts.append(f"<h2>{html.escape(heading)}</h2><div class=wide>{body}</div>")
     for key, path in pictures.items():
         data = base64.b64encode(path.read_bytes()).decode()
@@ -193,10 +194,6 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|")
-
-
 def main() -> int:
     """Entry point."""
     import optuna
@@ -217,9 +214,9 @@ def main() -> int:
             list_studies(storage, given.storage)
             return 0
         study = find_study(storage, given.study, given.storage)
-        written = report(study, given.out or Path("studies") / study.study_name)
+        written = report(study, given.out or Path("studies") / as_file_name(study.study_name))
     except SiammaeError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2
     print("report:")
     for path in written:

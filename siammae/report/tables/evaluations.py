@@ -13,24 +13,26 @@ import yaml
 from siammae.evaluation.declared_metrics import declared_in
 from siammae.evaluation.measuring.metric import Metric, directions_of, units_of
 from siammae.evaluation.result_cache import CONTROL, read_entry
+from siammae.report.markdown import escaped, grid
 from siammae.report.tables.metric_names import meaning
 from siammae.report.tables.render import (
     Style,
     escape_latex,
     latex_grid,
     latex_page,
-    markdown_grid,
     markdown_page,
     sidecar_name,
 )
+from siammae.system.foreign_text import as_file_name
 from siammae.system.paths import CONFIGS
 from siammae.system.progress import console
 
 
 def protocol(settings: dict[str, Any]) -> str:
     """Return the preset's name, and the keys that differ from it."""
-    path = CONFIGS / "protocol" / f"{settings['preset']}.yaml"
-    tasks = yaml.safe_load(path.read_text()) if path.is_file() else {}
+    known = {path.stem: path for path in (CONFIGS / "protocol").glob("*.yaml")}
+    path = known.get(str(settings["preset"]))
+    tasks = yaml.safe_load(path.read_text()) if path else {}
     preset = tasks.get(settings.get("task"), {})
     changes = ", ".join(
         f"{key} {settings[key]}" for key in preset if settings.get(key, preset[key]) != preset[key]
@@ -113,7 +115,7 @@ def load_evaluations(folder: Path) -> list[Evaluated]:
         encoders = [entry for entry in group if "control" not in entry["what"]]
         controls = [entry for entry in group if "control" in entry["what"]]
         if encoders:
-            name = f"evaluation-{group[0]['benchmark']['name']}"
+            name = as_file_name(f"evaluation-{group[0]['benchmark']['name']}")
             tables.append(Evaluated(name, encoders, controls[-1] if controls else None))
     tables.sort(key=lambda table: (table.name, -table.entries[-1]["created"]))
     seen: dict[str, int] = {}
@@ -149,7 +151,7 @@ def cells(table: Evaluated, bold: Style, escape: Style = str) -> tuple[list[str]
         figures = table.control["result"]["metrics"]
         lines.append(
             [
-                table.control["result"].get("control", CONTROL),
+                escape(str(table.control["result"].get("control", CONTROL))),
                 *(_figure(metric, figures.get(metric.name)) for metric in metrics),
             ]
         )
@@ -177,7 +179,7 @@ def _figure(metric: Metric, value: float | None) -> str:
 
 def texts(table: Evaluated) -> dict[str, str]:
     """Return the table as text by the ending of its file."""
-    heads, lines = cells(table, lambda text: f"**{text}**", lambda text: text.replace("|", "\\|"))
+    heads, lines = cells(table, lambda text: f"**{text}**", escaped)
     tex_heads, tex_lines = cells(table, lambda text: f"\\textbf{{{text}}}", escape_latex)
     middle = len(lines) - 1 if table.control is not None else None
     rows = [
@@ -204,9 +206,7 @@ def texts(table: Evaluated) -> dict[str, str]:
     content["benchmark"] = table.entries[0]["benchmark"]
     content["settings"] = table.entries[0]["result"]["settings"]
     return {
-        "md": markdown_page(
-            table.name, "", markdown_grid(heads, lines), table.caption, table.notes
-        ),
+        "md": markdown_page(table.name, "", grid(heads, lines), table.caption, table.notes),
         "tex": latex_page(
             table.name, latex_grid(tex_heads, tex_lines, middle), table.caption, table.notes
         ),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from siammae.evaluation.measuring.metric import Metric
+from siammae.report.markdown import escaped, grid
 from siammae.report.tables.captions import MARK
 from siammae.report.tables.metric_names import same_elsewhere
 from siammae.report.tables.parts import parts
@@ -95,28 +96,23 @@ def markdown(table: Table) -> str:
     for group, part in parts(table):
         heads, lines = cells(part, lambda text: f"**{text}**", _escape_markdown)
         title = f"### {_escape_markdown(group)}\n\n" if group else ""
-        bodies.append(title + markdown_grid(heads, lines))
-    notes = [note.strip() for note in table.notes]
-    return markdown_page(table.name, table.question, "\n\n".join(bodies), table.caption, notes)
+        bodies.append(title + grid(heads, lines))
+    return markdown_page(
+        table.name, table.question, "\n\n".join(bodies), table.caption, table.notes
+    )
 
 
 def _escape_markdown(text: str) -> str:
-    return text.replace("|", "\\|").replace(MARK, f"\\{MARK}")
-
-
-def markdown_grid(heads: list[str], lines: list[list[str]]) -> str:
-    """Return rows of text as a table of Markdown."""
-    rows = [heads, ["---", *["---:"] * (len(heads) - 1)], *lines]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return escaped(text).replace(MARK, f"\\{MARK}")
 
 
 def markdown_page(name: str, question: str, body: str, caption: str, notes: list[str]) -> str:
     """Return one or several tables as Markdown with title, caption and notes."""
-    listed = "".join(f"\n- {note}" for note in notes)
-    title = f"## {name}\n\n" + (f"{question}\n\n" if question else "")
+    listed = "".join(f"\n- {escaped(note)}" for note in notes)
+    title = f"## {name}\n\n" + (f"{escaped(question)}\n\n" if question else "")
     behind = sidecar_name(name)
     footer = f"Runs, seeds, commits and files behind each figure: [{behind}]({behind})"
-    return f"{title}{body}\n\n{caption}\n{listed}\n\n{footer}\n"
+    return f"{title}{body}\n\n{escaped(caption)}\n{listed}\n\n{footer}\n"
 
 
 def latex(table: Table) -> str:
@@ -126,8 +122,8 @@ def latex(table: Table) -> str:
         heads, lines = cells(part, lambda text: f"\\textbf{{{text}}}", escape_latex)
         lines = [[line[0], *map(_latex_figures, line[1:])] for line in lines]
         control = [i for i, row in enumerate(part.rows["control"]) if row]
-        grid = latex_grid(heads, lines, control[0] if control else None)
-        bodies.append(f"\\textbf{{{escape_latex(group)}}}\\\\[2pt]\n{grid}" if group else grid)
+        body = latex_grid(heads, lines, control[0] if control else None)
+        bodies.append(f"\\textbf{{{escape_latex(group)}}}\\\\[2pt]\n{body}" if group else body)
     caption = " ".join([table.question, table.caption]).strip()
     return latex_page(table.name, "\n\\\\[6pt]\n".join(bodies), caption, table.notes)
 

@@ -10,6 +10,7 @@ import pandas as pd
 from siammae.config.essential import essential, is_incidental
 from siammae.config.experiment import Experiment, spelled
 from siammae.report.runs.difference import flat
+from siammae.system.foreign_text import as_file_name
 from siammae.tracking.signature import kind, signature
 
 SAME = [
@@ -64,14 +65,9 @@ def select(runs: pd.DataFrame, declared: dict[str, Experiment]) -> list[Selected
         tables += _split(str(name), part, known.keys if known else _varied(part), known)
     for multirun, part in _by_multirun(asked[asked["experiment"].isna()]):
         axes = _varied(part)
-        name = _short("-".join(axes) or "seeds") if multirun else "single-runs"
+        name = "-".join(axes) or "seeds" if multirun else "single-runs"
         tables += _split(name, part, axes, None)
     return _numbered(_merged(tables))
-
-
-def _short(name: str) -> str:
-    """Return a file name of limited length."""
-    return name if len(name) <= 60 else name[:57].rstrip("-._") + "..."
 
 
 def _asked(runs: pd.DataFrame) -> pd.DataFrame:
@@ -258,11 +254,13 @@ def _numbered(tables: list[Selected]) -> list[Selected]:
 
     Whatever is trained later takes no name from a table that is there.
     """
+    for table in tables:
+        table.name = table.question = as_file_name(table.name.replace("/", "_"))
     tables = sorted(tables, key=lambda t: (t.name, t.first))
     first: dict[str, Selected] = {}
     seen: dict[str, int] = {}
     for table in tables:
-        table.name = table.question = name = table.name.replace("/", "_")
+        name = table.name
         seen[name] = seen.get(name, 0) + 1
         if seen[name] > 1:
             table.name = f"{name}-{seen[name]}"

@@ -26,7 +26,9 @@ def show(table: Table) -> None:
         heads, lines = cells(part, lambda text: f"[bold]{text}[/bold]", escape, narrow=True)
         dim = [bool(control) for control in part.rows["control"]]
         further = _further(part, heads)
-        print_grid(title, table.caption if number == len(cut) else "", heads, lines, dim, further)
+        print_grid(
+            escape(title), table.caption if number == len(cut) else "", heads, lines, dim, further
+        )
     for note in table.notes:
         out.print(f"[dim]{escape(note)}[/dim]")
 

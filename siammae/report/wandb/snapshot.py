@@ -19,6 +19,7 @@ from typing import Any
 
 from siammae.report.wandb.runs import RemoteRun, project_runs
 from siammae.system.errors import DataError
+from siammae.system.foreign_text import below
 from siammae.system.lock import exclusive
 from siammae.tracking.record import write_atomic
 from siammae.tracking.record_text import FILES, unpack
@@ -55,7 +56,7 @@ def read_snapshot(place: Path) -> Snapshot | None:
         return None
     except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{place / INDEX} is no snapshot of ours: {error}") from None
-    if not (place / found.folder).is_dir():
+    if not below(place, str(found.folder), place / INDEX).is_dir():
         raise DataError(f"{place / INDEX} names {found.folder}, which is not there")
     return found
 
