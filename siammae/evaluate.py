@@ -5,7 +5,6 @@ python -m siammae.evaluate features=timm model=vit_small_patch16_224.dino benchm
 python -m siammae.evaluate features=file path=mae_pretrain_vit_base.pth benchmark=davis2017
 """
 
-import json
 import os
 import sys
 from errno import EACCES
@@ -30,6 +29,7 @@ from siammae.system.errors import ConfigError
 from siammae.system.foreign_text import printable
 from siammae.system.paths import CONFIGS
 from siammae.system.progress import ProgressDisplay
+from siammae.system.valid_json import valid_json
 from siammae.tracking.record import write_atomic
 
 # Modules that import torch are imported where they are used: a known result is printed without it.
@@ -179,7 +179,7 @@ def write_result(result: BenchmarkResult, folder: Path) -> None:
     writer = csv.DictWriter(text, list(dict.fromkeys(k for row in result.per_object for k in row)))
     writer.writeheader()
     writer.writerows(result.per_object)
-    contents = (json.dumps(result.as_dict(), indent=1), text.getvalue())
+    contents = (valid_json(result.as_dict()), text.getvalue())
     try:
         for name, content in zip(RESULT_FILES, contents, strict=True):
             write_atomic(folder / name, content)

@@ -141,6 +141,11 @@ def show(name: str, title: str, runs: list[Coming], costs: dict[str, Cost | None
     console().print(table)
     if same:
         print(f"  all with {' '.join(same)}")
+    alike: dict[str, list[str]] = {}
+    for run in runs:
+        alike.setdefault(run.key, []).append(run.label)
+    for labels in dict.fromkeys(tuple(each) for each in alike.values() if len(each) > 1):
+        print(f"  one and the same run: {' and '.join(labels)}")
     for problem in dict.fromkeys(run.problem for run in runs if run.problem):
         print(f"  is unknown: {problem}")
 

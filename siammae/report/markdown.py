@@ -11,7 +11,7 @@ def escaped(text: str) -> str:
     No HTML, link, picture or break of a row comes of it; only marks of emphasis keep their meaning.
     """
     text = one_line(text).replace("\\", "\\\\").replace("|", "\\|")
-    text = text.replace("&", "&amp;").replace("<", "&lt;")
+    text = re.sub(r"&(?=#?\w+;)", "&amp;", text).replace("<", "&lt;")
     return re.sub(r"\](?=[\[(:])", r"]\\", text)
 
 

@@ -170,7 +170,7 @@ def test_the_report_of_a_study_stays_in_its_folder(tmp_path, monkeypatch, capsys
 
 def test_markdown_shows_a_text_as_it_is():
     assert escaped("a|b\\|c") == "a\\|b\\\\\\|c"
-    assert escaped("a < b & c") == "a &lt; b &amp; c"
+    assert escaped("a < b & c; &lt;") == "a &lt; b & c; &amp;lt;"
     assert escaped("x [1, 2] (3)") == "x [1, 2] (3)"
     assert escaped("![a](//x) [a][b] [b]: //x") == "![a]\\(//x) [a]\\[b] [b]\\: //x"
     assert escaped("a\n\n# b") == "a # b"

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
@@ -52,14 +53,15 @@ class Subject:
 
     @cached_property
     def trained(self) -> pd.DataFrame:
-        """Return the rows of settings that have a figure, without controls and settings without a
-        run.
+        """Return the rows of settings that have a finite figure, without controls and settings
+        without a run.
 
         Further columns: ``mean``, ``low`` and ``high`` in the unit of the figure, the latter NaN
         without several seeds, and ``name``, the label as it is drawn.
         """
         rows = self.table.rows
-        rows = rows[~rows["control"] & rows[self.metric.name].notna()].copy()
+        finite = np.isfinite(rows[self.metric.name].astype(float))
+        rows = rows[~rows["control"] & finite].copy()
         factor = self.metric.factor
         rows["mean"] = rows[self.metric.name].astype(float) * factor
         low, high = interval(rows, self.metric)

@@ -49,14 +49,14 @@ def _grid(table: Table, links: dict[str, Link], seeds: dict[str, int], heading: 
     for (index, row), line in zip(table.rows.iterrows(), lines, strict=True):
         behind = [links[name] for name in row["signatures"] if name in links]
         listed = sorted({seeds[name] for name in row["signatures"] if name in seeds})
-        made = [_label(row, line[0], index == table.best)]
+        made = [_label(row, line[0], index in table.best)]
         for column, text in enumerate(line[1:], 1):
             metric = columns.get(column)
             if metric is None or not text:
                 value = row.get(exact.get(heads[column], ""))
                 made.append(Cell(text, _value(text) if value is None or not text else float(value)))
             else:
-                best = index == table.best and metric == table.objective
+                best = index in table.best and metric == table.objective
                 facts = facts_of(row, metric, listed)
                 made.append(Cell(text, float(row[metric.name]), best, facts=facts, links=behind))
         rows.append(made)

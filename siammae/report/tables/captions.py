@@ -123,6 +123,57 @@ def short_gaps(rows: pd.DataFrame, settings: dict[Any, pd.DataFrame]) -> list[st
     return notes
 
 
+def partly_measured(
+    rows: pd.DataFrame, settings: dict[Any, pd.DataFrame], metrics: list[Metric]
+) -> list[str]:
+    """Name the runs of a row that have no figure, or one that is NaN, and so are in no mean."""
+    notes = []
+    for _, row in rows[rows["run"] & ~rows["control"]].iterrows():
+        runs = settings[_key(row)]
+        for metric in metrics:
+            n, column = int(row[f"{metric}/n"]), f"metric/{metric}"
+            if n == len(runs) or (n == 0 and metric != metrics[0]):
+                continue
+            absent = runs[runs[column].isna()] if column in runs else runs
+            notes.append(
+                f"{row['label']}: {metric.head} of {n} of its {len(runs)} runs; not a number, or "
+                f"not measured, in {', '.join(sorted(absent['signature']))}"
+            )
+    return notes
+
+
+def one_and_the_same(rows: pd.DataFrame) -> list[str]:
+    """Name rows that are the same runs, as where a preset already sets what a row sets."""
+    trained = rows[rows["run"] & ~rows["control"]]
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for _, row in trained.iterrows():
+        alike.setdefault(tuple(row["signatures"]), []).append(row["label"])
+    return [
+        f"{' and '.join(labels)}: one and the same run{'s' * (len(names) > 1)}, {', '.join(names)}"
+        for names, labels in alike.items()
+        if len(labels) > 1
+    ]
+
+
+def beaten_by_controls(rows: pd.DataFrame, metric: Metric) -> list[str]:
+    """Say so when no mean of a setting is better, as printed, than that of each control."""
+    known = rows[rows[metric.name].notna()]
+    control, trained = known[known["control"]], known[~known["control"]]
+    if control.empty or trained.empty or metric.better == "neither":
+        return []
+    (first, ours), (label, theirs) = (
+        max(zip(part["label"], part[metric.name], strict=True), key=lambda x: metric.quality(x[1]))
+        for part in (trained, control)
+    )
+    shown = metric.text(ours), metric.text(theirs)
+    if metric.quality(ours) > metric.quality(theirs) and shown[0] != shown[1]:
+        return []
+    return [
+        f"No setting beats the controls: the best mean of {metric.head}, {shown[0]} ({first}), is "
+        f"not better than {shown[1]} ({label}), as printed"
+    ]
+
+
 def _percent(share: float) -> str:
     """Return a share in percent, which is 0 or 100 only when it is exactly so."""
     if share < 0.01:

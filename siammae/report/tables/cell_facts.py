@@ -13,10 +13,9 @@ def facts_of(row: pd.Series, metric: Metric, seeds: list[int]) -> list[str]:
     def shown(value: float, sign: bool = False) -> str:
         return metric.text(value, sign, more_digits=1)
 
-    listed = f": {', '.join(map(str, seeds))}" if seeds else ""
-    facts = [
-        f"mean {shown(row[metric.name])} over n = {row['n']}, seed{'s' * (row['n'] > 1)}{listed}"
-    ]
+    n = int(row.get(f"{metric}/n", row["n"]))
+    listed = f": {', '.join(map(str, seeds))}" if len(seeds) == n else ""
+    facts = [f"mean {shown(row[metric.name])} over n = {n}, seed{'s' * (n > 1)}{listed}"]
     if pd.notna(row.get(f"{metric}/std")):
         facts.append(f"standard deviation {shown(row[f'{metric}/std'])}")
     if pd.notna(row.get(f"{metric}/low")):

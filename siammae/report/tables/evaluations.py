@@ -26,6 +26,7 @@ from siammae.report.tables.render import (
 from siammae.system.foreign_text import as_file_name
 from siammae.system.paths import CONFIGS
 from siammae.system.progress import console
+from siammae.system.valid_json import valid_json
 
 
 def protocol(settings: dict[str, Any]) -> str:
@@ -145,7 +146,7 @@ def cells(table: Evaluated, bold: Style, escape: Style = str) -> tuple[list[str]
         for metric in metrics:
             value = figures.get(metric.name)
             text = _figure(metric, value)
-            line.append(bold(text) if value == best[metric.name] and text else text)
+            line.append(bold(text) if text and text == best[metric.name] else text)
         lines.append(line)
     if table.control is not None:
         figures = table.control["result"]["metrics"]
@@ -159,16 +160,16 @@ def cells(table: Evaluated, bold: Style, escape: Style = str) -> tuple[list[str]
     return [escape(head) for head in ["encoder", *heads]], lines
 
 
-def _best(table: Evaluated, metric: Metric) -> float | None:
-    """Return the best figure of two or more encoders; None where no figure is better than
-    another."""
+def _best(table: Evaluated, metric: Metric) -> str | None:
+    """Return the best figure of two or more encoders as printed; None where no figure is better
+    than another."""
     if metric.better == "neither":
         return None
     values = [entry["result"]["metrics"].get(metric.name) for entry in table.entries]
     known = [value for value in values if value is not None and not math.isnan(value)]
     if len(known) < 2:
         return None
-    return min(known) if metric.better == "less" else max(known)
+    return metric.text(min(known) if metric.better == "less" else max(known))
 
 
 def _figure(metric: Metric, value: float | None) -> str:
@@ -211,7 +212,7 @@ def texts(table: Evaluated) -> dict[str, str]:
             table.name, latex_grid(tex_heads, tex_lines, middle), table.caption, table.notes
         ),
         "csv": pd.DataFrame(rows).assign(behind=sidecar_name(table.name)).to_csv(index=False),
-        "json": json.dumps(content, indent=1, default=str),
+        "json": valid_json(content),
     }
 
 

@@ -38,7 +38,7 @@ def cells(
     for index, row in table.rows.iterrows():
         label = escape(label_of(row))
         line = [label, _mean(row, metric, True)]
-        if index == table.best:
+        if index in table.best:
             line = [bold(text) for text in line]
         line += [_difference(row, metric)] if metric in compared else []
         for each in table.metrics[1:]:
@@ -191,5 +191,5 @@ def csv(table: Table) -> str:
 def _full(group: str, part: Table) -> pd.DataFrame:
     frame = part.rows.copy()
     place = int(frame.columns.get_loc("label")) + 1  # type: ignore[arg-type]
-    frame.insert(place, "best", [index == part.best for index in frame.index])
+    frame.insert(place, "best", [index in part.best for index in frame.index])
     return frame.assign(group=group) if group else frame

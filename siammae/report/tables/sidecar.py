@@ -1,21 +1,20 @@
 """Collects what is behind each figure of a table: runs, seeds, code, commands, files, pairs."""
 
-import json
-import math
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from siammae.evaluation.measuring.metric import PLAIN, Metric
 from siammae.report.tables.comparisons import Comparison
 from siammae.report.tables.intervals import LEVEL, METHOD
+from siammae.report.tables.means import CONTROLS
 from siammae.report.tables.selection import Selected
-from siammae.report.tables.statistics_table import CONTROLS, Table
+from siammae.report.tables.statistics_table import Table
+from siammae.system.valid_json import valid_json
 from siammae.training.training_metrics import LOSS
 
 PACKAGES = ("numpy", "scipy", "statsmodels", "pandas")
@@ -54,7 +53,7 @@ def sidecar(table: Table, selected: Selected) -> str:
         },
         "files": {name: found for row in rows for name, found in files_of(row, selected).items()},
     }
-    return json.dumps(_plain(content), indent=1, default=str)
+    return valid_json(content)
 
 
 def metrics_of(table: Table) -> list[Metric]:
@@ -83,7 +82,7 @@ def cell(table: Table, selected: Selected, row: pd.Series, metric: Metric) -> Ce
         "metric": metric.name,
         "unit": "none, a plain number" if metric.unit == PLAIN else metric.unit,
         "better": metric.better,
-        "n": int(row["n"]),
+        "n": int(row["n"] if metric not in table.metrics or not row["run"] else row[f"{metric}/n"]),
         "formula": _formula(row, metric),
         "figures": _figures(row, metric, selected),
         "paper": None
@@ -164,14 +163,3 @@ def _files(folder: object) -> dict[str, str]:
         if digest.is_file():
             files["checkpoint_sha256"] = digest.read_text().split()[0]
     return files
-
-
-def _plain(value: Any) -> Any:
-    """Replace NaN by None, since JSON has no NaN."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value

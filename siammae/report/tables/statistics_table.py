@@ -11,29 +11,27 @@ import yaml
 from siammae.config.experiment import Row, spelled
 from siammae.evaluation.measuring.metric import Metric, of_quality
 from siammae.report.tables.captions import (
+    beaten_by_controls,
     caption,
     left_out,
     not_compared,
     notes_of_declaration,
+    one_and_the_same,
+    partly_measured,
     ranks,
     short_gaps,
 )
 from siammae.report.tables.comparisons import COLUMNS, Compared
-from siammae.report.tables.intervals import estimate
+from siammae.report.tables.means import NO_ROW, OF_A_CELL, controls, moments
 from siammae.report.tables.metric_names import find_metric, meaning, named
 from siammae.report.tables.selection import DEFAULT, OTHER_CODE, Selected
 from siammae.tracking.provenance import changed_files
 from siammae.training.training_metrics import LOSS
 
-CONTROLS = {"copy_first_mask": "copy first mask", "untrained_encoder": "untrained encoder"}
-OF_A_CELL = ("", "/std", "/low", "/high")
 CODE_NOTE = (
     f"{OTHER_CODE} marks rows with runs of other code than the newest run; "
     "rerun=true trains them anew"
 )
-NO_ROW: dict[str, Any] = {
-    "setting": {}, "default": False, "control": False, "run": False, "n": 0, "other_code": False,
-}  # fmt: skip
 
 
 @dataclass
@@ -43,13 +41,14 @@ class Table:
     objective: the metric that decides which row is best.
     metrics: what is shown, the objective first.
     rows: one a setting, in order. Columns: ``label``, ``setting``, ``default``, ``control``,
-    ``run`` (whether finished runs stand behind it), ``n`` (how many), ``other_code`` (whether one
-    of them was trained with other code than the newest run), ``signatures``; for each
-    metric ``<metric>`` (mean), ``/std`` (NaN for one seed), ``/low`` and ``/high`` (of the 95%
-    interval of the mean; NaN for one seed), ``/diff``, ``/diff_low``, ``/diff_high`` (difference
-    from the default row with its 95% interval), ``/p``, ``/p_holm``, ``/mark`` (whether it is
-    significant after Holm's correction), ``/pairing`` (``seeds``, ``videos`` or nothing); and
-    ``paper/<metric>`` for each metric of which the paper has a figure, in the unit of its table.
+    ``run`` (whether finished runs stand behind it), ``n`` (of how many the objective is the
+    mean), ``other_code`` (whether one of them was trained with other code than the newest run),
+    ``signatures``; for each metric ``<metric>`` (mean), ``/std`` (NaN for one seed), ``/low`` and
+    ``/high`` (of the 95% interval of the mean; NaN for one seed), ``/n`` (of how many it is the
+    mean), ``/diff``, ``/diff_low``, ``/diff_high`` (difference from the default row with its 95%
+    interval), ``/p``, ``/p_holm``, ``/mark`` (whether it is significant after Holm's correction),
+    ``/pairing`` (``seeds``, ``videos`` or nothing); and ``paper/<metric>`` for each metric of which
+    the paper has a figure, in the unit of its table.
     compared: the comparisons behind ``diff`` and what follows.
     groups: headings of the parts that `parts` cuts the table into; rows have then a column
     ``group``, empty for those of every part.
@@ -67,18 +66,20 @@ class Table:
     groups: list[str] = field(default_factory=list)
 
     @property
-    def best(self) -> int | None:
-        """Return the index of the best trained row; None when there is nothing to choose from.
+    def best(self) -> frozenset[int]:
+        """Return the index of the best trained row, and of those that print the same figure.
 
-        Training losses under different masks, heads, gaps or crops do not compare: none is best.
+        It is empty when there is nothing to choose from. Training losses under different masks,
+        heads, gaps or crops do not compare: none is best.
         """
-        if self.objective == LOSS:
-            return None
+        if self.objective == LOSS or self.objective.better == "neither":
+            return frozenset()
         trained = self.rows[~self.rows["control"]][self.objective.name].dropna()
-        if len(trained) < 2 or self.objective.better == "neither":
-            return None
-        best = trained.argmin() if self.objective.better == "less" else trained.argmax()
-        return int(trained.index[int(best)])
+        if len(trained) < 2:
+            return frozenset()
+        best = trained.min() if self.objective.better == "less" else trained.max()
+        printed = trained.map(self.objective.text)
+        return frozenset(map(int, trained.index[printed == self.objective.text(best)]))
 
     @property
     def paper(self) -> list[Metric]:
@@ -103,7 +104,7 @@ def tabulate(selected: Selected, defaults: dict[str, str]) -> Table:
         row["other_code"] = any(is_other_code(run, newest) for _, run in part.iterrows())
     rows = _in_order(selected, rows + _without_runs(selected, rows))
     compared = _compare(rows, settings, metrics)
-    frame = _frame(rows + _controls(done, metrics), metrics)
+    frame = _frame(rows + controls(done, metrics), metrics)
     groups = selected.declared.groups if selected.declared else []
     if groups:
         frame.insert(0, "group", _groups(selected, frame))
@@ -120,8 +121,11 @@ def tabulate(selected: Selected, defaults: dict[str, str]) -> Table:
             *([CODE_NOTE] if frame["other_code"].any() else []),
             *left_out(selected.runs),
             *selected.notes,
+            *partly_measured(frame, settings, metrics),
+            *one_and_the_same(frame),
             *short_gaps(frame, settings),
             *not_compared(frame, compared, objective),
+            *beaten_by_controls(frame, objective),
             *ranks(frame, settings, compared, metrics),
             *declared_notes,
         ],
@@ -235,7 +239,7 @@ def _describe(
         "default": declared.default if declared else is_default,
         "control": False,
         "run": True,
-        **_moments(runs, {metric.name: f"metric/{metric}" for metric in metrics}),
+        **moments(runs, {metric.name: f"metric/{metric}" for metric in metrics}),
         **(_paper(declared) if declared else {}),
     }
 
@@ -265,39 +269,6 @@ def _without_runs(selected: Selected, rows: list[dict[str, Any]]) -> list[dict[s
 
 def _paper(row: Row) -> dict[str, float]:
     return {f"paper/{name}": float(value) for name, value in row.paper.items() if value is not None}
-
-
-def _moments(runs: pd.DataFrame, columns: dict[str, str]) -> dict[str, Any]:
-    """Return mean, unbiased standard deviation and interval over runs; one run has no spread."""
-    figures: dict[str, Any] = {"n": len(runs), "signatures": sorted(runs["signature"])}
-    for metric, column in columns.items():
-        values = pd.to_numeric(runs[column]).dropna() if column in runs else pd.Series(dtype=float)
-        found = estimate(values)
-        figures[metric] = found.mean
-        figures[f"{metric}/std"] = values.std(ddof=1)
-        figures |= {f"{metric}/low": found.low, f"{metric}/high": found.high}
-    return figures
-
-
-def _controls(done: pd.DataFrame, metrics: list[Metric]) -> list[dict[str, Any]]:
-    """Return a row for each control; a figure that several runs share counts once per metric.
-
-    Untrained models of unlike decoders or heads have one encoder's figures in common.
-    """
-    rows = []
-    names = done["control_name"].dropna()
-    labels = {**CONTROLS, "copy_first_mask": names.iloc[-1]} if len(names) else CONTROLS
-    for control, label in labels.items():
-        columns = {metric.name: f"control/{control}/{metric}" for metric in metrics}
-        there = [column for column in columns.values() if column in done]
-        measured = done.dropna(subset=there) if there else done.iloc[:0]
-        if len(measured):
-            row = {**NO_ROW, "label": label, "control": True, "run": True}
-            for metric, column in reversed(columns.items()):  # n is the first's
-                distinct = measured.drop_duplicates(column if column in measured else there)
-                row |= _moments(distinct, {metric: column})
-            rows.append(row)
-    return rows
 
 
 def _declared_row(selected: Selected, pairs: dict[str, str]) -> Row | None:

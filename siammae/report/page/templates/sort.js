@@ -18,11 +18,15 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
+function number(text) {
+  return Number(text.replace("inf", "Infinity"));  // as Python writes it
+}
+
 function sorted(rows, column, head, order) {
   if (order === "none") return rows;
   const value = (row) => row.cells[column].dataset.value;
   const compare = head.dataset.kind === "number"
-    ? (a, b) => Number(a) - Number(b)
+    ? (a, b) => number(a) - number(b) || 0  // two infinite ones are alike
     : (a, b) => a.localeCompare(b, undefined, { numeric: true });
   const sign = order === "ascending" ? 1 : -1;
   const known = rows.filter((row) => value(row) !== "");
