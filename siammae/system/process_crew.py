@@ -33,11 +33,10 @@ Work = Callable[[Any], Iterator[Any]]
 class Lost:
     """The outcome of a task whose process crashed or hung.
 
-    reason: such as ``crashed (SIGSEGV)``. partial: the last result that came before, if any.
+    reason: such as ``crashed (SIGSEGV)``.
     """
 
     reason: str
-    partial: Any = None
 
 
 class ProcessCrew:
@@ -147,7 +146,7 @@ class _Process:
     def give_up(self, reason: str) -> Lost:
         """End the process; return what becomes of its task."""
         self.kill()
-        return Lost(reason, self._best)
+        return Lost(reason)
 
     def how_it_ended(self) -> str:
         """Return ``crashed (SIGSEGV)`` or the like."""

@@ -326,13 +326,7 @@ def read_runs(runs_dir: Path) -> tuple[list[RunRecord], dict[str, str]]:
             continue
         record = RunRecord(folder)
         try:
-            (
-                record.config(),
-                record.composed(),
-                record.state(),
-                record.summary(),
-                record.provenance(),
-            )
+            record.config(), record.state(), record.summary(), record.provenance()
         except DataError as error:
             skipped[folder.name] = printable(str(error))
         else:

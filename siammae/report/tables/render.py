@@ -12,6 +12,7 @@ from siammae.report.tables.metric_names import same_elsewhere
 from siammae.report.tables.parts import parts
 from siammae.report.tables.selection import OTHER_CODE
 from siammae.report.tables.statistics_table import Table
+from siammae.system.foreign_text import one_line
 
 Style = Callable[[str], str]
 
@@ -153,7 +154,7 @@ def latex_grid(heads: list[str], lines: list[list[str]], control: int | None) ->
 
 def latex_page(name: str, body: str, caption: str, notes: list[str]) -> str:
     """Return a float with its tabulars, caption and notes."""
-    comments = "".join(f"% {' '.join(note.split())}\n" for note in notes)
+    comments = "".join(f"% {one_line(note)}\n" for note in notes)
     return (
         f"{comments}\\begin{{table}}\n\\centering\n{body}\n\\caption{{{escape_latex(caption)}}}\n"
         f"\\label{{tab:{name}}}\n\\end{{table}}\n"

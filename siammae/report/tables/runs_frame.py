@@ -6,6 +6,8 @@ from typing import Any
 import pandas as pd
 
 from siammae.evaluation.declared_metrics import declared_in
+from siammae.system.errors import DataError
+from siammae.system.foreign_text import printable
 from siammae.tracking.record import RunRecord, read_runs
 
 
@@ -27,6 +29,8 @@ def load(runs_dir: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     for record in records:
         try:
             rows.append(_row(record))
+        except DataError as error:  # of a file that `read_runs` does not need
+            skipped[record.signature] = printable(str(error))
         except (KeyError, TypeError, AttributeError) as error:
             skipped[record.signature] = f"no record of a run: {error!r}"
     return pd.DataFrame(rows), skipped
