@@ -58,6 +58,15 @@ def test_a_run_is_the_same_in_every_table_that_asks_for_it(overrides):
     assert plans["decoder"][0].tables == ["decoder"]
 
 
+def test_rows_that_are_one_run_are_named(overrides, capsys):
+    runs = coming([*overrides, "seed=0,1"], ["main"], silent)["main"]
+    plan.show("main", "main", runs, {})
+    told = "one and the same run: SiamMAE (paper: ViT-S/16) and SiamMAE, patches of 8 pixels"
+    assert capsys.readouterr().out.count(told) == 1
+    plan.show("decoder", "decoder", coming(overrides, ["decoder"], silent)["decoder"], {})
+    assert "one and the same" not in capsys.readouterr().out
+
+
 def test_states_are_those_of_the_records_and_nothing_is_written(overrides, tmp_path):
     runs = coming([*overrides, "seed=0,1"], ["decoder"], silent)["decoder"]
     assert [run.seed for run in runs] == [0, 0, 0, 1, 1, 1]
