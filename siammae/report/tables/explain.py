@@ -140,7 +140,7 @@ def _runs(found: Cell, metric: Metric, row: pd.Series, selected: Selected) -> li
             f"    commit {commit}{state}, code {facts['code_version'] or 'unknown'}, "
             f"{facts['device'] or 'device unknown'}, {facts['precision'] or 'precision unknown'}, "
             f"{facts['date']}",
-            f"    python {facts['command']}",
+            f"    asked for by python {facts['command']}",
         ]
         lines += [f"    {_file(name, path)}" for name, path in files[signature].items()]
     return lines

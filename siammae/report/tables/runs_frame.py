@@ -1,5 +1,6 @@
 """Reads records of runs into one data frame with a row for each run, nothing averaged yet."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "precision": provenance.get("precision"),
         "commit": (provenance.get("git") or {}).get("commit"),
         "dirty": (provenance.get("git") or {}).get("dirty"),
-        "command": " ".join(asked[-1]["command"]) if asked else None,
+        "command": shlex.join(asked[-1]["command"]) if asked else None,
         "asked": asked,
         "folder": str(record.folder),
         "per_object": benchmark.get("per_object") or [],
