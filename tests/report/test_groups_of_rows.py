@@ -79,8 +79,8 @@ def test_each_part_opens_with_the_default_and_is_compared_with_it(table):
         for _, row in compared.iterrows():
             expected = FIGURES[row["label"]] - FIGURES["1 target"]
             assert row["J&F-Mean/diff"] == pytest.approx(expected, abs=0.003)
-    best = [part.rows.loc[part.best, "label"] for _, part in cut]
-    assert best == ["2 targets", "1 target"]
+    best = [part.rows.loc[list(part.best), "label"].tolist() for _, part in cut]
+    assert best == [["2 targets"], ["1 target"]]
     assert "Holm's correction for 3 comparisons" in table.caption
 
 
