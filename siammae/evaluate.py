@@ -22,7 +22,7 @@ from siammae.evaluation.encoders.choose import choose_source
 from siammae.evaluation.encoders.source import Source
 from siammae.evaluation.measuring.benchmark import Benchmark
 from siammae.evaluation.measuring.outputs import Outputs
-from siammae.evaluation.measuring.result import BenchmarkResult
+from siammae.evaluation.measuring.result import BenchmarkResult, shortfall
 from siammae.evaluation.measuring.show import show_result
 from siammae.evaluation.result_cache import Evaluations, Setting, as_result
 from siammae.launching.entry import report_user_errors, run
@@ -76,7 +76,7 @@ def job(config: DictConfig) -> float:
         write_result(result, Path(settings.out))
     if result.failed:
         incomplete.append(result.name)
-        print(f"error: failed videos: {', '.join(result.failed)}", file=sys.stderr)
+        print(f"error: figures {shortfall(result.as_dict())}", file=sys.stderr)
     return result.quality
 
 

@@ -125,7 +125,10 @@ class Uvo(MaskBenchmark):
         return {(self._frames / name).parent for name in clip.frames}
 
     def _video(self, video: str) -> UvoVideo:
-        return read_uvo(self.annotations)[video]
+        found = read_uvo(self.annotations)[video]
+        if found.problem:
+            raise DataError(f"{self.annotations}: {found.problem}")
+        return found
 
     def _scenes(self, files: UvoVideo, predicted: np.ndarray) -> Iterator[Scene]:
         for t, numbers in enumerate(predicted):

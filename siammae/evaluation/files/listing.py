@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from siammae.system.errors import DataError
 
@@ -21,6 +21,26 @@ def visible(folder: Path, pattern: str) -> list[Path]:
     return sorted(p for p in found if not any(part[0] == "." for part in p.parts[hidden:]))
 
 
+def text_of(path: Path) -> str:
+    """Read a text file, such as a list of names.
+
+    Raises:
+        DataError: when it cannot be read, or is no text.
+    """
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise DataError(f"{path} cannot be read: it is no text") from None
+
+
+def is_inside(name: str) -> bool:
+    """Return whether a name that a file holds leads to a place below the folder it starts from."""
+    path = PurePath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+
+
 def names_in(path: Path, words: Sequence[str], noun: str) -> list[str]:
     """Return the names that a list file holds.
 
@@ -30,13 +50,17 @@ def names_in(path: Path, words: Sequence[str], noun: str) -> list[str]:
         noun: what they are of, for the error: ``sequence``.
 
     Raises:
-        DataError: when there is none, or one stands there twice and would count twice.
+        DataError: when there is none, one stands there twice and would count twice, or one leads
+            out of the data set's folder.
     """
     if not words:
         raise DataError(f"{path} lists no {noun}")
     twice = next((name for name, count in Counter(words).items() if count > 1), None)
     if twice is not None:
         raise DataError(f"{path} lists the {noun} {twice} twice")
+    outside = next((name for name in words if not is_inside(name)), None)
+    if outside is not None:
+        raise DataError(f"{path} lists the {noun} {outside!r}, which leads out of the data set")
     return list(words)
 
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from siammae.data.augment.normalising import normalise
+from siammae.data.reading.checked_image import opened
 from siammae.evaluation.propagation.propagate import propagate
 from siammae.evaluation.propagation.protocol import Propagation
 from siammae.system.errors import DataError
@@ -162,12 +163,7 @@ def read_frame(path: Path) -> np.ndarray:
     """Read pixels (3, H, W) uint8 of a frame.
 
     Raises:
-        DataError: when it is no image that can be read.
+        DataError: when it is no image that can be read, or a PNG that is damaged.
     """
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            return np.ascontiguousarray(np.asarray(image.convert("RGB")).transpose(2, 0, 1))
-    except OSError as error:
-        raise DataError(f"{path} cannot be read as an image: {error}") from None
+    with opened(path) as image:
+        return np.ascontiguousarray(np.asarray(image.convert("RGB")).transpose(2, 0, 1))

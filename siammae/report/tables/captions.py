@@ -123,6 +123,12 @@ def short_gaps(rows: pd.DataFrame, settings: dict[Any, pd.DataFrame]) -> list[st
     return notes
 
 
+def without_videos(runs: pd.DataFrame) -> list[str]:
+    """Name the runs whose figures lack videos that failed when they were measured."""
+    lacking = runs[runs["shortfall"] != ""]
+    return [f"{run['signature']}: figures {run['shortfall']}" for _, run in lacking.iterrows()]
+
+
 def _percent(share: float) -> str:
     """Return a share in percent, which is 0 or 100 only when it is exactly so."""
     if share < 0.01:

@@ -17,6 +17,7 @@ from siammae.report.tables.captions import (
     notes_of_declaration,
     ranks,
     short_gaps,
+    without_videos,
 )
 from siammae.report.tables.comparisons import COLUMNS, Compared
 from siammae.report.tables.intervals import estimate
@@ -120,6 +121,7 @@ def tabulate(selected: Selected, defaults: dict[str, str]) -> Table:
             *([CODE_NOTE] if frame["other_code"].any() else []),
             *left_out(selected.runs),
             *selected.notes,
+            *without_videos(done),
             *short_gaps(frame, settings),
             *not_compared(frame, compared, objective),
             *ranks(frame, settings, compared, metrics),
