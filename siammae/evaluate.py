@@ -20,11 +20,12 @@ from siammae.config.commands import EvaluateConfig
 from siammae.config.composition import plain_keys
 from siammae.evaluation.encoders.choose import choose_source
 from siammae.evaluation.encoders.source import Source
+from siammae.evaluation.files.contents import Contents
 from siammae.evaluation.measuring.benchmark import Benchmark
 from siammae.evaluation.measuring.outputs import Outputs
 from siammae.evaluation.measuring.result import BenchmarkResult, shortfall
 from siammae.evaluation.measuring.show import show_result
-from siammae.evaluation.result_cache import Evaluations, Setting, as_result
+from siammae.evaluation.result_cache import CONTENTS, Evaluations, Setting, as_result
 from siammae.launching.entry import report_user_errors, run
 from siammae.system.errors import ConfigError
 from siammae.system.paths import CONFIGS
@@ -56,7 +57,8 @@ def job(config: DictConfig) -> float:
     benchmark.prepare()
 
     benchmark.outputs = outputs(settings, benchmark)
-    setting = Setting.of(benchmark, settings.benchmark.as_dict())
+    contents = Contents(Path(settings.results_dir) / CONTENTS)
+    setting = Setting.of(benchmark, settings.benchmark.as_dict(), contents)
     evaluations = Evaluations(Path(settings.results_dir), setting, settings.rerun)
     entry = evaluations.find(what) if benchmark.outputs is None else None
     if entry is not None:

@@ -23,6 +23,7 @@ from siammae.system.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from siammae.evaluation.benchmarks.restoring import Pairs
     from siammae.evaluation.features import FeatureExtractor
+    from siammae.evaluation.files.contents import Contents
     from siammae.evaluation.scores.calibration import Residuals
 
 NOTE = (
@@ -137,6 +138,11 @@ class Calibration(Benchmark):
         """Return a short hash of the clips."""
         self.videos()
         return self.source.fingerprint()
+
+    @override
+    def content_fingerprint(self, contents: "Contents") -> str:
+        """Return the clips' own fingerprint, as a run's training has it."""
+        return self.fingerprint()
 
     @override
     def videos(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from siammae.data.built_in.puppets import Puppets
 from siammae.evaluation.files.davis import read_ids
 from siammae.evaluation.files.vip import VipFiles
 from siammae.evaluation.files.vspw import VspwFiles
-from siammae.evaluation.measuring.benchmark import Benchmark, OnVideo, Rows
+from siammae.evaluation.measuring.benchmark import Benchmark, OnVideo, Rows, size_of
 from siammae.evaluation.measuring.metric import SHARE, Metric, OverVideos
 from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.evaluation.measuring.scoring import only_this
@@ -24,6 +25,7 @@ from siammae.system.errors import DataError
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor
+    from siammae.evaluation.files.contents import Contents
     from siammae.evaluation.measuring.probes import Probes
 
 LAYOUTS: dict[str, type[VipFiles] | type[VspwFiles]] = {"vip": VipFiles, "vspw": VspwFiles}
@@ -141,9 +143,24 @@ class LinearParts(Benchmark):
             return self.source.fingerprint()
         digest = hashlib.sha256()
         for video in self._all():
-            for path in (path for pair in self.files.annotated(video) for path in pair):
-                digest.update(f"{video}/{path.name}\0{path.stat().st_size}\n".encode())
+            with suppress(DataError):
+                for path in (path for pair in self.files.annotated(video) for path in pair):
+                    digest.update(f"{video}/{path.name}\0{size_of(path)}\n".encode())
         return digest.hexdigest()[:10]
+
+    @override
+    def content_fingerprint(self, contents: "Contents") -> str:
+        if self.source is not None:
+            return self.source.fingerprint()
+        return super().content_fingerprint(contents)
+
+    @override
+    def _files(self) -> list[Path]:
+        found: list[Path] = []
+        for video in self._all():
+            with suppress(DataError):
+                found += [path for pair in self.files.annotated(video) for path in pair]
+        return found
 
     @override
     def videos(self) -> list[str]:

@@ -14,6 +14,7 @@ from siammae.system.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor
+    from siammae.evaluation.files.contents import Contents
 
 
 class Suite(Benchmark):
@@ -81,6 +82,13 @@ class Suite(Benchmark):
     def fingerprint(self) -> str:
         """Return a short hash of all parts' fingerprints."""
         prints = "".join(f"{name}\0{part.fingerprint()}\n" for name, part in self.parts.items())
+        return hashlib.sha256(prints.encode()).hexdigest()[:10]
+
+    @override
+    def content_fingerprint(self, contents: "Contents") -> str:
+        prints = "".join(
+            f"{name}\0{part.content_fingerprint(contents)}\n" for name, part in self.parts.items()
+        )
         return hashlib.sha256(prints.encode()).hexdigest()[:10]
 
     @property

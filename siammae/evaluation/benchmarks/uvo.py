@@ -91,6 +91,10 @@ class Uvo(MaskBenchmark):
         )
 
     @override
+    def label_files(self, video: str) -> list[Path]:
+        return [self.annotations]
+
+    @override
     def frames(self, video: str) -> list[Path]:
         return [self._frames / name for name in self._video(video).frames]
 

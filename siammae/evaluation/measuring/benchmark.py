@@ -3,6 +3,7 @@
 import hashlib
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,6 +16,7 @@ from siammae.system.errors import DataError
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor
+    from siammae.evaluation.files.contents import Contents
     from siammae.evaluation.propagation.sequence import Reader
 
 OnVideo = Callable[[int, int, str], None]  # videos done, all of them, name of the last
@@ -84,8 +86,9 @@ class Benchmark:
     def fingerprint(self) -> str:
         """Return a short hash that changes when the benchmark's files do, labels or frames.
 
-        It is of names and sizes, and not of where the folder lies. Frames that cannot be found do
-        not count: their videos fail when they are measured.
+        It is of names and sizes, and not of where the folder lies, and quick: it counts in the
+        signature of a run. Frames and labels that cannot be found do not count: their videos fail
+        when they are measured.
         """
         digest = hashlib.sha256(self.label_fingerprint().encode())
         for video in self.videos():
@@ -94,16 +97,35 @@ class Benchmark:
             except DataError:
                 continue
             for path in frames:
-                size = path.stat().st_size if path.is_file() else -1
-                digest.update(f"{video}/{path.name}\0{size}\n".encode())
+                digest.update(f"{video}/{path.name}\0{size_of(path)}\n".encode())
         return digest.hexdigest()[:10]
+
+    def content_fingerprint(self, contents: "Contents") -> str:
+        """Return a short hash of the `fingerprint` and of what the files hold.
+
+        Kept results are known again by it.
+        """
+        digest = hashlib.sha256(self.fingerprint().encode())
+        for each in contents.digests(self._files()):
+            digest.update(f"{each}\n".encode())
+        return digest.hexdigest()[:10]
+
+    def _files(self) -> list[Path]:
+        """Return all files that a measurement reads, without those that cannot be found."""
+        found: list[Path] = []
+        for video in self.videos():
+            for files in (self.label_files, self.frames):
+                with suppress(DataError, NotImplementedError):  # labels may have another way
+                    found += files(video)
+        return found
 
     def label_fingerprint(self) -> str:
         """Return a short hash of the names and sizes of the files with true labels."""
         digest = hashlib.sha256()
         for video in self.videos():
-            for path in self.label_files(video):
-                digest.update(f"{video}/{path.name}\0{path.stat().st_size}\n".encode())
+            with suppress(DataError):
+                for path in self.label_files(video):
+                    digest.update(f"{video}/{path.name}\0{size_of(path)}\n".encode())
         return digest.hexdigest()[:10]
 
     def label_files(self, video: str) -> list[Path]:
@@ -206,6 +228,11 @@ class Benchmark:
             tuple(declared[name] for name in metrics if name in declared),
             len(videos),
         )
+
+
+def size_of(path: Path) -> int:
+    """Return the size of a file in bytes; -1 when there is none."""
+    return path.stat().st_size if path.is_file() else -1
 
 
 def _checked(benchmark: Benchmark) -> dict[str, Metric]:
