@@ -14,6 +14,9 @@ from siammae.data.augment.normalising import MEAN, STD
 from siammae.evaluation.encoders.convert import shape_of
 from siammae.evaluation.encoders.layouts import LAYOUTS
 from siammae.evaluation.encoders.published import FORMATS, FileEncoder
+from siammae.evaluation.features import EncoderFeatures, SharedFeatures
+from siammae.evaluation.propagation.protocol import Propagation
+from siammae.evaluation.propagation.sequence import encoded
 from siammae.system.errors import ConfigError, DataError
 
 spec = importlib.util.spec_from_file_location("layouts", Path(__file__).parent / "layouts.py")
@@ -441,3 +444,26 @@ def test_patches_and_positions_of_another_shape_are_named(write, shape):
         state = {**layouts.plain_vit().state_dict(), name: torch.ones(shape)}
         with pytest.raises(DataError, match=f"no plain ViT: {name} has the shape"):
             FileEncoder(write(state)).load()
+
+
+def test_positions_are_resized_by_scale_where_the_protocol_says_so(write):
+    """The table is resized as DINO does; the size of the frames gives a grid of 6 x 5."""
+    model = layouts.plain_vit()
+    encoder, _ = load(write(layouts.mae(model.state_dict())))
+    pixels = images(6 * PATCH, 5 * PATCH)
+    by_size = encoder.features(pixels)
+    table = model.pos_embed.detach().clone()
+    picture = table[:, 1:].reshape(1, 4, 4, WIDTH).permute(0, 3, 1, 2)
+    scale = ((6 + 0.1) / 4, (5 + 0.1) / 4)
+    grown = F.interpolate(picture, scale_factor=scale, mode="bicubic").permute(0, 2, 3, 1)
+    assert grown.shape[1:3] == (6, 5)
+    model.pos_embed = torch.nn.Parameter(torch.cat([table[:, :1], grown.flatten(1, 2)], dim=1))
+    model.patch_embed.grid_size = (6, 5)
+    expected = tokens(model, pixels)
+    shared = SharedFeatures(EncoderFeatures(encoder, torch.device("cpu")), 10**8)
+    for _ in range(2):  # and back again, with a memory that tells both apart
+        torch.testing.assert_close(
+            encoded(shared, pixels, Propagation(positions="scale")), expected
+        )
+        torch.testing.assert_close(encoded(shared, pixels, Propagation()), by_size)
+    assert not torch.allclose(expected, by_size, atol=1e-3)

@@ -116,7 +116,14 @@ def frame_features(
                 f"{path} and the first frame's labels differ in size: {pixels.shape[1:]} and "
                 f"{tuple(shape)} (height, width)"
             )
-        yield features(prepare(pixels, size, protocol, features.device))[0]
+        yield encoded(features, prepare(pixels, size, protocol, features.device), protocol)[0]
+
+
+def encoded(features: "FeatureExtractor", images: Tensor, protocol: Propagation) -> Tensor:
+    """Return features (B, N, D) of images, positions resized as the protocol says."""
+    if protocol.positions == "scale":
+        return features(images, by_scale=True)
+    return features(images)
 
 
 def prepare(
