@@ -19,11 +19,12 @@ from siammae.config.commands import EvaluateConfig
 from siammae.config.composition import plain_keys
 from siammae.evaluation.encoders.choose import choose_source
 from siammae.evaluation.encoders.source import Source
+from siammae.evaluation.files.contents import Contents
 from siammae.evaluation.measuring.benchmark import Benchmark
 from siammae.evaluation.measuring.outputs import Outputs
-from siammae.evaluation.measuring.result import BenchmarkResult
+from siammae.evaluation.measuring.result import BenchmarkResult, shortfall
 from siammae.evaluation.measuring.show import show_result
-from siammae.evaluation.result_cache import Evaluations, Setting, as_result
+from siammae.evaluation.result_cache import CONTENTS, Evaluations, Setting, as_result
 from siammae.launching.entry import report_user_errors, run
 from siammae.system.errors import ConfigError
 from siammae.system.foreign_text import printable
@@ -57,7 +58,8 @@ def job(config: DictConfig) -> float:
     benchmark.prepare()
 
     benchmark.outputs = outputs(settings, benchmark)
-    setting = Setting.of(benchmark, settings.benchmark.as_dict())
+    contents = Contents(Path(settings.results_dir) / CONTENTS)
+    setting = Setting.of(benchmark, settings.benchmark.as_dict(), contents)
     evaluations = Evaluations(Path(settings.results_dir), setting, settings.rerun)
     entry = evaluations.find(what) if benchmark.outputs is None else None
     if entry is not None:
@@ -77,7 +79,7 @@ def job(config: DictConfig) -> float:
         write_result(result, Path(settings.out))
     if result.failed:
         incomplete.append(result.name)
-        print(printable(f"error: failed videos: {', '.join(result.failed)}"), file=sys.stderr)
+        print(printable(f"error: figures {shortfall(result.as_dict())}"), file=sys.stderr)
     return result.quality
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from siammae.evaluation.files.davis import SEQUENCES, USE_2016, DavisFiles
+from siammae.evaluation.files.labels import stack
 from siammae.evaluation.files.listing import visible
-from siammae.evaluation.measuring.result import BenchmarkResult
+from siammae.evaluation.measuring.result import BenchmarkResult, shortfall
+from siammae.evaluation.measuring.scoring import Rows, only_this
 from siammae.evaluation.measuring.show import show_result
 from siammae.evaluation.scores.davis import J_AND_F, score_sequence, total
 from siammae.system.broken_pipe import ignore_broken_pipe
@@ -25,8 +27,11 @@ from siammae.system.foreign_text import printable
 def score(files: DavisFiles, predictions: Path) -> BenchmarkResult:
     """Score all sequences of a split.
 
+    A sequence of which a mask is missing or damaged, or does not fit the ground truth, is named in
+    the result; the others are scored.
+
     Raises:
-        DataError: when a sequence or mask is missing, or does not fit the ground truth.
+        DataError: when predictions of a whole sequence are missing, or none can be scored.
     """
     names = files.sequences()
     files.check_year()
@@ -36,24 +41,35 @@ def score(files: DavisFiles, predictions: Path) -> BenchmarkResult:
             f"{predictions} lacks {len(missing)} of {len(names)} sequences: "
             f"{', '.join(missing[:5])}{USE_2016 if _has_those_of_2016(files, predictions) else ''}"
         )
-    rows = []
+    rows, failed = [], dict[str, str]()
     for name in names:
-        paths = files.masks(name)
-        _check_names(files, name, predictions)
-        truth = [files.read_mask(path) for path in paths]
-        predicted = [np.zeros_like(mask) for mask in truth]
-        for t in range(1, len(paths) - 1):  # first and last are not scored and need not be there
-            predicted[t] = _read(predictions / name / paths[t].name, files, truth[t].shape)
-        rows += score_sequence(name, np.stack(truth), np.stack(predicted), files.objects(name))
+        with only_this(name, failed):
+            rows += _score_one(files, name, predictions)
+    if len(failed) == len(names):
+        raise DataError("; ".join(list(dict.fromkeys(failed.values()))[:3]))
     settings = {
         "year": files.year,
         "split": files.split,
         "resolution": files.resolution,
         "official_sequences": SEQUENCES.get((files.year, files.split)),
-        "sequences": len(names),
+        "sequences": len(names) - len(failed),
     }
-    name = f"davis{files.year}"
-    return BenchmarkResult(name, "J&F-Mean", total(rows), rows, settings, declared=J_AND_F)
+    name, videos = f"davis{files.year}", len(names)
+    return BenchmarkResult(
+        name, "J&F-Mean", total(rows), rows, settings, failed, declared=J_AND_F, videos=videos
+    )
+
+
+def _score_one(files: DavisFiles, name: str, predictions: Path) -> Rows:
+    """Return a sequence's rows of figures."""
+    paths = files.masks(name)
+    _check_names(files, name, predictions)
+    truth = [files.read_mask(path) for path in paths]
+    predicted = [np.zeros_like(mask) for mask in truth]
+    for t in range(1, len(paths) - 1):  # first and last are not scored and need not be there
+        predicted[t] = _read(predictions / name / paths[t].name, files, truth[t].shape)
+    true = stack(name, truth)
+    return score_sequence(name, true, stack(name, predicted), files.objects(name))
 
 
 def _check_names(files: DavisFiles, sequence: str, predictions: Path) -> None:
@@ -135,7 +151,9 @@ def main(arguments: list[str] | None = None) -> int:
     except SiammaeError as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2
-    return 0
+    if result.failed:
+        print(f"error: figures {shortfall(result.as_dict())}", file=sys.stderr)
+    return int(bool(result.failed))
 
 
 def _write_csv(result: BenchmarkResult, path: Path) -> None:

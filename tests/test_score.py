@@ -150,8 +150,29 @@ def test_an_id_that_no_object_has(case, capsys):
     root, _, guesses = case
     guesses["one"][3, 4, 4] = 5
     Image.fromarray(guesses["one"][3]).save(root / "pred/one/00003.png")
-    assert main(["--gt", str(root / "gt"), "--pred", str(root / "pred")]) == 2
-    assert "one: predicted id 5, but its objects are 1 to 1" in capsys.readouterr().err
+    assert main(["--gt", str(root / "gt"), "--pred", str(root / "pred")]) == 1
+    shown = capsys.readouterr()
+    assert "one: predicted id 5, but its objects are 1 to 1" in shown.out
+    assert "error: figures without 1 of 3 sequences that failed: one" in shown.err
+
+
+def test_a_damaged_mask_costs_its_sequence_only(case, capsys):
+    root, truths, guesses = case
+    path = root / "pred/two/00005.png"
+    spoiled = bytearray(path.read_bytes())
+    spoiled[-30] ^= 1
+    path.write_bytes(spoiled)
+    table = root / "figures.csv"
+    arguments = ["--gt", root / "gt", "--pred", root / "pred", "--csv", table]
+    assert main([str(argument) for argument in arguments]) == 1
+    shown = capsys.readouterr()
+    assert "00005.png cannot be read as an image: it is damaged" in shown.out.replace("\n", " ")
+    assert "without 1 of 3 sequences that failed: two" in shown.err
+    whole = {name: masks for name, masks in truths.items() if name != "two"}
+    with table.open() as file:
+        first = next(csv.DictReader(file))
+    figures = [float(first[head]) for head in ["J&F-Mean", *HEADS]]
+    np.testing.assert_allclose(figures, official(whole, guesses)[1], atol=1e-6)
 
 
 def test_2016_takes_grey_and_palette_predictions(tmp_path, capsys):

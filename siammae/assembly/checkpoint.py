@@ -94,7 +94,7 @@ class Checkpoints:
 
 
 def digest_path(path: Path) -> Path:
-    """Return the file with a checkpoint's SHA-256."""
+    """Return the file with the SHA-256 of a checkpoint or an encoder."""
     return path.with_name(path.name + ".sha256")
 
 
@@ -105,9 +105,13 @@ def save_checked(state: dict[str, Any], path: Path) -> None:
         torch.save(state, file)
         file.flush()
         os.fsync(file.fileno())
-    digest = _sha256(partial)
-    write_atomic(digest_path(path), f"{digest}  {path.name}\n")
+    write_digest(path, _sha256(partial))
     partial.replace(path)
+
+
+def write_digest(path: Path, digest: str) -> None:
+    """Write a file's SHA-256 beside it, as ``sha256sum -c`` reads it."""
+    write_atomic(digest_path(path), f"{digest}  {path.name}\n")
 
 
 def load_checked(path: Path) -> dict[str, Any]:
@@ -118,6 +122,19 @@ def load_checked(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise DataError(f"{path}: no such checkpoint")
+    check_digest(path)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises half a dozen kinds for a file it did not write
+        raise DataError(f"{path} is no checkpoint of ours: {type(error).__name__}") from None
+
+
+def check_digest(path: Path) -> None:
+    """Compare a file with the SHA-256 beside it.
+
+    Raises:
+        DataError: when that is missing, damaged, or of other content.
+    """
     try:
         expected = digest_path(path).read_text().split()[0]
     except (OSError, IndexError, ValueError):
@@ -125,10 +142,12 @@ def load_checked(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: {what}") from None
     if _sha256(path) != expected:
         raise DataError(f"{path} is damaged: its SHA-256 differs from {digest_path(path).name}")
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises half a dozen kinds for a file it did not write
-        raise DataError(f"{path} is no checkpoint of ours: {type(error).__name__}") from None
+
+
+def check_digest_beside(path: Path) -> None:
+    """Compare a file with its SHA-256 as `check_digest` does, where there is one beside it."""
+    if digest_path(path).exists():
+        check_digest(path)
 
 
 def _sha256(path: Path) -> str:

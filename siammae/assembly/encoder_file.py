@@ -1,16 +1,19 @@
 """The file with the trained encoder alone, under timm's names: the product of a run."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
+from siammae.assembly.checkpoint import check_digest_beside, write_digest
 from siammae.assembly.tensor_names import differences
 from siammae.model.encoder import Encoder
 from siammae.system.errors import DataError
+from siammae.tracking.record import write_atomic
 
 ARGUMENTS = ("image_size", "patch_size", "width", "depth", "heads")
 
@@ -19,23 +22,26 @@ def export_encoder(encoder: Encoder, arguments: dict[str, Any], path: Path) -> N
     """Write ``encoder.safetensors``; its metadata holds the arguments that build the encoder.
 
     The same encoder gives the same bytes. safetensors writes the keys of its metadata in random
-    order, so there is only one key.
+    order, so there is only one key. The SHA-256 is written beside it, as for checkpoints.
     """
     tensors = {name: value.contiguous().cpu() for name, value in encoder.state_dict().items()}
     kept = {name: arguments[name] for name in ARGUMENTS}
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata={"siammae.encoder": json.dumps(kept)})
-    partial.replace(path)
+    # Not safetensors' save_file, whose files nobody but their owner may read.
+    content = save(tensors, metadata={"siammae.encoder": json.dumps(kept)})
+    write_digest(path, hashlib.sha256(content).hexdigest())
+    write_atomic(path, content)
 
 
 def import_encoder(path: Path) -> Encoder:
     """Build the encoder that `export_encoder` wrote.
 
     Raises:
-        DataError: when the file is missing, damaged or not ours.
+        DataError: when the file is missing, damaged or not ours. Where no SHA-256 lies beside it,
+            as in runs of before and where the file alone was copied, none is compared.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file")
+    check_digest_beside(path)
     try:
         with safe_open(path, "pt") as file:
             arguments = (file.metadata() or {}).get("siammae.encoder")

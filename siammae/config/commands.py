@@ -25,7 +25,10 @@ class EncoderSettings(Settings):
     The values of those keys are checked by the class that ``features`` names.
     """
 
-    keys: ClassVar = ("checkpoint", "model", "pretrained", "weights", "path", "format", "heads")
+    keys: ClassVar = (
+        *("checkpoint", "model", "pretrained", "weights"),
+        *("path", "format", "heads", "state_dict"),
+    )
 
     features: Group
     checkpoint: JsonValue
@@ -35,6 +38,7 @@ class EncoderSettings(Settings):
     path: JsonValue
     format: JsonValue
     heads: JsonValue
+    state_dict: JsonValue
     layer: JsonValue
 
 

@@ -17,8 +17,13 @@ class FeatureExtractor(Protocol):
     patch_size: int
     device: torch.device
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """Return features (B, N, D) of normalised images (B, 3, H, W), sides whole patches."""
+    def __call__(self, images: Tensor, by_scale: bool = False) -> Tensor:
+        """Return features (B, N, D) of normalised images (B, 3, H, W), sides whole patches.
+
+        Args:
+            images: any number of them.
+            by_scale: positions are resized as DINO does; see `siammae.model.positions`.
+        """
 
 
 class EncoderFeatures(FeatureExtractor):
@@ -45,7 +50,7 @@ class EncoderFeatures(FeatureExtractor):
         self.patch_size: int = encoder.patch_size  # type: ignore[assignment]
 
     @override
-    def __call__(self, images: Tensor) -> Tensor:
+    def __call__(self, images: Tensor, by_scale: bool = False) -> Tensor:
         """Return features (B, N, D) of normalised images (B, 3, H, W), sides whole patches.
 
         Raises:
@@ -53,7 +58,8 @@ class EncoderFeatures(FeatureExtractor):
         """
         autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.low)
         with torch.inference_mode(), autocast:
-            features: Tensor = self.encoder.features(images.to(self.device))  # type: ignore[operator]
+            given = {"by_scale": True} if by_scale else {}
+            features: Tensor = self.encoder.features(images.to(self.device), **given)  # type: ignore[operator]
         features = features.float()
         if not features.isfinite().all():
             raise DataError("the encoder's features are NaN or infinite")
@@ -80,13 +86,13 @@ class SharedFeatures(FeatureExtractor):
         self._size = 0
 
     @override
-    def __call__(self, images: Tensor) -> Tensor:
+    def __call__(self, images: Tensor, by_scale: bool = False) -> Tensor:
         key = hashlib.blake2b(images.cpu().contiguous().numpy().tobytes()).digest()
-        key += repr(tuple(images.shape)).encode()
+        key += repr((*images.shape, by_scale)).encode()
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key].to(self.device)
-        made = self.features(images)
+        made = self.features(images, by_scale=True) if by_scale else self.features(images)
         self._keep(key, made.cpu())
         return made
 

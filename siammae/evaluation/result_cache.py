@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from siammae.config.essential import essential
+from siammae.evaluation.files.contents import Contents
 from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.system.command import Command
 from siammae.system.errors import ConfigError
@@ -16,6 +17,7 @@ from siammae.tracking.provenance import code_version
 from siammae.tracking.record import write_atomic
 from siammae.tracking.signature import signature
 
+CONTENTS = ".contents"  # in the folder of results: what the benchmarks' files held
 CONTROL = "copy first mask"
 VERSION = (
     1  # of what benchmarks compute; a change of it, with any that moves figures, measures anew
@@ -28,7 +30,8 @@ class Setting:
 
     name: of the benchmark.
     config: its resolved settings, without where files lie.
-    fingerprint: of its files.
+    fingerprint: of its files and what they hold. Results of before it was of contents are not
+        found again, and stand in a table of their own.
     """
 
     name: str
@@ -36,10 +39,10 @@ class Setting:
     fingerprint: str
 
     @classmethod
-    def of(cls, benchmark: Any, config: dict[str, Any]) -> "Setting":
+    def of(cls, benchmark: Any, config: dict[str, Any], contents: Contents) -> "Setting":
         """Return the setting of a built benchmark and its resolved group."""
         kept = _without_permission(essential({"benchmark": config})["benchmark"])
-        return cls(benchmark.name, kept, benchmark.fingerprint())
+        return cls(benchmark.name, kept, benchmark.content_fingerprint(contents))
 
     def key(self, what: dict[str, Any]) -> str:
         """Return ten digits that identify ``what`` was measured on it."""

@@ -2,12 +2,13 @@
 
 import torch
 import torch.nn.functional as F
-from timm.layers import LayerNorm, PatchEmbed, resample_abs_pos_embed
+from timm.layers import LayerNorm, PatchEmbed
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from siammae.model.layers import initialise, run_blocks, sincos_positions
 from siammae.model.patches import gather_tokens, patchify
+from siammae.model.positions import resize_positions
 
 
 class Encoder(nn.Module):
@@ -55,16 +56,13 @@ class Encoder(nn.Module):
         """Run tokens (B, M, D) of one frame or of several through all blocks and the last norm."""
         return self.norm(run_blocks(self.blocks, tokens))
 
-    def features(self, images: Tensor) -> Tensor:
+    def features(self, images: Tensor, by_scale: bool = False) -> Tensor:
         """Return patch features (B, N, D) of whole images (B, 3, H, W): last norm, without CLS.
 
-        H and W are any multiples of the patch: positions are resized by bicubic interpolation, as
-        the evaluations of DINO and CropMAE do.
+        H and W are any multiples of the patch: positions are resized, see `resize_positions`.
         """
         rows, columns = (side // self.patch_size for side in images.shape[-2:])
-        positions = resample_abs_pos_embed(
-            self.pos_embed, [rows, columns], list(self.grid), antialias=False
-        )
+        positions = resize_positions(self.pos_embed, (rows, columns), self.grid, by_scale=by_scale)
         tokens = self._embed(patchify(images, self.patch_size), positions, None)
         return self.transform(tokens)[:, 1:]
 

@@ -1,10 +1,10 @@
 """Folders that are written at their first use, and are either complete or not there."""
 
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 from siammae.system.errors import DataError
 
@@ -29,7 +29,8 @@ def write_once(folder: Path, write: Callable[[Path], None], root: str) -> None:
     parent = folder.parent
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=parent))
+        work = parent / f".unfinished-{uuid4().hex}"
+        work.mkdir()  # not tempfile's, which nobody but its owner may read
     except OSError as error:
         raise DataError(f"{root} cannot be written: {error.strerror}") from None
     print(f"writing the built-in data set to {folder}", flush=True)

@@ -237,6 +237,7 @@ class RunRecord:
             shutil.rmtree(self.checkpoints)
         for name in ("metrics.jsonl", "encoder.safetensors", "provenance.json", "git.diff"):
             (self.folder / name).unlink(missing_ok=True)
+        (self.folder / "encoder.safetensors.sha256").unlink(missing_ok=True)
         for diff in self.folder.glob("git-resume-*.diff"):
             diff.unlink()
         for folder in ("pictures", "wandb"):

@@ -17,8 +17,10 @@ from siammae.config.schema import TrainConfig
 from siammae.data.sampling.batch import PairBatch
 from siammae.data.sampling.loader import PairDataset, first_pairs, make_loader
 from siammae.data.sets.videos import ClipSource
+from siammae.evaluation.files.contents import Contents
 from siammae.evaluation.measuring.metric import Metric
 from siammae.evaluation.measuring.result import BenchmarkResult
+from siammae.evaluation.result_cache import CONTENTS
 from siammae.tracking.provenance import provenance
 from siammae.tracking.record import RunRecord
 from siammae.tracking.wandb import Tracker
@@ -243,13 +245,14 @@ class Session:
             print(f"warning: no pictures of the encoder: {error}", flush=True)
 
     def _controls(self) -> dict[str, Any]:
+        cache = self.record.folder.parent / ".controls"
         return controls(
             self.benchmark,
             lambda: build_model(self.settings),
             self.device,
-            self.record.folder.parent / ".controls",
+            cache,
             self.settings.as_dict(),
-            self.facts["benchmark_fingerprint"],
+            self.benchmark.content_fingerprint(Contents(cache / CONTENTS)),
         )
 
 

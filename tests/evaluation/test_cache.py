@@ -1,9 +1,11 @@
 """Results that are found again, and only where they belong."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from siammae.evaluation.files.contents import Contents
 from siammae.evaluation.measuring.metric import SHARE, Metric, OverVideos
 from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.evaluation.result_cache import Evaluations, Setting, as_result, read_entry
@@ -16,11 +18,11 @@ class Bench:
     name = "toy"
 
     def __init__(self, fingerprint="f1"):
-        self.fingerprint = lambda: fingerprint
+        self.content_fingerprint = lambda contents: fingerprint
 
 
 def setting(fingerprint="f1", **config):
-    return Setting.of(Bench(fingerprint), {"top_k": 7, **config})
+    return Setting.of(Bench(fingerprint), {"top_k": 7, **config}, Contents(Path("unused")))
 
 
 def result(value=0.5, failed=None):

@@ -110,6 +110,15 @@ def test_ground_truth_scores_one(davis2017, davis2016, capsys):
         assert "1.000" in capsys.readouterr().out
 
 
+def expect_failed(arguments, capsys, sequence, *words):
+    """One of two sequences costs itself only, and is named."""
+    assert score_main([str(argument) for argument in arguments]) == 1
+    shown = capsys.readouterr()
+    assert f"error: figures without 1 of 2 sequences that failed: {sequence}\n" == shown.err
+    assert f"failed: {sequence}: " in shown.out
+    assert all(word in shown.out for word in words)
+
+
 def expect_error(arguments, capsys, *words):
     assert score_main([str(argument) for argument in arguments]) == 2
     told = capsys.readouterr().err
@@ -129,13 +138,13 @@ def test_bad_predictions_are_named(davis2017, tmp_path, capsys):
             (pred / name / path.name).write_bytes(path.read_bytes())
     broken = pred / "walk" / "00002.png"
     Image.open(broken).convert("RGB").save(broken)
-    expect_error(base, capsys, "00002.png has mode RGB")
+    expect_failed(base, capsys, "walk", "00002.png has mode RGB")
     Image.fromarray(np.zeros((5, 5), np.uint8)).save(broken)
-    expect_error(base, capsys, "00002.png is (5, 5), the true mask (48, 56)")
+    expect_failed(base, capsys, "walk", "00002.png is (5, 5), the true mask (48, 56)")
     broken.write_bytes(b"")
-    expect_error(base, capsys, "00002.png cannot be read as an image")
+    expect_failed(base, capsys, "walk", "00002.png cannot be read as an image")
     broken.unlink()
-    expect_error(base, capsys, "00002.png: no such mask")
+    expect_failed(base, capsys, "walk", "00002.png: no such mask")
     expect_error(["--gt", tmp_path / "none", "--pred", pred], capsys, "no such folder")
 
 
@@ -285,9 +294,8 @@ def test_an_object_that_comes_later_is_scored_as_the_official_tool_does(davis201
 def test_the_command_refuses_values_that_are_no_ids(davis2017, capsys):
     renumber(davis2017, "walk", (38, 75))
     masks = davis2017 / "Annotations/480p"
-    expect_error(
-        ["--gt", davis2017, "--pred", masks], capsys, "00000.png", "38, 75", "--allow-gaps"
-    )
+    base = ["--gt", davis2017, "--pred", masks]
+    expect_failed(base, capsys, "walk", "00000.png", "38, 75", "--allow-gaps")
     assert score_main(["--gt", str(davis2017), "--pred", str(masks), "--allow-gaps"]) == 0
 
 
@@ -364,9 +372,9 @@ def test_a_first_mask_of_another_name_is_told(davis2017, tmp_path, capsys):
     with pytest.raises(DataError, match=r"00000\.jpg has no mask of that name in"):
         DavisFiles(davis2017).pairs("run")
     base = ["--gt", davis2017, "--pred", tmp_path / "pred"]
-    expect_error(base, capsys, "00000.jpg has no mask of that name")
+    expect_failed(base, capsys, "run", "00000.jpg has no mask of that name")
     shutil.rmtree(davis2017 / "JPEGImages")  # masks alone, as a scorer may have them
-    expect_error(base, capsys, "pred/run/00000.png has no true mask of that name")
+    expect_failed(base, capsys, "run", "pred/run/00000.png has no true mask of that name")
 
 
 def test_numbers_order_frames_whatever_their_zeros(davis2017):

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
@@ -13,6 +14,9 @@ from siammae.data.augment.normalising import MEAN, STD
 from siammae.evaluation.encoders.convert import shape_of
 from siammae.evaluation.encoders.layouts import LAYOUTS
 from siammae.evaluation.encoders.published import FORMATS, FileEncoder
+from siammae.evaluation.features import EncoderFeatures, SharedFeatures
+from siammae.evaluation.propagation.protocol import Propagation
+from siammae.evaluation.propagation.sequence import encoded
 from siammae.system.errors import ConfigError, DataError
 
 spec = importlib.util.spec_from_file_location("layouts", Path(__file__).parent / "layouts.py")
@@ -305,3 +309,161 @@ def test_weights_that_are_no_numbers_are_named(write):
     path = write(layouts.mae(state))
     with pytest.raises(DataError, match=r"NaN or infinite weights in model\.blocks\.0\.attn\.qkv"):
         FileEncoder(path).load()
+
+
+def dinov2(names=False):
+    """A small DINOv2 of timm's with registers, and its state in timm's or DINOv2's own names."""
+    settings = {"depth": 3, "img_size": 56, "num_classes": 0, "dynamic_img_size": True}
+    torch.manual_seed(1)
+    model = timm.create_model("vit_small_patch14_reg4_dinov2", **settings).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    state = dict(model.state_dict())
+    if names:
+        place = torch.randn(1, 1, 384)
+        state["register_tokens"] = state.pop("reg_token")
+        state["pos_embed"] = torch.cat([place, state["pos_embed"]], dim=1)
+        state["cls_token"] = state["cls_token"] - place
+        state["mask_token"] = torch.ones(1, 384)
+    return model, state
+
+
+def chunked(state):
+    """Two blocks in the first chunk, one in the second; they are counted through."""
+    moved = {}
+    for name, value in state.items():
+        if name.startswith("blocks."):
+            name = f"blocks.{int(name.split('.')[1]) // 2}.{name.removeprefix('blocks.')}"
+        moved[name] = value
+    return moved
+
+
+@pytest.mark.parametrize("names", [False, True])
+@pytest.mark.parametrize("chunks", [dict, chunked])
+@pytest.mark.parametrize("size", [(56, 56), (70, 42)])
+def test_registers_and_chunks_of_dinov2(write, names, chunks, size):
+    model, state = dinov2(names)
+    encoder, source = load(write(chunks(state)))
+    assert source.found == "plain"
+    pixels = images(*size)
+    if size != (56, 56):  # timm would resize with antialiasing
+        grid = model.pos_embed.detach().reshape(1, 4, 4, 384).permute(0, 3, 1, 2)
+        grid = F.interpolate(grid, (5, 3), mode="bicubic").flatten(2).transpose(1, 2)
+        model.pos_embed = torch.nn.Parameter(grid)
+        model.patch_embed.grid_size = (5, 3)
+    torch.testing.assert_close(encoder.features(pixels), tokens(model, pixels, prefix=5))
+
+
+def test_a_training_checkpoint_of_dinov2(write):
+    model, state = dinov2(names=True)
+    teacher = {f"backbone.{name}": value for name, value in chunked(state).items()}
+    teacher |= {"dino_head.mlp.0.weight": torch.ones(2), "ibot_head.last.weight": torch.ones(2)}
+    encoder, source = load(write({"teacher": teacher}))
+    assert source.found == "dino"
+    pixels = images(56, 56)
+    torch.testing.assert_close(encoder.features(pixels), tokens(model, pixels, prefix=5))
+
+
+def test_registers_with_positions(write):
+    model = layouts.plain_vit(reg_tokens=3)
+    encoder, _ = load(write(model.state_dict()))
+    torch.testing.assert_close(encoder.features(images()), tokens(model, images(), prefix=4))
+
+
+def test_chunks_that_count_blocks_anew_are_refused(write):
+    state = layouts.plain_vit().state_dict()
+    twice = {name.replace("blocks.", "blocks.0."): value for name, value in state.items()}
+    twice |= {name.replace("blocks.0.", "blocks.1."): value for name, value in twice.items()}
+    with pytest.raises(DataError, match="chunks do not count blocks through"):
+        FileEncoder(write(twice)).load()
+
+
+@pytest.mark.parametrize("pretrained", [dict, layouts.mae_encoder])
+def test_a_norm_of_the_mean_patch_is_taken_in_place_of_the_last_one(write, pretrained):
+    """As MAE's fine-tuning and timm's ``global_pool="avg"`` leave it."""
+    torch.manual_seed(2)
+    settings = {"depth": 2, "global_pool": "avg", "num_classes": 7}
+    model = timm.create_model("vit_tiny_patch16_224", **settings).eval()
+    with torch.no_grad():
+        model.fc_norm.weight.uniform_(0.5, 2)
+        model.fc_norm.bias.normal_()
+        model.pos_embed.normal_()
+    encoder, _ = load(write(pretrained(model.state_dict())))
+    pixels = images(224, 224)
+    with torch.no_grad():
+        expected = model.fc_norm(model.forward_features(pixels))[:, 1:]
+        # What timm classifies by is the mean of just these.
+        pooled = model.fc_norm(model.forward_features(pixels)[:, 1:].mean(dim=1))
+        torch.testing.assert_close(
+            model.forward_head(model.forward_features(pixels)), model.head(pooled)
+        )
+    torch.testing.assert_close(encoder.features(pixels), expected)
+
+
+@pytest.mark.parametrize(
+    ("usual", "other"),
+    [
+        *[("model", "model_ema"), ("state_dict", "state_dict_ema"), ("model", "state_dict_ema")],
+        *[("encoder", "target_encoder"), ("teacher", "student")],
+    ],
+)
+def test_a_key_chooses_among_the_models_of_a_file(write, capsys, usual, other):
+    models = layouts.plain_vit(class_token=False), layouts.plain_vit(class_token=False, seed=5)
+    wrapped = [
+        {f"module.{name}": value for name, value in model.state_dict().items()} for model in models
+    ]
+    path = write({usual: wrapped[0], other: wrapped[1], "predictor": {"module.x": torch.ones(1)}})
+    encoder, source = load(path)
+    said = f"several models: taking {usual}; state_dict=NAME takes another, of {other}"
+    assert said in capsys.readouterr().err
+    torch.testing.assert_close(encoder.features(images()), tokens(models[0], images(), prefix=0))
+    chosen, named = load(path, state_dict=other)
+    assert capsys.readouterr().err == ""
+    torch.testing.assert_close(chosen.features(images()), tokens(models[1], images(), prefix=0))
+    assert other in named.label()
+    assert named.identity() != source.identity()
+    assert "state_dict" not in source.identity()  # known results stay known
+    with pytest.raises(ConfigError, match=f"state_dict=ema: .*stand under {usual}, {other}, pred"):
+        load(path, state_dict="ema")
+
+
+@pytest.mark.parametrize("prefix", ["visual.trunk.", "student.backbone.", "net.encoder."])
+def test_an_unusual_prefix_is_taken_off_when_there_is_one_vit(write, prefix):
+    model = layouts.plain_vit()
+    state = {f"{prefix}{name}": value for name, value in model.state_dict().items()}
+    encoder, _ = load(write(state))
+    torch.testing.assert_close(encoder.features(images()), tokens(model, images()))
+    with pytest.raises(DataError, match=r"several ViTs \(one\., two\.\)"):
+        load(write({f"{p}.{n}": t for p in ("one", "two") for n, t in model.state_dict().items()}))
+
+
+@pytest.mark.parametrize("shape", [(192, 192), (192,), ()])
+def test_patches_and_positions_of_another_shape_are_named(write, shape):
+    for name in ("patch_embed.proj.weight", "pos_embed"):
+        state = {**layouts.plain_vit().state_dict(), name: torch.ones(shape)}
+        with pytest.raises(DataError, match=f"no plain ViT: {name} has the shape"):
+            FileEncoder(write(state)).load()
+
+
+def test_positions_are_resized_by_scale_where_the_protocol_says_so(write):
+    """The table is resized as DINO does; the size of the frames gives a grid of 6 x 5."""
+    model = layouts.plain_vit()
+    encoder, _ = load(write(layouts.mae(model.state_dict())))
+    pixels = images(6 * PATCH, 5 * PATCH)
+    by_size = encoder.features(pixels)
+    table = model.pos_embed.detach().clone()
+    picture = table[:, 1:].reshape(1, 4, 4, WIDTH).permute(0, 3, 1, 2)
+    scale = ((6 + 0.1) / 4, (5 + 0.1) / 4)
+    grown = F.interpolate(picture, scale_factor=scale, mode="bicubic").permute(0, 2, 3, 1)
+    assert grown.shape[1:3] == (6, 5)
+    model.pos_embed = torch.nn.Parameter(torch.cat([table[:, :1], grown.flatten(1, 2)], dim=1))
+    model.patch_embed.grid_size = (6, 5)
+    expected = tokens(model, pixels)
+    shared = SharedFeatures(EncoderFeatures(encoder, torch.device("cpu")), 10**8)
+    for _ in range(2):  # and back again, with a memory that tells both apart
+        torch.testing.assert_close(
+            encoded(shared, pixels, Propagation(positions="scale")), expected
+        )
+        torch.testing.assert_close(encoded(shared, pixels, Propagation()), by_size)
+    assert not torch.allclose(expected, by_size, atol=1e-3)

@@ -103,7 +103,7 @@ def test_a_failed_video_is_named_and_the_exit_code_is_1(evaluate, mae, davis2017
     (davis2017 / "JPEGImages/480p/run/00002.jpg").write_text("no image")
     done = evaluate("features=file", f"path={mae}")
     assert done.returncode == 1
-    assert "error: failed videos: run" in done.stderr
+    assert "error: figures without 1 of 2 sequences that failed: run" in done.stderr
     assert "all objects" in done.stdout
     assert "00002.jpg cannot be read as an image" in done.stdout.replace("\n", " ")
     kept = [json.loads(p.read_text()) for p in (tmp_path / "runs/.evaluations").glob("*.json")]

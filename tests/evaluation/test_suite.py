@@ -1,5 +1,8 @@
 """Several benchmarks in one go, on a tree that two of them read."""
 
+import importlib.util
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -7,8 +10,13 @@ from siammae.evaluation.benchmarks.davis import Davis
 from siammae.evaluation.benchmarks.suite import Suite
 from siammae.evaluation.features import SharedFeatures
 from siammae.evaluation.measuring.outputs import Outputs
+from siammae.evaluation.measuring.result import shortfall
 from siammae.evaluation.propagation.protocol import Propagation
 from siammae.system.errors import ConfigError, DataError
+
+spec = importlib.util.spec_from_file_location("davis", Path(__file__).parent / "conftest.py")
+davis = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(davis)
 
 PROTOCOL = Propagation(top_k=3, queue=2, radius=4, temperature=0.05)
 
@@ -55,6 +63,19 @@ def test_the_control_and_failures_carry_the_part_s_name(parts, davis2017):
     suite = Suite("both", parts, "one/J-Mean")
     assert suite.copy_first_mask().metrics["one/J-Mean"] < 1
     assert set(suite.evaluate(Counted()).failed) == {"many/walk", "one/walk"}
+
+
+def test_a_part_of_which_nothing_can_be_measured_costs_its_own_figures(parts, tmp_path):
+    lost = davis.write_davis(tmp_path / "lost", ["swim", "sit"])
+    for path in lost.rglob("00003.png"):
+        path.write_bytes(b"no mask")
+    three = {"lost": Davis(str(lost), PROTOCOL), **parts}
+    result = Suite("three", three, "many/J-Mean").evaluate(Counted())
+    assert set(result.failed) == {"lost/swim", "lost/sit"}
+    assert result.metrics == Suite("both", parts, "many/J-Mean").evaluate(Counted()).metrics
+    assert "without 2 of 6 videos that failed: lost/" in shortfall(result.as_dict())
+    with pytest.raises(DataError, match=r"00003\.png cannot be read"):
+        Suite("three", three, "lost/J-Mean").evaluate(Counted())
 
 
 def test_all_that_is_missing_is_told_at_once(parts, tmp_path):

@@ -180,10 +180,17 @@ def test_bad_files_are_named(root, tmp_path):
     data = content(root)
     data["annotations"][0]["segmentations"].pop()
     write(root, data)
-    with pytest.raises(DataError, match="has 11 masks, its video 12 frames"):
-        Uvo(str(root), PROTOCOL).prepare()
+    with pytest.raises(DataError, match=r"annotations\[0\] has 11 masks, its video 12 frames"):
+        Uvo(str(root), PROTOCOL).copy_first_mask()
     write(root, {"videos": [{"id": 1}], "annotations": []})
-    with pytest.raises(DataError, match=r"not in YouTube-VIS's form .*ytid"):
+    with pytest.raises(DataError, match=r"videos\[0\] has no ytid of the right kind"):
+        Uvo(str(root), PROTOCOL).copy_first_mask()
+    for wrong in ([], {"videos": [3], "annotations": []}, {"videos": []}):
+        write(root, wrong)
+        with pytest.raises(DataError, match=r"not in YouTube-VIS's form: no list of"):
+            Uvo(str(root), PROTOCOL).prepare()
+    write(root, {**data, "annotations": [{"video_id": 99}]})
+    with pytest.raises(DataError, match=r"annotations\[0\] has the video_id 99, of none"):
         Uvo(str(root), PROTOCOL).prepare()
     (root / "uvo_videos_dense_frames").rename(root / "frames")
     write(root, data | {"annotations": []})

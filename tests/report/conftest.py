@@ -50,7 +50,7 @@ def make_run(tmp_path):
             metrics = {"J&F-Mean": jf, "J-Mean": jf + 0.02, "F-Mean": jf - 0.02}
             control = dict.fromkeys(metrics, told["control"])
             untrained = dict.fromkeys(metrics, told["control"] + 0.01 * told["seed"])
-            rows = {"per_object": told["per_object"]} if "per_object" in told else {}
+            rows = {key: told[key] for key in ("per_object", "failed", "videos") if key in told}
             record.write_summary(
                 {
                     "benchmark": {"name": "sprites", "metrics": metrics, **rows},

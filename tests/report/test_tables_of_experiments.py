@@ -215,6 +215,17 @@ def test_a_gap_that_clips_cannot_give_is_told_under_the_table_and_beside_it(make
     assert content["rows"]["frame_gap=500"]["g500s1"]["short_gap_pairs"] == 96
 
 
+def test_a_run_whose_figures_lack_a_video_is_told(make_run, tmp_path):
+    make_run("whole", 0.3, {"frame_gap": "4", "seed": "0"}, seed=0)
+    failed = {"walk": "walk/00001.png is damaged"}
+    make_run("lacks", 0.4, {"frame_gap": "30", "seed": "0"}, seed=0, failed=failed, videos=3)
+    out = tmp_path / "tables"
+    make_tables.make_tables(tmp_path / "runs", out, ROOT / "experiments")
+    note = "lacks: figures without 1 of 3 videos that failed: walk"
+    assert note in json.loads((out / "frame_gap.json").read_text())["notes"]
+    assert f"- {note}" in (out / "frame_gap.md").read_text()
+
+
 def test_the_same_metric_on_another_part_of_a_suite_is_compared_too(make_run, tmp_path):
     """The experiment of rotation asks both what turns and what does not."""
     for decoder, figures in FIGURES.items():

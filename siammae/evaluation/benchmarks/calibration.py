@@ -16,12 +16,14 @@ from siammae.data.sampling.gaps import frames_of_unit, gap_range
 from siammae.data.sets.videos import ClipSource, Videos
 from siammae.evaluation.measuring.benchmark import WHOLE_MODEL, Benchmark, OnVideo, Rows
 from siammae.evaluation.measuring.result import BenchmarkResult
+from siammae.evaluation.measuring.scoring import only_this
 from siammae.evaluation.scores.calibration import OF_CALIBRATION, row_of, temperature, total
 from siammae.system.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from siammae.evaluation.benchmarks.restoring import Pairs
     from siammae.evaluation.features import FeatureExtractor
+    from siammae.evaluation.files.contents import Contents
     from siammae.evaluation.scores.calibration import Residuals
 
 NOTE = (
@@ -138,6 +140,11 @@ class Calibration(Benchmark):
         return self.source.fingerprint()
 
     @override
+    def content_fingerprint(self, contents: "Contents") -> str:
+        """Return the clips' own fingerprint, as a run's training has it."""
+        return self.fingerprint()
+
+    @override
     def videos(self) -> list[str]:
         """Return the clips, by their path below the folder that all are in."""
         return list(self._numbers)
@@ -233,19 +240,17 @@ class Calibration(Benchmark):
         self, predict: Callable[[str], Predicted], on_video: OnVideo | None
     ) -> BenchmarkResult:
         """Predict all clips, fit a temperature to each half, and score with the other's."""
-        videos, known, failed = self.videos(), dict[str, Predicted](), dict[str, DataError]()
+        videos, known, failed = self.videos(), dict[str, Predicted](), dict[str, str]()
         for done, video in enumerate(videos, start=1):
-            try:
+            with only_this(video, failed):
                 known[video] = predict(video)
-            except DataError as error:
-                failed[video] = error
             if on_video is not None:
                 on_video(done, len(videos), video)
         factors = self._temperatures(known) if known else {}
 
         def scaled(video: str) -> tuple[Predicted, float]:
             if video in failed:
-                raise failed[video]
+                raise DataError(failed[video])
             return known.pop(video), factors[video]
 
         return self._measure(scaled, None)

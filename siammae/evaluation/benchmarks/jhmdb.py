@@ -1,6 +1,7 @@
 """JHMDB: propagate the first frame's joints, score PCK."""
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from siammae.evaluation.files.jhmdb import CLIPS, JhmdbFiles
 from siammae.evaluation.measuring.benchmark import Benchmark, Rows
 from siammae.evaluation.propagation.protocol import Propagation
 from siammae.evaluation.scores.pck import OF_JOINTS, score_clip, total
+from siammae.system.errors import DataError
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor
@@ -77,14 +79,19 @@ class Jhmdb(Benchmark):
         """Return a short hash of the clips' names, joints and numbers of frames."""
         digest = hashlib.sha256()
         for clip in self.files.clips():
-            digest.update(f"{clip}\0{len(self.files.frames(clip))}\n".encode())
-            digest.update(self.files.mat(clip).read_bytes())
+            with suppress(DataError, OSError):
+                digest.update(f"{clip}\0{len(self.files.frames(clip))}\n".encode())
+                digest.update(self.files.mat(clip).read_bytes())
         return digest.hexdigest()[:10]
 
     @override
     def videos(self) -> list[str]:
         """Return the clips, as ``ACTION/CLIP``."""
         return self.files.clips()
+
+    @override
+    def label_files(self, video: str) -> list[Path]:
+        return [self.files.mat(video)]
 
     @override
     def frames(self, video: str) -> list[Path]:

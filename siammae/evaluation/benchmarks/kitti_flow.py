@@ -24,8 +24,8 @@ LAYOUT = (
 )
 # Of the protocol; with match=soft also top_k and temperature.
 USED = (
-    *("radius", "window", "input_size", "side", "multiple", "rounding", "resize", "precision"),
-    *("preset", "task"),
+    *("radius", "window", "input_size", "side", "multiple", "rounding", "resize", "positions"),
+    *("precision", "preset", "task"),
 )
 MATCHES = ("argmax", "soft")
 NOTE = (

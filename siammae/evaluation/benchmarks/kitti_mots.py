@@ -78,6 +78,7 @@ class KittiMots(MaskBenchmark):
 
     @override
     def first(self, video: str) -> np.ndarray:
+        self.files.frames(video)  # a sequence without any is named
         first = next(self.files.instances(video))
         return np.where(first == IGNORED, 0, first).astype(np.uint16)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -14,15 +15,17 @@ from siammae.data.built_in.puppets import Puppets
 from siammae.evaluation.files.davis import read_ids
 from siammae.evaluation.files.vip import VipFiles
 from siammae.evaluation.files.vspw import VspwFiles
-from siammae.evaluation.measuring.benchmark import Benchmark, OnVideo, Rows
+from siammae.evaluation.measuring.benchmark import Benchmark, OnVideo, Rows, size_of
 from siammae.evaluation.measuring.metric import SHARE, Metric, OverVideos
 from siammae.evaluation.measuring.result import BenchmarkResult
+from siammae.evaluation.measuring.scoring import only_this
 from siammae.evaluation.propagation.protocol import Propagation
 from siammae.evaluation.scores.classes import class_rows, mean_iou
 from siammae.system.errors import DataError
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor
+    from siammae.evaluation.files.contents import Contents
     from siammae.evaluation.measuring.probes import Probes
 
 LAYOUTS: dict[str, type[VipFiles] | type[VspwFiles]] = {"vip": VipFiles, "vspw": VspwFiles}
@@ -140,9 +143,24 @@ class LinearParts(Benchmark):
             return self.source.fingerprint()
         digest = hashlib.sha256()
         for video in self._all():
-            for path in (path for pair in self.files.annotated(video) for path in pair):
-                digest.update(f"{video}/{path.name}\0{path.stat().st_size}\n".encode())
+            with suppress(DataError):
+                for path in (path for pair in self.files.annotated(video) for path in pair):
+                    digest.update(f"{video}/{path.name}\0{size_of(path)}\n".encode())
         return digest.hexdigest()[:10]
+
+    @override
+    def content_fingerprint(self, contents: "Contents") -> str:
+        if self.source is not None:
+            return self.source.fingerprint()
+        return super().content_fingerprint(contents)
+
+    @override
+    def _files(self) -> list[Path]:
+        found: list[Path] = []
+        for video in self._all():
+            with suppress(DataError):
+                found += [path for pair in self.files.annotated(video) for path in pair]
+        return found
 
     @override
     def videos(self) -> list[str]:
@@ -180,7 +198,8 @@ class LinearParts(Benchmark):
 
         result = self._measure(lambda video: self._classify(video, features, probes), later)
         settings = {**result.settings, "training_videos": len(training) - len(failed)}
-        return replace(result, settings=settings, failed={**failed, **result.failed})
+        videos = len(training) + len(self.videos())
+        return replace(result, settings=settings, failed={**failed, **result.failed}, videos=videos)
 
     @override
     def predict(self, video: str, features: "FeatureExtractor") -> Predicted:
@@ -196,15 +215,13 @@ class LinearParts(Benchmark):
     @cached_property
     def majority(self) -> int:
         """The id that most pixels of the training videos' chosen masks have."""
-        counts, reasons = np.zeros(256, np.int64), []
+        counts, failed = np.zeros(256, np.int64), dict[str, str]()
         for video in self.training_videos():
-            try:
+            with only_this(video, failed):
                 masks = [self._read(mask) for _, mask in self._chosen(video)]
                 counts += sum(np.bincount(ids.ravel(), minlength=256) for ids in masks)
-            except DataError as error:
-                reasons.append(str(error))
         if not counts.any():
-            raise DataError("; ".join(reasons[:3]))
+            raise DataError("; ".join(list(failed.values())[:3]))
         return int(np.argmax(np.where(self._counted, counts, -1)))
 
     @override
@@ -230,6 +247,8 @@ class LinearParts(Benchmark):
         """Return mIoU over classes that occur, and the share of right pixels, over all videos."""
         metrics = {}
         pixels = sum(row["pixels"] for row in rows)
+        if not pixels:
+            raise DataError(f"{self.files.root}: no pixel of the measured videos has a class")
         for probe in PROBES:
             both, either = f"{probe}-intersection", f"{probe}-union"
             plain = [
@@ -304,12 +323,10 @@ class LinearParts(Benchmark):
         everything, each = len(training) + len(self.videos()), self.frames_per_video
         most = shares(len(training) * each, self.patches_per_frame, self.max_patches)
         for number, video in enumerate(training):
-            try:
+            with only_this(video, failed):
                 frames = [(frame, self._read(mask)) for frame, mask in self._chosen(video)]
                 tokens = list(labelled_tokens(features, frames, self.sizing, self._counted))
                 samples.add(tokens, most[number * each :][: len(tokens)])
-            except DataError as error:
-                failed[video] = str(error)
             if on_video is not None:
                 on_video(number + 1, everything, video)
         if not samples.tokens:

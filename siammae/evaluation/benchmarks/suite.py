@@ -1,7 +1,7 @@
 """Several benchmarks in one go, such as the three of the paper's main table."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from siammae.system.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor
+    from siammae.evaluation.files.contents import Contents
 
 
 class Suite(Benchmark):
@@ -83,6 +84,13 @@ class Suite(Benchmark):
         prints = "".join(f"{name}\0{part.fingerprint()}\n" for name, part in self.parts.items())
         return hashlib.sha256(prints.encode()).hexdigest()[:10]
 
+    @override
+    def content_fingerprint(self, contents: "Contents") -> str:
+        prints = "".join(
+            f"{name}\0{part.content_fingerprint(contents)}\n" for name, part in self.parts.items()
+        )
+        return hashlib.sha256(prints.encode()).hexdigest()[:10]
+
     @property
     def has_masks(self) -> bool:  # type: ignore[override]
         """Whether any part predicts masks."""
@@ -118,17 +126,31 @@ class Suite(Benchmark):
         shared = SharedFeatures(features, int(self.keep_gb * 1e9))
         for name, part in self.parts.items():
             part.outputs = self.outputs.below(name) if self.outputs and part.has_masks else None
-        return self._merged(
-            {name: part.evaluate(shared, on_video) for name, part in self.parts.items()}
-        )
+        return self._each(lambda part: part.evaluate(shared, on_video))
 
     @override
     def copy_first_mask(self, on_video: OnVideo | None = None) -> BenchmarkResult:
-        return self._merged(
-            {name: part.copy_first_mask(on_video) for name, part in self.parts.items()}
-        )
+        return self._each(lambda part: part.copy_first_mask(on_video))
 
-    def _merged(self, results: dict[str, BenchmarkResult]) -> BenchmarkResult:
+    def _each(self, measure: Callable[[Benchmark], BenchmarkResult]) -> BenchmarkResult:
+        """Measure all parts; one of which no video can be measured costs its own figures only.
+
+        Raises:
+            DataError: when that is the part of the objective.
+        """
+        results, failed = dict[str, BenchmarkResult](), dict[str, str]()
+        for name, part in self.parts.items():
+            try:
+                results[name] = measure(part)
+            except DataError as error:
+                if name == self.objective.partition("/")[0]:
+                    raise
+                failed |= {f"{name}/{video}": str(error) for video in part.videos()}
+        return self._merged(results, failed)
+
+    def _merged(
+        self, results: dict[str, BenchmarkResult], failed: dict[str, str]
+    ) -> BenchmarkResult:
         metrics = {
             f"{name}/{metric}": value
             for name, result in results.items()
@@ -144,11 +166,11 @@ class Suite(Benchmark):
             for name, result in results.items()
             for row in result.per_object
         ]
-        failed = {
-            f"{name}/{video}": why
-            for name, result in results.items()
-            for video, why in result.failed.items()
-        }
+        for name, result in results.items():
+            failed |= {f"{name}/{video}": why for video, why in result.failed.items()}
+        part_of = [video.partition("/")[0] for video in failed]
+        counts = [result.videos or 0 for result in results.values()]
+        counts += [1 for part in part_of if part not in results]
         units = dict.fromkeys(unit for result in results.values() for unit in result.units)
         settings = {name: result.settings for name, result in results.items()}
         return BenchmarkResult(
@@ -161,4 +183,5 @@ class Suite(Benchmark):
             ("benchmark", *units),
             self.control_name,
             tuple(metric for metric in self.metrics if metric.name in metrics),
+            sum(counts),
         )

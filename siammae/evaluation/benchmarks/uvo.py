@@ -91,6 +91,10 @@ class Uvo(MaskBenchmark):
         )
 
     @override
+    def label_files(self, video: str) -> list[Path]:
+        return [self.annotations]
+
+    @override
     def frames(self, video: str) -> list[Path]:
         return [self._frames / name for name in self._video(video).frames]
 
@@ -125,7 +129,10 @@ class Uvo(MaskBenchmark):
         return {(self._frames / name).parent for name in clip.frames}
 
     def _video(self, video: str) -> UvoVideo:
-        return read_uvo(self.annotations)[video]
+        found = read_uvo(self.annotations)[video]
+        if found.problem:
+            raise DataError(f"{self.annotations}: {found.problem}")
+        return found
 
     def _scenes(self, files: UvoVideo, predicted: np.ndarray) -> Iterator[Scene]:
         for t, numbers in enumerate(predicted):

@@ -1,5 +1,7 @@
 """Converting an encoder's tensors to timm's names, as a model of images."""
 
+import math
+import re
 from typing import Any
 
 import torch
@@ -19,9 +21,15 @@ def to_timm(tensors: Tensors, over_time: bool) -> Tensors:
     that shows the same frame all the time, and it gets the positions of the clip's beginning.
     Separate q, k and v (MAE-ST) are stacked; a bias of q and v alone (VideoMAE, BEiT) gets zeros
     for k; ``gamma_1`` and ``gamma_2`` are layer scales. VideoMAE's positions are not in its files:
-    they are sines and cosines over all patches of a clip, counted in one line.
+    they are sines and cosines over all patches of a clip, counted in one line. DINOv2's blocks may
+    stand in chunks, and its registers (Darcet et al. 2024) have no positions; that of its CLS token
+    is added to the token.
     """
-    found = dict(tensors)
+    found = {re.sub(r"^blocks\.\d+\.(?=\d+\.)", "blocks.", name): t for name, t in tensors.items()}
+    if len(found) != len(tensors):
+        raise DataError("two of its names mean one block: its chunks do not count blocks through")
+    if "register_tokens" in found:
+        _registers(found)
     if over_time:
         embedding = found["patch_embed.proj.weight"]
         found["patch_embed.proj.weight"] = embedding.sum(dim=2)
@@ -33,6 +41,14 @@ def to_timm(tensors: Tensors, over_time: bool) -> Tensors:
             if f"blocks.{number}.{old}" in found:
                 found[f"blocks.{number}.{new}"] = found.pop(f"blocks.{number}.{old}")
     return found
+
+
+def _registers(found: Tensors) -> None:
+    if not {"cls_token", "pos_embed"} <= found.keys():
+        raise DataError("no plain ViT: it has register_tokens, but no cls_token or pos_embed")
+    found["reg_token"], positions = found.pop("register_tokens"), found["pos_embed"]
+    found["cls_token"] = found["cls_token"] + positions[:, :1]
+    found["pos_embed"] = positions[:, 1:]
 
 
 def _stack_attention(found: Tensors, start: str) -> None:
@@ -80,6 +96,10 @@ def shape_of(tensors: Tensors, heads: int | None, prefix: str) -> dict[str, Any]
     Raises:
         DataError: when they are not a ViT's, or no usual ViT has its width and ``heads`` is None.
     """
+    ranks = {"patch_embed.proj.weight": 4, "pos_embed": 3, "reg_token": 3}
+    for name, rank in ranks.items():
+        if name in tensors and tensors[name].ndim != rank:
+            raise DataError(f"no plain ViT: {name} has the shape {tuple(tensors[name].shape)}")
     width, channels, patch, across = tensors["patch_embed.proj.weight"].shape
     depth = len({name.split(".")[1] for name in tensors if name.startswith("blocks.")})
     mlp = tensors.get("blocks.0.mlp.fc1.weight")
@@ -91,6 +111,9 @@ def shape_of(tensors: Tensors, heads: int | None, prefix: str) -> dict[str, Any]
     usual = HEADS.get(width)
     if prefix == "base_encoder." and width == 384:
         usual = 12
+    registers = tensors["reg_token"].shape[1] if "reg_token" in tensors else 0
+    own = registers + int("cls_token" in tensors)
+    side, embedded = _side(tensors, own)
     heads = heads or usual
     if heads is None:
         raise DataError(
@@ -100,7 +123,7 @@ def shape_of(tensors: Tensors, heads: int | None, prefix: str) -> dict[str, Any]
     if width % heads:
         raise DataError(f"heads={heads} does not divide its width of {width}")
     return {
-        "img_size": _side(tensors) * patch,
+        "img_size": side * patch,
         "patch_size": patch,
         "embed_dim": width,
         "depth": depth,
@@ -108,16 +131,29 @@ def shape_of(tensors: Tensors, heads: int | None, prefix: str) -> dict[str, Any]
         "mlp_ratio": mlp.shape[0] / width,
         "qkv_bias": "blocks.0.attn.qkv.bias" in tensors,
         "class_token": "cls_token" in tensors,
+        "reg_tokens": registers,
+        "no_embed_class": own > 0 and not embedded,
+        # Of models that were trained with the mean of all patches, such as MAE's fine-tuned ones.
+        "fc_norm": "fc_norm.weight" in tensors and "norm.weight" not in tensors,
         "init_values": 1.0 if "blocks.0.ls1.gamma" in tensors else None,
     }
 
 
-def _side(tensors: Tensors) -> int:
-    """Return the number of patches along a side of the training images."""
+def _side(tensors: Tensors, own: int) -> tuple[int, bool]:
+    """Return how many patches are along a side of the training images, and what has positions.
+
+    Args:
+        tensors: of the encoder.
+        own: how many tokens it has that are no patches.
+
+    Returns:
+        The side, and whether those tokens have positions, too.
+    """
     if "pos_embed" not in tensors:
         raise DataError("no plain ViT: it has no pos_embed")
-    count = tensors["pos_embed"].shape[1] - int("cls_token" in tensors)
-    side = round(count**0.5)
-    if side * side != count:
-        raise DataError(f"its {count} positions are no square grid of patches")
-    return side
+    count = tensors["pos_embed"].shape[1]
+    for patches in (count - own, count):
+        side = math.isqrt(max(patches, 0))
+        if side > 0 and side * side == patches:
+            return side, patches != count
+    raise DataError(f"its {count - own} positions are no square grid of patches")

@@ -1,7 +1,7 @@
 """The layouts of published checkpoints: by what they are recognised, and what is not the encoder.
 
-Read in the public repositories (facebookresearch/mae, mae_st, dino, moco-v3; MCG-NJU/VideoMAE;
-vturrisi/solo-learn; alexandre-eymael/CropMAE; huiwon-jang/RSP).
+Read in the public repositories (facebookresearch/mae, mae_st, dino, dinov2, moco-v3;
+MCG-NJU/VideoMAE; vturrisi/solo-learn; alexandre-eymael/CropMAE; huiwon-jang/RSP).
 """
 
 from collections.abc import Mapping
@@ -45,7 +45,9 @@ LAYOUTS = {
         ("decoder.", "encoder_to_decoder.", "mask_token", "head."),
         over_time=True,
     ),
-    "dino": Layout(("backbone.", ""), ("head.", "masked_embed")),
+    "dino": Layout(  # or DINOv2's
+        ("backbone.", ""), ("head.", "masked_embed", "dino_head.", "ibot_head.", "mask_token")
+    ),
     "simclr": Layout(  # MoCo v3's names, or solo-learn's
         ("base_encoder.", "backbone.", "encoder.", ""),
         ("momentum_", "projector.", "predictor.", "classifier.", "queue", "head."),
@@ -129,8 +131,15 @@ def choose(wanted: str, tensors: Mapping[str, "Tensor"], holder: str | None) -> 
 def encoder_part(
     tensors: Mapping[str, "Tensor"], layout: Layout
 ) -> tuple[dict[str, "Tensor"], str, list[str]]:
-    """Return the encoder's tensors, the prefix that their names had, and names that fit nothing."""
-    prefix = next((p for p in layout.prefixes if p + PATCHES in tensors), "")
+    """Return the encoder's tensors, the prefix that their names had, and names that fit nothing.
+
+    Raises:
+        DataError: when there are several ViTs, of which the layout prefers none.
+    """
+    starts = sorted(name.removesuffix(PATCHES) for name in tensors if name.endswith(PATCHES))
+    prefix = next((p for p in (*layout.prefixes, *starts) if p in starts), "")
+    if prefix not in layout.prefixes and len(starts) > 1:
+        raise DataError(f"several ViTs ({', '.join(starts)}): keep the tensors of one")
     kept, unknown = {}, []
     for name, tensor in tensors.items():
         inner = name.removeprefix(prefix)

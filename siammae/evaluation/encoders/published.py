@@ -27,6 +27,8 @@ class FileEncoder(Source):
         heads: of the attention; None: those of siammae's export, or by the width (see
             `convert.shape_of`).
         layer: see `Source`.
+        state_dict: under which name of the file the weights stand; None: the first that it has of
+            `unpickle.HOLDERS`.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class FileEncoder(Source):
         format: str | None = None,
         heads: int | None = None,
         layer: int = -1,
+        state_dict: str | None = None,
     ):
         if path is None:
             raise ConfigError("path=FILE is missing: the checkpoint that features=file reads")
@@ -47,6 +50,7 @@ class FileEncoder(Source):
             raise ConfigError(f"heads={heads}: must be at least 1")
         self.path, self.format, self.heads = Path(str(path)), format or "auto", heads
         self.layer = whole_number("layer", layer)
+        self.state_dict = None if state_dict is None else str(state_dict)
         self.found = self.format  # the recognised format, once loaded
 
     @override
@@ -57,6 +61,7 @@ class FileEncoder(Source):
             "format": self.format,
             "heads": self._heads(),
             "layer": self.layer,
+            **({} if self.state_dict is None else {"state_dict": self.state_dict}),
         }
 
     def _heads(self) -> int | None:
@@ -65,15 +70,19 @@ class FileEncoder(Source):
 
     @override
     def label(self) -> str:
-        return f"{self.path} ({self.found}{self._suffix()})"
+        chosen = "" if self.state_dict is None else f", {self.state_dict}"
+        return f"{self.path} ({self.found}{chosen}{self._suffix()})"
 
     @override
     def _load(self) -> "PatchTokens":
+        from siammae.assembly.checkpoint import check_digest_beside
         from siammae.evaluation.encoders.layouts import LAYOUTS, choose, unwrapped
         from siammae.evaluation.encoders.tokens import PatchTokens
         from siammae.evaluation.encoders.unpickle import read_tensors
 
-        tensors, holder = read_tensors(self.path)
+        if exported_heads(self.path):  # of siammae, which writes its SHA-256 beside it
+            check_digest_beside(self.path)
+        tensors, holder = read_tensors(self.path, self.state_dict)
         try:
             tensors = unwrapped(tensors)
             self.found = choose(self.format, tensors, holder)
@@ -117,8 +126,8 @@ def build(tensors: dict[str, Any], layout: Any, heads: int | None = None) -> Any
         raise DataError(f"unmatched: {listed(unknown)}")
     renamed = to_timm(part, layout.over_time)
     shape = shape_of(renamed, heads, prefix)
-    plain: dict[str, Any] = {"num_classes": 0, "global_pool": "", "fc_norm": False}
-    model = VisionTransformer(**shape, **plain, dynamic_img_size=True, weight_init="skip")
+    plain: dict[str, Any] = {"num_classes": 0, "global_pool": "", "weight_init": "skip"}
+    model = VisionTransformer(**shape, **plain, dynamic_img_size=True)
     problem = differences(model.state_dict(), renamed)
     if problem:
         raise DataError(f"not a ViT of width {shape['embed_dim']} in timm's names; {problem}")

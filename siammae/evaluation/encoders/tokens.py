@@ -4,20 +4,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 
 from siammae.data.augment.normalising import MEAN, STD
+from siammae.model.positions import resize_positions
 from siammae.system.errors import ConfigError
 
 
 class PatchTokens(nn.Module):
     """Gives patch features of a timm ViT, rotary ones included, as `EncoderFeatures` wants them.
 
-    CLS and register tokens are dropped. Absolute positions are resized by bicubic interpolation
-    without antialiasing, as the evaluations of DINO and CropMAE do and `siammae.model.encoder`
-    does; rotary ones follow the size by themselves. Frames arrive normalised with ImageNet's mean
-    and deviation; a model that was trained with others gets them renormalised.
+    CLS and register tokens are dropped. Absolute positions are resized as those of
+    `siammae.model.encoder`, see `resize_positions`; rotary ones follow the size by themselves.
+    Frames arrive normalised with ImageNet's mean and deviation; a model that was trained with
+    others gets them renormalised.
 
     Args:
         model: made with ``dynamic_img_size=True`` and no classifier.
@@ -45,9 +45,10 @@ class PatchTokens(nn.Module):
         self.register_buffer("positions", positions, persistent=False)
         self.patch_size = self._patch_size()
         self.trained_grid = self.grid = tuple(getattr(model.patch_embed, "grid_size", ()) or ())
+        self.by_scale = False
         self._try_out()
 
-    def features(self, images: Tensor) -> Tensor:
+    def features(self, images: Tensor, by_scale: bool = False) -> Tensor:
         """Return patch features (B, N, D) of images (B, 3, H, W), sides multiples of the patch.
 
         They are taken after the final norm. A model that norms after pooling has that norm applied
@@ -56,28 +57,29 @@ class PatchTokens(nn.Module):
         if self.renormalise:
             images = images * self.scale + self.shift
         self._resize_positions(
-            (images.shape[-2] // self.patch_size, images.shape[-1] // self.patch_size)
+            (images.shape[-2] // self.patch_size, images.shape[-1] // self.patch_size), by_scale
         )
         tokens: Tensor = self.model.forward_features(images)
         if isinstance(self.model.norm, nn.Identity) and hasattr(self.model, "fc_norm"):
             tokens = self.model.fc_norm(tokens)
         return tokens[:, self.model.num_prefix_tokens :]
 
-    def _resize_positions(self, grid: tuple[int, int]) -> None:
+    def _resize_positions(self, grid: tuple[int, int], by_scale: bool = False) -> None:
         """Resize the positions to the grid here, since timm would do it with antialiasing."""
-        if self.positions is None or grid == self.grid:
+        if self.positions is None or (grid, by_scale) == (self.grid, self.by_scale):
             return
         own = getattr(self.model, "no_embed_class", False)
         with torch.inference_mode(False), torch.no_grad():
-            table = resample_abs_pos_embed(
+            table = resize_positions(
                 self.positions,
-                list(grid),
-                list(self.trained_grid),
-                num_prefix_tokens=0 if own else self.model.num_prefix_tokens,
-                antialias=False,
+                grid,
+                self.trained_grid,
+                own=0 if own else self.model.num_prefix_tokens,
+                by_scale=by_scale,
             )
             self.model.pos_embed = nn.Parameter(table.clone(), requires_grad=False)
         self.model.patch_embed.grid_size = self.grid = grid
+        self.by_scale = by_scale
 
     def _patch_size(self) -> int:
         embed = self.model.patch_embed

@@ -3,6 +3,7 @@
 import argparse
 import pickle
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +14,55 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from siammae.evaluation.encoders.source import existing
-from siammae.system.errors import DataError
+from siammae.system.errors import ConfigError, DataError
 
 # Where checkpoints keep the model, the one to be used first: DINO evaluates its teacher.
-# Of DINO, MAE, solo-learn and Lightning, DeepSpeed, and I-JEPA.
-HOLDERS = ("teacher", "student", "model", "model_state", "state_dict", "module", "encoder")
+# Of DINO, MAE, solo-learn and Lightning, DeepSpeed, and I-JEPA; then running averages of them.
+HOLDERS = (
+    *("teacher", "student", "model", "model_state", "state_dict", "module", "encoder"),
+    *("target_encoder", "model_ema", "state_dict_ema"),
+)
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
+def read_tensors(path: Path, wanted: str | None = None) -> tuple[dict[str, Tensor], str | None]:
     """Read the tensors of a file by name, and the key of the file under which they stood.
 
-    Pickles are read with ``weights_only``; beside plain values only ``argparse.Namespace`` may be
-    in them, which the published files of MAE and DINO hold.
+    Where the file has several models by the names in `HOLDERS`, and none is ``wanted``, the choice
+    is printed. Pickles are read with ``weights_only``; beside plain values only
+    ``argparse.Namespace`` may be in them, which the published files of MAE and DINO hold.
 
     Raises:
         DataError: when the file is missing, damaged, no checkpoint, or wants to run code.
+        ConfigError: when it holds nothing by the name ``wanted``.
     """
     content = read_checkpoint(path)
-    holder = next((key for key in HOLDERS if isinstance(content.get(key), dict)), None)
-    held = content if holder is None else content[holder]
-    tensors = {str(name): value for name, value in held.items() if isinstance(value, Tensor)}
+    models = {key: _tensors(content[key]) for key in content if isinstance(content[key], dict)}
+    known = [key for key in HOLDERS if models.get(key)]
+    if wanted is not None:
+        if not models.get(wanted):
+            raise ConfigError(
+                f"state_dict={wanted}: {path} holds no tensors by that name; those that it holds "
+                f"stand under {', '.join(str(key) for key in models if models[key]) or 'none'}"
+            )
+        return models[wanted], wanted
+    holder = next((key for key in HOLDERS if key in models), None)
+    if holder is not None and len(known) > 1:
+        others = ", ".join(key for key in known if key != holder)
+        print(
+            f"{path} holds several models: taking {holder}; state_dict=NAME takes another, of "
+            f"{others}",
+            file=sys.stderr,
+        )
+    tensors = _tensors(content) if holder is None else models[holder]
     if not tensors:
         raise DataError(
             f"{path} holds no tensors by name, at the top or under {', '.join(HOLDERS)}"
         )
     return tensors, holder
+
+
+def _tensors(held: dict[Any, Any]) -> dict[str, Tensor]:
+    return {str(name): value for name, value in held.items() if isinstance(value, Tensor)}
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from siammae.config.suggestions import nearest
-from siammae.evaluation.files.listing import in_order, names_in, pair, present, visible
+from siammae.data.reading.checked_image import opened
+from siammae.evaluation.files.listing import in_order, names_in, pair, present, text_of, visible
 from siammae.system.errors import DataError
 
 VOID = 255
@@ -71,10 +72,10 @@ class DavisFiles:
         sets = self.root / "ImageSets"
         path = sets / str(self.year) / f"{self.split}.txt"
         if path.is_file():
-            return names_in(path, path.read_text().split(), "sequence")
+            return names_in(path, text_of(path).split(), "sequence")
         path = sets / self.resolution / f"{self.split}.txt"  # 2016's own archive: image mask pairs
         if path.is_file():
-            lines = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
+            lines = [line.split()[0] for line in text_of(path).splitlines() if line.strip()]
             names = list(dict.fromkeys(Path(line).parent.name for line in lines))
             return names_in(path, names, "sequence")
         others = visible(sets, "*/*.txt")
@@ -171,23 +172,18 @@ def read_ids(path: Path) -> np.ndarray:
     """Read ids (H, W) uint8 of a palette or grey PNG, as they stand in the file.
 
     Raises:
-        DataError: when it is no image, or has colours instead of ids.
+        DataError: when it is no PNG, is damaged, or has colours instead of ids.
     """
     return _read(path)[0]
 
 
 def _read(path: Path) -> tuple[np.ndarray, bool]:
     """Read the ids of `read_ids`, and whether the file has a palette."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as image:
-            if image.mode not in ("P", "L", "1"):
-                raise DataError(
-                    f"{path} has mode {image.mode}: a mask is a palette (P) or grey (L) PNG whose "
-                    "values are object ids; an RGB copy has lost them"
-                )
-            ids, palette = np.asarray(image), image.mode == "P"
-    except (OSError, UnidentifiedImageError) as error:
-        raise DataError(f"{path} cannot be read as an image: {error}") from None
+    with opened(path, is_png=True) as image:
+        if image.mode not in ("P", "L", "1"):
+            raise DataError(
+                f"{path} has mode {image.mode}: a mask is a palette (P) or grey (L) PNG whose "
+                "values are object ids; an RGB copy has lost them"
+            )
+        ids, palette = np.asarray(image), image.mode == "P"
     return ids.astype(np.uint8), palette

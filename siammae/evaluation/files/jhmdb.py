@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from siammae.data.built_in.label_names import JOINTS
-from siammae.evaluation.files.listing import names_in, present, visible
+from siammae.evaluation.files.listing import names_in, present, text_of, visible
 from siammae.system.errors import DataError
 
 CLIPS = {1: 268}  # test clips of a split, as published figures count them
@@ -55,7 +55,7 @@ class JhmdbFiles:
             raise DataError(f"{folder} holds no ACTION{ending}; {LAYOUT}")
         clips = []
         for path in lists:
-            for line in path.read_text().splitlines():
+            for line in text_of(path).splitlines():
                 words = line.rsplit(maxsplit=1)
                 if words and (len(words) != 2 or words[1] not in ("0", "1", "2")):
                     raise DataError(f"{path}: '{line.strip()}' is not 'CLIP.avi 1' or 'CLIP.avi 2'")
@@ -68,9 +68,9 @@ class JhmdbFiles:
 
     def _from_file(self, path: Path) -> list[str]:
         try:
-            lines = path.read_text().splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"list_file={path} cannot be read: {error}") from None
+            lines = text_of(path).splitlines()
+        except DataError as error:
+            raise DataError(f"list_file={error}") from None
         clips = []
         for line in filter(str.strip, lines):
             names = {_clip(word) for word in line.split()}
@@ -89,7 +89,7 @@ class JhmdbFiles:
             DataError: when there are fewer than two.
         """
         folder = self.root / "Rename_Images" / clip
-        frames = [path for path in visible(folder, "*.png") if path.stem.isdigit()]
+        frames = [path for path in visible(folder, "*.png") if path.stem.isdecimal()]
         if len(frames) < 2:
             raise DataError(f"{folder} holds {len(frames)} frame(s) 00001.png; a clip needs two")
         return sorted(frames, key=lambda path: int(path.stem))

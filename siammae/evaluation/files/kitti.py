@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from siammae.data.reading.checked_image import opened, read_checked
 from siammae.system.errors import DataError
 
 SEQUENCES = 21  # of KITTI tracking's training part, which STEP and MOTS annotate
@@ -47,7 +48,11 @@ def read_flow(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """
     import cv2
 
-    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)  # Pillow makes 8 bits of such a file
+    data = np.frombuffer(read_checked(path, is_png=True), np.uint8)
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)  # Pillow makes 8 bits of such a file
+    except cv2.error:  # larger than it takes
+        image = None
     if image is None:
         raise DataError(f"{path} cannot be read as an image")
     if image.dtype != np.uint16 or image.ndim != 3 or image.shape[2] != 3:
@@ -61,12 +66,7 @@ def read_flow(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read(path: Path, modes: tuple[str, ...], wanted: str) -> np.ndarray:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            if image.mode not in modes:
-                raise DataError(f"{path} has mode {image.mode}: {wanted}; a copy has lost the ids")
-            return np.asarray(image)
-    except OSError as error:
-        raise DataError(f"{path} cannot be read as an image: {error}") from None
+    with opened(path, is_png=True) as image:
+        if image.mode not in modes:
+            raise DataError(f"{path} has mode {image.mode}: {wanted}; a copy has lost the ids")
+        return np.asarray(image)

@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from siammae.data.reading.checked_image import opened
 from siammae.evaluation.files.kitti import read_instances
 from siammae.evaluation.files.labels import numbered, pairs
-from siammae.evaluation.files.listing import present, visible
+from siammae.evaluation.files.listing import present, text_of, visible
 from siammae.evaluation.files.rle import decode_mask
 from siammae.system.errors import DataError
 
+LARGEST = 1 << 16  # ids are below
 FORM = "FRAME ID CLASS HEIGHT WIDTH RLE, ID being CLASS * 1000 + INSTANCE"
 LAYOUT = (
     "a KITTI-MOTS root holds instances/SEQUENCE/000000.png or instances_txt/SEQUENCE.txt, and the "
@@ -120,10 +122,7 @@ def read_text(path: Path) -> dict[int, list[Coded]]:
     Raises:
         DataError: when the file cannot be read or a line has another form.
     """
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from None
+    lines = text_of(path).splitlines()
     frames: dict[int, list[Coded]] = {}
     for place, line in enumerate(lines, start=1):
         words = line.split()
@@ -134,9 +133,10 @@ def read_text(path: Path) -> dict[int, list[Coded]]:
             (code,) = words[5:]
         except ValueError:
             raise DataError(f"{path}, line {place}: '{line[:40]}' is not {FORM}") from None
-        if number // 1000 != label:
+        if number // 1000 != label or not 0 < number < LARGEST:
             raise DataError(
-                f"{path}, line {place}: id {number} is not of class {label}; a line is {FORM}"
+                f"{path}, line {place}: id {number} is not of class {label}, or not of 16 bits; a "
+                f"line is {FORM}"
             )
         coded = Coded(number, {"size": [height, width], "counts": code})
         frames.setdefault(frame, []).append(coded)
@@ -146,13 +146,8 @@ def read_text(path: Path) -> dict[int, list[Coded]]:
 def _paint(where: str, coded: list[Coded], image: Path) -> np.ndarray:
     """Return one frame's ids (H, W) int32; as large as its image when it has no instance."""
     if not coded:
-        from PIL import Image
-
-        try:
-            with Image.open(image) as opened:
-                return np.zeros(opened.size[::-1], np.int32)
-        except OSError as error:
-            raise DataError(f"{image} cannot be read as an image: {error}") from None
+        with opened(image) as frame:
+            return np.zeros(frame.size[::-1], np.int32)
     ids: np.ndarray | None = None
     for number, rle in coded:
         try:

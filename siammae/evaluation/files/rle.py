@@ -13,6 +13,7 @@ import numpy as np
 from siammae.system.errors import DataError
 
 ZERO, BITS = 48, 5  # the first character, and bits of a number in each
+LARGEST = 1 << 30  # pixels of a mask
 MORE, SIGN = 1 << BITS, 1 << (BITS - 1)  # another character follows; the number is negative
 
 
@@ -24,8 +25,13 @@ def decode_mask(rle: Any) -> np.ndarray:
     """
     if not isinstance(rle, dict) or not {"size", "counts"} <= rle.keys():
         raise DataError(f"{str(rle)[:40]} is no run-length code: it needs 'size' and 'counts'")
-    (height, width), counts = rle["size"], rle["counts"]
+    (height, width), counts = _size(rle["size"]), rle["counts"]
     runs = decompress(counts) if isinstance(counts, str | bytes) else counts
+    if not isinstance(runs, list) or any(type(run) is not int for run in runs):
+        raise DataError(
+            f"the 'counts' {str(counts)[:40]} of a run-length code are no list of whole numbers, "
+            "and no text"
+        )
     filled = sum(runs)
     if filled != height * width or min(runs, default=0) < 0:
         raise DataError(
@@ -35,13 +41,31 @@ def decode_mask(rle: Any) -> np.ndarray:
     return np.repeat(inside, np.asarray(runs, dtype=np.int64)).reshape((height, width), order="F")
 
 
+def _size(size: Any) -> tuple[int, int]:
+    """Return height and width.
+
+    Raises:
+        DataError: when they are not two whole numbers above 0, or of no image that fits a memory.
+    """
+    if (
+        not isinstance(size, list | tuple)
+        or len(size) != 2
+        or any(type(n) is not int for n in size)
+    ):
+        raise DataError(f"the 'size' {str(size)[:40]} of a run-length code is not [height, width]")
+    height, width = size
+    if min(height, width) < 1 or height * width > LARGEST:
+        raise DataError(f"the 'size' of a run-length code is {height} x {width}, no image's")
+    return height, width
+
+
 def decompress(counts: str | bytes) -> Sequence[int]:
     """Return the run lengths of a compressed string.
 
     Raises:
         DataError: when it has a character outside the code, or ends within a number.
     """
-    codes = counts.encode() if isinstance(counts, str) else counts
+    codes = counts.encode(errors="surrogatepass") if isinstance(counts, str) else counts
     runs: list[int] = []
     value = shift = 0
     for code in codes:

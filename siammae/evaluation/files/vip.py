@@ -7,7 +7,7 @@ import numpy as np
 
 from siammae.data.built_in.label_names import PARTS
 from siammae.evaluation.files.davis import read_ids
-from siammae.evaluation.files.listing import names_in, present, visible
+from siammae.evaluation.files.listing import names_in, present, text_of, visible
 from siammae.system.errors import DataError
 
 CLASSES = len(PARTS)
@@ -64,7 +64,7 @@ class VipFiles:
         for name in (f"{self.split}_videos.txt", f"{self.split}_id.txt"):
             path = self.root / "lists" / name
             if path.is_file():
-                lines = path.read_text().splitlines()  # of a name, or of paths to one video's files
+                lines = text_of(path).splitlines()  # of a name, or of paths to one video's files
                 videos = [
                     name for line in lines for name in dict.fromkeys(map(_video, line.split()))
                 ]
@@ -82,8 +82,8 @@ class VipFiles:
             DataError: when a mask has no frame, or fewer than two frames have one.
         """
         folder = self.root / "Images" / video
-        frames = {int(p.stem): p for p in visible(folder, "*.jpg") if p.stem.isdigit()}
-        masks = [p for p in visible(self.categories / video, "*.png") if p.stem.isdigit()]
+        frames = {int(p.stem): p for p in visible(folder, "*.jpg") if p.stem.isdecimal()}
+        masks = [p for p in visible(self.categories / video, "*.png") if p.stem.isdecimal()]
         for mask in masks:
             if int(mask.stem) not in frames:
                 raise DataError(f"{mask} has no frame {folder / mask.stem}.jpg")

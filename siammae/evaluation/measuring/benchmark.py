@@ -3,23 +3,23 @@
 import hashlib
 import sys
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from siammae.evaluation.measuring.metric import Metric
 from siammae.evaluation.measuring.outputs import Outputs
 from siammae.evaluation.measuring.result import BenchmarkResult
+from siammae.evaluation.measuring.scoring import Rows, Scoring, only_this
 from siammae.system.errors import DataError
 
 if TYPE_CHECKING:
     from siammae.evaluation.features import FeatureExtractor
+    from siammae.evaluation.files.contents import Contents
     from siammae.evaluation.propagation.sequence import Reader
 
 OnVideo = Callable[[int, int, str], None]  # videos done, all of them, name of the last
-Rows = list[dict[str, Any]]
 WHOLE_MODEL = (
     "calibration measures a whole model, decoder and head: checkpoint=RUN, a run of siammae with "
     "its checkpoints/"
@@ -86,8 +86,9 @@ class Benchmark:
     def fingerprint(self) -> str:
         """Return a short hash that changes when the benchmark's files do, labels or frames.
 
-        It is of names and sizes, and not of where the folder lies. Frames that cannot be found do
-        not count: their videos fail when they are measured.
+        It is of names and sizes, and not of where the folder lies, and quick: it counts in the
+        signature of a run. Frames and labels that cannot be found do not count: their videos fail
+        when they are measured.
         """
         digest = hashlib.sha256(self.label_fingerprint().encode())
         for video in self.videos():
@@ -96,16 +97,35 @@ class Benchmark:
             except DataError:
                 continue
             for path in frames:
-                size = path.stat().st_size if path.is_file() else -1
-                digest.update(f"{video}/{path.name}\0{size}\n".encode())
+                digest.update(f"{video}/{path.name}\0{size_of(path)}\n".encode())
         return digest.hexdigest()[:10]
+
+    def content_fingerprint(self, contents: "Contents") -> str:
+        """Return a short hash of the `fingerprint` and of what the files hold.
+
+        Kept results are known again by it.
+        """
+        digest = hashlib.sha256(self.fingerprint().encode())
+        for each in contents.digests(self._files()):
+            digest.update(f"{each}\n".encode())
+        return digest.hexdigest()[:10]
+
+    def _files(self) -> list[Path]:
+        """Return all files that a measurement reads, without those that cannot be found."""
+        found: list[Path] = []
+        for video in self.videos():
+            for files in (self.label_files, self.frames):
+                with suppress(DataError, NotImplementedError):  # labels may have another way
+                    found += files(video)
+        return found
 
     def label_fingerprint(self) -> str:
         """Return a short hash of the names and sizes of the files with true labels."""
         digest = hashlib.sha256()
         for video in self.videos():
-            for path in self.label_files(video):
-                digest.update(f"{video}/{path.name}\0{path.stat().st_size}\n".encode())
+            with suppress(DataError):
+                for path in self.label_files(video):
+                    digest.update(f"{video}/{path.name}\0{size_of(path)}\n".encode())
         return digest.hexdigest()[:10]
 
     def label_files(self, video: str) -> list[Path]:
@@ -172,22 +192,21 @@ class Benchmark:
     def _measure(self, predict: Callable[[str], Any], on_video: OnVideo | None) -> BenchmarkResult:
         """Predict and score all videos.
 
-        A video that cannot be read or does not fit is named in the result; the rest goes on.
+        A video that cannot be read, does not fit, or is too large for the memory is named in the
+        result; the rest goes on.
 
         Raises:
             DataError: when no video can be measured.
         """
         videos, failed = self.videos(), dict[str, str]()
         declared = _checked(self)
-        with Scoring(self.score, self.workers) as scoring:
+        with Scoring(self.score, self.workers, failed) as scoring:
             for done, video in enumerate(videos, start=1):
-                try:
+                with only_this(video, failed):
                     scoring.add(video, predict(video))
-                except DataError as error:
-                    failed[video] = str(error)
                 if on_video is not None:
                     on_video(done, len(videos), video)
-            rows = scoring.rows(failed)
+            rows = scoring.rows()
         if len(failed) == len(videos):
             raise DataError("; ".join(list(dict.fromkeys(failed.values()))[:3]))
         metrics = self.total(rows)
@@ -207,7 +226,13 @@ class Benchmark:
             self.units,
             self.control_name,
             tuple(declared[name] for name in metrics if name in declared),
+            len(videos),
         )
+
+
+def size_of(path: Path) -> int:
+    """Return the size of a file in bytes; -1 when there is none."""
+    return path.stat().st_size if path.is_file() else -1
 
 
 def _checked(benchmark: Benchmark) -> dict[str, Metric]:
@@ -224,56 +249,3 @@ def _checked(benchmark: Benchmark) -> dict[str, Metric]:
             f"{benchmark.objective}, and that more or less of it is better"
         )
     return declared
-
-
-class Scoring:
-    """Scores videos, in other processes while the next video is predicted; use in ``with``.
-
-    The rows come in the order in which the videos were added.
-
-    Args:
-        score: (video, predicted) to rows; can be pickled when there are workers.
-        workers: processes; 0 scores at once, in this process.
-    """
-
-    def __init__(self, score: Callable[[str, Any], Rows], workers: int):
-        self.score, self.workers = score, workers
-        self._waiting: dict[str, Future[Rows] | Rows] = {}
-
-    def __enter__(self) -> "Scoring":
-        # Not a plain fork: threads of torch and FFmpeg would leave their locks behind.
-        context = get_context("spawn") if self.workers else None
-        self._pool = ProcessPoolExecutor(self.workers, context) if self.workers else None
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-
-    def add(self, video: str, predicted: Any) -> None:
-        """Score a video, now or soon.
-
-        Raises:
-            DataError: when there are no workers and the video cannot be scored.
-        """
-        if self._pool is None:
-            self._waiting[video] = self.score(video, predicted)
-        else:
-            self._pause()
-            self._waiting[video] = self._pool.submit(self.score, video, predicted)
-
-    def _pause(self) -> None:
-        """Wait while many predictions are pending: those of a data set would not fit the memory."""
-        pending = [w for w in self._waiting.values() if isinstance(w, Future) and not w.done()]
-        if len(pending) >= 2 * self.workers:
-            wait(pending, return_when=FIRST_COMPLETED)
-
-    def rows(self, failed: dict[str, str]) -> Rows:
-        """Return all rows; videos that could not be scored are added to ``failed``."""
-        rows: Rows = []
-        for video, waiting in self._waiting.items():
-            try:
-                rows += waiting.result() if isinstance(waiting, Future) else waiting
-            except DataError as error:
-                failed[video] = str(error)
-        return rows

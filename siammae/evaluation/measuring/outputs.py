@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from siammae.data.reading.checked_image import opened
 from siammae.data.reading.label_masks import write_ids
 from siammae.system.errors import DataError
 from siammae.system.foreign_text import below
@@ -67,9 +68,8 @@ class Outputs:
 def _as_frames(frames: Sequence[Path], predicted: np.ndarray) -> np.ndarray:
     """Make masks as large as their frames: a protocol may predict them at another size."""
     import cv2
-    from PIL import Image
 
-    with Image.open(frames[0]) as image:
+    with opened(frames[0]) as image:
         size = image.size
     if predicted.shape[:0:-1] == size:
         return predicted

@@ -20,6 +20,7 @@ class BenchmarkResult:
     units: the columns of ``per_object`` that say what a row is of, the video first.
     control: what the benchmark's control does.
     declared: what each of ``metrics`` means.
+    videos: how many were to be measured; None in results of before it was kept.
     """
 
     name: str
@@ -31,6 +32,7 @@ class BenchmarkResult:
     units: tuple[str, ...] = ("sequence", "object")
     control: str = "copy first mask"
     declared: tuple[Metric, ...] = ()
+    videos: int | None = None
 
     @property
     def value(self) -> float:
@@ -60,3 +62,17 @@ class BenchmarkResult:
         """
         declared = tuple(read_metric(each) for each in stored.get("declared", ()))
         return cls(**{**stored, "units": tuple(stored["units"]), "declared": declared})
+
+
+def shortfall(stored: Mapping[str, Any]) -> str:
+    """Return in a clause which videos a kept result lacks; empty when it lacks none.
+
+    Args:
+        stored: as `BenchmarkResult.as_dict` gives it.
+    """
+    failed, units = stored.get("failed") or {}, stored.get("units") or ["video"]
+    if not failed:
+        return ""
+    unit = "video" if units[0] == "benchmark" else units[0]
+    of = f" of {stored['videos']}" if stored.get("videos") else ""
+    return f"without {len(failed)}{of} {unit}s that failed: {', '.join(failed)}"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import inf
-from typing import Any
+from typing import Any, ClassVar
 
 CHOICES = {
     "window": ("disc", "square"),
@@ -16,6 +16,7 @@ CHOICES = {
     "argmax_at": ("own", "input"),
     "score_at": ("own", "input"),
     "precision": ("auto", "fp32", "fp16"),
+    "positions": ("size", "scale"),
 }
 
 
@@ -55,11 +56,16 @@ class Propagation:
     score_at: scores are taken on masks of their ``own`` size, or on true masks resized to the
         ``input``'s (CropMAE, RSP); the latter is not comparable with the official task.
     precision: of the cosines: ``fp16`` halves memory on a GPU; ``auto`` takes it there only.
+    positions: how an encoder's absolute positions are brought to another grid by bicubic
+        interpolation: to its ``size``, or by the ``scale`` of rows and columns, each grown by 0.1
+        against rounding down, which shifts where values are taken (DINO, CropMAE).
     preset, task: name of the settings and which of them, for captions.
 
     Raises:
         ValueError: when a number is out of range or a choice is unknown.
     """
+
+    as_before: ClassVar = {"positions": "size"}  # of runs from before the key
 
     top_k: int = 7
     queue: int = 20
@@ -80,6 +86,7 @@ class Propagation:
     argmax_at: str = "own"
     score_at: str = "own"
     precision: str = "auto"
+    positions: str = "size"
     preset: str | None = None
     task: str | None = None
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from siammae.data.augment.normalising import normalise
+from siammae.data.reading.checked_image import opened
 from siammae.evaluation.propagation.propagate import propagate
 from siammae.evaluation.propagation.protocol import Propagation
 from siammae.system.errors import DataError
@@ -115,7 +116,14 @@ def frame_features(
                 f"{path} and the first frame's labels differ in size: {pixels.shape[1:]} and "
                 f"{tuple(shape)} (height, width)"
             )
-        yield features(prepare(pixels, size, protocol, features.device))[0]
+        yield encoded(features, prepare(pixels, size, protocol, features.device), protocol)[0]
+
+
+def encoded(features: "FeatureExtractor", images: Tensor, protocol: Propagation) -> Tensor:
+    """Return features (B, N, D) of images, positions resized as the protocol says."""
+    if protocol.positions == "scale":
+        return features(images, by_scale=True)
+    return features(images)
 
 
 def prepare(
@@ -162,12 +170,7 @@ def read_frame(path: Path) -> np.ndarray:
     """Read pixels (3, H, W) uint8 of a frame.
 
     Raises:
-        DataError: when it is no image that can be read.
+        DataError: when it is no image that can be read, or a PNG that is damaged.
     """
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            return np.ascontiguousarray(np.asarray(image.convert("RGB")).transpose(2, 0, 1))
-    except OSError as error:
-        raise DataError(f"{path} cannot be read as an image: {error}") from None
+    with opened(path) as image:
+        return np.ascontiguousarray(np.asarray(image.convert("RGB")).transpose(2, 0, 1))

@@ -117,6 +117,11 @@ def track_total(rows: Iterable[dict[str, Any]]) -> dict[str, float]:
 def _add(video: str, track: _Track, scene: Scene, number: int) -> None:
     """Add one more frame to a track."""
     true, guess = scene.truth.get(number), scene.predicted.get(number)
+    known = [mask.shape for mask in (true, scene.ignored) if mask is not None]
+    if guess is not None and known and guess.shape != known[0]:
+        raise DataError(
+            f"{video}: a predicted mask is {guess.shape} (height, width), the true one {known[0]}"
+        )
     shown = true is not None and bool(true.any())
     if scene.ignored is not None:
         true, guess = (m if m is None else m & ~scene.ignored for m in (true, guess))
@@ -128,10 +133,6 @@ def _add(video: str, track: _Track, scene: Scene, number: int) -> None:
         return
     empty = np.zeros_like(present[0])
     true, guess = (empty if m is None else m for m in (true, guess))
-    if true.shape != guess.shape:
-        raise DataError(
-            f"{video}: a predicted mask is {guess.shape} (height, width), the true one {true.shape}"
-        )
     track.j.append(float(region_similarity(true[None], guess[None])[0]))
     track.f.append(float(contour_accuracy(true[None], guess[None])[0]))
 

@@ -174,6 +174,12 @@ def beaten_by_controls(rows: pd.DataFrame, metric: Metric) -> list[str]:
     ]
 
 
+def without_videos(runs: pd.DataFrame) -> list[str]:
+    """Name the runs whose figures lack videos that failed when they were measured."""
+    lacking = runs[runs["shortfall"] != ""]
+    return [f"{run['signature']}: figures {run['shortfall']}" for _, run in lacking.iterrows()]
+
+
 def _percent(share: float) -> str:
     """Return a share in percent, which is 0 or 100 only when it is exactly so."""
     if share < 0.01:

@@ -12,6 +12,7 @@ import yaml
 
 from siammae.evaluation.declared_metrics import declared_in
 from siammae.evaluation.measuring.metric import Metric, directions_of, units_of
+from siammae.evaluation.measuring.result import shortfall
 from siammae.evaluation.result_cache import CONTROL, read_entry
 from siammae.report.markdown import escaped, grid
 from siammae.report.tables.metric_names import meaning
@@ -90,10 +91,9 @@ class Evaluated:
         """Name what may make rows differ beside the encoders."""
         everything = [*self.entries, *([self.control] if self.control else [])]
         found = [
-            f"{entry['label']} without {len(entry['result']['failed'])} that failed: "
-            + ", ".join(entry["result"]["failed"])
+            f"{entry['label']} {lacking}"
             for entry in self.entries
-            if entry["result"].get("failed")
+            if (lacking := shortfall(entry["result"]))
         ]
         for what in ("code_version", "precision", "device"):
             values = sorted({str(entry[what]) for entry in everything if entry.get(what)})

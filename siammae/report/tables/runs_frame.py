@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from siammae.evaluation.declared_metrics import declared_in
+from siammae.evaluation.measuring.result import shortfall
 from siammae.system.errors import DataError
 from siammae.system.foreign_text import printable
 from siammae.tracking.record import RunRecord, read_runs
@@ -16,14 +17,15 @@ def load(runs_dir: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return all runs of a folder, and the folders that are no runs with the reason.
 
     Columns: signature, state, error, created, seed, preset, config (resolved), composed (with
-    references), data, benchmark, protocol, objective, benchmark_files, code_version (all, joined
-    by +, when it was resumed on another), code_files (hashes by name, or None), device, precision
+    references), data, benchmark, protocol, objective, benchmark_files, code_version (all, joined by
+    +, when it was resumed on another), code_files (hashes by name, or None), device, precision
     (both of its start), commit, dirty (whether code was not committed), command, asked (its
-    invocations), folder, per_object (rows of figures), declared (what the benchmark's metrics mean,
-    by name), control_name (what the benchmark's control does), pairs_seen and short_gap_pairs (how
-    many of these had a smaller gap than drawn, their clips being too short; both None while
-    unfinished), a ``metric/<name>`` for each final figure and a ``control/<control>/<name>`` for
-    each figure of a control.
+    invocations), folder, per_object (rows of figures), shortfall (which videos failed and are not
+    in the figures, or ""), declared (what the benchmark's metrics mean, by name), control_name
+    (what the benchmark's control does), pairs_seen and short_gap_pairs (how many of these had a
+    smaller gap than drawn, their clips being too short; both None while unfinished), a
+    ``metric/<name>`` for each final figure and a ``control/<control>/<name>`` for each figure of a
+    control.
     """
     records, skipped = read_runs(runs_dir)
     rows = []
@@ -67,6 +69,7 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "asked": asked,
         "folder": str(record.folder),
         "per_object": benchmark.get("per_object") or [],
+        "shortfall": shortfall(benchmark),
         "declared": declared_in(benchmark),
         "control_name": (summary.get("controls") or {}).get("copy_first_mask", {}).get("control"),
         "pairs_seen": summary.get("pairs_seen"),

@@ -20,6 +20,7 @@ from siammae.report.tables.captions import (
     partly_measured,
     ranks,
     short_gaps,
+    without_videos,
 )
 from siammae.report.tables.comparisons import COLUMNS, Compared
 from siammae.report.tables.means import NO_ROW, OF_A_CELL, controls, moments
@@ -123,6 +124,7 @@ def tabulate(selected: Selected, defaults: dict[str, str]) -> Table:
             *selected.notes,
             *partly_measured(frame, settings, metrics),
             *one_and_the_same(frame),
+            *without_videos(done),
             *short_gaps(frame, settings),
             *not_compared(frame, compared, objective),
             *beaten_by_controls(frame, objective),

@@ -10,12 +10,12 @@ import math
 import re
 import shutil
 import sys
-import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from siammae.report.wandb.runs import RemoteRun, project_runs
 from siammae.system.errors import DataError
@@ -76,7 +76,8 @@ def pull(source: str, place: Path) -> Snapshot:
             stack.enter_context(exclusive(place / ".lock"))
             old = _same_source(place, source)
             runs = stack.enter_context(project_runs(source))
-            folder = Path(tempfile.mkdtemp(prefix=time.strftime("runs-%Y%m%d-%H%M%S-"), dir=place))
+            folder = place / f"{time.strftime('runs-%Y%m%d-%H%M%S')}-{uuid4().hex[:8]}"
+            folder.mkdir()  # not tempfile's, which nobody but its owner may read
             try:
                 new = _fill(folder, source, runs, place, old)
                 write_atomic(place / INDEX, json.dumps(vars(new), indent=1))
