@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from siammae.assembly.tensor_names import differences
 from siammae.model.encoder import Encoder
+from siammae.system.atomic_files import replacing
 from siammae.system.errors import DataError
 
 ARGUMENTS = ("image_size", "patch_size", "width", "depth", "heads")
@@ -23,9 +24,8 @@ def export_encoder(encoder: Encoder, arguments: dict[str, Any], path: Path) -> N
     """
     tensors = {name: value.contiguous().cpu() for name, value in encoder.state_dict().items()}
     kept = {name: arguments[name] for name in ARGUMENTS}
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata={"siammae.encoder": json.dumps(kept)})
-    partial.replace(path)
+    with replacing(path) as partial:
+        save_file(tensors, partial, metadata={"siammae.encoder": json.dumps(kept)})
 
 
 def import_encoder(path: Path) -> Encoder:

@@ -5,7 +5,6 @@ the length and the CRC-32 of every frame; where a frame begins follows from that
 """
 
 import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ import numpy as np
 
 from siammae.data.packing.index_check import check_index, write_checksum
 from siammae.data.packing.row import Row, shard_size
+from siammae.system.atomic_files import replacing, sync
 from siammae.system.errors import DataError
 
 if TYPE_CHECKING:
@@ -162,17 +162,11 @@ def write(table: "pa.Table", path: Path) -> None:
     """
     import pyarrow as pa
 
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with part.open("wb") as file:
-            with pa.ipc.new_file(file, table.schema) as writer:
-                writer.write_table(table.combine_chunks())
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        write_checksum(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as partial, partial.open("wb") as file:
+        with pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table.combine_chunks())
+        sync(file)
+    write_checksum(path)
 
 
 def _with_fingerprint(table: "pa.Table") -> "pa.Table":
