@@ -7,15 +7,14 @@ to go back to when the newest is damaged, and the best one.
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from siammae.system.atomic_files import replacing, sync, write_atomic
 from siammae.system.errors import DataError
-from siammae.tracking.record import write_atomic
 
 KEEP = 2
 
@@ -100,13 +99,11 @@ def digest_path(path: Path) -> Path:
 
 def save_checked(state: dict[str, Any], path: Path) -> None:
     """Write ``state`` so that readers of ``path`` see the old file or the whole new one."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    write_digest(path, _sha256(partial))
-    partial.replace(path)
+    with replacing(path) as partial:
+        with partial.open("wb") as file:
+            torch.save(state, file)
+            sync(file)
+        write_digest(path, _sha256(partial))
 
 
 def write_digest(path: Path, digest: str) -> None:

@@ -21,6 +21,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
 
+from siammae.system.own_process import kernel, name_space, started
+
 PATIENCE = 1.0  # seconds; a reader holds the lock for a moment
 PAUSE = 0.05
 BEAT = 30.0  # seconds between two signs of life
@@ -103,12 +105,12 @@ def is_held(path: Path) -> bool:
     except OSError:
         return False
     _, place = _newest(path.parent)
-    return place is not None and _silence(place, kernel_decides, time.time()) < STALE
+    return place is not None and abs(time.time() - _last_sign(place, kernel_decides)) < STALE
 
 
 def this_process() -> Owner:
     """Return the owner that this process is, or would be."""
-    return Owner(socket.gethostname(), _kernel(), _name_space(), os.getpid(), _started(os.getpid()))
+    return Owner(socket.gethostname(), kernel(), name_space(), os.getpid(), started(os.getpid()))
 
 
 def _take(path: Path, kernel_decides: bool) -> Path:
@@ -133,14 +135,23 @@ def _take(path: Path, kernel_decides: bool) -> Path:
 def _wait_for_the_last(path: Path, kernel_decides: bool) -> int:
     """Return the number of the last owner, which is gone; wait while that is in doubt.
 
+    A sign of life from the future is of a clock that was wrong. It counts from when it is first
+    seen here, and a second one shows that the owner is alive.
+
     Raises:
         BlockingIOError: when it is alive.
     """
     is_announced = False
+    seen: dict[int, tuple[float, float]] = {}  # signs from the future, by the owner's number
     while True:
         os.utime(path)  # the clock of the file system, by which owners are judged
+        now = path.stat().st_mtime
         number, last = _newest(path.parent)
-        silence = _silence(last, kernel_decides, path.stat().st_mtime) if last else float("inf")
+        sign = _last_sign(last, kernel_decides) if last else float("-inf")
+        silence = now - sign
+        if silence < -BEAT:
+            known, since = seen.setdefault(number, (sign, time.monotonic()))
+            silence = max(DOUBTFUL, time.monotonic() - since) if known == sign else 0.0
         if silence < DOUBTFUL:
             raise BlockingIOError(f"{last} is alive")
         if silence >= STALE:
@@ -155,18 +166,18 @@ def _wait_for_the_last(path: Path, kernel_decides: bool) -> int:
         time.sleep(min(BEAT, STALE - silence))
 
 
-def _silence(place: Path, kernel_decides: bool, now: float) -> float:
-    """Return the seconds since an owner's last sign of life; infinite when it is surely gone."""
+def _last_sign(place: Path, kernel_decides: bool) -> float:
+    """Return the time of an owner's last sign of life; -inf when it is surely gone."""
     try:
         changed = place.stat().st_mtime
         owner = Owner(**json.loads(place.read_text()))
     except FileNotFoundError:
-        return float("inf")
+        return float("-inf")
     except (OSError, ValueError, TypeError):  # half written, or by another version
         owner = None
     if changed == RELEASED or (owner is not None and _is_dead(owner, kernel_decides)):
-        return float("inf")
-    return now - changed
+        return float("-inf")
+    return changed
 
 
 def _is_dead(owner: Owner, kernel_decides: bool) -> bool:
@@ -177,7 +188,7 @@ def _is_dead(owner: Owner, kernel_decides: bool) -> bool:
         return owner.kernel.split("/")[0] == me.kernel.split("/")[0] and owner.host == me.host
     if kernel_decides:
         return True
-    return owner.processes == me.processes and _started(owner.pid) != owner.started
+    return owner.processes == me.processes and started(owner.pid) != owner.started
 
 
 def _beat(place: Path, leave: threading.Event) -> None:
@@ -223,36 +234,3 @@ def _newest(folder: Path) -> tuple[int, Path | None]:
 
 def _number(place: Path) -> int:
     return int(place.name[7:])
-
-
-def _kernel() -> str:
-    """Return ``MACHINE/BOOT``, or the host's name where the system has no such identifiers."""
-    parts = []
-    for path in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
-        try:
-            parts.append(Path(path).read_text().strip())
-        except OSError:
-            parts.append(socket.gethostname())
-    return "/".join(parts)
-
-
-def _name_space() -> str:
-    try:
-        return str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        return ""
-
-
-def _started(pid: int) -> int:
-    """Return when a process began, in clock ticks after the boot; -1 when there is none."""
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-    except FileNotFoundError:
-        pass
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return -1
-    except PermissionError:
-        pass
-    return 0

@@ -11,7 +11,12 @@ import torch
 
 from siammae.assembly.build import build_model
 from siammae.assembly.checkpoint import Checkpoints
-from siammae.assembly.device import choose_precision, fast_matmul, keep_memory
+from siammae.assembly.device import (
+    bound_kernel_caches,
+    choose_precision,
+    fast_matmul,
+    keep_memory,
+)
 from siammae.assembly.encoder_file import export_encoder
 from siammae.config.schema import TrainConfig
 from siammae.data.sampling.batch import PairBatch
@@ -94,6 +99,7 @@ class Session:
         fast_matmul(self.device)
         if self.device.type == "cpu":
             keep_memory()
+            bound_kernel_caches()
         model = build_model(self.settings).to(self.device)
         self._prepare_files()
         dataset = self._dataset()

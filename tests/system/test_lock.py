@@ -5,6 +5,7 @@ import fcntl
 import json
 import multiprocessing
 import os
+import threading
 import time
 
 import pytest
@@ -19,7 +20,7 @@ SPAWN = multiprocessing.get_context("spawn")
 def pose_as(host, beat=0.1):
     """Make this process another machine, on whose file system flock stays at home."""
     lock.socket.gethostname = lambda: host
-    lock._kernel = lambda: f"machine of {host}/boot"
+    lock.kernel = lambda: f"machine of {host}/boot"
     lock._flock = lambda file, kind: True
     lock.BEAT, lock.STALE, lock.DOUBTFUL = beat, 20 * beat, 3 * beat
 
@@ -71,7 +72,7 @@ def elsewhere(record):
 @pytest.fixture
 def here(monkeypatch):
     """This process as a machine of its own."""
-    for name in ("_kernel", "_flock", "BEAT", "STALE", "DOUBTFUL"):
+    for name in ("kernel", "_flock", "BEAT", "STALE", "DOUBTFUL"):
         monkeypatch.setattr(lock, name, getattr(lock, name))
     monkeypatch.setattr(lock.socket, "gethostname", lock.socket.gethostname)
     pose_as("here")
@@ -126,6 +127,41 @@ def test_a_doubtful_owner_that_is_heard_again_keeps_the_run(record, elsewhere, h
         pass
 
 
+def test_a_dead_owner_from_the_future_does_not_hold_the_run_for_ever(record, elsewhere, here):
+    process, _ = elsewhere()
+    record.set_state("running")
+    process.kill()
+    process.join()
+    age(record, -365 * 86400)  # it was stamped while the clock was wrong
+    assert RunRecord(record.folder).state()["state"] == "interrupted"
+    begun = time.monotonic()
+    with record.claim():
+        assert 1 < time.monotonic() - begun < 20  # it was watched for a sign of life
+
+
+def test_an_owner_whose_clock_is_ahead_keeps_the_run(record, elsewhere, here):
+    process, _ = elsewhere(beat=30)
+    _, place = lock._newest(record.folder)
+    over = threading.Event()
+
+    def beat():
+        for hour in range(1, 1000):
+            os.utime(place, (time.time() + 3600 + hour,) * 2)
+            if over.wait(0.1):
+                return
+
+    heart = threading.Thread(target=beat)
+    heart.start()
+    try:
+        time.sleep(0.3)
+        with pytest.raises(ConfigError, match="being trained"), record.claim():
+            pass
+    finally:
+        over.set()
+        heart.join()
+    assert process.is_alive()
+
+
 def test_a_stale_lock_is_taken_over_by_exactly_one(record, elsewhere):
     process, _ = elsewhere()
     process.kill()
@@ -168,7 +204,7 @@ def test_a_machine_that_was_started_anew_need_not_wait(record, elsewhere, here, 
     process, _ = elsewhere(host="here")
     process.kill()
     process.join()
-    monkeypatch.setattr(lock, "_kernel", lambda: "machine of here/next boot")
+    monkeypatch.setattr(lock, "kernel", lambda: "machine of here/next boot")
     begun = time.monotonic()
     with record.claim():
         assert time.monotonic() - begun < 1

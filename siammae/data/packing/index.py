@@ -5,14 +5,15 @@ the length and the CRC-32 of every frame; where a frame begins follows from that
 """
 
 import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from siammae.data.packing.index_check import check_index, write_checksum
 from siammae.data.packing.row import Row, shard_size
+from siammae.system.atomic_files import replacing, sync
 from siammae.system.errors import DataError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ LISTS = ("sizes", "crc32")
 class Index:
     """The rows of a pack by position.
 
-    Another process that it is sent to gets the path alone and maps the file itself.
+    Another process that it is sent to gets the path alone and maps the file, which was checked.
 
     Args:
         table: see `make_table`.
@@ -49,10 +50,23 @@ class Index:
 
     @classmethod
     def load(cls, path: Path) -> "Index":
-        """Map an index file into memory.
+        """Map an index file into memory, when it is as it was written.
 
         Raises:
-            DataError: when it is missing, cut short or of another kind.
+            DataError: when it is missing, damaged or of another kind.
+        """
+        try:
+            check_index(path)
+        except (OSError, DataError) as error:
+            raise DataError(f"{path} cannot be read: {error}") from None
+        return cls.mapped(path)
+
+    @classmethod
+    def mapped(cls, path: Path) -> "Index":
+        """Map an index file that was checked into memory; a damaged one may end the process.
+
+        Raises:
+            DataError: when Arrow finds it cut short or of another kind.
         """
         import pyarrow as pa
 
@@ -104,7 +118,7 @@ class Index:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.path = state["path"]
-        self._take(Index.load(self.path).table if self.path is not None else state["table"])
+        self._take(state["table"] if self.path is None else Index.mapped(self.path).table)
 
 
 def make_table(rows: Iterable[Row]) -> "pa.Table":
@@ -141,27 +155,28 @@ def join(tables: list["pa.Table"]) -> "pa.Table":
 
 
 def write(table: "pa.Table", path: Path) -> None:
-    """Write a table, replacing the file whole.
+    """Write a table, replacing the file whole, and its checksum beside it.
 
     Raises:
         OSError: when it cannot be written.
     """
     import pyarrow as pa
 
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with part.open("wb") as file:
-            with pa.ipc.new_file(file, table.schema) as writer:
-                writer.write_table(table.combine_chunks())
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as partial, partial.open("wb") as file:
+        with pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table.combine_chunks())
+        sync(file)
+    write_checksum(path)
 
 
 def _with_fingerprint(table: "pa.Table") -> "pa.Table":
-    """Add a hash of the content, in which neither the folder counts nor which shard has a clip."""
+    """Add a hash of the content."""
+    metadata = {b"format": FORMAT, b"fingerprint": fingerprint_of(table).encode()}
+    return table.replace_schema_metadata(metadata)
+
+
+def fingerprint_of(table: "pa.Table") -> str:
+    """Return a hash of the content, in which neither the folder nor the clip's shard counts."""
     digest = hashlib.sha256()
     plain = table.select(["name", "fps", "step", "height", "width"])
     for batch in plain.to_batches(max_chunksize=4096):
@@ -171,8 +186,7 @@ def _with_fingerprint(table: "pa.Table") -> "pa.Table":
         for chunk in table.column(key).chunks:
             digest.update(np.diff(chunk.offsets.to_numpy()))
             digest.update(chunk.flatten().to_numpy())
-    metadata = {b"format": FORMAT, b"fingerprint": digest.hexdigest()[:10].encode()}
-    return table.replace_schema_metadata(metadata)
+    return digest.hexdigest()[:10]
 
 
 def _only_chunk(table: "pa.Table", key: str) -> Any:

@@ -1,5 +1,6 @@
 """A pack as a data set."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing_extensions import override
 
 from siammae.data.packing.index import Index
+from siammae.data.packing.index_check import checksum_path, remove_index
 from siammae.data.packing.layout import INDEX, SETTINGS, shards
 from siammae.data.packing.order import WindowedOrder
 from siammae.data.packing.pack_plan import parse_plan
@@ -82,12 +84,36 @@ class Packed(ClipSource):
         if not is_remote(self.root):
             return open_index(self.folder, lambda text: print(f"warning: {text}", flush=True))
         path = self.folder / INDEX
-        if not path.is_file():
-            fetch(f"{self.root.rstrip('/')}/{INDEX}", path)
+        if path.is_file():
+            try:
+                return self._of_this_pack(path)
+            except DataError:  # damaged in the cache
+                remove_index(path)
+        return self._fetched_index(path)
+
+    def _fetched_index(self, path: Path) -> Index:
+        """Fetch the index and its checksum, which packs of before there was one lack.
+
+        Raises:
+            DataError: when it cannot be fetched, or is damaged.
+        """
+        url, checksum = self.root.rstrip("/"), checksum_path(path)
+        with suppress(DataError):
+            fetch(f"{url}/{checksum.name}", checksum)
+        fetch(f"{url}/{INDEX}", path)
+        try:
+            return self._of_this_pack(path)
+        except DataError as error:
+            remove_index(path)
+            raise DataError(
+                f"{self.root}: its {INDEX} is damaged or of another pack ({error}); where the pack "
+                "lies, python -m siammae.pack out=DIR --verify makes it again"
+            ) from None
+
+    def _of_this_pack(self, path: Path) -> Index:
         index = Index.load(path)
         if index.fingerprint != self.folder.name:
-            path.unlink()
-            raise DataError(f"{self.root}: {INDEX} and {SETTINGS} are not of the same pack")
+            raise DataError(f"{INDEX} and {SETTINGS} are not of the same pack")
         return index
 
     @cached_property

@@ -249,7 +249,7 @@ class Packer:
         write(join(tables), self.folder / INDEX)
         index = Index.load(self.folder / INDEX)
         replace(plan, complete=True, fingerprint=index.fingerprint).write(self.folder)
-        for path in (self.folder / WORK).glob("*.arrow"):
+        for path in (self.folder / WORK).glob("*.arrow*"):  # with their checksums
             path.unlink()
         self.note(f"packed: {_summary(index)}, {size_text(self.bytes)} in {plan.shards} shards")
         if self.broken:
@@ -262,7 +262,10 @@ class Packer:
     def _table(self, shard: int, path: Path) -> "pa.Table":
         part = self._rows(shard)
         if part.exists():
-            return Index.load(part).table
+            try:
+                return Index.load(part).table
+            except DataError as error:
+                self.note(f"{error}: made again from {path}")
         return make_table(rows_of_shard(shard, path, self.note))
 
     def _part(self, shard: int) -> Path:

@@ -1,6 +1,5 @@
 """Drawing predicted masks on the frames: a video, and a sheet of some of its frames."""
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +8,7 @@ import numpy as np
 
 from siammae.data.reading.label_masks import voc_palette
 from siammae.evaluation.pictures.sheet import contact_sheet
+from siammae.system.atomic_files import replacing
 from siammae.system.errors import DataError
 from siammae.system.foreign_text import below
 
@@ -43,7 +43,7 @@ def write_overlay(
         DataError: when a frame cannot be read or is not as large as its mask, when their numbers
             differ, or when the folder cannot be written.
     """
-    from siammae.tracking.record import write_atomic
+    from siammae.system.atomic_files import write_atomic
 
     if len(frames) != len(predicted):
         raise DataError(f"{video} has {len(frames)} frames but {len(predicted)} predicted masks")
@@ -88,12 +88,8 @@ def write_whole(path: Path, pictures: Iterator[np.ndarray], fps: int) -> None:
     """Write frames (H, W, 3) uint8 of even sides as H.264, the file whole or not at all."""
     from siammae.data.built_in.sprites import write_video
 
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial.mp4")
-    try:
+    with replacing(path, ".mp4") as partial:
         write_video(partial, pictures, fps)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _read(frame: Path, ids: np.ndarray, read: "Reader | None") -> np.ndarray:
