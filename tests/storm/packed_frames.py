@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 from loopback import Loopback
 from video_kinds import straight
+from whole_frames import Whole
 
-from siammae.data.augment.geometry import Box
-from siammae.data.augment.pair_augment import Drawn, PairAugment
 from siammae.data.augment.rotation import NoRotation
 from siammae.data.packing.pack_plan import PackSettings
 from siammae.data.packing.packed import Packed
@@ -110,14 +109,6 @@ def of_loader(order: Order, what: str, source: ClipSource, expected: Frames, los
             break
     order.say(f"{line.what}: {line.tried:,}, {line.wrong} wrong")
     return line
-
-
-class Whole(PairAugment):
-    """Leaves frames as they are read."""
-
-    def draw(self, rng: np.random.Generator, frames: int, height: int, width: int) -> Drawn:
-        drawn = super().draw(rng, frames, height, width)
-        return Drawn([Box(0, 0, height, width)] * frames, False, drawn.colour)
 
 
 def apart(pixels: np.ndarray, frames: np.ndarray) -> np.ndarray:
