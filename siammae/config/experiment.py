@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from siammae.system.errors import ConfigError
+from siammae.system.errors import ConfigError, one_line
 
 Scalar = str | int | float | bool | None
 Value = Scalar | list[Scalar]
@@ -223,7 +223,7 @@ def read_experiments(folder: Path) -> dict[str, Experiment]:
         try:
             content = yaml.safe_load(path.read_text())
         except (OSError, yaml.YAMLError) as error:
-            raise ConfigError(f"{path} cannot be read: {error}") from None
+            raise ConfigError(f"{path} cannot be read: {one_line(error)}") from None
         if not isinstance(content, dict) or "experiment" not in content:
             raise ConfigError(f"{path} has no block 'experiment'")
         experiment = parse_experiment(content["experiment"], str(path))

@@ -48,3 +48,8 @@ class RunsFailed(SiammaeError):
             lines.append(f"  {asked - started} not started (on_failure=stop)")
         lines.append("the same command tries them again; finished ones are not repeated")
         super().__init__("\n".join(lines))
+
+
+def one_line(error: object) -> str:
+    """Return a text, such as another library's error, on one line."""
+    return " ".join(str(error).split())

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 from siammae.config.groups import Section
 from siammae.config.schema import Positive
 from siammae.config.suggestions import nearest
-from siammae.system.errors import ConfigError
+from siammae.system.errors import ConfigError, one_line
 
 FOLDER = Path(__file__).parent / "sets"
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".rar")
@@ -187,4 +187,4 @@ def load(name: str) -> DataSet:
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, ValidationError) as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigError(f"{path}: {one_line(error)}") from None

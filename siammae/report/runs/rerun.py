@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from siammae.system.errors import ConfigError
+from siammae.system.errors import ConfigError, one_line
 from siammae.tracking.record import RunRecord
 
 COMMIT = "[0-9a-f]{6,64}"  # a record may come from elsewhere, and its lines go to a shell
@@ -52,11 +52,6 @@ def command(record: RunRecord) -> list[str]:
         lines.append(f"# {question} only states the question; leave it out where it is not there")
     lines.append(shlex.join(["python", "-m", "siammae.train", *overrides(record)]))
     return lines
-
-
-def one_line(value: object) -> str:
-    """Return a value as text that cannot end the comment it stands in."""
-    return " ".join(str(value).split())
 
 
 def retry(records: list[RunRecord], report: Callable[[str], None]) -> dict[str, str]:
