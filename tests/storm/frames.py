@@ -51,22 +51,19 @@ def make_clips(order: Order) -> list[Path]:
 
 def exact(order: Order, what: str, clips: list[Path], frames: int, each: int = READ) -> Line:
     """Read so many frames of clips, each in processes, and compare every one."""
-    line, tried = Line(f"{what}: pairs at random, around key frames, strides", frames), 0
-    rounds = -(-frames // (len(clips) * each))
-    for number in range(rounds * 4):  # short clips have fewer frames than a task asks for
-        if tried >= frames or order.is_over:
-            break
-        tasks = [(str(path), order.seed + number, each) for path in clips]
-        for (path, seed, _), result in in_processes(order, read_clip, tasks, 60):
+    line, seed = Line(f"{what}: pairs at random, around key frames, strides", frames), order.seed
+    while line.tried < frames and not order.is_over:
+        number = min(each, -(-(frames - line.tried) // len(clips)))
+        tasks, seed = [(str(path), seed, number) for path in clips], seed + 1
+        for (path, used, _), result in in_processes(order, read_clip, tasks, 60):
             if isinstance(result, Lost):
-                line.note("reader lost", f"{Path(path).name} seed {seed}: {result.reason}")
+                line.note("reader lost", f"{Path(path).name} seed {used}: {result.reason}")
                 continue
             for outcome, count in result["ends"].items():
                 line.note(outcome, tried=count)
             line.wrong += len(result["wrong"])
             line.failures += result["wrong"][:3]
-        tried = line.tried
-        order.say(f"{what}: {tried:,} frames, {line.wrong} wrong")
+        order.say(f"{what}: {line.tried:,} frames, {line.wrong} wrong")
     return line
 
 
