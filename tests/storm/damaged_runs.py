@@ -21,7 +21,7 @@ from siammae.report.make_tables import tabulated
 from siammae.report.runs import difference, rerun
 from siammae.report.runs.listing import Filter, listed, table
 from siammae.report.studies.frame import importance, read_study
-from siammae.report.studies.sweep_report import best, existing, find_study, list_studies, markdown
+from siammae.report.studies.sweep_report import best, chosen_study, markdown
 from siammae.report.tables.evaluations import load_evaluations, texts
 from siammae.report.tables.render import csv, latex
 from siammae.report.tables.render import markdown as markdown_table
@@ -147,9 +147,9 @@ def read_results(folder: Path) -> dict[str, Any]:
 def read_storage(url: str, folder: Path) -> dict[str, Any]:
     """A study as analysis/sweep_report.py reports it, without pictures."""
     url = f"{url}:///{folder / url}"
-    storage = existing(url)
-    list_studies(storage, url)
-    study = find_study(storage, "s", url)
+    chosen_study(url, None)
+    study = chosen_study(url, "s")
+    assert study is not None
     frame = read_study(study)
     shares = importance(study, frame)
     best(frame), markdown(frame, {}, {})

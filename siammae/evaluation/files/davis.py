@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from siammae.config.suggestions import nearest
+from siammae.data.sets.clip_lists import read_text
 from siammae.evaluation.files.listing import in_order, names_in, pair, present, visible
 from siammae.system.errors import DataError
 
@@ -71,10 +72,10 @@ class DavisFiles:
         sets = self.root / "ImageSets"
         path = sets / str(self.year) / f"{self.split}.txt"
         if path.is_file():
-            return names_in(path, path.read_text().split(), "sequence")
+            return names_in(path, read_text(path).split(), "sequence")
         path = sets / self.resolution / f"{self.split}.txt"  # 2016's own archive: image mask pairs
         if path.is_file():
-            lines = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
+            lines = [line.split()[0] for line in read_text(path).splitlines() if line.strip()]
             names = list(dict.fromkeys(Path(line).parent.name for line in lines))
             return names_in(path, names, "sequence")
         others = visible(sets, "*/*.txt")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from siammae.data.built_in.label_names import JOINTS
+from siammae.data.sets.clip_lists import read_text
 from siammae.evaluation.files.listing import names_in, present, visible
 from siammae.system.errors import DataError
 
@@ -55,7 +56,7 @@ class JhmdbFiles:
             raise DataError(f"{folder} holds no ACTION{ending}; {LAYOUT}")
         clips = []
         for path in lists:
-            for line in path.read_text().splitlines():
+            for line in read_text(path).splitlines():
                 words = line.rsplit(maxsplit=1)
                 if words and (len(words) != 2 or words[1] not in ("0", "1", "2")):
                     raise DataError(f"{path}: '{line.strip()}' is not 'CLIP.avi 1' or 'CLIP.avi 2'")

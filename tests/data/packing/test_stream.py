@@ -178,6 +178,13 @@ def test_a_pack_from_elsewhere_names_no_folder(served, streamed, tmp_path, name)
     assert not (tmp_path / "cache").exists()
 
 
+def test_a_damaged_plan_is_named(served, streamed):
+    for content in (b"\xc9\xff", b"", b"[1]", served.files["p/pack.json"] + b"\xb9"):
+        served.files["p/pack.json"] = content
+        with pytest.raises(DataError, match=r"pack\.json cannot be used"):
+            streamed().footage()
+
+
 def test_through_fsspec(whole_pack, tmp_path):
     root = f"file://{whole_pack}"
     source = Packed(root=root, streaming=True, window=2, cache=str(tmp_path / "cache"))
