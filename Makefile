@@ -1,6 +1,7 @@
 # make demo   install what is missing, train four runs, print their table
 # make test   install what is missing, run the tests but for the slow ones
 # make test-all  all tests
+# make storm  attack the framework for hours, print the table of docs/reliability.md
 # make test-slurm  the launcher for Slurm, on a Slurm that it starts (as root; slurm-wlm and munge)
 # make check  format, lint and types
 # make docs   the documentation as a site in site/, with its links checked
@@ -10,7 +11,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: docs demo test test-all test-kills test-slurm check format install lock clean
+.PHONY: docs demo test test-all test-kills storm test-slurm check format install lock clean
 
 install: $(READY)
 
@@ -38,6 +39,10 @@ test-all: $(READY)
 # A multirun killed twenty times at random moments ends with the table of one that was not.
 test-kills: $(READY)
 	SIAMMAE_KILLS=20 $(RUN) -m pytest -n 0 -s tests/training/test_kills.py
+
+# Frame numbers, kills, damaged and hostile inputs; hours on two cores. MINUTES stops each part.
+storm: $(READY)
+	$(RUN) -m tests.storm $(if $(MINUTES),--minutes $(MINUTES))
 
 # One after the other: the cluster is this one machine.
 test-slurm: $(READY)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from siammae.data.sets.clip_lists import read_text
 from siammae.evaluation.files.davis import SEQUENCES, USE_2016, DavisFiles
 from siammae.evaluation.files.labels import stack
 from siammae.evaluation.files.listing import visible
@@ -94,7 +95,7 @@ def _has_those_of_2016(files: DavisFiles, predictions: Path) -> bool:
     path = files.root / "ImageSets" / "2016" / f"{files.split}.txt"
     if files.year != 2017 or not path.is_file():
         return False
-    names = path.read_text().split()
+    names = read_text(path).split()
     return bool(names) and all((predictions / name).is_dir() for name in names)
 
 

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from siammae.system.errors import ConfigError
+from siammae.system.foreign_text import one_line
 
 Scalar = str | int | float | bool | None
 Value = Scalar | list[Scalar]
@@ -223,7 +224,7 @@ def read_experiments(folder: Path) -> dict[str, Experiment]:
         try:
             content = yaml.safe_load(path.read_text())
         except (OSError, yaml.YAMLError) as error:
-            raise ConfigError(f"{path} cannot be read: {error}") from None
+            raise ConfigError(f"{path} cannot be read: {one_line(error)}") from None
         if not isinstance(content, dict) or "experiment" not in content:
             raise ConfigError(f"{path} has no block 'experiment'")
         experiment = parse_experiment(content["experiment"], str(path))

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from siammae.system.atomic_files import read_lines
 from siammae.system.errors import DataError
-from siammae.system.foreign_text import all_printable
+from siammae.system.foreign_text import all_printable, one_line
 
 State = Literal["planned", "running", "interrupted", "finished", "failed", "pruned"]
 STATES: tuple[str, ...] = get_args(State)
@@ -48,8 +48,38 @@ class _Objective(_Content):
     value: float | None = None
 
 
+class _Rows(BaseModel):
+    """How a metric follows from rows, see `OverVideos`; another key would be no argument of it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    columns: list[str]
+    levels: list[float]
+    whole: str = ""
+    weight: str = ""
+    group: str = ""
+    video: str = ""
+    part_of_suite: str = ""
+
+
+class _Metric(BaseModel):
+    """A metric that a benchmark declared, see `Metric`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str = Field(pattern="^[^-]")
+    better: Literal["more", "less", "neither"]
+    unit: str
+    short: str = ""
+    decimals: int | None = Field(None, ge=0, le=20)
+    detail: bool = False
+    over_videos: _Rows | None = None
+
+
 class _Figures(_Content):
     metrics: dict[str, float | None] | None = None
+    declared: list[_Metric] = []
+    per_object: list[dict[str, Any]] = []
 
 
 class _Summary(_Content):
@@ -106,7 +136,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from None
+        raise DataError(f"{path} cannot be read: {one_line(error)}") from None
     return _checked(content, path)
 
 
@@ -123,7 +153,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
             raise DataError(f"{path} is no configuration of a run: its aliases repeat too much")
         content = None if node is None else loader.construct_document(node)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from None
+        raise DataError(f"{path} cannot be read: {one_line(error)}") from None
     return _checked(content, path)
 
 

@@ -10,10 +10,10 @@ import torch
 from deadly_clips import DeadlyClips
 from hypothesis import given
 from hypothesis import strategies as st
+from whole_frames import Whole
 
 from siammae.data.augment.colour import ColourJitter
-from siammae.data.augment.geometry import Box
-from siammae.data.augment.pair_augment import Drawn, PairAugment
+from siammae.data.augment.pair_augment import PairAugment
 from siammae.data.augment.rotation import AnyAngle, NoRotation, RightAngles
 from siammae.data.reading.clips import shrink
 from siammae.data.sampling.loader import PairDataset, first_pairs, generator, make_loader
@@ -103,11 +103,6 @@ def test_every_pass_visits_every_clip_once_in_a_new_order(clips):
 def test_both_frames_come_from_the_clip_at_the_gap(clips, read_number, direction):
     """The numbers in the frames, read back out of uncropped pixels, differ by the gap, which is
     negative where the restored frame is the earlier one."""
-
-    class Whole(PairAugment):
-        def draw(self, rng, frames, height, width):
-            drawn = super().draw(rng, frames, height, width)
-            return Drawn([Box(0, 0, height, width)] * frames, False, drawn.colour)
 
     source, augment = Videos(str(clips), short_side=None), Whole(32)
     data = PairDataset(source, SingleTarget([3, 9], direction), NoRotation(), augment, 0)

@@ -230,6 +230,13 @@ def test_a_typo_in_the_split_does_not_measure_all_folders(davis2017):
         Davis(str(davis2017), PROTOCOL, split="vall").prepare()
 
 
+def test_a_list_that_is_no_text_names_what_is_missing(davis2017):
+    path = davis2017 / "ImageSets/2017/val.txt"
+    path.write_bytes(path.read_bytes() + b"\xd2\xff\n")
+    with pytest.raises(DataError, match="lacks 1 of the 3 sequences"):
+        DavisFiles(davis2017).sequences()
+
+
 def test_without_a_list_the_folders_count(davis2017):
     (davis2017 / "ImageSets/2017/val.txt").unlink()
     assert Davis(str(davis2017), PROTOCOL).files.sequences() == ["run", "walk"]

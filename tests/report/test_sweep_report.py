@@ -148,3 +148,21 @@ def test_without_a_name_it_lists_and_mistakes_are_one_line(tmp_path):
     assert gone.returncode == 2
     assert gone.stderr.startswith("error: runs/.studies.db is not there")
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("kind", ["journal", "sqlite"])
+def test_a_damaged_storage_is_one_line(tmp_path, kind):
+    url, path = f"{kind}:///s.{kind}", tmp_path / f"s.{kind}"
+    masking(open_storage(f"{kind}:///{path}"))
+    content = bytearray(path.read_bytes())
+    if kind == "journal":
+        content = content.replace(b'"distributions":', b'"distribution_":', 1)
+    else:
+        content[8192:] = bytes(len(content) - 8192)  # the header and the first table stay
+    assert content != path.read_bytes()
+    path.write_bytes(content)
+    for name in ([], ["masking-1"]):
+        done = command(tmp_path, *name, "--storage", url)
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1
+        assert done.stderr.startswith(f"error: storage {url} cannot be ")

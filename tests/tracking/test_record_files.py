@@ -14,6 +14,12 @@ from siammae.system.errors import DataError
 from siammae.tracking.record import Invocation, RunRecord, read_runs
 from siammae.tracking.record_files import KINDS
 
+METRIC = {"name": "J&F-Mean", "better": "more", "unit": "share"}
+DECLARED = [  # of metrics
+    {"J&F-Mean": METRIC}, [7], [{}], [{**METRIC, "better": {"": 1}}], [{**METRIC, "name": "-J"}],
+    [{**METRIC, "decimals": -1}], [{**METRIC, "decimals": 10**30}], [{**METRIC, "other": 1}],
+    [{**METRIC, "over_videos": {"columns": "J"}}],
+]  # fmt: skip
 FILES = [name for name in KINDS if not name.endswith("jsonl")]
 
 
@@ -38,7 +44,9 @@ def runs(tmp_path):
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"", b"[1, 2]", b"7", b"{", b"[" * 5000])
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe\x00", b"", b"[1, 2]", b"7", b"{", b"[" * 5000, b"a: b\nc"]
+)
 def test_a_damaged_file_costs_its_run_alone(runs, name, content):
     record = make(runs / "bad")
     (record.folder / name).write_bytes(content)
@@ -46,6 +54,7 @@ def test_a_damaged_file_costs_its_run_alone(runs, name, content):
     assert [record.signature for record in records] == ["whole0", "whole1"]
     assert list(skipped) == ["bad"]
     assert name in skipped["bad"]
+    assert "\n" not in skipped["bad"]
     assert len(load(runs)[0]) == 2
 
 
@@ -56,6 +65,7 @@ def test_a_damaged_file_costs_its_run_alone(runs, name, content):
         *[("state.json", key, "7") for key in ("step", "steps", "heartbeat", "owner")],
         *[("summary.json", "metrics", value) for value in ([1], {"a": "b"}, 7)],
         *[("summary.json", "objective", value) for value in ([1], {"value": "0.4"}, "x")],
+        *[("summary.json", "benchmark", {"declared": value}) for value in DECLARED],
         *[("summary.json", "controls", value) for value in ([1], {"a": 7})],
         *[("provenance.json", "git", value) for value in (7, ["a"])],
         *[("provenance.json", key, 7) for key in ("code_version", "code_files", "resumes")],

@@ -1,18 +1,14 @@
 """A multirun that is killed again and again ends with the table of one that was not.
 
-make test-kills does it twenty times; the ordinary suite a few.
+make test-kills does it twenty times; the ordinary suite a few. make storm does it more often, and
+kills packing and evaluation as well.
 """
 
 import os
 import random
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
-
-from siammae.system.paths import ROOT
+from kills import killed_again_and_again, results, rows, tables
 
 KILLS = int(os.environ.get("SIAMMAE_KILLS", "3"))
 AXES = ["-m", "experiments=direction", "seed=0,1"]
@@ -20,16 +16,6 @@ STEPS = max(60, 30 * KILLS)
 LENGTH = [f"schedule.steps={STEPS}", "checkpoint_every=5", "pictures=1", "schedule.evaluations=2"]
 MEASURED = ["benchmark=sprites", "benchmark.source.sequences=1", "+benchmark.source.clips=1"]
 MEASURED += ["benchmark.source.sequence_frames=4", "+benchmark.source.frames=4"]
-
-
-def tables(folder):
-    command = [sys.executable, str(ROOT / "analysis" / "make_tables.py")]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0, done.stderr
-    paths = [
-        path for kind in ("md", "csv", "tex") for path in (folder / "tables").glob(f"*.{kind}")
-    ]
-    return {path.name: path.read_text() for path in paths}
 
 
 @pytest.mark.slow
@@ -41,21 +27,10 @@ def test_kills_at_random_moments_leave_the_table_as_it_would_have_been(train, tm
     killed.mkdir()
     done = train(whole, *overrides)
     assert done.returncode == 0, done.stderr
-    rng = random.Random(KILLS)
-    per_kill = rows(whole) // KILLS
-    hits = 0
-    for kill in range(KILLS):
-        process = train.begin(killed, *overrides)
-        # Every fourth while it starts, the others somewhere in its work.
-        more = 0 if kill % 4 == 3 else rng.randint(1, max(1, per_kill))
-        until, pause = rows(killed) + more, rng.uniform(0, 2)
-        while process.poll() is None and rows(killed) < until:
-            time.sleep(0.02)
-        time.sleep(pause)
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            hits += 1
-        process.wait()
+    hits = killed_again_and_again(
+        lambda: train.begin(killed, *overrides), lambda: rows(killed), rows(whole), KILLS,
+        random.Random(KILLS),
+    )  # fmt: skip
     print(f"{hits} of {KILLS} kills hit a multirun at work")
     assert hits > KILLS / 2
     done = train(killed, *overrides)
@@ -63,8 +38,4 @@ def test_kills_at_random_moments_leave_the_table_as_it_would_have_been(train, tm
     expected = tables(whole)
     assert any(name.startswith("direction") for name in expected)
     assert tables(killed) == expected
-
-
-def rows(folder):
-    """Rows of metrics of all runs."""
-    return sum(len(path.read_bytes().splitlines()) for path in folder.glob("runs/*/metrics.jsonl"))
+    assert results(killed) == results(whole)

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from odd_files import write_odd_files
 from preloaded import run_command
+from tiny_runs import same_weights
 
-from .conftest import KILLED_IN_A_STEP, START, same_weights
+from .conftest import KILLED_IN_A_STEP, START
 
 CLIPS = ("data.clips=5", "data.frames=12")
 PAIRS = ("frame_gap=[1,4]", "log_every=1")

@@ -5,8 +5,9 @@ import signal
 import time
 
 import pytest
+from tiny_runs import same_weights
 
-from .conftest import KILLED_IN_A_STEP, START, held, same_weights
+from .conftest import KILLED_IN_A_STEP, START, held
 
 # Each puts SIGKILL into a real run of the entry point at a moment that is hard to hit from outside.
 KILLED = {

@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 from hydra import compose, initialize_config_dir
+from tiny_runs import TINY
 
 from siammae.assembly.build import build_model
 from siammae.assembly.checkpoint import Checkpoints
@@ -19,8 +20,6 @@ from siammae.training.loop import Trainer
 from siammae.training.optim import adamw
 from siammae.training.training_metrics import training_metric
 from siammae.training.training_plan import make_plan
-
-from .conftest import TINY
 
 SEVERAL = [
     "targets=past_and_future", "targets.count=3", "targets.predict=true",

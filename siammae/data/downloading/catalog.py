@@ -11,6 +11,7 @@ from siammae.config.groups import Section
 from siammae.config.schema import Positive
 from siammae.config.suggestions import nearest
 from siammae.system.errors import ConfigError
+from siammae.system.foreign_text import one_line
 
 FOLDER = Path(__file__).parent / "sets"
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".rar")
@@ -187,4 +188,4 @@ def load(name: str) -> DataSet:
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, ValidationError) as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigError(f"{path}: {one_line(error)}") from None

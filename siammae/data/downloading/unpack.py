@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from siammae.system.errors import DataError
-from siammae.system.foreign_text import refusal
+from siammae.system.foreign_text import one_line, refusal
 
 CHUNK = 1 << 20
 BLOCK = 4096  # bytes that a file takes at least, and in steps, on most disks
@@ -109,12 +109,12 @@ def _as_data_errors(archive: Path, path: Path, what: str) -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
-        raise BadArchive(f"{archive} is damaged: {error}") from None
+        raise BadArchive(f"{archive} is damaged: {one_line(error)}") from None
     except RuntimeError as error:  # zipfile, for one with a password
-        raise BadArchive(f"{archive}: {error}") from None
+        raise BadArchive(f"{archive}: {one_line(error)}") from None
     except OSError as error:
         if error.errno is None:  # gzip.BadGzipFile
-            raise BadArchive(f"{archive} is damaged: {error}") from None
+            raise BadArchive(f"{archive} is damaged: {one_line(error)}") from None
         raise DataError(f"{path} cannot be {what}: {error.strerror}") from None
 
 
@@ -176,7 +176,7 @@ def _tar_members(archive: Path, folder: Path) -> Iterator[Member]:
                 try:
                     tarfile.data_filter(info, str(folder))
                 except tarfile.FilterError as error:
-                    raise BadArchive(f"{archive}: {error}; refused") from None
+                    raise BadArchive(f"{archive}: {one_line(error)}; refused") from None
             sizes[info.name] = sizes.get(_target(info), info.size)  # a link becomes a copy
             yield Member(
                 info.name, sizes[info.name], raw.tell(), partial(_open, archive, file, info)

@@ -97,7 +97,7 @@ def read_plan(folder: Path) -> Plan | None:
     """
     path = folder / SETTINGS
     try:
-        text = path.read_text()
+        text = path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -105,7 +105,7 @@ def read_plan(folder: Path) -> Plan | None:
     return parse_plan(text, str(path))
 
 
-def parse_plan(text: str, path: str) -> Plan:
+def parse_plan(text: bytes, path: str) -> Plan:
     """Return the plan in the text of a ``pack.json``.
 
     Raises:

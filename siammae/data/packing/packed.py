@@ -124,7 +124,7 @@ class Packed(ClipSource):
         url = f"{self.root.rstrip('/')}/{SETTINGS}"
         with TemporaryDirectory() as work:  # small, and fetched each time: it may be another pack
             fetch(url, Path(work) / SETTINGS)
-            plan = parse_plan((Path(work) / SETTINGS).read_text(), url)
+            plan = parse_plan((Path(work) / SETTINGS).read_bytes(), url)
         if plan.fingerprint is None:
             raise DataError(f"{self.root} is not packed to its end: {SETTINGS} says so")
         return Path(self.cache).expanduser().absolute() / plan.fingerprint

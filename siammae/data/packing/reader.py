@@ -70,7 +70,7 @@ class PackedClip(Clip):
 
         row = self.row
         offsets = row.offsets()
-        pixels = np.empty((len(indices), row.height, row.width, 3), np.uint8)
+        pixels = np.empty((0, row.height, row.width, 3), np.uint8)
         for place, index in enumerate(indices):
             size = int(row.sizes[index])
             jpeg = self.files.read(row.shard, int(offsets[index]), size, row.name)
@@ -80,6 +80,9 @@ class PackedClip(Clip):
                     f"{row.name}"
                 )
             try:
+                if place == 0:  # a damaged index may name a size that no memory holds
+                    self._check_size(*simplejpeg.decode_jpeg_header(jpeg)[:2])
+                    pixels = np.empty((len(indices), row.height, row.width, 3), np.uint8)
                 simplejpeg.decode_jpeg(jpeg, buffer=pixels[place])
             except ValueError as error:
                 raise DataError(
@@ -87,6 +90,10 @@ class PackedClip(Clip):
                     f"{row.width}x{row.height}: {error}"
                 ) from None
         return pixels
+
+    def _check_size(self, height: int, width: int) -> None:
+        if (height, width) != (self.row.height, self.row.width):
+            raise ValueError(f"it is {width}x{height}")
 
 
 class ShardFiles:

@@ -122,6 +122,17 @@ class Packer:
         self.note(f"{self.folder} is complete: {_summary(index)}; --verify checks it")
         return index
 
+    def _known_broken(self) -> dict[str, str]:
+        """Return the reasons of earlier packings by number of the clip, as far as they are kept."""
+        path = self.folder / BROKEN
+        try:
+            return {str(int(clip)): str(why) for clip, why in json.loads(path.read_bytes()).items()}
+        except FileNotFoundError:
+            return {}
+        except (ValueError, AttributeError) as error:
+            self.note(f"{path} is damaged ({error}): what it said of finished shards is lost")
+            return {}
+
     def _sample(self, crew: ProcessCrew) -> Job:
         """Begin the first shard with a few clips, to measure sizes and times.
 
@@ -157,7 +168,7 @@ class Packer:
             DataError: when there is no room.
         """
         finished = shards(self.folder)
-        known = json.loads(_text(self.folder / BROKEN) or "{}")
+        known = self._known_broken()
         places = {clip: place // plan.per_shard for place, clip in enumerate(self.order)}
         entries = {int(clip): entry for clip, entry in known.items()}
         self.broken = {clip: why for clip, why in entries.items() if places.get(clip) in finished}
@@ -296,7 +307,3 @@ class Packer:
 
 def _summary(index: Index) -> str:
     return f"{len(index)} clips with {index.frames()} frames"
-
-
-def _text(path: Path) -> str:
-    return path.read_text() if path.exists() else ""

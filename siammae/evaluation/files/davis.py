@@ -7,7 +7,8 @@ import numpy as np
 
 from siammae.config.suggestions import nearest
 from siammae.data.reading.checked_image import opened
-from siammae.evaluation.files.listing import in_order, names_in, pair, present, text_of, visible
+from siammae.data.sets.clip_lists import read_text
+from siammae.evaluation.files.listing import in_order, names_in, pair, present, visible
 from siammae.system.errors import DataError
 
 VOID = 255
@@ -72,10 +73,10 @@ class DavisFiles:
         sets = self.root / "ImageSets"
         path = sets / str(self.year) / f"{self.split}.txt"
         if path.is_file():
-            return names_in(path, text_of(path).split(), "sequence")
+            return names_in(path, read_text(path).split(), "sequence")
         path = sets / self.resolution / f"{self.split}.txt"  # 2016's own archive: image mask pairs
         if path.is_file():
-            lines = [line.split()[0] for line in text_of(path).splitlines() if line.strip()]
+            lines = [line.split()[0] for line in read_text(path).splitlines() if line.strip()]
             names = list(dict.fromkeys(Path(line).parent.name for line in lines))
             return names_in(path, names, "sequence")
         others = visible(sets, "*/*.txt")

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from siammae.data.built_in.label_names import JOINTS
-from siammae.evaluation.files.listing import names_in, present, text_of, visible
+from siammae.data.sets.clip_lists import read_text
+from siammae.evaluation.files.listing import names_in, present, visible
 from siammae.system.errors import DataError
 
 CLIPS = {1: 268}  # test clips of a split, as published figures count them
@@ -55,7 +56,7 @@ class JhmdbFiles:
             raise DataError(f"{folder} holds no ACTION{ending}; {LAYOUT}")
         clips = []
         for path in lists:
-            for line in text_of(path).splitlines():
+            for line in read_text(path).splitlines():
                 words = line.rsplit(maxsplit=1)
                 if words and (len(words) != 2 or words[1] not in ("0", "1", "2")):
                     raise DataError(f"{path}: '{line.strip()}' is not 'CLIP.avi 1' or 'CLIP.avi 2'")
@@ -68,7 +69,7 @@ class JhmdbFiles:
 
     def _from_file(self, path: Path) -> list[str]:
         try:
-            lines = text_of(path).splitlines()
+            lines = read_text(path).splitlines()
         except DataError as error:
             raise DataError(f"list_file={error}") from None
         clips = []

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from siammae.data.reading.checked_image import opened
+from siammae.data.sets.clip_lists import read_text
 from siammae.evaluation.files.kitti import read_instances
 from siammae.evaluation.files.labels import numbered, pairs
-from siammae.evaluation.files.listing import present, text_of, visible
+from siammae.evaluation.files.listing import present, visible
 from siammae.evaluation.files.rle import decode_mask
 from siammae.system.errors import DataError
 
@@ -102,7 +103,7 @@ class MotsFiles:
             yield from map(read_instances, self.labels(sequence))
         else:
             frames = {int(path.stem): path for path in self.frames(sequence)}
-            coded = read_text(text)
+            coded = read_coded(text)
             if strange := sorted(coded.keys() - frames.keys()):
                 raise DataError(f"{text} has a frame {strange[0]}, the images have none")
             for number, image in frames.items():
@@ -116,13 +117,13 @@ class MotsFiles:
         return next((path for path in places if path.is_file()), None)
 
 
-def read_text(path: Path) -> dict[int, list[Coded]]:
+def read_coded(path: Path) -> dict[int, list[Coded]]:
     """Read instances by the number of their frame; frames without any are left out.
 
     Raises:
         DataError: when the file cannot be read or a line has another form.
     """
-    lines = text_of(path).splitlines()
+    lines = read_text(path).splitlines()
     frames: dict[int, list[Coded]] = {}
     for place, line in enumerate(lines, start=1):
         words = line.split()

@@ -22,20 +22,6 @@ def visible(folder: Path, pattern: str) -> list[Path]:
     return sorted(p for p in found if not any(part[0] == "." for part in p.parts[hidden:]))
 
 
-def text_of(path: Path) -> str:
-    """Read a text file, such as a list of names.
-
-    Raises:
-        DataError: when it cannot be read, or is no text.
-    """
-    try:
-        return path.read_text()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise DataError(f"{path} cannot be read: it is no text") from None
-
-
 def names_in(path: Path, words: Sequence[str], noun: str) -> list[str]:
     """Return the names that a list file holds.
 

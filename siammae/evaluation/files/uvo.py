@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from siammae.evaluation.files.listing import text_of
+from siammae.data.sets.clip_lists import read_text
 from siammae.evaluation.files.rle import decode_mask
 from siammae.system.errors import DataError
 from siammae.system.foreign_text import refusal
@@ -79,7 +79,7 @@ def read_uvo(path: Path) -> dict[str, UvoVideo]:
 )  # a benchmark is sent to its workers for each video, without the file's content
 def _read(path: Path, changed: int, size: int) -> dict[str, UvoVideo]:
     try:
-        content = json.loads(text_of(path))
+        content = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is no JSON: {error}") from None
     entries, annotations = (_list_of(path, content, key) for key in ("videos", "annotations"))

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from siammae.data.built_in.label_names import PARTS
+from siammae.data.sets.clip_lists import read_text
 from siammae.evaluation.files.davis import read_ids
-from siammae.evaluation.files.listing import names_in, present, text_of, visible
+from siammae.evaluation.files.listing import names_in, present, visible
 from siammae.system.errors import DataError
 
 CLASSES = len(PARTS)
@@ -64,7 +65,7 @@ class VipFiles:
         for name in (f"{self.split}_videos.txt", f"{self.split}_id.txt"):
             path = self.root / "lists" / name
             if path.is_file():
-                lines = text_of(path).splitlines()  # of a name, or of paths to one video's files
+                lines = read_text(path).splitlines()  # of a name, or of paths to one video's files
                 videos = [
                     name for line in lines for name in dict.fromkeys(map(_video, line.split()))
                 ]

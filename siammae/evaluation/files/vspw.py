@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from siammae.evaluation.files.listing import in_order, names_in, present, text_of, visible
+from siammae.data.sets.clip_lists import read_text
+from siammae.evaluation.files.listing import in_order, names_in, present, visible
 from siammae.system.errors import DataError
 
 LAYOUT = (
@@ -34,7 +35,7 @@ class VspwFiles:
         path = self.root / f"{self.split}.txt"
         if not path.is_file():
             raise DataError(f"{path}: no such list; {LAYOUT}")
-        names = names_in(path, text_of(path).split(), "video")
+        names = names_in(path, read_text(path).split(), "video")
         data = self.root / "data"
         return present(
             names,

@@ -74,7 +74,6 @@ def open_storage(url: str) -> "BaseStorage":
     """
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
-    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         if url.startswith(JOURNAL):
@@ -89,11 +88,30 @@ def open_storage(url: str) -> "BaseStorage":
             f"storage {without_password(url)} needs a driver that is not installed ({missing}); "
             "for PostgreSQL: pip install 'psycopg[binary]' and postgresql+psycopg://..."
         ) from None
-    except (SQLAlchemyError, OSError, ValueError) as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    except failures() as error:
         raise ConfigError(
-            f"storage {without_password(url)} cannot be opened ({reason}); it must be {KNOWN}"
+            f"storage {without_password(url)} cannot be opened ({reason_of(error)}); it must be "
+            f"{KNOWN}"
         ) from None
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """Return what Optuna raises on a storage that is damaged or cannot be reached.
+
+    It reads a journal without checks, and so meets any value at any place.
+    """
+    from optuna.exceptions import OptunaError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    unchecked = (ValueError, LookupError, TypeError, AttributeError, AssertionError)
+    return SQLAlchemyError, OptunaError, OSError, *unchecked
+
+
+def reason_of(error: BaseException) -> str:
+    """Return an error of a storage in one line; that of the database, where there is one."""
+    cause = error.__cause__ or error
+    told = str(getattr(cause, "orig", None) or cause).strip()
+    return told.splitlines()[0] if told else type(error).__name__
 
 
 def _database(url: str, attempts: int = 10) -> "BaseStorage":

@@ -134,7 +134,7 @@ def cost(settings: TrainConfig, record: RunRecord) -> float:
     path = record.folder / "cost.json"
     try:
         return float(json.loads(path.read_text())["gflops_per_pair"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         from siammae.assembly.flops import gflops_per_pair
 
         count = gflops_per_pair(settings)

@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from siammae.launching.studies.storage import open_storage, without_password
+from siammae.launching.studies.storage import (
+    failures,
+    open_storage,
+    reason_of,
+    without_password,
+)
 from siammae.report.markdown import escaped, grid
 from siammae.report.studies.figures import draw_study
 from siammae.report.studies.frame import StudyFrame, importance, read_study
@@ -158,6 +163,26 @@ def find_study(storage: "BaseStorage", name: str, url: str) -> "Study":
     return optuna.load_study(study_name=found[0], storage=storage)
 
 
+def chosen_study(url: str, name: str | None) -> "Study | None":
+    """Return the study of a name; without a name, list all studies and return None.
+
+    Raises:
+        DataError: when there is none, or the storage is damaged.
+    """
+    try:
+        storage = existing(url)
+        if name is None:
+            list_studies(storage, url)
+            return None
+        study = find_study(storage, name, url)
+        read_study(study)  # damage of a trial shows when it is read
+        return study
+    except failures() as error:
+        raise DataError(
+            f"storage {without_password(url)} cannot be read, it is damaged ({reason_of(error)})"
+        ) from None
+
+
 def list_studies(storage: "BaseStorage", url: str) -> None:
     """Print a row for each study of the storage."""
     import optuna
@@ -209,11 +234,9 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="folder to write to (studies/STUDY)")
     given = parser.parse_args()
     try:
-        storage = existing(given.storage)
-        if given.study is None:
-            list_studies(storage, given.storage)
+        study = chosen_study(given.storage, given.study)
+        if study is None:
             return 0
-        study = find_study(storage, given.study, given.storage)
         written = report(study, given.out or Path("studies") / as_file_name(study.study_name))
     except SiammaeError as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)

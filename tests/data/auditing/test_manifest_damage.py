@@ -1,7 +1,5 @@
 """A manifest that is damaged is refused by name."""
 
-from pathlib import Path
-
 import pytest
 
 from siammae.data.manifests.facts import Facts
@@ -16,5 +14,5 @@ def test_a_damaged_name_of_a_clip_is_refused(tmp_path):
     whole = manifest.read_bytes()
     for wrong in (b"wonderf\xb9l.mp4", b"wonderfxl.mp4"):
         manifest.write_bytes(whole.replace(b"wonderful.mp4", wrong))
-        with pytest.raises(DataError, match="a.parquet is no manifest"):
+        with pytest.raises(DataError, match=r"a\.parquet is no manifest"):
             read_manifest(manifest)

@@ -110,6 +110,18 @@ def test_a_full_disk_loses_nothing_finished(clips, whole_pack, tmp_path):
     assert same(out, whole_pack)
 
 
+def test_damaged_reasons_of_broken_clips_hinder_nothing(clips, whole_pack, pack, tmp_path):
+    out, said = tmp_path / "out", []
+    pack(clips, out)
+    for content in (b"\xff", b"[1]", b'{"x": 1}'):
+        (out / "broken.json").write_bytes(content)
+        (out / "index.arrow").unlink()
+        shards(out)[0].unlink()
+        pack(clips, out, said)
+        assert same(out, whole_pack)
+    assert sum("broken.json is damaged" in line for line in said) == 3
+
+
 def test_nothing_can_be_written(clips, pack, tmp_path):
     (tmp_path / "file").write_text("")
     from siammae.system.errors import DataError

@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 import shutil
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -129,6 +130,14 @@ def test_damage_is_skipped_and_counted(own_pack, damage):
     assert list(broken) == [row.name]
     assert shard.name in broken[row.name]
     assert all(len(visit.samples) == 2 for visit in visits)
+
+
+def test_an_index_with_sizes_that_no_memory_holds_is_named(own_pack):
+    index = Index.load(own_pack / "index.arrow")
+    row = replace(index[3], height=2**31 - 1)
+    clip = reader.PackedClip(reader.ShardFiles(own_pack), row)
+    with pytest.raises(DataError, match=r"frame 2 of clip .* is no JPEG of 48x2147483647: it is"):
+        clip.read([2, 4])
 
 
 def test_what_is_no_pack_is_refused(tmp_path, clips, own_pack):

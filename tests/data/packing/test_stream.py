@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from whole_frames import Whole
 
 from siammae.data.augment.pair_augment import PairAugment
 from siammae.data.augment.rotation import NoRotation
@@ -18,8 +19,9 @@ from siammae.data.sets.videos import file_size
 from siammae.system.errors import DataError
 
 
-def pairs_of(source, seed=5):
-    return PairDataset(source, SingleTarget([1, 9]), NoRotation(), PairAugment(32), seed)
+def pairs_of(source, seed=5, augment=None):
+    augment = augment or PairAugment(32)
+    return PairDataset(source, SingleTarget([1, 9]), NoRotation(), augment, seed)
 
 
 def same(one, two):
@@ -77,6 +79,21 @@ def test_over_http_the_pixels_are_those_of_the_folder(whole_pack, served, stream
     again = streamed()
     again.footage().open(0)
     assert len(fetched(served)) == 6
+
+
+def test_over_http_every_frame_has_its_own_number(streamed, read_number):
+    """The numbers that the frames show, whatever the order of reading, and those of pairs."""
+    clips = streamed().footage()
+    for visit in range(len(clips)):
+        clip = clips.open(clips.turn(3, visit))
+        order = [*range(clip.frames), clip.frames - 1, 0, 11, 12, 13]
+        seen = [read_number(frame) for index in order for frame in clip.read([index])]
+        assert seen == order
+    batches = make_loader(pairs_of(streamed(), augment=Whole(32)), 4, 0, 12, 2)
+    for batch in batches:
+        for frames, gap in zip(batch.frames.numpy(), batch.gap.tolist(), strict=True):
+            given, restored = (read_number(frame) for frame in frames)
+            assert [restored - given] == gap
 
 
 @pytest.mark.slow
@@ -159,6 +176,13 @@ def test_a_pack_from_elsewhere_names_no_folder(served, streamed, tmp_path, name)
     with pytest.raises(DataError, match=r"pack\.json cannot be used"):
         streamed().footage()
     assert not (tmp_path / "cache").exists()
+
+
+def test_a_damaged_plan_is_named(served, streamed):
+    for content in (b"\xc9\xff", b"", b"[1]", served.files["p/pack.json"] + b"\xb9"):
+        served.files["p/pack.json"] = content
+        with pytest.raises(DataError, match=r"pack\.json cannot be used"):
+            streamed().footage()
 
 
 def test_through_fsspec(whole_pack, tmp_path):
