@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "packing.packed": ["Packed"],
         "reading.video": ["open_clip"],
         "sampling.mixture": ["Mixture"],
+        "sampling.same_frame": ["SameFrame"],
         "sampling.several_targets": ["SeveralTargets"],
         "sampling.targets": ["SingleTarget", "Targets"],
         "sets.davis": ["Davis"],

@@ -9,11 +9,11 @@ import torch
 
 from siammae.assembly.checkpoint import Checkpoints
 from siammae.data.sampling.batch import PairBatch
+from siammae.methods.siammae import SiamMAE
 from siammae.model.decoders import CrossSelfDecoder
 from siammae.model.encoder import Encoder
 from siammae.model.heads import PixelMean
 from siammae.model.masking.uniform import AsymmetricRandom
-from siammae.model.siammae import SiamMAE
 from siammae.training.loop import Trainer
 from siammae.training.optim import adamw
 from siammae.training.training_plan import Plan

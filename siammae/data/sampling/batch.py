@@ -23,7 +23,7 @@ class PairBatch:
         mirroring.
     gap: (B, T - 1) int64, frames of the video from the given frame to each of the others, whatever
         unit gaps are drawn in and however many frames are stored; negative for an earlier frame of
-        the clip, never 0.
+        the clip, and 0 where the given frame itself is seen again.
     clip: (B,) int64, index of the clip in its source.
     short: number of samples with a smaller gap than was drawn, because the clip is short.
     broken: clips that could not be read, with the reason; others were taken in their place.
@@ -110,7 +110,7 @@ def collate(visits: list[Visit]) -> PairBatch:
         flip=torch.tensor([sample.flip for sample in samples]),
         colour=torch.from_numpy(np.stack([sample.colour for sample in samples])),
         angle=torch.from_numpy(angle),
-        gap=torch.tensor([sample.gap for sample in samples]),
+        gap=torch.tensor([sample.gap for sample in samples], dtype=torch.int64),
         clip=torch.tensor([sample.clip for sample in samples]),
         short=sum(sample.short for sample in samples),
         broken=broken,
