@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "augment.colour": ["ColourJitter"],
+        "augment.global_local": ["GlobalLocal"],
         "augment.pair_augment": ["PairAugment"],
         "augment.rotation": ["AnyAngle", "NoRotation", "RightAngles", "Rotation", "SmallAngles"],
         "built_in.puppets": ["Puppets"],

@@ -71,7 +71,7 @@ def batch(step):
     return PairBatch(
         frames=torch.randn(2, 2, 3, 16, 16, generator=drawn),
         size=torch.full((2, 2, 2), 16),
-        flip=torch.zeros(2, dtype=torch.bool),
+        flip=torch.zeros(2, 2, dtype=torch.bool),
         colour=torch.ones(2, 2, 4),
         angle=torch.zeros(2, 2),
         gap=torch.full((2, 1), 4),

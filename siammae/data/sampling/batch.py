@@ -17,7 +17,7 @@ class PairBatch:
     frames: (B, T, H, W, 3) uint8; what was cut out of each frame lies in the upper left corner,
         zeros beyond it.
     size: (B, T, 2) int64, height and width of what was cut out in pixels.
-    flip: (B,) bool, whether to mirror it; False where the readers have done so.
+    flip: (B, T) bool, whether to mirror it; False where the readers have done so.
     colour: (B, T, 4) float32, brightness, contrast, saturation and hue of each frame.
     angle: (B, T) float32, degrees counter-clockwise by which each frame's content is turned, after
         mirroring.
@@ -70,7 +70,7 @@ class Sample(NamedTuple):
     """
 
     frames: list[np.ndarray]
-    flip: bool
+    flip: np.ndarray
     colour: np.ndarray
     angle: np.ndarray
     gap: list[int]
@@ -107,7 +107,7 @@ def collate(visits: list[Visit]) -> PairBatch:
     return PairBatch(
         frames=torch.from_numpy(canvas),
         size=torch.from_numpy(size),
-        flip=torch.tensor([sample.flip for sample in samples]),
+        flip=torch.from_numpy(np.stack([sample.flip for sample in samples])),
         colour=torch.from_numpy(np.stack([sample.colour for sample in samples])),
         angle=torch.from_numpy(angle),
         gap=torch.tensor([sample.gap for sample in samples], dtype=torch.int64),
