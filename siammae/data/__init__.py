@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "augment.global_local": ["GlobalLocal"],
         "augment.pair_augment": ["PairAugment"],
         "augment.rotation": ["AnyAngle", "NoRotation", "RightAngles", "Rotation", "SmallAngles"],
+        "augment.views": ["Views"],
         "built_in.puppets": ["Puppets"],
         "built_in.sprites": ["Sprites"],
         "packing.packed": ["Packed"],

@@ -40,7 +40,7 @@ class MAE(Method):
         self.encoder, self.decoder, self.head, self.ratio = encoder, decoder, head, ratio
 
     @override
-    def forward(  # type: ignore[override]
+    def forward(
         self, frames: Tensor, generator: Generator | None = None, part: Part = WHOLE
     ) -> Restoration:
         """Restore what is hidden of frames (B, T, 3, H, W), each on its own; in MAE T is 1."""
@@ -59,6 +59,6 @@ class MAE(Method):
         return RestoredFrame(mask, prediction, loss, self.head.metrics(prediction, target))
 
     @override
-    def columns(self, frames: Tensor, outcome: Restoration) -> list[Column]:  # type: ignore[override]
+    def columns(self, frames: Tensor, outcome: Restoration) -> list[Column]:
         """Return of each frame what is visible, restored and true."""
         return restored_columns(frames, outcome, self.encoder.patch_size)

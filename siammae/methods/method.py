@@ -5,12 +5,11 @@ the other groups that the method trains with: which frames (``targets``), which 
 (``augment``), and no option (null) of a group that it has no use for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
-from siammae.model.batch_draws import WHOLE, Part
 from siammae.model.encoder import Encoder
 
 
@@ -30,15 +29,20 @@ class Outcome(Protocol):
 
 
 class Loss(NamedTuple):
-    """The outcome of a method whose loss is all there is; see `Outcome`."""
+    """The outcome of a method whose loss is all there is; see `Outcome`.
+
+    scale: what multiplies the loss for its gradient. A loss of the batch of several processes, of
+    which each has the gradient of its own share, takes their number.
+    """
 
     loss: Tensor
     metrics: dict[str, Tensor]
+    scale: float = 1.0
 
     @property
     def total(self) -> Tensor:
-        """The loss."""
-        return self.loss
+        """The loss, scaled."""
+        return self.loss * self.scale
 
 
 class Column(NamedTuple):
@@ -77,33 +81,37 @@ class Method(nn.Module):
     restores_pairs: ClassVar[bool] = False
 
     encoder: Encoder
+    gather: Callable[[Tensor], Tensor] = staticmethod(lambda rows: rows)
+    """Returns the rows of all processes that share a step, see `everyone`; the trainer sets it."""
 
     @property
     def predicts_spread(self) -> bool:
         """Whether the outcome holds a predicted spread, of which there is a picture."""
         return False
 
-    def forward(
-        self, frames: Any, generator: Generator | None = None, part: Part = WHOLE, **asked: Any
-    ) -> Outcome:
-        """Compute the loss of a batch.
+    def forward(self, *args: Any, **kwargs: Any) -> Outcome:
+        """Compute the loss of a batch; a subclass takes ``(frames, generator, part)``.
 
-        Args:
-            frames: (B, T, 3, H, W), normalised; or what the option of ``augment`` makes of a batch.
-            generator: draws what is random; None takes torch's own.
-            part: which part of a step's batch this is; see `Draws`.
-            asked: the fields of the batch that ``asks`` names.
+        ``frames`` are (B, T, 3, H, W), normalised, or what the option of ``augment`` makes of a
+        batch. ``generator`` draws what is random; None takes torch's own. ``part`` is which part of
+        a step's batch this is, see `Draws`. The fields that ``asks`` names follow by name.
         """
         raise NotImplementedError
 
-    def columns(self, frames: Any, outcome: Any, **asked: Any) -> list[Column]:
+    def columns(self, *args: Any, **kwargs: Any) -> list[Column]:
         """Return the columns of a picture that shows what the method sees and makes of it.
 
-        Args:
-            frames, asked: what `forward` was called with, in evaluation mode.
-            outcome: what it returned.
+        A subclass takes ``(frames, outcome)``, what `forward` was called with in evaluation mode
+        and what it returned, and the fields that ``asks`` names.
         """
         raise NotImplementedError
+
+    def everyone(self, rows: Tensor) -> Tensor:
+        """Return rows (B, D) of all processes that share a step, (size * B, D).
+
+        Gradients reach this process's rows alone. In evaluation mode there is one process.
+        """
+        return self.gather(rows) if self.training else rows
 
     def begin_step(self, step: int, steps: int) -> None:
         """Prepare for optimiser step ``step`` of 1 to ``steps``."""

@@ -65,7 +65,7 @@ class SiamMAE(Method):
         masking.attach(decoder, head)
 
     @override
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         frames: Tensor,
         generator: Generator | None = None,
@@ -144,7 +144,7 @@ class SiamMAE(Method):
         return Latent(past_tokens, future_tokens, *masks, target.gap_embedding, past.cache)
 
     @override
-    def columns(  # type: ignore[override]
+    def columns(
         self, frames: Tensor, outcome: Restoration, gap: Tensor | None = None
     ) -> list[Column]:
         """Return past frame, and of each future frame what is visible, restored and true."""

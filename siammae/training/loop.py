@@ -77,6 +77,7 @@ class Trainer:
         self.batches, self.prepare, self.checkpoints = batches, prepare, checkpoints
         self.evaluate, self.sample, self.watch = evaluate, sample, watch
         self.team = team or Team()
+        model.gather = self.team.gather_rows
         self.listener = listener if self.team.is_main else Listener()
         self.device = next(model.parameters()).device
         self.progress = Progress()

@@ -65,7 +65,10 @@ def test_equal_to_torchvision(size, shared):
 
 def by_readers(augment, pairs, flips):
     """A batch as readers send it that resize."""
-    done = [augment.by_reader(list(p), np.full(len(p), flip)) for p, flip in zip(pairs, flips, strict=True)]
+    done = [
+        augment.by_reader(list(p), np.full(len(p), flip))
+        for p, flip in zip(pairs, flips, strict=True)
+    ]
     return batch_of([frames for frames, _ in done], [flip[0] for _, flip in done])
 
 

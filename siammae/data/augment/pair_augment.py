@@ -28,12 +28,13 @@ class Drawn(NamedTuple):
     """What was drawn for one pair.
 
     boxes: the crop of each frame. flip: (frames,) bool, whether it is mirrored.
-    colour: (frames, 4), see `ColourJitter.draw`.
+    colour: (frames, 4), see `ColourJitter.draw`. effects: (frames, 2), see `draw_effects`, or None.
     """
 
     boxes: list[Box]
     flip: np.ndarray
     colour: np.ndarray
+    effects: np.ndarray | None = None
 
 
 class PairAugment:
@@ -133,9 +134,11 @@ class PairAugment:
         resized = self._square(batch).clamp_(0, 255) / 255
         if not batch.upright and batch.crop is None:
             resized = quarter_turns(resized, batch.angle)
-        if self.colour is not None:
-            resized = jitter(resized, batch.colour)
-        return normalise(resized)
+        return normalise(self.finish(resized, batch))
+
+    def finish(self, images: "Tensor", batch: "PairBatch") -> "Tensor":
+        """Change the colours of resized crops (B, T, 3, size, size) in 0..1."""
+        return images if self.colour is None else jitter(images, batch.colour)
 
     def _square(self, batch: "PairBatch") -> "Tensor":
         """Return frames (B, T, 3, size, size) in 0..255, which may overshoot."""

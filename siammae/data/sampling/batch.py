@@ -30,6 +30,7 @@ class PairBatch:
     crop: (B, T, 2) int64, height and width of the crops in the middle of what was cut out, which
         have to be resampled. None: all of it is the crop, and angles are quarter turns.
     upright: whether every angle is 0.
+    effects: (B, T, 2) float32, blur and solarisation of each frame, see `draw_effects`; None: none.
     """
 
     frames: Tensor
@@ -43,6 +44,7 @@ class PairBatch:
     broken: dict[str, str]
     crop: Tensor | None = None
     upright: bool = False
+    effects: Tensor | None = None
 
     def to(self, device: torch.device) -> "PairBatch":
         """Return the batch on another device."""
@@ -77,6 +79,7 @@ class Sample(NamedTuple):
     clip: int
     short: bool
     crop: np.ndarray | None = None
+    effects: np.ndarray | None = None
 
 
 class Visit(NamedTuple):
@@ -103,6 +106,7 @@ def collate(visits: list[Visit]) -> PairBatch:
         for frame, crop in zip(canvas[i], sample.frames, strict=True):
             frame[: crop.shape[0], : crop.shape[1]] = crop
     angle = np.stack([sample.angle for sample in samples])
+    effects = [sample.effects for sample in samples if sample.effects is not None]
     inner = [sample.crop for sample in samples if sample.crop is not None]
     return PairBatch(
         frames=torch.from_numpy(canvas),
@@ -116,4 +120,5 @@ def collate(visits: list[Visit]) -> PairBatch:
         broken=broken,
         crop=torch.from_numpy(np.stack(inner)) if inner else None,
         upright=not angle.any(),
+        effects=torch.from_numpy(np.stack(effects)) if effects else None,
     )
