@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "augment.colour": ["ColourJitter"],
         "augment.global_local": ["GlobalLocal"],
+        "augment.multi_crop": ["MultiCrop"],
         "augment.pair_augment": ["PairAugment"],
         "augment.rotation": ["AnyAngle", "NoRotation", "RightAngles", "Rotation", "SmallAngles"],
         "augment.views": ["Views"],

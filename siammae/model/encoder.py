@@ -56,7 +56,11 @@ class Encoder(nn.Module):
         return self.norm(run_blocks(self.blocks, tokens))
 
     def features(self, images: Tensor) -> Tensor:
-        """Return patch features (B, N, D) of whole images (B, 3, H, W): last norm, without CLS.
+        """Return patch features (B, N, D) of whole images, see `tokens`, without CLS."""
+        return self.tokens(images)[:, 1:]
+
+    def tokens(self, images: Tensor) -> Tensor:
+        """Return tokens (B, 1 + N, D) of whole images (B, 3, H, W) after the last norm, CLS first.
 
         H and W are any multiples of the patch: positions are resized by bicubic interpolation, as
         the evaluations of DINO and CropMAE do.
@@ -66,7 +70,7 @@ class Encoder(nn.Module):
             self.pos_embed, [rows, columns], list(self.grid), antialias=False
         )
         tokens = self._embed(patchify(images, self.patch_size), positions, None)
-        return self.transform(tokens)[:, 1:]
+        return self.transform(tokens)
 
     def _embed(self, patches: Tensor, positions: Tensor, visible: Tensor | None) -> Tensor:
         b = patches.shape[0]

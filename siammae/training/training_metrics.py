@@ -10,6 +10,7 @@ _OTHERS = {
     "train/mse": "less",  # of the predicted mean, in normalised pixels
     "train/sigma": "neither",  # mean predicted standard deviation, in normalised pixels
     "train/positives_found": "more",  # share of views whose nearest other view is their partner
+    "train/teacher_entropy": "neither",  # of DINO's teacher, in nats
     "train/probe_loss": "less",  # of a masking that learns
     r"train/loss_target_\d+": "less",
     r"train/gap_target_\d+": "neither",  # mean frame gap, in frames

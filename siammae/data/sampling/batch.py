@@ -58,6 +58,12 @@ class PairBatch:
         """Return the batch in memory that goes from process to process without a copy."""
         return self._each(lambda tensor: tensor.share_memory_())
 
+    def of_frames(self, which: slice) -> "PairBatch":
+        """Return the batch with some of each sample's frames; its gaps stay those of all."""
+        names = ("frames", "size", "flip", "colour", "angle", "crop", "effects")
+        parts = {name: getattr(self, name) for name in names}
+        return replace(self, **{k: v[:, which] for k, v in parts.items() if v is not None})
+
     def _each(self, change: Any) -> "PairBatch":
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         moved = {k: change(v) for k, v in values.items() if isinstance(v, Tensor)}
