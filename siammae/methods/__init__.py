@@ -12,7 +12,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "dino": ["DINO"],
         "mae": ["MAE"],
         "method": ["Loss", "Method"],
+        "rsp": ["RSP"],
         "siammae": ["SiamMAE"],
         "simclr": ["SimCLR"],
+        "tobo": ["ToBo"],
     },
 )

@@ -61,4 +61,4 @@ class MAE(Method):
     @override
     def columns(self, frames: Tensor, outcome: Restoration) -> list[Column]:
         """Return of each frame what is visible, restored and true."""
-        return restored_columns(frames, outcome, self.encoder.patch_size)
+        return restored_columns(frames, outcome.targets, self.encoder.patch_size)

@@ -1,14 +1,16 @@
 """What a picture shows of restored frames: the given one, and each target hidden and restored."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, zeros_like
 
 from siammae.methods.method import Column
 from siammae.model.patches import patch_statistics, patchify, unpatchify
-from siammae.model.restoration import Restoration, RestoredFrame
+from siammae.model.restoration import RestoredFrame
 
 
 def restored_columns(
-    frames: Tensor, restored: Restoration, patch_size: int, gap: Tensor | None = None
+    frames: Tensor, restored: Sequence[RestoredFrame], patch_size: int, gap: Tensor | None = None
 ) -> list[Column]:
     """Return columns: the given frame, then of each target masked, restored and true.
 
@@ -19,17 +21,17 @@ def restored_columns(
 
     Args:
         frames: (B, T, 3, H, W), normalised; the last of them are the targets.
-        restored: the model's output for them.
+        restored: the targets, in the order of their frames.
         patch_size: side of a patch in pixels.
         gap: (B, T - 1), frames of the video from the given frame to each target.
     """
-    given = frames.shape[1] - len(restored.targets)
+    given = frames.shape[1] - len(restored)
     seen = frames.float().cpu().unbind(1)
     columns = [Column(frame) for frame in seen[:given]]
-    for number, (frame, target) in enumerate(zip(seen[given:], restored.targets, strict=True)):
+    for number, (frame, target) in enumerate(zip(seen[given:], restored, strict=True)):
         hidden, filled = _masked_and_restored(frame, target, patch_size)
         labels = None
-        if gap is not None and len(restored.targets) > 1:
+        if gap is not None and len(restored) > 1:
             labels = [f"{frames:+d}" for frames in gap[:, number].tolist()]
         columns += [Column(hidden), Column(filled), Column(frame, labels)]
     return columns

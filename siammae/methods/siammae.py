@@ -95,10 +95,14 @@ class SiamMAE(Method):
         for future, target in zip(futures, targets, strict=True):
             # With `encode` a masking can predict the whole frame before it chooses what to hide.
             pair = Pair(memory, future, target, self.encode)
-            latent, mask = self.forward_encoder(pair, draws)
-            prediction = self.forward_decoder(latent)
-            restored.append(self.forward_loss(pair, prediction, mask))
+            restored.append(self.restore(pair, draws))
         return Restoration.of(restored, memory.mask, gap)
+
+    def restore(self, pair: Pair, draws: Draws) -> RestoredFrame:
+        """Restore what is hidden of one future frame."""
+        latent, mask = self.forward_encoder(pair, draws)
+        prediction = self.forward_decoder(latent)
+        return self.forward_loss(pair, prediction, mask)
 
     def forward_past(self, patches: Tensor, grid: tuple[int, int], draws: Draws) -> PastFrame:
         """Encode the past frame (B, N, P), once for all future frames: the decoder's memory."""
@@ -148,7 +152,7 @@ class SiamMAE(Method):
         self, frames: Tensor, outcome: Restoration, gap: Tensor | None = None
     ) -> list[Column]:
         """Return past frame, and of each future frame what is visible, restored and true."""
-        return restored_columns(frames, outcome, self.encoder.patch_size, gap)
+        return restored_columns(frames, outcome.targets, self.encoder.patch_size, gap)
 
     @property
     @override

@@ -6,11 +6,12 @@ from plain_vit import (
     assert_same_gradients,
     blocks,
     encode,
+    full_set,
     layer_norm,
     linear,
-    normalised,
     part,
-    patches_of,
+    positions,
+    restoration_loss,
     weights_of,
 )
 
@@ -46,29 +47,10 @@ def plain_loss(weights, images, mask):
     images = images.double()
     latent = encode(part(weights, "encoder"), images, 8, 4, mask.visible)
     decoder = part(weights, "decoder")
-    seen = linear(decoder, "embed", latent)
-    places = weights_of_positions()
-    rows = []
-    for sample in range(len(images)):
-        row = [decoder["mask_token"][0, 0]] * 16
-        for number, place in enumerate(mask.visible[sample].tolist()):
-            row[place] = seen[sample, 1 + number]
-        rows.append(torch.stack([seen[sample, 0], *row]) + places)
-    decoded = layer_norm(decoder, "norm", blocks(decoder, torch.stack(rows), 2))
+    tokens = full_set(decoder, latent, mask, positions(4, 16))
+    decoded = layer_norm(decoder, "norm", blocks(decoder, tokens, 2))
     pixels = linear(part(weights, "head"), "pixels", decoded[:, 1:])
-    error = (pixels - normalised(patches_of(images, 8))).square().mean(-1)  # (B, 16)
-    return torch.stack([error[i, mask.hidden[i]] for i in range(len(images))]).mean()
-
-
-def weights_of_positions():
-    """MAE's table: sine and cosine of the column, then of the row, each with 16 / 4 frequencies."""
-    rates = 10000.0 ** -(torch.arange(4).double() / 4)
-    table = [torch.zeros(16).double()]
-    for row in range(4):
-        for column in range(4):
-            angles = [column * rates, row * rates]
-            table.append(torch.cat([f(a) for a in angles for f in (torch.sin, torch.cos)]))
-    return torch.stack(table)
+    return restoration_loss(pixels, images, 8, mask.hidden)
 
 
 def test_loss_and_gradients_are_those_of_plain_formulas():

@@ -99,6 +99,56 @@ def normalised(patches):
     ).sqrt()
 
 
+def positions(side, width):
+    """MAE's table (1 + side^2, width): sine, cosine of the column, then of the row; CLS: zeros."""
+    rates = 10000.0 ** -(torch.arange(width // 4).double() / (width // 4))
+    table = [torch.zeros(width).double()]
+    for row in range(side):
+        for column in range(side):
+            angles = [column * rates, row * rates]
+            table.append(torch.cat([f(a) for a in angles for f in (torch.sin, torch.cos)]))
+    return torch.stack(table)
+
+
+def full_set(decoder, encoded, mask, places):
+    """Tokens (B, 1 + N, D) in the frame's own order: CLS, visible and mask tokens, with places."""
+    seen = linear(decoder, "embed", encoded)
+    rows = []
+    for sample in range(len(encoded)):
+        row = [decoder["mask_token"][0, 0]] * (len(places) - 1)
+        for number, place in enumerate(mask.visible[sample].tolist()):
+            row[place] = seen[sample, 1 + number]
+        rows.append(torch.stack([seen[sample, 0], *row]) + places)
+    return torch.stack(rows)
+
+
+def cross_self(decoder, tokens, memory, heads):
+    """Layers of cross-attention to ``memory``, if there is one, self-attention, MLP; pre-norm."""
+    depth = 1 + max(int(name.split(".")[1]) for name in decoder if name.startswith("layers."))
+    keys_values = ()
+    if memory is not None:
+        memory = linear(decoder, "memory_to_kv", layer_norm(decoder, "memory_norm", memory))
+        keys_values = memory.chunk(2 * depth, dim=-1)
+    for number in range(depth):
+        layer = part(decoder, f"layers.{number}")
+        if memory is not None:
+            query = linear(layer, "sublayers.cross.query", layer_norm(layer, "norms.cross", tokens))
+            found = attention(query, *keys_values[2 * number : 2 * number + 2], heads)
+            tokens = tokens + linear(layer, "sublayers.cross.out", found)
+        inner = linear(layer, "sublayers.self.qkv", layer_norm(layer, "norms.self", tokens))
+        found = attention(*inner.chunk(3, dim=-1), heads)
+        tokens = tokens + linear(layer, "sublayers.self.out", found)
+        inner = linear(layer, "sublayers.mlp.layers.0", layer_norm(layer, "norms.mlp", tokens))
+        tokens = tokens + linear(layer, "sublayers.mlp.layers.2", gelu(inner))
+    return layer_norm(decoder, "norm", tokens)
+
+
+def restoration_loss(pixels, images, size, hidden):
+    """Mean squared error (He et al.) of pixels (B, N, P) at the ``hidden`` places (B, H)."""
+    error = (pixels - normalised(patches_of(images, size))).square().mean(-1)
+    return torch.stack([error[i, hidden[i]] for i in range(len(images))]).mean()
+
+
 def assert_same_gradients(module, weights, rtol=1e-3, atol=1e-6):
     """Compare each parameter's gradient with the reference's, which may have left some out."""
     for name, parameter in module.named_parameters():

@@ -33,8 +33,8 @@ def made(futures, hidden=12):
     return frames, (frames - mean) / std, Restoration(torch.tensor(0.0), past, targets, {})
 
 
-def restoration_grid(*given):
-    return picture_grid(restored_columns(*given))
+def restoration_grid(frames, restored, *more):
+    return picture_grid(restored_columns(frames, restored.targets, *more))
 
 
 def tile(jpeg, row, column):
