@@ -30,10 +30,11 @@ def gflops_per_pair(settings: ModelConfig) -> float:
     model = build_model(settings).train()
     count = settings.build("targets").count
     frames = torch.zeros(1, 1 + count, 3, settings.image_size, settings.image_size)
-    gap = torch.arange(1, 1 + count).unsqueeze(0)
+    known = {"gap": torch.arange(1, 1 + count).unsqueeze(0)}
+    asked = {name: known[name] for name in model.asks}
     # The counter knows matrix products, not every fused kernel of attention.
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        model(frames, torch.Generator().manual_seed(0), gap=gap).total.backward()
+        model(frames, torch.Generator().manual_seed(0), **asked).total.backward()
     return counter.get_total_flops() / 1e9
 
 

@@ -12,7 +12,7 @@ from siammae.assembly.checkpoint import Checkpoints, load_checked
 from siammae.assembly.tensor_names import differences
 from siammae.config.check import read_run
 from siammae.config.schema import ModelConfig
-from siammae.model.siammae import SiamMAE
+from siammae.methods.siammae import SiamMAE
 from siammae.system.errors import ConfigError, DataError
 from siammae.tracking.record import RunRecord
 
@@ -41,6 +41,11 @@ def load_model(checkpoint: Path, trusted: Sequence[str] = ()) -> tuple[SiamMAE, 
     problem = differences(model.state_dict(), state["model"])
     if problem:
         raise DataError(f"{checkpoint} does not fit the model of its config.yaml; {problem}")
+    if not isinstance(model, SiamMAE):
+        raise DataError(
+            f"{checkpoint} was trained by {type(model).__name__}, and this needs a model that "
+            "restores a frame from another; other benchmarks measure its encoder"
+        )
     model.load_state_dict(state["model"])
     return model.eval(), settings
 

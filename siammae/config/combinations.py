@@ -8,10 +8,20 @@ from collections.abc import Collection
 from copy import deepcopy
 from typing import Any
 
-from siammae.config.schema import TrainConfig
+from siammae.config.groups import class_of
+from siammae.config.schema import ModelConfig, TrainConfig
 from siammae.system.errors import ConfigError
 
-MODEL = ("encoder", "encoding", "decoder", "masking", "uncertainty")
+# Groups of which a method is built, and what it calls their objects. All but the encoder may be
+# null.
+PARTS = {
+    "encoder": "encoder",
+    "encoding": "encoding",
+    "decoder": "decoder",
+    "masking": "masking",
+    "uncertainty": "head",
+}
+MODEL = ("method", *PARTS)
 OF_FRAMES = ("rotation", "targets", "augment")
 OTHERS = (*OF_FRAMES, "data", "benchmark", "tracking")
 
@@ -34,27 +44,85 @@ def check_parts(settings: TrainConfig, given: Collection[str] | None = None) -> 
     _check_batch(settings, parts["data"])
     if given is not None and not {*MODEL, *OF_FRAMES} & set(given):
         return
+    method: Any = class_of(settings.method.target, "method", settings.trusted_packages)
+    _check_used(settings, method, parts["benchmark"])
     parts |= _model_parts(settings)
-    _check_head(parts["uncertainty"], parts["decoder"])
-    _check_past_tokens(parts["masking"], parts["encoding"])
-    _check_spread(parts["masking"], parts["uncertainty"])
-    _check_places(parts["masking"], parts["rotation"], parts["augment"])
+    if parts["uncertainty"] is not None:
+        _check_head(parts["uncertainty"], parts["decoder"])
+    if parts["masking"] is not None:
+        _check_past_tokens(parts["masking"], parts["encoding"])
+        _check_spread(parts["masking"], parts["uncertainty"])
+        _check_places(parts["masking"], parts["rotation"], parts["augment"])
     _check_resizing(parts["augment"], parts["rotation"])
+
+
+def refuse_unused(settings: TrainConfig, keys: Collection[str]) -> None:
+    """Refuse keys, dotted as on the command line, of groups that the method does not have.
+
+    A preset may set sizes of a decoder without knowing the method; who sets one by hand means it.
+
+    Raises:
+        ConfigError: naming the first such key.
+    """
+    for key in keys:
+        group, _, inner = key.partition(".")
+        if inner and group in PARTS and getattr(settings, group) is None:
+            raise ConfigError(f"{key}: {_name(settings)} has no {group}; leave it out")
+
+
+def _check_used(settings: TrainConfig, method: Any, benchmark: Any) -> None:
+    """Check that what the method is built from is given, and nothing that would do nothing."""
+    name, gap = _name(settings), "gap" in settings.targets.as_dict()
+    for key in (*PARTS, "mask_ratio"):
+        value, used = getattr(settings, key), key == "encoder" or key in method.uses
+        if used and value is None:
+            raise ConfigError(f"{key}: {name} needs one, and none is chosen")
+        if not used and value is not None:
+            shown = f"={value}" if key == "mask_ratio" else ""
+            raise ConfigError(f"{key}{shown}: {name} does not use it; leave it out")
+    if settings.frame_gap is not None and not gap:
+        raise ConfigError(
+            f"frame_gap={settings.frame_gap}: the chosen targets have no gap; leave it out, or "
+            "choose targets=single"
+        )
+    if (
+        settings.benchmark.target is not None
+        and benchmark.needs_model
+        and not method.restores_pairs
+    ):
+        raise ConfigError(
+            f"benchmark: it asks the model to restore a frame from another, and {name} does not"
+        )
+    if method.whole_batch and settings.accumulate > 1:
+        raise ConfigError(
+            f"accumulate={settings.accumulate}: {name} compares all samples of a batch with each "
+            "other, which cannot be done in parts; take accumulate=1 and a batch_size that fits"
+        )
+
+
+def _name(settings: ModelConfig) -> str:
+    """Return the method as a setting; options bear the names of their classes, in small letters."""
+    return f"method={str(settings.method.target).rpartition('.')[2].lower()}"
 
 
 def _model_parts(settings: TrainConfig) -> dict[str, Any]:
     """Build the model's parts without memory for weights, which takes no time."""
     import torch
 
+    def build() -> dict[str, Any]:
+        parts = {group: settings.build(group) for group in PARTS}
+        given = {PARTS[group]: part for group, part in parts.items() if part is not None}
+        return {**parts, "method": settings.build("method", **given)}
+
     with torch.random.fork_rng(devices=[]):
         try:
             with torch.device("meta"):
-                return {group: settings.build(group) for group in MODEL}
+                return build()
         except ConfigError as error:
             # A constructor may look into a tensor, which has no values there: take real ones.
             if not isinstance(error.__cause__, RuntimeError):
                 raise
-            return {group: settings.build(group) for group in MODEL}
+            return build()
 
 
 def _check_batch(settings: TrainConfig, source: Any) -> None:

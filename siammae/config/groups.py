@@ -48,13 +48,16 @@ class Group(Section):
     target: str | None = Field(alias="_target_")
 
 
-def build_group(group: Group, name: str, trusted: Sequence[str] = ()) -> Any:
+def build_group(
+    group: Group, name: str, trusted: Sequence[str] = (), parts: Mapping[str, Any] | None = None
+) -> Any:
     """Build the object that a group describes; None when its ``_target_`` is null.
 
     Args:
         group: the class and its arguments, which may be groups themselves.
         name: of the group, for errors.
         trusted: packages whose classes may be built beside those of ``siammae``.
+        parts: further arguments that are objects already; no key may have the name of one.
 
     Raises:
         ConfigError: when the class is missing or not trusted, does not take a key, or refuses a
@@ -62,11 +65,18 @@ def build_group(group: Group, name: str, trusted: Sequence[str] = ()) -> Any:
     """
     if group.target is None:
         return None
-    plain = with_public_targets(group.as_dict())
+    plain, parts = with_public_targets(group.as_dict()), parts or {}
     check_keys(plain, name, trusted)
+    for key in parts:
+        if key in plain:
+            raise ConfigError(f"{name}.{key}: is no key; the group {key} is chosen by itself")
     allowed = execution_whitelist([f"{package}.*" for package in (OURS, *trusted)], reset=True)
     try:
-        return instantiate(plain, _convert_="all", _execution_whitelist_=allowed)
+        # Hydra would copy the parts, and they know each other.
+        made = instantiate(
+            plain, _convert_="all", _partial_=bool(parts), _execution_whitelist_=allowed
+        )
+        return made(**parts) if parts else made
     except Exception as error:
         cause = error.__cause__ or error  # Hydra wraps what the class raised, whose words help
         if isinstance(cause, SiammaeError):

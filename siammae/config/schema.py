@@ -4,7 +4,7 @@ A group's own keys are declared by its class alone, see `siammae.config.groups`.
 outside of groups, and of groups those that a rule between groups needs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from siammae.config.groups import PACKAGE, Group, Section, build_group
+from siammae.config.groups import PACKAGE, TARGET, Group, Section, build_group
 from siammae.config.visible_patches import largest_ratio, visible_count
 from siammae.system.errors import ConfigError
 
@@ -151,25 +151,44 @@ class Settings(Section):
 
     trusted_packages: Trusted = Field(default_factory=list)
 
-    def build(self, group: str) -> Any:
-        """Build the object that a group describes, see `build_group`."""
-        return build_group(getattr(self, group), group, self.trusted_packages)
+    def build(self, group: str, **parts: Any) -> Any:
+        """Build the object that a group describes of its keys and of ready parts.
+
+        None when no option of the group is chosen. See `build_group`.
+        """
+        section = getattr(self, group)
+        if section is None:
+            return None
+        return build_group(section, group, self.trusted_packages, parts)
+
+
+def _none_without_target(group: Any) -> Any:
+    """Return None for a group of which no option is chosen, whatever keys a preset sets of it."""
+    return None if isinstance(group, Mapping) and group.get(TARGET) is None else group
+
+
+NotChosen = BeforeValidator(_none_without_target)
+SIAMMAE = {TARGET: "siammae.methods.SiamMAE"}
 
 
 class ModelConfig(Settings):
-    """Everything that a model, and what a step of its training costs, follow from."""
+    """Everything that a model, and what a step of its training costs, follow from.
 
-    mask_ratio: Annotated[float, Field(gt=0, lt=1)]
+    What the method does not use is None; the method's class says what that is, see `Method`.
+    """
+
+    method: Group = Field(default_factory=lambda: Group.model_validate(SIAMMAE))
+    mask_ratio: Annotated[float, Field(gt=0, lt=1)] | None
     frame_gap_unit: Literal["frames", "seconds"] = "frames"
-    frame_gap: int | float | list[int | float]
+    frame_gap: int | float | list[int | float] | None
     seed: NotNegative
     image_size: Positive
     encoder: Encoder
-    encoding: Group
-    decoder: Transformer
-    masking: Masking
+    encoding: Annotated[Group | None, NotChosen] = None
+    decoder: Annotated[Transformer | None, NotChosen] = None
+    masking: Annotated[Masking | None, NotChosen] = None
     targets: Group
-    uncertainty: Group
+    uncertainty: Annotated[Group | None, NotChosen] = None
 
 
 class TrainConfig(ModelConfig):
@@ -195,7 +214,7 @@ class TrainConfig(ModelConfig):
         *("on_failure", "tracking", "trusted_packages"),
     )
     copied: ClassVar = ("protocol", "experiment")
-    as_before: ClassVar = {"frame_gap_unit": "frames"}
+    as_before: ClassVar = {"frame_gap_unit": "frames", "method": SIAMMAE}
 
     batch_size: Positive
     accumulate: Positive
@@ -229,7 +248,7 @@ class TrainConfig(ModelConfig):
     @field_validator("frame_gap")
     @classmethod
     def _gap(cls, gap: Any, known: ValidationInfo) -> Any:
-        if "frame_gap_unit" in known.data:
+        if gap is not None and "frame_gap_unit" in known.data:
             check_gap(gap, known.data["frame_gap_unit"])
         return gap
 
@@ -255,6 +274,8 @@ class TrainConfig(ModelConfig):
         sizes = f"image_size={self.image_size}, encoder.patch_size={self.encoder.patch_size}"
         if patches == 1:
             raise ValueError(f"{sizes}: one patch cannot be both seen and hidden")
+        if self.mask_ratio is None or self.masking is None:
+            return
         ratios = {"mask_ratio": self.mask_ratio, "masking.past_ratio": self.masking.past_ratio or 0}
         for name, ratio in ratios.items():
             if visible_count(patches, ratio) == 0:

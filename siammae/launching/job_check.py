@@ -9,7 +9,8 @@ from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from siammae.config.check import check_parts, read_settings
+from siammae.config.check import read_settings
+from siammae.config.combinations import check_parts, refuse_unused
 from siammae.config.suggestions import nearest
 from siammae.launching.hydra_adapter import SearchSpace
 from siammae.system.errors import ConfigError, SiammaeError
@@ -33,11 +34,13 @@ def check_job(loader: Any, config: DictConfig, overrides: Overrides) -> None:
         ConfigError: when a key or a value is refused.
     """
     composed = loader.load_sweep_config(config, list(overrides))
-    keys = [str(key) for key in composed if key != "hydra"]
-    if "experiment" not in keys:
+    own = [str(key) for key in composed if key != "hydra"]
+    if "experiment" not in own:
         return
-    settings = read_settings(OmegaConf.masked_copy(composed, keys))
-    given = {re.split(r"[.@=]", text.lstrip("+~"))[0] for text in composed.hydra.overrides.task}
+    settings = read_settings(OmegaConf.masked_copy(composed, own))
+    keys = [text.lstrip("+~").partition("=")[0] for text in composed.hydra.overrides.task]
+    refuse_unused(settings, keys)
+    given = {re.split(r"[.@]", key)[0] for key in keys}
     check_parts(settings, given)
     if settings.device not in ("auto", "cpu") and not _runs_elsewhere(composed):
         from siammae.assembly.device import choose_device  # imports torch

@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 from siammae.assembly.identity import Identity
-from siammae.config.check import check_parts
+from siammae.config.combinations import check_parts, refuse_unused
 from siammae.config.schema import TrainConfig
 from siammae.launching.studies.trial import RunningTrial
 from siammae.system.errors import ConfigError, DataError, SiammaeError
@@ -32,6 +32,7 @@ def begin(wanted: Identity, asked: Invocation, team: Team, stack: ExitStack) -> 
         known_result(settings, record, asked, title)
         return True
     # Before there is a folder: a refused value marks no run as failed.
+    refuse_unused(settings, asked.overrides)
     check_parts(settings)
     team.check_settings(settings, wanted.source.repeated_sampling)
     team.device(settings.device)
@@ -141,14 +142,25 @@ def train(wanted: Identity, asked: Invocation, trial: RunningTrial | None, team:
 
 def labels(settings: TrainConfig, asked: Invocation) -> tuple[str, str, list[str]]:
     """Return a run's name for people, the group of its repetitions with other seeds, and tags."""
-    ends = settings.frame_gap
-    gap = f"{ends[0]}-{ends[1]}" if isinstance(ends, list) else str(ends)
-    gap = f"{gap} s" if settings.frame_gap_unit == "seconds" else gap
-    decoder = str(settings.decoder.target).rpartition(".")[2].removesuffix("Decoder")
-    setting = f"{decoder} mask {settings.mask_ratio} gap {gap}"
+    setting = " ".join(_setting(settings))
     tags = [str(asked.preset), asked.experiment or "-".join(asked.axes), asked.choices.get("data")]
     named = [tag for tag in tags if tag]
     return f"{setting} seed {settings.seed}", f"{setting} {kind(settings.as_dict())}", named
+
+
+def _setting(settings: TrainConfig) -> list[str]:
+    """Return what a run's name says: the method, unless it is SiamMAE, and what it uses."""
+    method = str(settings.method.target).rpartition(".")[2]
+    words = [] if method == "SiamMAE" else [method]
+    if settings.decoder is not None:
+        words.append(str(settings.decoder.target).rpartition(".")[2].removesuffix("Decoder"))
+    if settings.mask_ratio is not None:
+        words.append(f"mask {settings.mask_ratio}")
+    if settings.frame_gap is not None:
+        ends = settings.frame_gap
+        gap = f"{ends[0]}-{ends[1]}" if isinstance(ends, list) else str(ends)
+        words.append(f"gap {gap} s" if settings.frame_gap_unit == "seconds" else f"gap {gap}")
+    return words
 
 
 def objective_text(summary: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "masking.motion": ["MotionMasking"],
         "masking.uncertainty": ["UncertaintyMasking"],
         "masking.uniform": ["AsymmetricRandom", "SymmetricRandom"],
+        "self_decoder": ["SelfDecoder"],
         "uncertainty.density": ["BetaNLL", "Gaussian", "LaplaceHead"],
         "uncertainty.dropout": ["MonteCarloDropout"],
         "uncertainty.ensemble": ["Ensemble"],

@@ -46,6 +46,12 @@ class Draws:
         drawn = torch.randint(high, whole, device=self.device, generator=self.generator)
         return self._own(drawn, batch_dim)
 
+    def randn(self, *shape: int) -> Tensor:
+        """Draw float32 numbers, normal with mean 0 and deviation 1; the batch comes first."""
+        whole = self._whole(shape, 0)
+        drawn = torch.randn(whole, device=self.device, generator=self.generator)
+        return self._own(drawn, 0)
+
     def _whole(self, shape: tuple[int, ...], batch_dim: int) -> list[int]:
         whole = list(shape)
         whole[batch_dim] *= self.part.of

@@ -209,6 +209,10 @@ class CrossDecoder(Decoder):
             memory = self.place(memory, mask.visible)
         if not self.memory_cls:
             memory = memory[:, 1:]
+        return self.keys_values(memory)
+
+    def keys_values(self, memory: Tensor) -> Tensor:
+        """Return keys and values of all layers, see `prepare`, of tokens (B, M, D)."""
         keys_values = self.memory_to_kv(self.memory_norm(memory))
         b, m, _ = keys_values.shape
         keys_values = keys_values.view(b, m, len(self.layers), 2, self.heads, -1)
@@ -219,6 +223,12 @@ class CrossDecoder(Decoder):
         for layer, (key, value) in zip(self.layers, prepared, strict=True):
             tokens = layer(tokens, key, value)
         return tokens
+
+    def decode_alone(self, tokens: Tensor) -> Tensor:
+        """Run tokens (B, N, D) through all sub-layers but the cross-attention, and the norm."""
+        for layer in self.layers:
+            tokens = layer(tokens)
+        return self.norm(tokens)
 
 
 class CrossSelfDecoder(CrossDecoder):
@@ -252,9 +262,16 @@ class DecoderLayer(nn.Module):
         self.norms = nn.ModuleDict({name: LayerNorm(width) for name in order})
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, tokens: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Run tokens (B, N, D); ``key`` and ``value`` are the past frame's, (B, heads, M, d)."""
+    def forward(
+        self, tokens: Tensor, key: Tensor | None = None, value: Tensor | None = None
+    ) -> Tensor:
+        """Run tokens (B, N, D); ``key`` and ``value`` are the past frame's, (B, heads, M, d).
+
+        Without them the cross-attention is left out.
+        """
         for name, sublayer in self.sublayers.items():
+            if name == "cross" and key is None:
+                continue
             norm = self.norms[name]
             if self.pre:
                 tokens = tokens + self.dropout(sublayer(norm(tokens), key, value))

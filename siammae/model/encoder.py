@@ -57,14 +57,19 @@ class Encoder(nn.Module):
         return self.norm(run_blocks(self.blocks, tokens))
 
     def features(self, images: Tensor, by_scale: bool = False) -> Tensor:
-        """Return patch features (B, N, D) of whole images (B, 3, H, W): last norm, without CLS.
+        """Return patch features (B, N, D) of whole images, see `tokens`, without CLS."""
+        return self.tokens(images, by_scale)[:, 1:]
+
+    def tokens(self, images: Tensor, by_scale: bool = False) -> Tensor:
+        """Return tokens (B, 1 + N, D) of whole images (B, 3, H, W) after the last norm, CLS first.
+
 
         H and W are any multiples of the patch: positions are resized, see `resize_positions`.
         """
         rows, columns = (side // self.patch_size for side in images.shape[-2:])
         positions = resize_positions(self.pos_embed, (rows, columns), self.grid, by_scale=by_scale)
         tokens = self._embed(patchify(images, self.patch_size), positions, None)
-        return self.transform(tokens)[:, 1:]
+        return self.transform(tokens)
 
     def _embed(self, patches: Tensor, positions: Tensor, visible: Tensor | None) -> Tensor:
         b = patches.shape[0]

@@ -35,7 +35,7 @@ class Restoration(NamedTuple):
 
     Attributes:
         loss: scalar, the mean of the future frames' weighted losses.
-        past: which patches of the past frame were visible.
+        past: which patches of the past frame were visible; None where there is none.
         targets: the future frames.
         metrics: scalars to log beside the loss, by the names of their columns, which are the same
             in every step of a run.
@@ -43,7 +43,7 @@ class Restoration(NamedTuple):
     """
 
     loss: Tensor
-    past: FrameMask
+    past: FrameMask | None
     targets: list[RestoredFrame]
     metrics: dict[str, Tensor]
     masking_loss: Tensor | None = None
@@ -54,7 +54,9 @@ class Restoration(NamedTuple):
         return self.loss if self.masking_loss is None else self.loss + self.masking_loss
 
     @classmethod
-    def of(cls, targets: list[RestoredFrame], past: FrameMask, gap: Tensor | None) -> "Restoration":
+    def of(
+        cls, targets: list[RestoredFrame], past: FrameMask | None, gap: Tensor | None
+    ) -> "Restoration":
         """Average over the future frames; ``gap`` (B, T - 1) is logged where there are several."""
         losses = [t.loss if t.weighted_loss is None else t.weighted_loss for t in targets]
         own = [target.masking_loss for target in targets if target.masking_loss is not None]

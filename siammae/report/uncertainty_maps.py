@@ -46,7 +46,7 @@ from siammae.evaluation.pictures.heat import Scale, paint, scale_of, with_bar
 from siammae.evaluation.pictures.overlay import even_sides, write_whole
 from siammae.evaluation.pictures.sheet import jpeg
 from siammae.evaluation.pictures.uncertainty_maps import UNIT, Maps, Passes, sheet_of
-from siammae.model.siammae import SiamMAE
+from siammae.methods.siammae import SiamMAE
 from siammae.system.errors import ConfigError, DataError, SiammaeError
 from siammae.system.foreign_text import printable
 from siammae.tracking.record import write_atomic

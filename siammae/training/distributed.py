@@ -103,6 +103,14 @@ class Team:
     def average(self, tensors: Sequence["Tensor"]) -> None:
         """Replace each tensor by its mean over the processes."""
 
+    def gather_rows(self, rows: "Tensor") -> "Tensor":
+        """Return the rows (B, D) of all processes by rank, (size * B, D).
+
+        Gradients reach this process's own rows. Unlike anything else that communicates it may be
+        called in a block of `raise_in_all`.
+        """
+        return rows
+
 
 class TorchrunTeam(Team):
     """The processes that torchrun started, which exchange over gloo on CPUs, over NCCL on GPUs.
@@ -184,12 +192,15 @@ class TorchrunTeam(Team):
     @contextmanager
     def raise_in_all(self) -> Iterator[None]:
         mine: BaseException | None = None
+        told = False
         try:
             yield
+        except _OtherFailed:
+            told = True
         except BaseException as error:
             mine = error
         try:
-            if not self.sum([mine is not None])[0]:
+            if not told and not self.sum([mine is not None])[0]:
                 return
             errors = self.gather(None if mine is None else _pack_error(self.rank, mine))
         except Exception:
@@ -275,6 +286,19 @@ class TorchrunTeam(Team):
         for tensor, mean in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
             tensor.copy_(mean.view_as(tensor))
 
+    @override
+    def gather_rows(self, rows: "Tensor") -> "Tensor":
+        import torch
+        import torch.distributed as dist
+
+        # A process that failed before this is at the end of its block and tells of it in a sum.
+        if self.sum([0])[0]:
+            raise _OtherFailed
+        parts = [torch.empty_like(rows) for _ in range(self.size)]
+        self._exchange(lambda: dist.all_gather(parts, rows.detach().contiguous()))
+        parts[self.rank] = rows
+        return torch.cat(parts)
+
     def _exchange(self, collective: Callable[[], Any]) -> None:
         try:
             collective()
@@ -284,6 +308,10 @@ class TorchrunTeam(Team):
                 f"another process of this run is gone, killed or out of memory ({reason}); "
                 "the same command goes on"
             ) from None
+
+
+class _OtherFailed(BaseException):
+    """Ends a block of `raise_in_all` in which another process has raised an error."""
 
 
 def _pack_error(rank: int, error: BaseException) -> dict[str, Any]:

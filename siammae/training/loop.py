@@ -12,15 +12,14 @@ from siammae.assembly.checkpoint import Checkpoints
 from siammae.assembly.device import autocast
 from siammae.data.sampling.batch import PairBatch
 from siammae.evaluation.pictures.uncertainty_maps import uncertainty_grid
+from siammae.methods.method import Method, Outcome
 from siammae.model.batch_draws import WHOLE, Part
-from siammae.model.restoration import Restoration
-from siammae.model.siammae import SiamMAE
 from siammae.system.errors import TrainingError
 from siammae.system.signals import STOPPED, StopRequest
 from siammae.training.distributed import Team
 from siammae.training.intermediate import LOSS_STEPS
 from siammae.training.optim import learning_rate, set_learning_rate
-from siammae.training.run_pictures import restoration_grid
+from siammae.training.run_pictures import picture_grid
 from siammae.training.run_progress import Progress, ReadingFaults
 from siammae.training.step_metrics import Row, StepMetrics
 from siammae.training.training_plan import Plan, step_seed
@@ -62,7 +61,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: SiamMAE,
+        model: Method,
         optimiser: torch.optim.Optimizer,
         plan: Plan,
         batches: Callable[[int], Iterator[PairBatch]],
@@ -78,6 +77,7 @@ class Trainer:
         self.batches, self.prepare, self.checkpoints = batches, prepare, checkpoints
         self.evaluate, self.sample, self.watch = evaluate, sample, watch
         self.team = team or Team()
+        model.gather = self.team.gather_rows
         self.listener = listener if self.team.is_main else Listener()
         self.device = next(model.parameters()).device
         self.progress = Progress()
@@ -152,7 +152,7 @@ class Trainer:
         plan, team = self.plan, self.team
         rate = learning_rate(step - 1, plan.peak_lr, plan.warmup, plan.steps)
         set_learning_rate(self.optimiser, rate)
-        self.model.masking.begin_step(step, plan.steps)
+        self.model.begin_step(step, plan.steps)
         seed = step_seed(plan.seed, step)
         torch.manual_seed(step_seed(plan.seed, step, team.rank) if team.rank else seed)  # dropout
         metrics: dict[str, Tensor] = {}
@@ -162,15 +162,16 @@ class Trainer:
                 self._faults.add(batch)
                 masks = Generator(self.device).manual_seed(seed)
                 part = Part(i * team.size + team.rank, plan.accumulate * team.size)
-                restored = self._forward(batch, masks, part)
-                (restored.total / plan.accumulate).backward()
-                for name, value in {"train/loss": restored.loss, **restored.metrics}.items():
+                outcome = self._forward(batch, masks, part)
+                (outcome.total / plan.accumulate).backward()
+                for name, value in {"train/loss": outcome.loss, **outcome.metrics}.items():
                     metrics[name] = metrics.get(name, 0) + value.detach() / plan.accumulate
         team.average([p.grad for p in self.model.parameters() if p.grad is not None])
         if plan.clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.model.restoring_parameters(), plan.clip)
+            torch.nn.utils.clip_grad_norm_(self.model.clipped_parameters(), plan.clip)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
+        self.model.end_step(step, plan.steps)
         return metrics
 
     def note_objective(self, objective: float, checkpoint: Path) -> None:
@@ -179,11 +180,14 @@ class Trainer:
             self.progress.best = objective
             self.checkpoints.mark_best(checkpoint, objective)
 
-    def _forward(self, batch: PairBatch, generator: Generator, part: Part = WHOLE) -> Restoration:
+    def _forward(self, batch: PairBatch, generator: Generator, part: Part = WHOLE) -> Outcome:
         batch = batch.to(self.device)
         frames = self.prepare(batch)
         with autocast(self.device, self.plan.precision):
-            return self.model(frames, generator, part, batch.gap)
+            return self.model(frames, generator, part, **self._asked(batch))
+
+    def _asked(self, batch: PairBatch) -> dict[str, Tensor]:
+        return {name: getattr(batch, name) for name in self.model.asks}
 
     def _picture_steps(self) -> set[int]:
         return set() if self.sample is None else self.plan.evenly_spaced(self.plan.pictures)
@@ -249,14 +253,13 @@ class Trainer:
         generator = Generator(self.device).manual_seed(self.plan.seed)
         self.model.eval()  # without dropout: the same picture when it is made again
         with torch.no_grad():
-            restored = self._forward(self.sample, generator)
+            outcome: Any = self._forward(self.sample, generator)
             frames = self.prepare(self.sample.to(self.device))
         self.model.train()
-        patch = self.model.encoder.patch_size
-        jpeg = restoration_grid(frames, restored, patch, self.sample.gap)
-        self.listener.picture(step, jpeg)
-        if self.model.head.predicts_spread:
-            jpeg = uncertainty_grid(frames, restored, patch)
+        columns = self.model.columns(frames, outcome, **self._asked(self.sample))
+        self.listener.picture(step, picture_grid(columns))
+        if self.model.predicts_spread:
+            jpeg = uncertainty_grid(frames, outcome, self.model.encoder.patch_size)
             self.listener.picture(step, jpeg, "uncertainty")
 
     def _evaluate(self, step: int) -> None:

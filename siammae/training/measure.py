@@ -9,7 +9,7 @@ import torch
 
 from siammae.evaluation.features import EncoderFeatures
 from siammae.evaluation.measuring.result import BenchmarkResult
-from siammae.model.siammae import SiamMAE
+from siammae.methods.method import Method
 from siammae.tracking.provenance import code_version
 from siammae.tracking.record import write_atomic
 from siammae.tracking.signature import signature
@@ -17,14 +17,14 @@ from siammae.tracking.signature import signature
 MODEL = ("encoder", "encoding", "decoder", "uncertainty")  # groups that make up a whole model
 
 
-def measure(
-    benchmark: Any, model: SiamMAE, device: torch.device, **options: Any
-) -> BenchmarkResult:
+def measure(benchmark: Any, model: Method, device: torch.device, **options: Any) -> BenchmarkResult:
     """Score the model on the benchmark; print a warning for each video that was left out."""
     training = model.training
     model.eval()
     try:
-        result = benchmark.evaluate(EncoderFeatures(model.encoder, device, model=model), **options)
+        result = benchmark.evaluate(
+            EncoderFeatures(model.exported(), device, model=model), **options
+        )
     finally:
         model.train(training)
     for video, why in result.failed.items():
@@ -34,7 +34,7 @@ def measure(
 
 def controls(
     benchmark: Any,
-    untrained: Callable[[], SiamMAE],
+    untrained: Callable[[], Method],
     device: torch.device,
     cache: Path,
     config: dict[str, Any],

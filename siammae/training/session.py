@@ -221,13 +221,14 @@ class Session:
             if plan.steps not in self._measured():
                 last = {"step": plan.steps, "pairs_seen": plan.steps * plan.batch_size}
                 self.reporter.row({**last, **_flat(result)})
+        encoder = model.exported()
         export_encoder(
-            model.encoder,
+            encoder,
             self.settings.encoder.as_dict(),
             self.record.folder / "encoder.safetensors",
         )
         if self.settings.pictures:
-            self._draw_encoder(model.encoder)
+            self._draw_encoder(encoder)
         best = trainer.checkpoints.best()
         summary.update(
             best=None if best is None else {"file": best.name, "value": trainer.progress.best},

@@ -9,6 +9,13 @@ LOSS = Metric("train/loss", "less", PLAIN, "loss", over_videos=None)
 _OTHERS = {
     "train/mse": "less",  # of the predicted mean, in normalised pixels
     "train/sigma": "neither",  # mean predicted standard deviation, in normalised pixels
+    "train/positives_found": "more",  # share of views whose nearest other view is their partner
+    "train/teacher_entropy": "neither",  # of DINO's teacher, in nats
+    "train/restoration_loss": "less",  # ToBo: with all of the past frame's tokens
+    "train/bottleneck_loss": "less",  # ToBo: with its CLS token alone
+    "train/future_loss": "less",  # RSP: the future frame from the past frame and the posterior
+    "train/kl": "neither",  # RSP: of posterior and prior, in nats
+    "train/mae_loss": "less",  # RSP: of the future frame's hidden patches from its visible ones
     "train/probe_loss": "less",  # of a masking that learns
     r"train/loss_target_\d+": "less",
     r"train/gap_target_\d+": "neither",  # mean frame gap, in frames

@@ -16,7 +16,7 @@ def batch_of(pairs, flips, colour=NEUTRAL):
     samples = [
         Sample(
             list(crops),
-            flip,
+            np.full(len(crops), flip),
             np.tile(np.float32(colour), (len(crops), 1)),
             np.zeros(len(crops), np.float32),
             [4],
@@ -65,8 +65,11 @@ def test_equal_to_torchvision(size, shared):
 
 def by_readers(augment, pairs, flips):
     """A batch as readers send it that resize."""
-    done = [augment.by_reader(list(p), flip) for p, flip in zip(pairs, flips, strict=True)]
-    return batch_of([frames for frames, _ in done], [flip for _, flip in done])
+    done = [
+        augment.by_reader(list(p), np.full(len(p), flip))
+        for p, flip in zip(pairs, flips, strict=True)
+    ]
+    return batch_of([frames for frames, _ in done], [flip[0] for _, flip in done])
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -96,8 +99,8 @@ def test_readers_resize_as_the_device_does_within_rounding(shared, size):
 
 def test_readers_resize_as_torchvision_does_with_bytes():
     crops = [np.random.default_rng(0).integers(0, 256, (97, 130, 3), np.uint8) for _ in range(2)]
-    (first, second), flip = PairAugment(64, resize="host").by_reader(crops, True)
-    assert not flip
+    (first, second), flip = PairAugment(64, resize="host").by_reader(crops, np.full(2, True))
+    assert not flip.any()
     for ours, crop in ((first, crops[0]), (second, crops[1])):
         pixels = torch.from_numpy(crop).permute(2, 0, 1).contiguous()
         bicubic = v2.InterpolationMode.BICUBIC
@@ -133,7 +136,7 @@ def test_crops_lie_in_the_frame_and_keep_to_the_ranges(shared, h, w, seed):
 def test_without_a_scale_the_centre_is_taken():
     drawn = PairAugment(32, None, flip=0.0).draw(np.random.default_rng(0), 2, 60, 100)
     assert drawn.boxes == [(0, 20, 60, 60)] * 2
-    assert not drawn.flip
+    assert not drawn.flip.any()
 
 
 def test_a_box_cuts_its_part():
@@ -176,7 +179,7 @@ def test_jitter_changes_no_other_draw(jitter):
     rng, before = np.random.default_rng(7), np.random.default_rng(7)
     for _ in range(50):
         drawn, (flip, box) = augment.draw(rng, 2, 90, 90), draws_of_before(before, 90, 90)
-        assert (drawn.flip, drawn.boxes[0]) == (flip, box)
+        assert (*drawn.flip, drawn.boxes[0]) == (flip, flip, box)
         assert rng.bit_generator.state == before.bit_generator.state
         assert (drawn.boxes[1] == box) == augment.shared_crop
         assert (drawn.colour == np.float32(NEUTRAL)).all() == (augment.colour is None)
@@ -194,7 +197,7 @@ def test_without_jitter_pixels_are_those_of_before_bit_for_bit(jitter, many):
     pixels = batch.frames.permute(0, 1, 4, 2, 3).reshape(many, 6, height, width).float()
     rows = resize_matrices(batch.size[:, 0, 0], height, 32)
     columns = resize_matrices(batch.size[:, 0, 1], width, 32)
-    columns = torch.where(batch.flip.view(-1, 1, 1), columns.flip(1), columns)
+    columns = torch.where(batch.flip[:, :1].reshape(-1, 1, 1), columns.flip(1), columns)
     resized = rows.unsqueeze(1) @ (pixels @ columns.transpose(1, 2).unsqueeze(1))
     resized = resized.clamp(0, 255).view(many, 2, 3, 32, 32)
     mean, std = torch.tensor(MEAN).view(3, 1, 1), torch.tensor(STD).view(3, 1, 1)

@@ -41,7 +41,7 @@ def batch_of(*samples, interpolates=True):
         parts, crop = cut_out(frames, boxes, angle, interpolates)
         colour = np.tile(np.float32(NEUTRAL), (len(parts), 1))
         gaps = list(range(1, len(parts)))
-        made.append(Sample(parts, flip, colour, angle, gaps, 0, False, crop))
+        made.append(Sample(parts, np.full(len(parts), flip), colour, angle, gaps, 0, False, crop))
     return collate([Visit(made, {})])
 
 

@@ -13,12 +13,12 @@ from siammae.evaluation.benchmarks.calibration import Calibration
 from siammae.evaluation.benchmarks.suite import Suite
 from siammae.evaluation.features import EncoderFeatures
 from siammae.evaluation.scores.calibration import LEVELS
+from siammae.methods.siammae import SiamMAE
 from siammae.model.decoders import CrossSelfDecoder
 from siammae.model.encoder import Encoder
 from siammae.model.heads import PixelMean, Prediction
 from siammae.model.masking.grid import AsymmetricGrid
 from siammae.model.masking.uniform import AsymmetricRandom
-from siammae.model.siammae import SiamMAE
 from siammae.system.errors import ConfigError, DataError
 
 CPU = torch.device("cpu")

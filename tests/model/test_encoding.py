@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from masks import masks_of
 
+from siammae.methods.siammae import SiamMAE
 from siammae.model.decoders import CrossDecoder, CrossSelfDecoder, JointDecoder
 from siammae.model.encoder import Encoder
 from siammae.model.encoding import JointEncoding, SiameseEncoding
@@ -12,7 +13,6 @@ from siammae.model.heads import PixelMean
 from siammae.model.masking.grid import AsymmetricGrid
 from siammae.model.masking.uniform import AsymmetricRandom, SymmetricRandom
 from siammae.model.patches import patchify
-from siammae.model.siammae import SiamMAE
 
 DECODERS = [CrossSelfDecoder, CrossDecoder, JointDecoder]
 MASKINGS = [AsymmetricRandom, SymmetricRandom, AsymmetricGrid]

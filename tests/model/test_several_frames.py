@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from siammae.methods.siammae import SiamMAE
 from siammae.model.batch_draws import Part
 from siammae.model.decoders import CrossDecoder, CrossSelfDecoder, JointDecoder
 from siammae.model.encoder import Encoder
@@ -11,7 +12,6 @@ from siammae.model.encoding import JointEncoding, SiameseEncoding
 from siammae.model.gap_embedding import gap_embedding
 from siammae.model.heads import PixelMean
 from siammae.model.masking.uniform import AsymmetricRandom, SymmetricRandom
-from siammae.model.siammae import SiamMAE
 
 DECODERS = [CrossSelfDecoder, CrossDecoder, JointDecoder]
 GAP = torch.tensor([[2, -5, 11], [4, -4, 8], [1, -30, 60], [7, -8, 9]])

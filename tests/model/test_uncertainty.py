@@ -6,12 +6,12 @@ import scipy.stats
 import torch
 from torch import nn
 
+from siammae.methods.siammae import SiamMAE
 from siammae.model.batch_draws import Part
 from siammae.model.decoders import CrossDecoder, CrossSelfDecoder, JointDecoder
 from siammae.model.encoder import Encoder
 from siammae.model.heads import PixelMean
 from siammae.model.masking.uniform import AsymmetricRandom
-from siammae.model.siammae import SiamMAE
 from siammae.model.uncertainty.density import BetaNLL, DensityHead, Gaussian, LaplaceHead
 from siammae.model.uncertainty.dropout import MonteCarloDropout
 from siammae.model.uncertainty.ensemble import Decoders, Ensemble

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from siammae.methods.siammae import SiamMAE
 from siammae.model.batch_draws import WHOLE, Part
 from siammae.model.decoders import CrossSelfDecoder
 from siammae.model.encoder import Encoder
@@ -12,7 +13,6 @@ from siammae.model.masking.uncertainty import UncertaintyMasking
 from siammae.model.masking.uniform import AsymmetricRandom
 from siammae.model.pair import FrameMask
 from siammae.model.patches import patchify
-from siammae.model.siammae import SiamMAE
 from siammae.model.uncertainty.density import Gaussian
 from siammae.model.uncertainty.ensemble import Ensemble
 
@@ -137,7 +137,7 @@ def test_the_probe_s_loss_is_apart_and_its_gradient_is_none_of_the_norm_that_is_
     assert torch.equal(restored.metrics["train/probe_loss"], restored.masking_loss.detach())
     assert torch.equal(restored.total, restored.loss + restored.masking_loss)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    kept = {names[id(parameter)] for parameter in model.restoring_parameters()}
+    kept = {names[id(parameter)] for parameter in model.clipped_parameters()}
     assert kept == {name for name in names.values() if not name.startswith("masking.")}
 
 

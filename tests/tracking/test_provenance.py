@@ -12,7 +12,7 @@ from siammae.tracking.record import RunRecord
 @pytest.fixture
 def code(monkeypatch):
     """Files of the package and their hashes, which the test may edit."""
-    files = {"model/siammae.py": "1", "data/reading/reader.py": "1"}
+    files = {"methods/siammae.py": "1", "data/reading/reader.py": "1"}
     monkeypatch.setattr(provenance, "code_files", lambda: dict(files))
     return files
 
@@ -31,7 +31,7 @@ def trained(record, step=0):
 
 def test_files_that_can_change_a_result_are_known_one_by_one():
     files = code_files()
-    assert {"model/siammae.py", "training/loop.py", "train.py"} <= set(files)
+    assert {"methods/siammae.py", "training/loop.py", "train.py"} <= set(files)
     assert not [name for name in files if name.startswith(("report/", "planning/", "launching/"))]
     assert "runs.py" not in files
 
@@ -39,9 +39,9 @@ def test_files_that_can_change_a_result_are_known_one_by_one():
 def test_edited_and_removed_files_are_named(record, code):
     known = trained(record)
     assert code_difference(known) == ""
-    code["model/siammae.py"] = "2"
+    code["methods/siammae.py"] = "2"
     del code["data/reading/reader.py"]
-    named = "siammae/data/reading/reader.py, siammae/model/siammae.py"
+    named = "siammae/data/reading/reader.py, siammae/methods/siammae.py"
     assert code_difference(known) == named
 
 
@@ -60,12 +60,12 @@ def test_many_files_are_counted(record, code):
 
 def test_code_that_a_resume_used_counts_and_is_kept_once(record, code):
     trained(record)
-    code["model/siammae.py"] = "2"
+    code["methods/siammae.py"] = "2"
     trained(record, step=3)
-    assert code_difference(trained(record, step=6)) == "siammae/model/siammae.py"
-    code["model/siammae.py"] = "1"
+    assert code_difference(trained(record, step=6)) == "siammae/methods/siammae.py"
+    code["methods/siammae.py"] = "1"
     known = trained(record, step=9)
-    assert code_difference(known) == "siammae/model/siammae.py"
+    assert code_difference(known) == "siammae/methods/siammae.py"
     assert ["code_files" in stage for stage in known["resumes"]] == [True, False, False]
 
 

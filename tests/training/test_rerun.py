@@ -61,7 +61,7 @@ def edited(tmp_path):
     record = RunRecord(tmp_path / "abc")
     record.create({"seed": 0})
     facts, diff = provenance()
-    facts["code_files"]["model/siammae.py"] = "other"
+    facts["code_files"]["methods/siammae.py"] = "other"
     facts["code_version"] = "other"
     record.write_provenance(facts, diff)
     record.write_summary({"objective": {}})
@@ -73,13 +73,13 @@ def test_a_run_of_other_code_is_returned_with_the_files_that_differ(edited, caps
     assert not is_outdated(edited, "warn")
     told = capsys.readouterr().err
     assert told == (
-        "warning: run abc was trained with other code: siammae/model/siammae.py; "
+        "warning: run abc was trained with other code: siammae/methods/siammae.py; "
         "rerun=true trains it anew\n"
     )
 
 
 def test_a_run_of_other_code_is_refused_or_trained_anew_where_asked(edited, capsys):
-    with pytest.raises(ConfigError, match=r"siammae/model/siammae\.py; rerun=true"):
+    with pytest.raises(ConfigError, match=r"siammae/methods/siammae\.py; rerun=true"):
         is_outdated(edited, "error")
     assert is_outdated(edited, "rerun")
     assert capsys.readouterr().err == ""
@@ -97,14 +97,14 @@ def test_the_command_trains_a_run_of_other_code_anew_where_asked(train, tmp_path
     assert train(tmp_path, *SHORT).returncode == 0
     path = only_run(tmp_path) / "provenance.json"
     known = json.loads(path.read_text())
-    known["code_files"]["model/siammae.py"] = known["code_version"] = "other"
+    known["code_files"]["methods/siammae.py"] = known["code_version"] = "other"
     path.write_text(json.dumps(known))
     told = train(tmp_path, *SHORT)
     assert "finished before" in told.stdout
-    assert "siammae/model/siammae.py; rerun=true trains it anew" in told.stderr
+    assert "siammae/methods/siammae.py; rerun=true trains it anew" in told.stderr
     refused = train(tmp_path, *SHORT, "stale=error")
     assert refused.returncode == 2
-    assert "other code: siammae/model/siammae.py" in refused.stderr
+    assert "other code: siammae/methods/siammae.py" in refused.stderr
     again = train(tmp_path, *SHORT, "stale=rerun")
     assert (again.returncode, again.stderr) == (0, "")
     assert "finished before" not in again.stdout

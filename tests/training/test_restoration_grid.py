@@ -8,10 +8,11 @@ import torch
 from PIL import Image
 
 from siammae.data.augment.normalising import MEAN, STD
+from siammae.methods.restored_columns import restored_columns
 from siammae.model.heads import Prediction
 from siammae.model.pair import FrameMask
 from siammae.model.restoration import Restoration, RestoredFrame
-from siammae.training.run_pictures import restoration_grid
+from siammae.training.run_pictures import picture_grid
 
 SIDE, PATCH, TILE = 32, 8, 36
 
@@ -30,6 +31,10 @@ def made(futures, hidden=12):
         targets.append(RestoredFrame(mask, Prediction(zeros), torch.tensor(0.0), {}))
     past = FrameMask(torch.arange(16).expand(2, -1), torch.arange(0).expand(2, -1))
     return frames, (frames - mean) / std, Restoration(torch.tensor(0.0), past, targets, {})
+
+
+def restoration_grid(frames, restored, *more):
+    return picture_grid(restored_columns(frames, restored.targets, *more))
 
 
 def tile(jpeg, row, column):

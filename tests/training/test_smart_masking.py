@@ -12,12 +12,12 @@ from siammae.assembly.checkpoint import Checkpoints
 from siammae.config.check import check
 from siammae.data.sampling.batch import PairBatch
 from siammae.launching.registration import register_with_hydra
+from siammae.methods.siammae import SiamMAE
 from siammae.model.decoders import CrossSelfDecoder
 from siammae.model.encoder import Encoder
 from siammae.model.heads import PixelMean
 from siammae.model.masking.uncertainty import UncertaintyMasking
 from siammae.model.masking.uniform import AsymmetricRandom
-from siammae.model.siammae import SiamMAE
 from siammae.model.uncertainty.density import Gaussian
 from siammae.system.errors import ConfigError
 from siammae.system.paths import CONFIGS
@@ -71,7 +71,7 @@ def batch(step):
     return PairBatch(
         frames=torch.randn(2, 2, 3, 16, 16, generator=drawn),
         size=torch.full((2, 2, 2), 16),
-        flip=torch.zeros(2, dtype=torch.bool),
+        flip=torch.zeros(2, 2, dtype=torch.bool),
         colour=torch.ones(2, 2, 4),
         angle=torch.zeros(2, 2),
         gap=torch.full((2, 1), 4),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 NEUTRAL = (1.0, 1.0, 1.0, 0.0)  # brightness, contrast, saturation, hue that change nothing
+SATURATION = 2  # its place among these
 GREY = (0.2989, 0.587, 0.114)  # what red, green and blue weigh in a grey value, as in torchvision
 
 
@@ -27,6 +28,8 @@ class ColourJitter:
         hue: x, at most 0.5; a shift is uniform in [-x, x], in turns of the colour circle.
         strength: multiplies the four ranges (SimCLR's s); 0 draws nothing and changes nothing.
         shared: whether all frames of a pair have the same factors, instead of their own.
+        probability: that the colours of a frame are changed; SimCLR and DINO have 0.8.
+        grey: probability that a frame loses its colours; SimCLR and DINO have 0.2.
     """
 
     def __init__(
@@ -37,6 +40,8 @@ class ColourJitter:
         hue: float = 0.1,
         strength: float = 1.0,
         shared: bool = False,
+        probability: float = 1.0,
+        grey: float = 0.0,
     ):
         given = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
         for name, value in {**given, "hue": hue, "strength": strength}.items():
@@ -49,18 +54,26 @@ class ColourJitter:
         if not isinstance(shared, bool):
             raise ValueError(f"colour.shared={shared!r} is neither true nor false")
         self.ranges = [strength * value for value in (*given.values(), hue)]
-        self.shared = shared
+        for name, share in (("probability", probability), ("grey", grey)):
+            if not 0 <= share <= 1:
+                raise ValueError(f"colour.{name}={share} is no probability")
+        self.shared, self.probability, self.grey = shared, probability, grey
 
     @property
     def is_off(self) -> bool:
         """Whether all ranges are empty, so that nothing is changed."""
-        return not any(self.ranges)
+        return not any(self.ranges) and not self.grey
 
     def draw(self, rng: np.random.Generator, frames: int) -> np.ndarray:
         """Draw brightness, contrast, saturation and hue of each frame: (frames, 4) float32."""
         centre, reach = np.array(NEUTRAL), np.array(self.ranges)
         low = np.maximum(centre - reach, [0, 0, 0, -0.5])
-        drawn = rng.uniform(low, centre + reach, (1 if self.shared else frames, len(NEUTRAL)))
+        count = 1 if self.shared else frames
+        drawn = rng.uniform(low, centre + reach, (count, len(NEUTRAL)))
+        if self.probability < 1:
+            drawn[rng.random(count) >= self.probability] = NEUTRAL
+        if self.grey:
+            drawn[rng.random(count) < self.grey, SATURATION] = 0  # what is grey stays so
         return np.broadcast_to(drawn, (frames, len(NEUTRAL))).astype(np.float32)
 
 

@@ -45,8 +45,10 @@ def resize_matrices(lengths: "Tensor", padded: int, size: int) -> "Tensor":
     return weights / weights.sum(dim=-1, keepdim=True)
 
 
-def resize_and_flip(crops: Sequence[np.ndarray], size: int, flip: bool) -> list[np.ndarray]:
-    """Resize crops (h, w, 3) uint8 to ``size x size`` on the host, and mirror them if asked.
+def resize_and_flip(
+    crops: Sequence[np.ndarray], size: int, flip: Sequence[bool] | np.ndarray
+) -> list[np.ndarray]:
+    """Resize crops (h, w, 3) uint8 to ``size x size`` on the host, and mirror those that are to be.
 
     This is torchvision's antialiased bicubic interpolation of bytes (its version 2 calls
     `torch.nn.functional.interpolate`): rows first, then columns, each rounded to a byte.
@@ -57,7 +59,8 @@ def resize_and_flip(crops: Sequence[np.ndarray], size: int, flip: bool) -> list[
     alike = len({crop.shape for crop in crops}) == 1
     groups = [crops] if alike else [[crop] for crop in crops]
     resized = [frame for group in groups for frame in _resize_together(group, size)]
-    return [cv2.flip(frame, 1) for frame in resized] if flip else resized
+    pairs = zip(resized, flip, strict=True)
+    return [cv2.flip(frame, 1) if mirrored else frame for frame, mirrored in pairs]
 
 
 def _resize_together(crops: Sequence[np.ndarray], size: int) -> np.ndarray:

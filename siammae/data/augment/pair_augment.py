@@ -27,13 +27,14 @@ PLACES = ("device", "host")
 class Drawn(NamedTuple):
     """What was drawn for one pair.
 
-    boxes: the crop of each frame. flip: whether the pair is mirrored.
-    colour: (frames, 4), see `ColourJitter.draw`.
+    boxes: the crop of each frame. flip: (frames,) bool, whether it is mirrored.
+    colour: (frames, 4), see `ColourJitter.draw`. effects: (frames, 2), see `draw_effects`, or None.
     """
 
     boxes: list[Box]
-    flip: bool
+    flip: np.ndarray
     colour: np.ndarray
+    effects: np.ndarray | None = None
 
 
 class PairAugment:
@@ -90,7 +91,7 @@ class PairAugment:
         Jitter is drawn from streams of its own. So with and without it a pair has the same flip and
         its first frame the same crop, and the same holds for every later pair.
         """
-        flip = bool(rng.random() < self.flip)
+        flip = np.full(frames, rng.random() < self.flip)
         boxes = [self._box(rng, height, width)] * frames
         colour = np.array([NEUTRAL] * frames, np.float32)
         if self.shared_crop and self.colour is None:
@@ -115,11 +116,13 @@ class PairAugment:
         side = min(height, width)
         return Box((height - side) // 2, (width - side) // 2, side, side)
 
-    def by_reader(self, parts: list[np.ndarray], flip: bool) -> tuple[list[np.ndarray], bool]:
-        """Return what travels to the device of a pair's crops, and whether to mirror it there."""
+    def by_reader(
+        self, parts: list[np.ndarray], flip: np.ndarray
+    ) -> tuple[list[np.ndarray], np.ndarray]:
+        """Return what travels to the device of a pair's crops, and which to mirror there."""
         if self.resize == "device":
             return parts, flip
-        return resize_and_flip(parts, self.size, flip), False
+        return resize_and_flip(parts, self.size, flip), np.zeros_like(flip)
 
     def apply(self, batch: "PairBatch") -> "Tensor":
         """Make normalised frames (B, T, 3, size, size), float32, of a batch, on its device.
@@ -131,9 +134,11 @@ class PairAugment:
         resized = self._square(batch).clamp_(0, 255) / 255
         if not batch.upright and batch.crop is None:
             resized = quarter_turns(resized, batch.angle)
-        if self.colour is not None:
-            resized = jitter(resized, batch.colour)
-        return normalise(resized)
+        return normalise(self.finish(resized, batch))
+
+    def finish(self, images: "Tensor", batch: "PairBatch") -> "Tensor":
+        """Change the colours of resized crops (B, T, 3, size, size) in 0..1."""
+        return images if self.colour is None else jitter(images, batch.colour)
 
     def _square(self, batch: "PairBatch") -> "Tensor":
         """Return frames (B, T, 3, size, size) in 0..255, which may overshoot."""
@@ -151,7 +156,7 @@ class PairAugment:
         sides = batch.size[:, ::alike].flatten(0, 1)  # (G, 2)
         rows = resize_matrices(sides[:, 0], height, self.size)  # (G, size, height)
         columns = resize_matrices(sides[:, 1], width, self.size)
-        flip = batch.flip.repeat_interleave(t // alike).view(-1, 1, 1)
+        flip = batch.flip[:, ::alike].reshape(-1, 1, 1)
         columns = torch.where(flip, columns.flip(1), columns)
         resized = rows.unsqueeze(1) @ (pixels @ columns.transpose(1, 2).unsqueeze(1))
         return resized.view(b, t, 3, self.size, self.size)
@@ -163,7 +168,7 @@ class PairAugment:
             batch.frames.permute(0, 1, 4, 2, 3).flatten(0, 1),
             batch.size.flatten(0, 1),
             crop.flatten(0, 1),
-            batch.flip.repeat_interleave(t),
+            batch.flip.flatten(),
             batch.angle.flatten(),
             self.size,
         )

@@ -112,7 +112,8 @@ class PairDataset(Dataset[Visit]):
             parts, crop = cut_out(chosen, drawn.boxes, angle, self.rotation.interpolates)
             parts, flip = self.augment.by_reader(parts, drawn.flip)
             gap = [reader.step * (index - offsets.frames[0]) for index in offsets.frames[1:]]
-            samples.append(Sample(parts, flip, drawn.colour, angle, gap, clip, offsets.short, crop))
+            how = (flip, drawn.colour, angle, gap, clip, offsets.short, crop, drawn.effects)
+            samples.append(Sample(parts, *how))
         return samples
 
     def _pairs(self, rng: np.random.Generator, clip: int, reader: Clip) -> list[Offsets]:

@@ -13,8 +13,8 @@ from siammae.system.errors import ConfigError, DataError
 from siammae.tracking.record import RunRecord
 
 if TYPE_CHECKING:
+    from siammae.methods.siammae import SiamMAE
     from siammae.model.encoder import Encoder
-    from siammae.model.siammae import SiamMAE
 
 
 class RunEncoder(Source):

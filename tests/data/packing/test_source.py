@@ -33,7 +33,7 @@ def test_the_same_pairs_as_unpacked(clips, whole_pack):
     packed = pairs_of(Packed(root=str(whole_pack)))
     for visit in range(12):
         for one, two in zip(unpacked[visit].samples, packed[visit].samples, strict=True):
-            assert (one.clip, one.gap, one.flip) == (two.clip, two.gap, two.flip)
+            assert (one.clip, one.gap, *one.flip) == (two.clip, two.gap, *two.flip)
             for ours, theirs in zip(one.frames, two.frames, strict=True):
                 assert ours.shape == theirs.shape
                 assert np.abs(ours.astype(int) - theirs).mean() < 6

@@ -1,12 +1,12 @@
 import pytest
 import torch
 
+from siammae.methods.siammae import SiamMAE
 from siammae.model.decoders import CrossDecoder, CrossSelfDecoder, JointDecoder
 from siammae.model.encoder import Encoder
 from siammae.model.heads import PixelMean
 from siammae.model.masking.grid import AsymmetricGrid
 from siammae.model.masking.uniform import AsymmetricRandom, SymmetricRandom
-from siammae.model.siammae import SiamMAE
 
 DECODERS = [CrossSelfDecoder, CrossDecoder, JointDecoder]
 MASKINGS = [AsymmetricRandom, SymmetricRandom, AsymmetricGrid]

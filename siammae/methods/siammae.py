@@ -5,8 +5,13 @@ frame: the past frame is encoded whole, the future frame is masked, and the deco
 hidden of the future by attending to the past.
 """
 
-from torch import Generator, Tensor, nn
+from typing import ClassVar
 
+from torch import Generator, Tensor, nn
+from typing_extensions import override
+
+from siammae.methods.method import Column, Method
+from siammae.methods.restored_columns import restored_columns
 from siammae.model.batch_draws import WHOLE, Draws, Part
 from siammae.model.decoders import Decoder
 from siammae.model.encoder import Encoder
@@ -19,7 +24,7 @@ from siammae.model.patches import gather_tokens, normalise_patches, patchify
 from siammae.model.restoration import Restoration, RestoredFrame
 
 
-class SiamMAE(nn.Module):
+class SiamMAE(Method):
     """Restores the hidden patches of a future frame, or of several, from a past frame.
 
     Args:
@@ -33,6 +38,12 @@ class SiamMAE(nn.Module):
         loss_gap_power: a future frame counts |gap|^-power in the loss, see `gap_weights`.
         predict: hide all patches of the last future frame, whatever the masking.
     """
+
+    uses: ClassVar = frozenset(
+        ("decoder", "encoding", "masking", "mask_ratio", "frame_gap", "targets", "uncertainty")
+    )
+    asks: ClassVar = ("gap",)
+    restores_pairs: ClassVar = True
 
     def __init__(
         self,
@@ -53,6 +64,7 @@ class SiamMAE(nn.Module):
         # Smart masking hides what is hard to restore, and may ask decoder and head for an estimate.
         masking.attach(decoder, head)
 
+    @override
     def forward(
         self,
         frames: Tensor,
@@ -83,10 +95,14 @@ class SiamMAE(nn.Module):
         for future, target in zip(futures, targets, strict=True):
             # With `encode` a masking can predict the whole frame before it chooses what to hide.
             pair = Pair(memory, future, target, self.encode)
-            latent, mask = self.forward_encoder(pair, draws)
-            prediction = self.forward_decoder(latent)
-            restored.append(self.forward_loss(pair, prediction, mask))
+            restored.append(self.restore(pair, draws))
         return Restoration.of(restored, memory.mask, gap)
+
+    def restore(self, pair: Pair, draws: Draws) -> RestoredFrame:
+        """Restore what is hidden of one future frame."""
+        latent, mask = self.forward_encoder(pair, draws)
+        prediction = self.forward_decoder(latent)
+        return self.forward_loss(pair, prediction, mask)
 
     def forward_past(self, patches: Tensor, grid: tuple[int, int], draws: Draws) -> PastFrame:
         """Encode the past frame (B, N, P), once for all future frames: the decoder's memory."""
@@ -131,7 +147,24 @@ class SiamMAE(nn.Module):
         past_tokens, future_tokens = self.encoding(self.encoder, patches, masks, past.tokens)
         return Latent(past_tokens, future_tokens, *masks, target.gap_embedding, past.cache)
 
-    def restoring_parameters(self) -> list[nn.Parameter]:
+    @override
+    def columns(
+        self, frames: Tensor, outcome: Restoration, gap: Tensor | None = None
+    ) -> list[Column]:
+        """Return past frame, and of each future frame what is visible, restored and true."""
+        return restored_columns(frames, outcome.targets, self.encoder.patch_size, gap)
+
+    @property
+    @override
+    def predicts_spread(self) -> bool:
+        return self.head.predicts_spread
+
+    @override
+    def begin_step(self, step: int, steps: int) -> None:
+        self.masking.begin_step(step, steps)
+
+    @override
+    def clipped_parameters(self) -> list[nn.Parameter]:
         """Return all parameters but the masking's own, whose gradients have another scale."""
         own = {id(parameter) for parameter in self.masking.parameters()}
         return [parameter for parameter in self.parameters() if id(parameter) not in own]

@@ -1,0 +1,46 @@
+"""The group method: what a method does not use is refused by name, and SiamMAE is as before."""
+
+import pytest
+
+from siammae.config.check import validate
+from siammae.config.combinations import refuse_unused
+from siammae.config.essential import essential
+from siammae.config.schema import TrainConfig
+from siammae.system.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["method=mae", "masking=grid"], ["masking", "method=mae does not use it"]),
+        (["method=mae", "encoding=joint"], ["encoding", "method=mae does not use it"]),
+        (["method=mae", "frame_gap=4"], ["frame_gap=4", "no gap", "targets=single"]),
+        (["method=mae", "decoder=cross_self"], ["method", "decoder=self"]),
+        (["method=mae", "mask_ratio=null"], ["mask_ratio", "method=mae needs one"]),
+        (["~decoder"], ["decoder", "method=siammae needs one"]),
+        (["targets=same_frame"], ["frame_gap=[4, 48]", "no gap"]),
+        (["method=mae", "benchmark=sprites_calibration"], ["benchmark", "method=mae does not"]),
+        (["+method.encoder=vit_s16"], ["method.encoder", "chosen by itself"]),
+        (["+method.depth=2"], ["method.depth", "no such key"]),
+    ],
+)
+def test_settings_that_the_method_cannot_use_are_refused(settings_of, overrides, words):
+    with pytest.raises(ConfigError) as told:
+        settings_of(*overrides)
+    assert all(word in str(told.value) for word in words), told.value
+    assert len(str(told.value).splitlines()) == 1
+
+
+def test_a_key_of_a_group_that_the_method_lacks_is_refused_though_a_preset_sets_it(settings_of):
+    settings = settings_of("method=mae")
+    with pytest.raises(ConfigError, match=r"masking\.ratio: method=mae has no masking"):
+        refuse_unused(settings, ["seed", "masking.ratio"])
+    refuse_unused(settings, ["decoder.depth", "method", "masking"])
+
+
+def test_siammae_is_what_runs_from_before_the_choice_were(settings_of):
+    config = settings_of().as_dict()
+    before = {key: value for key, value in config.items() if key != "method"}
+    assert essential(config) == essential(before)
+    assert validate(before, TrainConfig).method.target == config["method"]["_target_"]
+    assert essential(settings_of("method=mae").as_dict())["method"]["ratio"] == 0.75
