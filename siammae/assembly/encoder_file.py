@@ -53,13 +53,6 @@ def import_encoder(path: Path) -> Encoder:
     return _build(json.loads(arguments), tensors, path)
 
 
-def encoder_from_state(state: dict[str, torch.Tensor], config: Any, path: Path) -> Encoder:
-    """Build the encoder from a training checkpoint's model state and the run's configuration."""
-    prefix = "encoder."
-    tensors = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-    return _build({name: config["encoder"][name] for name in ARGUMENTS}, tensors, path)
-
-
 def _build(arguments: dict[str, int], tensors: dict[str, torch.Tensor], path: Path) -> Encoder:
     try:
         encoder = Encoder(**arguments)

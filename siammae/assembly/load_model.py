@@ -12,12 +12,28 @@ from siammae.assembly.checkpoint import Checkpoints, load_checked
 from siammae.assembly.tensor_names import differences
 from siammae.config.check import read_run
 from siammae.config.schema import ModelConfig
+from siammae.methods.method import Method
 from siammae.methods.siammae import SiamMAE
 from siammae.system.errors import ConfigError, DataError
 from siammae.tracking.record import RunRecord
 
 
 def load_model(checkpoint: Path, trusted: Sequence[str] = ()) -> tuple[SiamMAE, ModelConfig]:
+    """Return a model that restores a frame from another, see `load_method`.
+
+    Raises:
+        DataError: also when it was trained by a method that does not.
+    """
+    model, settings = load_method(checkpoint, trusted)
+    if not isinstance(model, SiamMAE):
+        raise DataError(
+            f"{checkpoint} was trained by {type(model).__name__}, and this needs a model that "
+            "restores a frame from another; other benchmarks measure its encoder"
+        )
+    return model, settings
+
+
+def load_method(checkpoint: Path, trusted: Sequence[str] = ()) -> tuple[Method, ModelConfig]:
     """Return the model in evaluation mode, on the CPU, and the settings of its run.
 
     Args:
@@ -41,11 +57,6 @@ def load_model(checkpoint: Path, trusted: Sequence[str] = ()) -> tuple[SiamMAE, 
     problem = differences(model.state_dict(), state["model"])
     if problem:
         raise DataError(f"{checkpoint} does not fit the model of its config.yaml; {problem}")
-    if not isinstance(model, SiamMAE):
-        raise DataError(
-            f"{checkpoint} was trained by {type(model).__name__}, and this needs a model that "
-            "restores a frame from another; other benchmarks measure its encoder"
-        )
     model.load_state_dict(state["model"])
     return model.eval(), settings
 

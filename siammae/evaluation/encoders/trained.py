@@ -62,16 +62,15 @@ class RunEncoder(Source):
 
     @override
     def _load(self) -> "Encoder":
-        from siammae.assembly.checkpoint import load_checked
-        from siammae.assembly.encoder_file import encoder_from_state, import_encoder
+        from siammae.assembly.encoder_file import import_encoder
+        from siammae.assembly.load_model import load_method
 
         path = self._file()
         if path.parent == self.checkpoint / "checkpoints":
             print(f"the run is unfinished: taking {path}", file=sys.stderr)
         try:
             if path.suffix == ".pt":
-                config = RunRecord(path.absolute().parent.parent).config
-                encoder = encoder_from_state(load_checked(path)["model"], config(), path)
+                encoder = load_method(path, self.trusted)[0].exported()
             else:
                 encoder = import_encoder(path)
         except DataError as error:
