@@ -52,7 +52,9 @@ def write_manifest(manifest: Path, rows: Iterable[Facts]) -> None:
         field.name: pd.array([record[field.name] for record in records], dtype=_kind(field.type))
         for field in fields(Facts)
     }
-    pd.DataFrame(columns).to_parquet(buffer, engine="pyarrow", index=False)
+    pd.DataFrame(columns).to_parquet(
+        buffer, engine="pyarrow", index=False, write_page_checksum=True
+    )
     write_atomic(manifest, buffer.getvalue())
 
 
@@ -69,15 +71,15 @@ def read_columns(manifest: Path, names: Iterable[str]) -> dict[str, list[Any]]:
     try:
         # Not given as a path, which pyarrow may take for an address or a folder of parts.
         with manifest.open("rb") as file:
-            table = parquet.read_table(file)
+            table = parquet.read_table(file, page_checksum_verification=True)
+        for name in wanted:
+            if name not in table.column_names:
+                raise DataError(f"{manifest} is no manifest: it has no column {name!r}")
+        return {name: table.column(name).to_pylist() for name in wanted}
     except FileNotFoundError:
         raise DataError(f"{manifest}: no such manifest") from None
-    except (OSError, ArrowException) as error:
+    except (OSError, ArrowException, UnicodeError) as error:
         raise DataError(f"{manifest} is no manifest: {str(error).splitlines()[0]}") from None
-    for name in wanted:
-        if name not in table.column_names:
-            raise DataError(f"{manifest} is no manifest: it has no column {name!r}")
-    return {name: table.column(name).to_pylist() for name in wanted}
 
 
 def read_manifest(manifest: Path) -> list[Facts]:
