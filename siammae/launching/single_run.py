@@ -2,7 +2,7 @@
 
 import sys
 import traceback
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from siammae.assembly.identity import Identity
@@ -17,6 +17,7 @@ from siammae.tracking.signature import kind
 from siammae.tracking.wandb import Tracker
 from siammae.training.distributed import Team
 from siammae.training.intermediate import Pruned
+from siammae.training.plain_errors import plain_errors
 
 # Modules that import torch are imported where they are used: a finished run is returned without it.
 
@@ -105,7 +106,8 @@ def train(wanted: Identity, asked: Invocation, trial: RunningTrial | None, team:
     if not team.is_main:
         from siammae.training.session import Session
 
-        Session(settings, record, *parts, Tracker(), facts, None, team).run()
+        with plain_errors(record.folder):
+            Session(settings, record, *parts, Tracker(), facts, None, team).run()
         return
     record.set_state("running")
     tracker = None
@@ -118,7 +120,7 @@ def train(wanted: Identity, asked: Invocation, trial: RunningTrial | None, team:
         if trial is not None:
             trial.describe(run=record.signature)
         session = Session(settings, record, *parts, tracker, facts, trial, team)
-        with team.raise_first_error():
+        with team.raise_first_error(), plain_errors(record.folder):
             session.run()
     except Pruned as end:  # kept with its checkpoints: asked for outside of the study it goes on
         record.set_state("pruned")
@@ -126,7 +128,8 @@ def train(wanted: Identity, asked: Invocation, trial: RunningTrial | None, team:
         raise
     except Exception as error:
         known = isinstance(error, SiammaeError)
-        record.set_state("failed", error=str(error) if known else traceback.format_exc())
+        with suppress(OSError):  # on a full disk not even that can be written
+            record.set_state("failed", error=str(error) if known else traceback.format_exc())
         raise
     except BaseException:  # SIGTERM or Ctrl-C: the next start goes on where this one was
         record.set_state("interrupted")

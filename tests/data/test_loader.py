@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from deadly_clips import DeadlyClips
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ from siammae.data.reading.clips import shrink
 from siammae.data.sampling.loader import PairDataset, first_pairs, generator, make_loader
 from siammae.data.sampling.targets import SingleTarget
 from siammae.data.sets.videos import Videos
-from siammae.system.errors import DataError
+from siammae.system.errors import DataError, TrainingError
 
 MOUNT = ["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/dev/shm"]
 CAN_MOUNT = (
@@ -255,3 +256,11 @@ def test_too_little_shared_memory_is_one_line_within_seconds(clips, tmp_path):
     assert len(errors) == 1, done.stderr
     assert "docker run --shm-size=2g" in errors[0]
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("bad", [0, 4])
+def test_a_reader_that_is_killed_is_one_line_within_seconds(clips, bad):
+    data = dataset(clips)
+    data.clips = DeadlyClips(bad=bad)
+    with pytest.raises(TrainingError, match=r"reads clips is gone.*the same command"):
+        batches(data, last=10, workers=1)

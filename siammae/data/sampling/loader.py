@@ -22,7 +22,7 @@ from siammae.data.sampling.mixture import MixedClips
 from siammae.data.sampling.targets import Offsets, Targets
 from siammae.data.sets.videos import ClipSource
 from siammae.system.end_with_parent import end_with_parent
-from siammae.system.errors import DataError
+from siammae.system.errors import DataError, TrainingError
 from siammae.system.process_crew import clean_server
 from siammae.system.signals import SIGNALS
 
@@ -154,7 +154,8 @@ class PairLoader(DataLoader[PairBatch]):
 
     @override
     def __iter__(self) -> Iterator[PairBatch]:  # type: ignore[override]
-        return _in_one_line(super().__iter__())
+        batches = super().__iter__()
+        return _in_one_line(batches) if self.num_workers else batches
 
 
 def _in_one_line(batches: Iterator[PairBatch]) -> Iterator[PairBatch]:
@@ -163,6 +164,25 @@ def _in_one_line(batches: Iterator[PairBatch]) -> Iterator[PairBatch]:
         yield from batches
     except DataError as error:
         raise DataError(str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]) from None
+    except (RuntimeError, ConnectionError, EOFError, FileNotFoundError) as error:
+        if not _is_of_lost_reader(error):
+            raise
+        raise TrainingError(
+            "a process that reads clips is gone, killed or out of memory: take fewer data.workers, "
+            "a smaller batch_size or data.in_memory=false; the same command goes on"
+        ) from None
+
+
+def _is_of_lost_reader(error: Exception) -> bool:
+    """Return whether an error of torch's loader says that a reading process has ended.
+
+    It is a RuntimeError when torch looks for the process, another when it asks that for a batch.
+    Errors that were raised in a reading process say so.
+    """
+    text = str(error)
+    if isinstance(error, RuntimeError):
+        return text.startswith("DataLoader worker")
+    return "in DataLoader worker process" not in text
 
 
 def _collate_shared(visits: list[Visit]) -> PairBatch:
