@@ -25,6 +25,7 @@ PARTS = {
     "kills": "tests.storm.kills",
     "damage": "tests.storm.damage",
     "foreign": "tests.storm.foreign",
+    "memory": "tests.storm.memory",
 }
 
 

@@ -179,7 +179,7 @@ KINDS = [
     Kind("audit of videos", make_videos, audit_video, "*.*", 0.03),
     Kind("pack: shards", make_packs, read_pack, "*.tar", 0.06, can_tell=True),
     Kind("pack: shards, streamed", make_packs, stream_pack, "*.tar", 0.03, can_tell=True),
-    Kind("pack: index.arrow", make_packs, read_pack, "index.arrow", 0.04),
+    Kind("pack: index.arrow", make_packs, read_pack, "index.arrow", 0.04, can_tell=True),
     Kind("pack: pack.json", make_packs, stream_pack, "pack.json", 0.04, can_tell=True),
     Kind("audit: manifest", make_manifests, read_audited, "audit.parquet", 0.03),
     Kind("audit: journal", make_manifests, read_journal, ".next.parquet.journal", 0.02),

@@ -94,12 +94,14 @@ def vspw(root: str) -> Vspw:
 
 
 KINDS = [
-    Kind("masks of DAVIS", make_davis, partial(measured, davis), "*.png", 0.03),
+    Kind("masks of DAVIS", make_davis, partial(measured, davis), "*.png", 0.03, can_tell=True),
     Kind("lists of DAVIS", make_davis, partial(measured, davis), "val.txt", 0.01),
     Kind("annotations of UVO", make_uvo, partial(measured, uvo), "*.json", 0.03),
     Kind("joints of JHMDB", make_jhmdb, partial(measured, jhmdb), "*.mat", 0.02),
-    Kind("maps of KITTI-STEP", make_step, partial(measured, step), "panoptic_maps/**/*.png", 0.015),
-    Kind("maps of KITTI-MOTS", make_mots, partial(measured, mots), "instances/**/*.png", 0.015),
+    Kind("maps of KITTI-STEP", make_step, partial(measured, step), "panoptic_maps/**/*.png", 0.015,
+         can_tell=True),
+    Kind("maps of KITTI-MOTS", make_mots, partial(measured, mots), "instances/**/*.png", 0.015,
+         can_tell=True),
     Kind("text of KITTI-MOTS", make_mots_text, partial(measured, mots), "0006.txt", 0.015),
-    Kind("masks of VSPW", make_vspw, partial(measured, vspw), "mask/*.png", 0.015),
-]
+    Kind("masks of VSPW", make_vspw, partial(measured, vspw), "mask/*.png", 0.015, can_tell=True),
+]  # fmt: skip

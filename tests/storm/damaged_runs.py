@@ -179,11 +179,12 @@ KINDS = [
     Kind("run: config.yaml, model", make_runs, read_model, "config.yaml", 0.03),
     Kind("run: checkpoints", make_runs, read_checkpoints, "step-*", 0.03, can_tell=True),
     Kind("run: best.json", make_runs, read_checkpoints, "best.json", 0.01),
-    Kind("run: encoder.safetensors", make_runs, read_encoder, "encoder.safetensors", 0.03),
+    Kind("run: encoder.safetensors", make_runs, read_encoder, "encoder.safetensors", 0.03,
+         can_tell=True),
     Kind("encoder of others (.pth)", make_published, read_published, "mae.pth", 0.02),
     Kind("evaluation: results", make_runs, read_results, "sprites-*.json", 0.02),
     *(
         Kind(f"study: {url}", make_studies, partial(read_storage, url), url, 0.03)
         for url in ("sqlite", "journal")
     ),
-]
+]  # fmt: skip

@@ -1,6 +1,10 @@
-"""Memory of a training over many pairs of a pack: python tests/storm/memory.py PACK [PAIRS]."""
+"""Memory of a training over many pairs of a pack with clips of many sizes.
+
+python -m tests.storm.memory PACK [PAIRS]
+"""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -9,6 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from video_kinds import write
+
+from tests.storm.order import Line, Order
+
+PAIRS, GROWTH = 20_000, 1.1  # of a whole storm; how often the first moment's memory the last may be
 BATCH = 8  # small, so that there are many steps and many shapes of batches
 MOMENTS = 10
 # The smallest model there can be: what grows does so by the step or by the read.
@@ -31,6 +40,29 @@ class Moment(NamedTuple):
     anon: float
     file: float
     readers: float
+
+
+def storm(order: Order) -> list[Line]:
+    """Train on a pack of the set ``mini`` of SIAMMAE_TEST_DATA, or of generated clips."""
+    clips = Path(os.environ.get("SIAMMAE_TEST_DATA", "none")) / "mini"
+    if not clips.is_dir():
+        clips = order.work / "clips"
+        clips.mkdir()
+        for number in range(60):  # each of a size of its own
+            size = 96 + 4 * (number % 12), 80 + 2 * number
+            write(clips / f"{number}.mp4", frames=20, size=size)
+    pack = order.work / "pack"
+    words = ["data=videos", f"data.root={clips}", f"out={pack}", "workers=2"]
+    subprocess.run([sys.executable, "-m", "siammae.pack", *words], check=True, capture_output=True)
+    pairs = order.count(PAIRS)
+    line = Line(f"pairs trained on, of packed clips ({clips.name})", pairs)
+    curve = memory_curve(pack, pairs)
+    for moment in curve:
+        order.say("{} pairs: {:.0f} MB own, {:.0f} MB files, readers {:.0f} MB".format(*moment))
+    first, last = curve[0].anon, curve[-1].anon
+    grown = f"{first:.0f} MB grew to {last:.0f} MB" if last > GROWTH * first else ""
+    line.note(f"pairs, from {first:.0f} to {last:.0f} MB", grown, tried=curve[-1].pairs)
+    return [line]
 
 
 def memory_curve(pack_root: Path, pairs: int) -> list[Moment]:

@@ -65,14 +65,23 @@ def picture(number, size=(48, 64)):
     return pixels.astype(np.uint8)
 
 
-def write(path, codec="libx264", options=None, pix_fmt="yuv420p", rate=25, frames=70, times=None):
-    """Write a clip; ``times`` gives the time of each frame in units of 1 / rate."""
+def write(
+    path,
+    codec="libx264",
+    options=None,
+    pix_fmt="yuv420p",
+    rate=25,
+    frames=70,
+    times=None,
+    size=(64, 48),
+):
+    """Write a clip of a size (width, height); ``times``: of each frame, in units of 1 / rate."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate, options=options or {})
-        stream.width, stream.height, stream.pix_fmt = 64, 48, pix_fmt
+        stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
         for number in range(frames):
             frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24")
-            frame = frame.reformat(format=pix_fmt)
+            frame = frame.reformat(*size, format=pix_fmt)
             frame.pts, frame.time_base = times[number] if times else number, 1 / Fraction(rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
