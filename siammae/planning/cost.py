@@ -11,11 +11,11 @@ from siammae.tracking.record import RunRecord
 # What decides the speed of a step, in three shares: with fewer equal the estimate is rougher.
 ALIKE = {
     "the same settings": [
-        "encoder", "decoder", "encoding", "masking", "mask_ratio", "image_size", "batch_size",
-        "accumulate", "augment", "rotation", "targets", "uncertainty", "data", "benchmark",
+        "method", "encoder", "decoder", "encoding", "masking", "mask_ratio", "image_size",
+        "batch_size", "accumulate", "augment", "rotation", "targets", "uncertainty", "data", "benchmark",
     ],
     "the same model and batch": [
-        "encoder", "decoder", "encoding", "image_size", "batch_size", "targets",
+        "method", "encoder", "decoder", "encoding", "image_size", "batch_size", "targets",
     ],
     "the same encoder": ["encoder", "image_size"],
 }  # fmt: skip

@@ -54,6 +54,16 @@ def composed(folder, *overrides):
         return check(compose("train", [place, *overrides]))
 
 
+def test_a_method(folder):
+    model = build_model(composed(folder, "method=colour_mean"))
+    outcome = model(torch.randn(2, 1, 3, 40, 40), torch.Generator().manual_seed(0))
+    outcome.total.backward()
+    assert outcome.loss.isfinite()
+    assert all(p.grad is not None for p in model.parameters())
+    (column,) = model.columns(torch.zeros(2, 1, 3, 40, 40), outcome)
+    assert column.images.shape == (2, 3, 40, 40)
+
+
 @pytest.mark.parametrize("option", ["decoder=gated", "masking=visible_block"])
 def test_a_part_of_the_model(folder, option):
     model = build_model(composed(folder, option))
@@ -128,6 +138,8 @@ def test_every_example_is_used():
         "configs/decoder/gated.yaml",
         "siammae/model/masking/visible_block.py",
         "configs/masking/visible_block.yaml",
+        "siammae/methods/colour_mean.py",
+        "configs/method/colour_mean.yaml",
         "siammae/data/sets/cameras.py",
         "configs/data/cameras.yaml",
         "siammae/evaluation/benchmarks/points.py",
