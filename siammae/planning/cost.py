@@ -12,7 +12,8 @@ from siammae.tracking.record import RunRecord
 ALIKE = {
     "the same settings": [
         "method", "encoder", "decoder", "encoding", "masking", "mask_ratio", "image_size",
-        "batch_size", "accumulate", "augment", "rotation", "targets", "uncertainty", "data", "benchmark",
+        "batch_size", "accumulate", "augment", "rotation", "targets", "uncertainty", "data",
+        "benchmark",
     ],
     "the same model and batch": [
         "method", "encoder", "decoder", "encoding", "image_size", "batch_size", "targets",
