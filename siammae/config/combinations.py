@@ -8,6 +8,8 @@ from collections.abc import Collection
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
+
 from siammae.config.groups import class_of
 from siammae.config.schema import ModelConfig, TrainConfig
 from siammae.system.errors import ConfigError
@@ -23,6 +25,7 @@ PARTS = {
 }
 MODEL = ("method", *PARTS)
 OF_FRAMES = ("rotation", "targets", "augment")
+ANY_SIZE = (64, 64)  # of a frame that something is drawn for, to see whether it can be
 OTHERS = (*OF_FRAMES, "data", "benchmark", "tracking")
 
 
@@ -47,8 +50,7 @@ def check_parts(settings: TrainConfig, given: Collection[str] | None = None) -> 
     method: Any = class_of(settings.method.target, "method", settings.trusted_packages)
     _check_used(settings, method, parts["benchmark"])
     parts |= _model_parts(settings)
-    if parts["uncertainty"] is not None:
-        _check_head(parts["uncertainty"], parts["decoder"])
+    _check_frames(settings, parts["method"], parts["targets"], parts["augment"])
     if parts["masking"] is not None:
         _check_past_tokens(parts["masking"], parts["encoding"])
         _check_spread(parts["masking"], parts["uncertainty"])
@@ -111,6 +113,8 @@ def _model_parts(settings: TrainConfig) -> dict[str, Any]:
 
     def build() -> dict[str, Any]:
         parts = {group: settings.build(group) for group in PARTS}
+        if parts["uncertainty"] is not None:
+            parts["decoder"] = _assembled(parts["uncertainty"], parts["decoder"])
         given = {PARTS[group]: part for group, part in parts.items() if part is not None}
         return {**parts, "method": settings.build("method", **given)}
 
@@ -135,10 +139,29 @@ def _check_batch(settings: TrainConfig, source: Any) -> None:
         )
 
 
-def _check_head(head: Any, decoder: Any) -> None:
-    """Check that the head accepts the decoder, or the number of decoders that it needs."""
+def _check_frames(settings: TrainConfig, method: Any, targets: Any, augment: Any) -> None:
+    """Check that method and augmentation take as many frames or views as the targets are."""
+    frames, known = 1 + targets.count, settings.targets.as_dict()
+    if method.frames not in (None, frames):
+        cure = "choose other targets"
+        if "views" in known:
+            cure = f"take targets.views={method.frames}"
+        elif "count" in known:
+            cure = f"take targets.count={method.frames - 1}"
+        raise ConfigError(
+            f"targets: {frames} frames or views of a clip, and {_name(settings)} takes "
+            f"{method.frames}; {cure}"
+        )
     try:
-        head.assemble([deepcopy(decoder) for _ in range(head.decoders)])
+        augment.draw(np.random.default_rng(0), frames, *ANY_SIZE)
+    except ValueError as error:
+        raise ConfigError(f"augment: {error}; choose other targets or another option") from None
+
+
+def _assembled(head: Any, decoder: Any) -> Any:
+    """Return what the head reads: the decoder, or one of several; check that it accepts them."""
+    try:
+        return head.assemble([deepcopy(decoder) for _ in range(head.decoders)])
     except ValueError as error:
         raise ConfigError(f"uncertainty: {error}") from None
 

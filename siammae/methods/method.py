@@ -68,6 +68,7 @@ class Method(nn.Module):
         uses: the settings beside ``encoder`` that the method is built from. What it does not use
             must be null, so that no setting is without effect.
         asks: the fields of a batch beside the frames that `forward` takes by name.
+        frames: number of frames or views of a sample that it takes; None: any number.
         whole_batch: whether the loss compares the samples of a batch, so that a step's batch
             cannot be computed in parts.
         restores_pairs: whether it restores hidden patches of a frame from another frame, as
@@ -77,6 +78,7 @@ class Method(nn.Module):
 
     uses: ClassVar[frozenset[str]] = frozenset()
     asks: ClassVar[tuple[str, ...]] = ()
+    frames: int | None = None
     whole_batch: ClassVar[bool] = False
     restores_pairs: ClassVar[bool] = False
 

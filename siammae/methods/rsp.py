@@ -59,6 +59,7 @@ class RSP(Method):
     """
 
     uses: ClassVar = frozenset(("decoder", "uncertainty", "mask_ratio", "frame_gap"))
+    frames = 2
 
     def __init__(
         self,

@@ -25,6 +25,7 @@ class SimCLR(Method):
     """
 
     whole_batch: ClassVar = True
+    frames = 2
 
     def __init__(
         self, encoder: Encoder, hidden: int = 2048, width: int = 128, temperature: float = 0.1

@@ -204,12 +204,16 @@ class CrossDecoder(Decoder):
     @override
     def prepare(self, past: Tensor, mask: FrameMask) -> Tensor:
         """Return keys and values of all layers: (layers, 2, B, heads, past tokens, d)."""
+        return self.keys_values(self.memory(past, mask))
+
+    def memory(self, past: Tensor, mask: FrameMask) -> Tensor:
+        """Return the tokens (B, M, D) of an encoded frame that a future frame's attend to."""
         memory = self.embed(past)
         if self.memory_positions:
             memory = self.place(memory, mask.visible)
         if not self.memory_cls:
             memory = memory[:, 1:]
-        return self.keys_values(memory)
+        return memory
 
     def keys_values(self, memory: Tensor) -> Tensor:
         """Return keys and values of all layers, see `prepare`, of tokens (B, M, D)."""

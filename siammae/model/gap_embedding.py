@@ -120,4 +120,5 @@ def describe_targets(
         if power != 0:
             weights = gap_weights(gap, power).unbind(1)
     hide_all = [predict and number == count - 1 for number in range(count)]
-    return [Target(*each) for each in zip(embeddings, weights, hide_all, strict=True)]
+    each = zip(embeddings, weights, hide_all, range(count), strict=True)
+    return [Target(*parts) for parts in each]

@@ -53,11 +53,13 @@ class Target(NamedTuple):
         gap_embedding: (B, 1, D), added to its tokens in the decoder; None adds nothing.
         loss_weight: (B,), its share in each sample's loss; None when all frames count alike.
         hide_all: whether all its patches are hidden, whatever the masking.
+        number: which of the future frames it is, from 0.
     """
 
     gap_embedding: Tensor | None = None
     loss_weight: Tensor | None = None
     hide_all: bool = False
+    number: int = 0
 
     def weigh(self, cost: Tensor) -> Tensor | None:
         """Return the mean of costs (B, H, P) with each sample's weight; None without weights."""

@@ -62,6 +62,10 @@ def test_frames_are_in_the_clip_apart_and_ascending(settings, low, more, seed, f
         }
         if settings["spacing"] == "random":
             assert distances[-1] <= low + more
+        elif settings["spacing"] == "chained":
+            each = np.diff([0, *distances])
+            assert each.min() >= low
+            assert each.max() <= low + more
         else:
             assert distances == steps[settings["spacing"]]
 

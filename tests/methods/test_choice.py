@@ -22,6 +22,10 @@ from siammae.system.errors import ConfigError
         (["method=mae", "benchmark=sprites_calibration"], ["benchmark", "method=mae does not"]),
         (["+method.encoder=vit_s16"], ["method.encoder", "chosen by itself"]),
         (["+method.depth=2"], ["method.depth", "no such key"]),
+        (["method=rsp", "targets=multi"], ["3 frames", "method=rsp takes 2", "targets.count=1"]),
+        (["method=simclr", "targets.views=4"], ["4 frames or views", "takes 2", "targets.views=2"]),
+        (["method=cropmae", "mask_ratio=0.9", "targets.views=3"], ["augment: 3 views", "are two"]),
+        (["method=dino", "targets.views=1"], ["augment: 1 views", "2 large ones"]),
     ],
 )
 def test_settings_that_the_method_cannot_use_are_refused(settings_of, overrides, words):

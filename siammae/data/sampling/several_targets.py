@@ -1,6 +1,7 @@
 """Several target frames, restored from one given frame at increasing gaps, on one or both sides."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from siammae.data.sampling.gaps import gap_range, stored_gap
 from siammae.data.sampling.targets import Offsets, Targets
 from siammae.system.errors import DataError
 
-SPACINGS = ("even", "random", "doubling")
+SPACINGS = ("even", "random", "doubling", "chained")
 DIRECTIONS = ("future", "past", "both")
 EMBEDDINGS = ("none", "sincos", "learned")
 
@@ -24,7 +25,8 @@ class SeveralTargets(Targets):
             `SingleTarget`; with ``spacing`` random it is the range of all gaps.
         count: number of target frames.
         spacing: distances of the targets. ``even``: g, 2g, 3g and so on; ``doubling``: g, 2g, 4g
-            and so on; ``random``: a uniformly drawn set of different distances.
+            and so on; ``random``: a uniformly drawn set of different distances; ``chained``: each
+            target at a gap of its own draw from the target before it.
         direction: ``future`` or ``past``: all targets are on that side of the given frame.
             ``both``: targets lie in turn after and before it, two at each distance.
         predict: whether all patches of the last target, the farthest, are hidden, which makes it
@@ -100,6 +102,9 @@ class SeveralTargets(Targets):
                     f"[{self.low}, {self.high}] {self.gap_unit} has {len(span)} at the clip's rate"
                 )
             return sorted(int(d) for d in rng.choice(span, self.distances, replace=False))
+        if self.spacing == "chained":
+            gaps = [int(rng.integers(low, high + 1)) for _ in range(self.distances)]
+            return list(accumulate(gaps))
         nearest = int(rng.integers(low, high + 1))
         if self.spacing == "doubling":
             return [nearest * 2**i for i in range(self.distances)]
