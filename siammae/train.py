@@ -52,7 +52,7 @@ def job(config: DictConfig) -> Objective:
                     flush=True,
                 )
         with team.raise_in_all():
-            value = objective(settings, wanted.record, trial) if team.is_main else 0.0
+            value = objective(wanted.settings, wanted.record, trial) if team.is_main else 0.0
         return team.broadcast(value)
 
 

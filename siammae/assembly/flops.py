@@ -30,7 +30,7 @@ def gflops_per_pair(settings: ModelConfig) -> float:
     model = build_model(settings).train()
     count = settings.build("targets").count
     frames = torch.zeros(1, 1 + count, 3, settings.image_size, settings.image_size)
-    known = {"gap": torch.arange(1, 1 + count).unsqueeze(0)}
+    known = {"gap": torch.arange(1, 1 + count).unsqueeze(0), "label": torch.zeros(1).long()}
     asked = {name: known[name] for name in model.asks}
     # The counter knows matrix products, not every fused kernel of attention.
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):

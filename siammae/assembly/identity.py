@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from siammae.config.groups import Group
 from siammae.config.schema import TrainConfig
+from siammae.data.sets.labels import Labels, labels_of
+from siammae.system.errors import ConfigError
 from siammae.tracking.record import RunRecord
 from siammae.tracking.signature import signature
 
@@ -32,6 +35,7 @@ class Parts:
     def __init__(self) -> None:
         self._known: dict[str, tuple[Any, str | None]] = {}
         self._clips: dict[int, int] = {}
+        self._labels: dict[int, Labels] = {}
 
     def get(self, settings: TrainConfig, group: str) -> tuple[Any, str | None]:
         """Return what ``data`` or ``benchmark`` describes, or None, and its files' fingerprint."""
@@ -47,6 +51,12 @@ class Parts:
             self._clips[id(source)] = len(source.footage())
         return self._clips[id(source)]
 
+    def labels(self, source: Any) -> Labels:
+        """Return the classes of one of these sources' clips; see `labels_of`."""
+        if id(source) not in self._labels:
+            self._labels[id(source)] = labels_of(source)
+        return self._labels[id(source)]
+
 
 def identify(settings: TrainConfig, preset: str | None, parts: Parts | None = None) -> Identity:
     """Find the run that settings ask for; writes nothing and imports no torch.
@@ -58,11 +68,16 @@ def identify(settings: TrainConfig, preset: str | None, parts: Parts | None = No
 
     Raises:
         ConfigError: when a setting of clips or benchmark is wrong.
-        DataError: when clips or the benchmark's files are not where it says.
+        DataError: when clips or the benchmark's files are not where it says, or a method that
+            learns from labels gets clips without.
     """
     parts = parts or Parts()
     source, clips_print = parts.get(settings, "data")
     benchmark, benchmark_print = parts.get(settings, "benchmark")
+    if "classes" in settings.method.as_dict():
+        labels = parts.labels(source)
+        settings = _with_classes(settings, len(labels.names))
+        clips_print = f"{clips_print}-{labels.fingerprint()}"
     facts = {
         "preset": preset,
         "data_fingerprint": clips_print,
@@ -72,3 +87,18 @@ def identify(settings: TrainConfig, preset: str | None, parts: Parts | None = No
     prints = {key: str(facts[key]) for key in ("data_fingerprint", "benchmark_fingerprint")}
     record = RunRecord(Path(settings.runs_dir) / signature(settings.as_dict(), prints))
     return Identity(settings, source, benchmark, facts, record)
+
+
+def _with_classes(settings: TrainConfig, number: int) -> TrainConfig:
+    """Return settings with the number of classes, which the model is built from without the data.
+
+    Raises:
+        ConfigError: when they give another number.
+    """
+    method = settings.method.as_dict()
+    if method["classes"] not in (None, number):
+        raise ConfigError(
+            f"method.classes={method['classes']}: the clips have {number}; leave it out"
+        )
+    known = Group.model_validate({**method, "classes": number})
+    return settings.model_copy(update={"method": known})

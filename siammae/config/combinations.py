@@ -25,6 +25,8 @@ PARTS = {
 }
 MODEL = ("method", *PARTS)
 OF_FRAMES = ("rotation", "targets", "augment")
+# What the model learns about targets, and the values with which it learns nothing.
+UNKNOWN = {"gap_embedding": "none", "loss_gap_power": 0, "predict": False}
 ANY_SIZE = (64, 64)  # of a frame that something is drawn for, to see whether it can be
 OTHERS = (*OF_FRAMES, "data", "benchmark", "tracking")
 
@@ -152,6 +154,13 @@ def _check_frames(settings: TrainConfig, method: Any, targets: Any, augment: Any
             f"targets: {frames} frames or views of a clip, and {_name(settings)} takes "
             f"{method.frames}; {cure}"
         )
+    for key, off in UNKNOWN.items():
+        value = getattr(targets, key)
+        if value != off and "targets" not in method.uses:
+            raise ConfigError(
+                f"targets.{key}={str(value).lower()}: {_name(settings)} does not use it; take "
+                f"targets.{key}={str(off).lower()}"
+            )
     try:
         augment.draw(np.random.default_rng(0), frames, *ANY_SIZE)
     except ValueError as error:

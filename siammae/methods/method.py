@@ -60,7 +60,8 @@ class Method(nn.Module):
 
     A subclass takes in its constructor the ``encoder``, the keys of its configuration, and a part
     for each group that ``uses`` names: ``decoder``, ``head`` (of the group ``uncertainty``),
-    ``masking``, ``encoding``, and of ``targets`` what `SiamMAE` takes. It implements `forward` and
+    ``masking``, ``encoding``, and of ``targets`` what `SiamMAE` takes. A key ``classes: null`` is
+    set to the number of the clips' classes before the run has a name. It implements `forward` and
     `columns`.
 
     Attributes:

@@ -21,6 +21,7 @@ from siammae.assembly.encoder_file import export_encoder
 from siammae.config.schema import TrainConfig
 from siammae.data.sampling.batch import PairBatch
 from siammae.data.sampling.loader import PairDataset, first_pairs, make_loader
+from siammae.data.sets.labels import labels_of
 from siammae.data.sets.videos import ClipSource
 from siammae.evaluation.files.contents import Contents
 from siammae.evaluation.measuring.metric import Metric
@@ -102,7 +103,7 @@ class Session:
             bound_kernel_caches()
         model = build_model(self.settings).to(self.device)
         self._prepare_files()
-        dataset = self._dataset()
+        dataset = self._dataset("label" in model.asks)
         self.plan = make_plan(
             self.settings, len(dataset.clips), self.source.max_broken, self.precision
         )
@@ -128,10 +129,11 @@ class Session:
             print(f"  going on after step {first} of {self.plan.steps}", flush=True)
         return self._measured()
 
-    def _dataset(self) -> PairDataset:
-        build = self.settings.build
+    def _dataset(self, labelled: bool) -> PairDataset:
+        build, seed = self.settings.build, self.settings.seed
+        labels = labels_of(self.source).of_clips if labelled else None
         targets, rotation, augment = build("targets"), build("rotation"), build("augment")
-        return PairDataset(self.source, targets, rotation, augment, self.settings.seed)
+        return PairDataset(self.source, targets, rotation, augment, seed, labels)
 
     def _trainer(self, model: Any, dataset: PairDataset) -> Trainer:
         settings, plan, team = self.settings, self.plan, self.team

@@ -16,6 +16,7 @@ _OTHERS = {
     "train/future_loss": "less",  # RSP: the future frame from the past frame and the posterior
     "train/kl": "neither",  # RSP: of posterior and prior, in nats
     "train/mae_loss": "less",  # RSP: of the future frame's hidden patches from its visible ones
+    "train/accuracy": "more",  # share of samples whose class is the most likely one
     "train/probe_loss": "less",  # of a masking that learns
     r"train/loss_target_\d+": "less",
     r"train/gap_target_\d+": "neither",  # mean frame gap, in frames

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
+from typing_extensions import override
 
 from siammae.data.built_in.sprite_scene import Scene, SceneStyle
 from siammae.data.reading.label_masks import write_ids
@@ -79,6 +80,11 @@ class Sprites(ClipSource):
         self.prepare()
         return sorted((self.folder / "clips").glob("*.mp4"))
 
+    @override
+    def classes(self) -> list[str | None]:
+        """Return how many objects move in each clip."""
+        return [f"{_objects(number)} objects" for number in range(self.clips)]
+
     def _write(self, folder: Path) -> None:
         (folder / "clips").mkdir()
         for number in range(self.clips):
@@ -110,12 +116,17 @@ class Sprites(ClipSource):
         """Draw pictures and masks of one scene; an object leaves every other validation scene."""
         for attempt in range(100):
             rng = np.random.default_rng([self.seed, stream, number, attempt])
-            objects = 2 + number % 2
+            objects = _objects(number)
             leaver = number % 2 == 1 and stream == SEQUENCE
             scene = Scene(rng, self.style, frames * stride, objects, leaver)
             if stream == CLIP or _all_visible(scene.frame(0)[1], objects):
                 break
         yield from (scene.frame(t * stride) for t in range(frames))
+
+
+def _objects(number: int) -> int:
+    """Return the number of objects in a scene."""
+    return 2 + number % 2
 
 
 def _all_visible(mask: np.ndarray, objects: int) -> bool:

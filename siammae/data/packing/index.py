@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FORMAT = b"1"
 LISTS = ("sizes", "crc32")
+LABEL = "class"  # a column of packs of classes, from the version that kept them on
 
 
 class Index:
@@ -41,6 +42,7 @@ class Index:
         self.table = table
         self.fingerprint = table.schema.metadata[b"fingerprint"].decode()
         self._names = _only_chunk(table, "name")
+        self._labels = _only_chunk(table, LABEL) if LABEL in table.column_names else None
         self._fps = _only_chunk(table, "fps").to_numpy(zero_copy_only=False)  # nan: none
         plain = ("number", "step", "height", "width", "shard", "start")
         self._plain = {key: _only_chunk(table, key).to_numpy() for key in plain}
@@ -87,11 +89,16 @@ class Index:
         plain = {key: int(column[clip]) for key, column in self._plain.items()}
         sizes, sums = self._sizes[part], self._sums[part]
         fps = None if np.isnan(self._fps[clip]) else float(self._fps[clip])
-        return Row(name=self.name(clip), fps=fps, sizes=sizes, sums=sums, **plain)
+        label = self.label(clip)
+        return Row(name=self.name(clip), fps=fps, sizes=sizes, sums=sums, label=label, **plain)
 
     def name(self, clip: int) -> str:
         """Return the name of a clip."""
         return str(self._names[clip].as_py())
+
+    def label(self, clip: int) -> str | None:
+        """Return the name of a clip's class; None when it is not known."""
+        return None if self._labels is None else self._labels[clip].as_py()
 
     @property
     def shard(self) -> np.ndarray:
@@ -140,6 +147,8 @@ def make_table(rows: Iterable[Row]) -> "pa.Table":
     columns = {
         key: pa.array([getattr(row, key) for row in rows], kind) for key, kind in kinds.items()
     }
+    if any(row.label is not None for row in rows):
+        columns[LABEL] = pa.array([row.label for row in rows], pa.string())
     for key, field in zip(LISTS, ("sizes", "sums"), strict=True):
         values = [np.zeros(0, np.uint32), *(getattr(row, field) for row in rows)]
         columns[key] = pa.LargeListArray.from_arrays(begins, pa.array(np.concatenate(values)))
@@ -151,7 +160,9 @@ def join(tables: list["pa.Table"]) -> "pa.Table":
     """Join tables, in the order of the clips' numbers."""
     import pyarrow as pa
 
-    return _with_fingerprint(pa.concat_tables(tables).sort_by("number").combine_chunks())
+    return _with_fingerprint(
+        pa.concat_tables(tables, promote_options="default").sort_by("number").combine_chunks()
+    )
 
 
 def write(table: "pa.Table", path: Path) -> None:

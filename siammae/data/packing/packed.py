@@ -157,6 +157,11 @@ class Packed(ClipSource):
             )
         return clips
 
+    @override
+    def classes(self) -> list[str | None]:
+        """Return the classes that the packed source had."""
+        return [self.index.label(clip) for clip in range(len(self.index))]
+
     def fingerprint(self) -> str:
         """Return a short hash of the names, sizes and checksums of all frames."""
         return self.index.fingerprint

@@ -3,6 +3,7 @@
 import json
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ class Row:
     height, width: size of all frames in pixels.
     shard: number of the shard that holds it. start: where its first header lies there, in bytes.
     sizes, sums: (frames,) uint32, bytes and CRC-32 of each JPEG.
+    label: name of the clip's class; None where it has none.
     """
 
     number: int
@@ -32,6 +34,7 @@ class Row:
     start: int
     sizes: np.ndarray
     sums: np.ndarray
+    label: str | None = None
 
     @property
     def frames(self) -> int:
@@ -45,7 +48,7 @@ class Row:
 
     def description(self) -> bytes:
         """Return the member beside the frames, from which an index can be made again."""
-        content = {
+        content: dict[str, Any] = {
             "name": self.name,
             "fps": self.fps,
             "step": self.step,
@@ -55,6 +58,8 @@ class Row:
             "sizes": self.sizes.tolist(),
             "crc32": self.sums.tolist(),
         }
+        if self.label is not None:
+            content["class"] = self.label
         return json.dumps(content, ensure_ascii=False).encode() + b"\n"
 
     def members(self) -> list[tuple[Member, int]]:
@@ -111,6 +116,7 @@ def read_description(number: int, shard: int, place: int, text: bytes) -> Row:
         start=start,
         sizes=sizes,
         sums=sums,
+        label=str(content["class"]) if "class" in content else None,
     )
     if row.description() != text:
         raise ValueError("it is not as it was written")

@@ -5,7 +5,7 @@ What is done here happens in child processes, one task at a time; see `crew`.
 
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +30,13 @@ class How:
     folders: what is left out of their names, see `common_folders`.
     stride: every how many frames one is packed.
     quality: JPEG quality, 1 to 100.
+    classes: of each clip of the source, by its number; None where it has none.
     """
 
     folders: dict[str, str]
     stride: int
     quality: int
+    classes: Sequence[str | None]
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,8 @@ def _empty_row(task: Task, number: int, name: str, clip: Clip, how: How, frame: 
     height, width = frame.shape[:2]
     none = np.zeros(0, np.uint32)
     step = clip.step * how.stride
-    return Row(number, name, clip.fps, step, height, width, task.shard, task.begin, none, none)
+    where = (task.shard, task.begin)
+    return Row(number, name, clip.fps, step, height, width, *where, none, none, how.classes[number])
 
 
 def _write(file: IO[bytes], name: str, content: bytes) -> None:

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,6 +49,7 @@ class Packer:
         max_broken: share of unreadable clips above which it stops.
         note: called with each line that a person should read.
         on_progress: called with clips done, clips in all, and bytes written.
+        classes: of the clips, see `ClipSource.classes`; None: they have none.
     """
 
     def __init__(
@@ -60,10 +61,12 @@ class Packer:
         max_broken: float,
         note: Print,
         on_progress: OnProgress,
+        classes: Sequence[str | None] | None = None,
     ):
         self.clips, self.folder, self.settings = clips, folder, settings
         self.workers, self.max_broken = workers, max_broken
         self.note, self.on_progress = note, on_progress
+        self.classes = [None] * len(clips) if classes is None else classes
         self.order = dealt(len(clips))
         self.run_id = f"{os.getpid()}-{time.time_ns()}"  # an orphan of another run shares no file
         self.broken: dict[int, str] = {}
@@ -93,7 +96,8 @@ class Packer:
         if plan is not None and plan.complete and len(shards(self.folder)) == plan.shards:
             return self._known()
         self._sweep()
-        how = How(common_folders(self.clips), self.settings.stride, self.settings.quality)
+        folders, settings = common_folders(self.clips), self.settings
+        how = How(folders, settings.stride, settings.quality, self.classes)
         try:
             with packing_crew(self.workers, self.clips, how) as crew:
                 begun, began = None, time.monotonic()

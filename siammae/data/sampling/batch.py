@@ -31,6 +31,7 @@ class PairBatch:
         have to be resampled. None: all of it is the crop, and angles are quarter turns.
     upright: whether every angle is 0.
     effects: (B, T, 2) float32, blur and solarisation of each frame, see `draw_effects`; None: none.
+    label: (B,) int64, the number of each clip's class; None: nobody asked for it.
     """
 
     frames: Tensor
@@ -45,6 +46,7 @@ class PairBatch:
     crop: Tensor | None = None
     upright: bool = False
     effects: Tensor | None = None
+    label: Tensor | None = None
 
     def to(self, device: torch.device) -> "PairBatch":
         """Return the batch on another device."""
@@ -86,6 +88,7 @@ class Sample(NamedTuple):
     short: bool
     crop: np.ndarray | None = None
     effects: np.ndarray | None = None
+    label: int | None = None
 
 
 class Visit(NamedTuple):
@@ -113,6 +116,7 @@ def collate(visits: list[Visit]) -> PairBatch:
             frame[: crop.shape[0], : crop.shape[1]] = crop
     angle = np.stack([sample.angle for sample in samples])
     effects = [sample.effects for sample in samples if sample.effects is not None]
+    labels = [sample.label for sample in samples if sample.label is not None]
     inner = [sample.crop for sample in samples if sample.crop is not None]
     return PairBatch(
         frames=torch.from_numpy(canvas),
@@ -127,4 +131,5 @@ def collate(visits: list[Visit]) -> PairBatch:
         crop=torch.from_numpy(np.stack(inner)) if inner else None,
         upright=not angle.any(),
         effects=torch.from_numpy(np.stack(effects)) if effects else None,
+        label=torch.tensor(labels) if labels else None,
     )

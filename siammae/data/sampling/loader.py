@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import parent_process
 
@@ -43,6 +43,7 @@ class PairDataset(Dataset[Visit]):
         rotation: draws the angles.
         augment: draws crops, flips and colours.
         seed: seed of all randomness here.
+        labels: the number of each clip's class, see `labels_of`; None: batches have none.
 
     Raises:
         ValueError: when readers resize frames that the device turns by any angle.
@@ -55,6 +56,7 @@ class PairDataset(Dataset[Visit]):
         rotation: NoRotation | Rotation,
         augment: PairAugment,
         seed: int,
+        labels: Sequence[int] | None = None,
     ):
         if augment.resize == "host" and rotation.interpolates:
             raise ValueError(
@@ -62,6 +64,7 @@ class PairDataset(Dataset[Visit]):
             )
         self.targets, self.rotation, self.augment, self.seed = targets, rotation, augment, seed
         self.draws_angles = not isinstance(rotation, NoRotation)
+        self.labels = None if labels is None else np.array(labels)
         self.clips, self.pairs = source.footage(), source.repeated_sampling
         # Enough to find a good clip among as many broken ones as a run puts up with.
         self.attempts = min(len(self.clips), 10 + int(source.max_broken * len(self.clips)))
@@ -104,6 +107,7 @@ class PairDataset(Dataset[Visit]):
         wanted = sorted({index for offsets in pairs for index in offsets.frames})
         place = {index: i for i, index in enumerate(wanted)}
         frames = reader.read(wanted)
+        label = None if self.labels is None else int(self.labels[clip])
         samples = []
         for offsets in pairs:
             drawn = self.augment.draw(rng, len(offsets.frames), *frames.shape[1:3])
@@ -113,7 +117,7 @@ class PairDataset(Dataset[Visit]):
             parts, flip = self.augment.by_reader(parts, drawn.flip)
             gap = [reader.step * (index - offsets.frames[0]) for index in offsets.frames[1:]]
             how = (flip, drawn.colour, angle, gap, clip, offsets.short, crop, drawn.effects)
-            samples.append(Sample(parts, *how))
+            samples.append(Sample(parts, *how, label))
         return samples
 
     def _pairs(self, rng: np.random.Generator, clip: int, reader: Clip) -> list[Offsets]:

@@ -83,6 +83,11 @@ class Mixture(ClipSource):
         self._each(lambda part: found.append(part.footage()))
         return MixedClips(dict(zip(self.parts, found, strict=True)), list(self.weights.values()))
 
+    @override
+    def classes(self) -> list[str | None]:
+        """Return that no clip has a class: those of several sets are no classes of one."""
+        return [None] * len(self.footage())
+
     def fingerprint(self) -> str:
         """Return a short hash of the parts' names, weights and clips."""
         prints: list[str] = []

@@ -42,13 +42,30 @@ def read_list(path: Path, folders: Folders, start: Path | None = None) -> list[P
         folders: what is known about the disk.
         start: folder from which relative paths start; None: the list's folder.
     """
+    return list(read_labels(path, folders, start))
+
+
+def read_labels(path: Path, folders: Folders, start: Path | None = None) -> dict[Path, str | None]:
+    """Return the paths in a list file, see `read_list`, each with what follows it on its line.
+
+    That is the clip's label, a word or a number. None where nothing follows or several columns do.
+    """
     folder = str((start or path.parent).absolute())
-    found: dict[str, None] = {}
+    found: dict[str, str | None] = {}
     for line in read_text(path).split("\n"):
         name = _path_of(line.strip(), folder, folders)
         if name:
-            found[os.path.join(folder, name)] = None  # noqa: PTH118
-    return [Path(name) for name in found]
+            place = os.path.join(folder, name)  # noqa: PTH118
+            found.setdefault(place, _label_of(line.strip(), name))
+    return {Path(name): label for name, label in found.items()}
+
+
+def _label_of(line: str, name: str) -> str | None:
+    """Return the only column after the path; ``name`` is the path without its quotes."""
+    quoted = QUOTED.match(line)
+    rest = line[len(name) :] if quoted is None or line.startswith(name) else line[quoted.end() :]
+    columns = [column for column in SEPARATORS.split(rest) if column]
+    return columns[0] if len(columns) == 1 else None
 
 
 def _path_of(line: str, folder: str, folders: Folders) -> str:

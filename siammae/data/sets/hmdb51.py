@@ -1,6 +1,7 @@
 """HMDB51: some 6,800 clips of 51 actions, 240 pixels high (Kuehne and others, 2011)."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
@@ -41,6 +42,11 @@ class HMDB51(ReleasedSet):
         if unlisted:
             raise DataError(f"{folder} has no *{ending} for {', '.join(unlisted)}")
         return self.chosen(f"{folder}/*{ending}", wanted, found)
+
+    @override
+    def classes_of(self, names: Sequence[str]) -> list[str | None]:
+        """Return the folder that each clip is in."""
+        return [Path(name).parent.name for name in names]
 
     def _listed(self, path: Path) -> list[str]:
         """Return the names of a class's clips in the split, without their endings."""

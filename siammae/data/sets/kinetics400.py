@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,10 +10,10 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from siammae.data.sets.clip_lists import check_missing, read_list, read_text
+from siammae.data.sets.clip_lists import check_missing, read_labels, read_list, read_text
 from siammae.data.sets.released import ReleasedSet, folder_and_stem
 from siammae.system.errors import DataError
-from siammae.system.file_tree import Folders, kind_of, walk
+from siammae.system.file_tree import Folders, is_video, kind_of, walk
 
 REPLACEMENTS = "replacement_for_corrupted_k400"
 # train, and train2, train_256 or validation of other copies; no class is called so.
@@ -50,7 +50,7 @@ class Kinetics400(ReleasedSet):
         source = self._source()
         if source is None:
             return self._in_folders()
-        if "youtube_id" not in read_text(source).partition("\n")[0]:
+        if not _is_table(source):
             return self._of_paths(source)
         found = self._in_folders()
         known = _ByVideo(found)
@@ -144,21 +144,72 @@ class Kinetics400(ReleasedSet):
             merged[known.find(name) or name] = path
         return merged
 
+    @override
+    def classes_of(self, names: Sequence[str]) -> list[str | None]:
+        """Return each clip's label in a list, or the class folder that it is in.
+
+        Lists are the one that was given, or the set's csv files anywhere below the root.
+        """
+        files, source = self.files(), self._source()
+        known = {
+            clip_name(*folder_and_stem(file)): folder_and_stem(file)[0]
+            for file in files
+            if is_video(file) and _is_class(file)
+        }
+        tables = [self.folder() / file for file in files if file.endswith(".csv")]
+        for path in filter(_is_table, tables) if source is None else [source]:
+            known |= self._labels(path)
+        by_video = _ByVideo(dict.fromkeys(known, Path()))
+        clips = (clip_name(*folder_and_stem(name)) for name in names)
+        return [known.get(by_video.find(clip) or clip) for clip in clips]
+
+    def _labels(self, path: Path) -> dict[str, str]:
+        """Return the labels in one of the set's csv files, or in a list of paths, by clip."""
+        if _is_table(path):
+            rows = _rows_of(path, lambda split: True)
+            return {name: row["label"].strip() for name, row in rows if row.get("label")}
+        beside = Path(self.root).expanduser().absolute() == path
+        listed = read_labels(path, Folders(), path.parent if beside else self.folder())
+        names = {file: clip_name(*folder_and_stem(str(file))) for file in listed}
+        return {names[file]: label for file, label in listed.items() if label}
+
     def _rows(self, source: Path) -> list[str]:
         """Return the names of the split's clips in one of the set's csv files."""
-        names: dict[str, None] = {}
-        for number, row in enumerate(csv.DictReader(read_text(source).splitlines()), start=2):
-            split = (row.get("split") or self.split).strip()
-            if self.split not in ("all", split) and not SPLIT_FOLDERS[self.split].fullmatch(split):
-                continue
-            try:
-                start, end = (round(float(row[key])) for key in ("time_start", "time_end"))
-                names[f"{row['youtube_id'].strip()}_{start:06d}_{end:06d}"] = None
-            except (KeyError, TypeError, ValueError, AttributeError):
-                raise DataError(
-                    f"{source}, line {number}: youtube_id, time_start and time_end are needed"
-                ) from None
-        return list(names)
+
+        def wanted(split: str) -> bool:
+            known = self.split in ("all", split or self.split)
+            return known or bool(SPLIT_FOLDERS[self.split].fullmatch(split))
+
+        return list(dict(_rows_of(source, wanted)))
+
+
+def _is_table(path: Path) -> bool:
+    """Return whether a list is one of the set's csv files."""
+    return "youtube_id" in read_text(path).partition("\n")[0]
+
+
+def _rows_of(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the rows of one of the set's csv files whose split is wanted, each with its clip.
+
+    Raises:
+        DataError: when a row names no clip.
+    """
+    for number, row in enumerate(csv.DictReader(read_text(path).splitlines()), start=2):
+        if not wanted((row.get("split") or "").strip()):
+            continue
+        try:
+            start, end = (round(float(row[key])) for key in ("time_start", "time_end"))
+            yield f"{row['youtube_id'].strip()}_{start:06d}_{end:06d}", row
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise DataError(
+                f"{path}, line {number}: youtube_id, time_start and time_end are needed"
+            ) from None
+
+
+def _is_class(file: str) -> bool:
+    """Return whether a file is in a folder that is none of a split or of replacements."""
+    folder = folder_and_stem(file)[0]
+    return bool(folder) and folder != REPLACEMENTS and not _split_of(folder)[0]
 
 
 def walk_below(folder: Path, inner: Path) -> list[str]:

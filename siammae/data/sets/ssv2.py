@@ -1,6 +1,8 @@
 """Something-Something v2: 220,847 short clips of hands doing something (Goyal and others, 2017)."""
 
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -10,6 +12,8 @@ from typing_extensions import override
 from siammae.data.sets.clip_lists import read_text
 from siammae.data.sets.released import ReleasedSet
 from siammae.system.errors import DataError
+
+LABELLED = ("/train.json", "-train.json", "/validation.json", "-validation.json")
 
 
 @dataclass
@@ -31,6 +35,31 @@ class SomethingSomethingV2(ReleasedSet):
             return found
         source = self.list_file(files, f"/{self.split}.json", f"-{self.split}.json")
         return self.chosen(source, _numbers(source), found)
+
+    @override
+    def classes_of(self, names: Sequence[str]) -> list[str | None]:
+        """Return the sentence that each clip acts out, in which all objects are "something"."""
+        known: dict[str, str] = {}
+        for file in self.files():
+            if f"/{file}".endswith(LABELLED):
+                known |= _templates(self.folder() / file)
+        return [known.get(Path(name).stem) for name in names]
+
+
+def _templates(path: Path) -> dict[str, str]:
+    """Return the class of each clip in a list, without the brackets around what stands for things.
+
+    It is as in the set's ``labels.json``.
+    """
+    try:
+        clips = {str(clip["id"]): clip.get("template") for clip in json.loads(read_text(path))}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataError(f"{path} is no list of clips with an id each: {error!r}") from None
+    return {
+        number: re.sub(r"[\[\]]", "", template)
+        for number, template in clips.items()
+        if isinstance(template, str)
+    }
 
 
 def _numbers(path: Path) -> list[str]:

@@ -1,5 +1,7 @@
 """UCF101: 13,320 clips of 101 actions, 320x240, in class folders (Soomro and others, 2012)."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -8,6 +10,8 @@ from typing_extensions import override
 
 from siammae.data.sets.clip_lists import read_text
 from siammae.data.sets.released import ReleasedSet, folder_and_stem
+
+CLIP = re.compile(r"v_(?P<class>.+)_g\d+_c\d+")
 
 
 @dataclass
@@ -29,6 +33,12 @@ class UCF101(ReleasedSet):
         source = self.list_file(files, f"/{self.split[:-1]}list0{self.split[-1]}.txt")
         lines = [line.split() for line in read_text(source).splitlines() if line.strip()]
         return self.chosen(source, [_name(*folder_and_stem(words[0])) for words in lines], found)
+
+    @override
+    def classes_of(self, names: Sequence[str]) -> list[str | None]:
+        """Return the class in each clip's name."""
+        found = [CLIP.fullmatch(Path(name).stem) for name in names]
+        return [match["class"] if match else None for match in found]
 
 
 def _name(folder: str, stem: str) -> str:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import yaml
+from typing_extensions import override
 
 from siammae.data.manifests.audited import AuditedClips, audited_clips
 from siammae.data.manifests.facts import base_of
 from siammae.data.reading.clips import Clips, FileClips, HeldClips
-from siammae.data.sets.clip_lists import check_missing, read_list
+from siammae.data.sets.clip_lists import check_missing, read_labels, read_list
 from siammae.system.errors import DataError
 from siammae.system.file_tree import KNOWN, Folders, is_video, kind_of, walk
 from siammae.system.paths import CONFIGS
@@ -66,6 +67,15 @@ class ClipSource:
         clips = self._audited or self.clips_at(self.videos())
         return HeldClips(clips) if self.in_memory else clips
 
+    def classes(self) -> list[str | None]:
+        """Return the name of each clip's class, in the order of `footage`; None: it has none."""
+        clips = self.footage()
+        return self.classes_of([clips.name(clip) for clip in range(len(clips))])
+
+    def classes_of(self, names: Sequence[str]) -> list[str | None]:
+        """Return the classes of clips by what `Clips.name` calls them, a path for most sets."""
+        return [None] * len(names)
+
     def clips_at(self, paths: Sequence[Path]) -> FileClips:
         """Return some of `videos`, ready to be opened."""
         return FileClips(paths, self.short_side)
@@ -88,7 +98,7 @@ class ClipSource:
     def overrides(self) -> str:
         """Return what names this set on the command line: its option, root and keys of its own."""
         common = {field.name for field in fields(ClipSource)}
-        words = [f"data={_option_of(type(self))}", f"data.root={self.root}"]
+        words = [f"data={option_of(type(self))}", f"data.root={self.root}"]
         for field in fields(self):
             value = getattr(self, field.name)
             own = field.name not in common and value != field.default
@@ -106,8 +116,9 @@ class ClipSource:
 class Videos(ClipSource):
     """Any folder tree of videos, or a list file (``.txt``, ``.csv``) with a path a line.
 
-    Paths in a list are relative to its folder. A column after the path, as in the lists of other
-    projects (``path label``, ``path,label``, ``path 0 -1``), is ignored; names may hold spaces.
+    Paths in a list are relative to its folder. Columns after the path, as in the lists of other
+    projects (``path label``, ``path,label``, ``path 0 -1``), are no part of it; names may hold
+    spaces. A single one is the clip's class; below a folder that is the first folder on the way.
     Missing files count as broken clips: more than ``max_broken`` of them are refused at once.
     """
 
@@ -134,6 +145,17 @@ class Videos(ClipSource):
             raise DataError(f"data.root={self.root} holds no video (looked for {KNOWN})")
         return found
 
+    @override
+    def classes_of(self, names: Sequence[str]) -> list[str | None]:
+        """Return the folder directly below the root that a clip is in, or a list's only column
+        after the path."""
+        root = Path(self.root).expanduser().absolute()
+        if kind_of(root) != "folder":
+            listed = {str(path): label for path, label in read_labels(root, Folders()).items()}
+            return [listed.get(name) for name in names]
+        parts = [Path(name).relative_to(root).parts for name in names]
+        return [folder[0] if len(folder) > 1 else None for folder in parts]
+
     def _listed(self, path: Path) -> list[Path]:
         """Return the files of a list, in its order."""
         folders = Folders()
@@ -143,7 +165,7 @@ class Videos(ClipSource):
         return found
 
 
-def _option_of(kind: type) -> str:
+def option_of(kind: type) -> str:
     """Return the option of the group ``data`` that names a class, or NAME when none does."""
     target = f"siammae.data.{kind.__qualname__}"
     for path in sorted((CONFIGS / "data").glob("*.yaml")):

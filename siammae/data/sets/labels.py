@@ -1,0 +1,46 @@
+"""The classes of a data set's clips as numbers, for methods that learn from labels."""
+
+import hashlib
+from typing import NamedTuple
+
+from siammae.data.sets.videos import ClipSource, option_of
+from siammae.system.errors import DataError
+
+
+class Labels(NamedTuple):
+    """Classes in the order of their names, and the number of each clip's class, from 0."""
+
+    names: list[str]
+    of_clips: list[int]
+
+    def fingerprint(self) -> str:
+        """Return a short hash of which clips are of which class."""
+        text = repr((self.names, self.of_clips))
+        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:10]
+
+
+def labels_of(source: ClipSource) -> Labels:
+    """Number the classes of a source's clips.
+
+    Raises:
+        DataError: when clips have no class, or all have the same.
+    """
+    classes = source.classes()
+    known = [name for name in classes if name is not None]
+    where = f"data={option_of(type(source))}, data.root={source.root}"
+    if len(known) < len(classes):
+        none = len(classes) - len(known)
+        first = source.footage().name(classes.index(None))
+        raise DataError(
+            f"{where}: {none} of {len(classes)} clips have no class, such as {first}, and the "
+            "method learns from classes. Those of data=videos are ROOT/CLASS/, or a list's column "
+            "after the path; kinetics400, ucf101, hmdb51, ssv2 and packs of these have their own"
+        )
+    names = sorted(set(known))
+    if len(names) < 2:
+        only = f", {names[0]}" if names else ""
+        raise DataError(
+            f"{where}: {len(names)} class{only}; the method learns to tell at least two apart"
+        )
+    numbers = {name: number for number, name in enumerate(names)}
+    return Labels(names, [numbers[name] for name in known])
