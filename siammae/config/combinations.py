@@ -8,8 +8,6 @@ from collections.abc import Collection
 from copy import deepcopy
 from typing import Any
 
-import numpy as np
-
 from siammae.config.groups import class_of
 from siammae.config.schema import ModelConfig, TrainConfig
 from siammae.system.errors import ConfigError
@@ -54,8 +52,6 @@ def check_parts(settings: TrainConfig, given: Collection[str] | None = None) -> 
     parts |= _model_parts(settings)
     _check_frames(settings, parts["method"], parts["targets"], parts["augment"])
     if parts["masking"] is not None:
-        _check_past_tokens(parts["masking"], parts["encoding"])
-        _check_spread(parts["masking"], parts["uncertainty"])
         _check_places(parts["masking"], parts["rotation"], parts["augment"])
     _check_resizing(parts["augment"], parts["rotation"])
 
@@ -117,6 +113,9 @@ def _model_parts(settings: TrainConfig) -> dict[str, Any]:
         parts = {group: settings.build(group) for group in PARTS}
         if parts["uncertainty"] is not None:
             parts["decoder"] = _assembled(parts["uncertainty"], parts["decoder"])
+        if parts["masking"] is not None:
+            _check_past_tokens(parts["masking"], parts["encoding"])
+            _check_spread(parts["masking"], parts["uncertainty"])
         given = {PARTS[group]: part for group, part in parts.items() if part is not None}
         return {**parts, "method": settings.build("method", **given)}
 
@@ -161,6 +160,8 @@ def _check_frames(settings: TrainConfig, method: Any, targets: Any, augment: Any
                 f"targets.{key}={str(value).lower()}: {_name(settings)} does not use it; take "
                 f"targets.{key}={str(off).lower()}"
             )
+    import numpy as np  # here, as torch: whoever asks for a finished run need not wait for it
+
     try:
         augment.draw(np.random.default_rng(0), frames, *ANY_SIZE)
     except ValueError as error:

@@ -230,10 +230,10 @@ def test_a_typo_in_the_split_does_not_measure_all_folders(davis2017):
         Davis(str(davis2017), PROTOCOL, split="vall").prepare()
 
 
-def test_a_list_that_is_no_text_names_what_is_missing(davis2017):
+def test_a_list_that_is_no_text_is_refused_by_name(davis2017):
     path = davis2017 / "ImageSets/2017/val.txt"
     path.write_bytes(path.read_bytes() + b"\xd2\xff\n")
-    with pytest.raises(DataError, match="lacks 1 of the 3 sequences"):
+    with pytest.raises(DataError, match="has no proper name"):
         DavisFiles(davis2017).sequences()
 
 

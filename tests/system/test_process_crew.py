@@ -20,7 +20,7 @@ def outcome(crew, task):
 
 def test_a_process_that_exits_without_an_error_is_lost_and_replaced():
     with ProcessCrew(work, 1, 60, ["crew_tasks"]) as crew:
-        assert outcome(crew, "leave") == Lost("ended its process (exit code 0)", "half")
+        assert outcome(crew, "leave") == Lost("ended its process (exit code 0)")
         assert outcome(crew, "pid") != os.getpid()
 
 

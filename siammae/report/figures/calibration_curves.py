@@ -60,15 +60,12 @@ def _of_run(folder: Path) -> tuple[str, list[dict[str, Any]]]:
 
 def _of_file(path: Path) -> tuple[str, list[dict[str, Any]]]:
     """Name a kept result by its label, and a ``result.json`` by its folder."""
-    try:
-        content = json.loads(path.read_bytes())
-        if "result" in content:
-            result = content["result"]
-            label = result["control"] if content["label"] == CONTROL else content["label"]
-            return str(label), list(result["per_object"])
-        return path.absolute().parent.name, list(content["per_object"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is no result of siammae.evaluate: {error!r}") from None
+    content = json.loads(path.read_bytes())
+    if "result" in content:
+        result = content["result"]
+        label = result["control"] if content["label"] == CONTROL else content["label"]
+        return str(label), list(result["per_object"])
+    return path.absolute().parent.name, list(content["per_object"])
 
 
 def draw(names: list[str], out: Path) -> Path:
