@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "built_in.sprites": ["Sprites"],
         "packing.packed": ["Packed"],
         "reading.video": ["open_clip"],
+        "sampling.clip_frames": ["ClipFrames"],
         "sampling.mixture": ["Mixture"],
         "sampling.same_frame": ["SameFrame"],
         "sampling.several_targets": ["SeveralTargets"],

@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "catmae": ["CatMAE"],
         "dino": ["DINO"],
         "mae": ["MAE"],
+        "mae_st": ["MAE_ST"],
         "method": ["Loss", "Method"],
         "rsp": ["RSP"],
         "siammae": ["SiamMAE"],

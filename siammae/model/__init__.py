@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "masking.uncertainty": ["UncertaintyMasking"],
         "masking.uniform": ["AsymmetricRandom", "SymmetricRandom"],
         "self_decoder": ["SelfDecoder"],
+        "space_time": ["SpaceTimeDecoder"],
         "uncertainty.density": ["BetaNLL", "Gaussian", "LaplaceHead"],
         "uncertainty.dropout": ["MonteCarloDropout"],
         "uncertainty.ensemble": ["Ensemble"],

@@ -120,7 +120,7 @@ def summarise_costs(plan: Plan, progress: Progress, fingerprint: str | None) -> 
     if short := progress.short_gap_pairs:
         print(
             f"warning: {short} of {pairs} pairs had a smaller gap than drawn: clips are too short "
-            "for frame_gap",
+            "for frame_gap or targets.stride",
             flush=True,
         )
     return {
