@@ -160,6 +160,11 @@ def _check_frames(settings: TrainConfig, method: Any, targets: Any, augment: Any
                 f"targets.{key}={str(value).lower()}: {_name(settings)} does not use it; take "
                 f"targets.{key}={str(off).lower()}"
             )
+    if getattr(augment, "several_sizes", False) != method.several_sizes:
+        sizes = "one size; choose another option"
+        if method.several_sizes:
+            sizes = "several sizes; choose augment=multi_crop"
+        raise ConfigError(f"augment: {_name(settings)} takes views of {sizes}")
     import numpy as np  # here, as torch: whoever asks for a finished run need not wait for it
 
     try:

@@ -7,13 +7,21 @@ from functools import cache
 from typing import Any
 
 from siammae.evaluation.measuring.metric import Metric, read_metric, undeclared
+from siammae.system.errors import DataError
 
 
 def declared_in(benchmark: Mapping[str, Any]) -> dict[str, Metric]:
-    """The metrics of a benchmark's result, as a run or an evaluation keeps it, by name."""
-    if "declared" in benchmark:
-        return {stored["name"]: read_metric(stored) for stored in benchmark["declared"]}
-    return {name: _former(name, benchmark) for name in benchmark.get("metrics", {})}
+    """The metrics of a benchmark's result, as a run or an evaluation keeps it, by name.
+
+    Raises:
+        DataError: when a name or a declaration is no metric's.
+    """
+    try:
+        if "declared" in benchmark:
+            return {stored["name"]: read_metric(stored) for stored in benchmark["declared"]}
+        return {name: _former(name, benchmark) for name in benchmark.get("metrics", {})}
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"its metrics are not those of a benchmark: {error}") from None
 
 
 def of_our_benchmarks(name: str) -> Metric:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from siammae.config.essential import essential
+from siammae.evaluation.declared_metrics import declared_in
 from siammae.evaluation.files.contents import Contents
 from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.system.command import Command
-from siammae.system.errors import ConfigError
+from siammae.system.errors import ConfigError, DataError
 from siammae.system.foreign_text import all_printable
 from siammae.tracking.provenance import code_version
 from siammae.tracking.record import write_atomic
@@ -135,10 +136,11 @@ def read_entry(path: Path) -> dict[str, Any] | None:
     try:
         entry: dict[str, Any] = all_printable(json.loads(path.read_text()))
         as_result(entry)
+        declared_in(entry["result"])
         Setting(**entry["benchmark"])
         wanted = ("key", "label", "what", "created", "code_version")
         return entry if all(name in entry for name in wanted) else None
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, DataError):
         return None
 
 

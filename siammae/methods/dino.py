@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from copy import deepcopy
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -65,6 +66,7 @@ class DINO(Method):
             paper.
     """
 
+    several_sizes: ClassVar = True
     centre: Tensor
     counted: Tensor
     summed: Tensor

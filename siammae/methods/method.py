@@ -72,6 +72,7 @@ class Method(nn.Module):
         frames: number of frames or views of a sample that it takes; None: any number.
         whole_batch: whether the loss compares the samples of a batch, so that a step's batch
             cannot be computed in parts.
+        several_sizes: whether it takes views of several sizes, a list of tensors.
         restores_pairs: whether it restores hidden patches of a frame from another frame, as
             benchmarks of the whole model need.
         predicts_spread: whether there is a picture of the uncertainty.
@@ -82,6 +83,7 @@ class Method(nn.Module):
     frames: int | None = None
     whole_batch: ClassVar[bool] = False
     restores_pairs: ClassVar[bool] = False
+    several_sizes: ClassVar[bool] = False
 
     encoder: Encoder
     gather: Callable[[Tensor], Tensor] = staticmethod(lambda rows: rows)

@@ -25,6 +25,8 @@ from siammae.system.errors import ConfigError
         (["method=rsp", "targets=multi"], ["3 frames", "method=rsp takes 2", "targets.count=1"]),
         (["method=simclr", "targets.views=4"], ["4 frames or views", "takes 2", "targets.views=2"]),
         (["method=cropmae", "mask_ratio=0.9", "targets.views=3"], ["augment: 3 views", "are two"]),
+        (["method=mae", "augment=multi_crop"], ["augment: method=mae", "of one size"]),
+        (["method=dino", "augment=crop_flip"], ["several sizes", "augment=multi_crop"]),
         (["method=dino", "targets.views=1"], ["augment: 1 views", "2 large ones"]),
     ],
 )

@@ -1,7 +1,7 @@
 """DINO's multi-crop: two large views and several small ones (Caron et al., 2021, section 3.1)."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from typing_extensions import override
@@ -34,6 +34,8 @@ class MultiCrop(Views):
         solarise: probability for the second view.
         crop_ratio, flip, blur_sigma, colour, resize: see `Views`.
     """
+
+    several_sizes: ClassVar = True
 
     def __init__(
         self,

@@ -55,6 +55,7 @@ class PairAugment:
     """
 
     as_before: ClassVar = {"resize": "device"}  # of runs from before the key
+    several_sizes: ClassVar = False  # whether `apply` makes a list of tensors, one for each size
 
     def __init__(
         self,

@@ -70,6 +70,11 @@ class PackedClip(Clip):
 
         row = self.row
         offsets = row.offsets()
+        if min(row.height, row.width) < 1:
+            raise DataError(
+                f"{self.files.path(row.shard)}: the index says that frames of clip {row.name} have "
+                f"{row.width}x{row.height} pixels; python -m siammae.pack --verify names the damage"
+            )
         pixels = np.empty((0, row.height, row.width, 3), np.uint8)
         for place, index in enumerate(indices):
             size = int(row.sizes[index])
