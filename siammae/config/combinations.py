@@ -167,10 +167,18 @@ def _check_frames(settings: TrainConfig, method: Any, targets: Any, augment: Any
         raise ConfigError(f"augment: {_name(settings)} takes views of {sizes}")
     import numpy as np  # here, as torch: whoever asks for a finished run need not wait for it
 
+    rng = np.random.default_rng(0)
     try:
-        augment.draw(np.random.default_rng(0), frames, *ANY_SIZE)
+        drawn = augment.draw(rng, frames, *ANY_SIZE)
     except ValueError as error:
         raise ConfigError(f"augment: {error}; choose other targets or another option") from None
+    one_frame = frames > 1 and "views" in known and len(set(targets.draw(rng, 64).frames)) == 1
+    alike = len(set(drawn.boxes)) == 1 and not np.ptp(drawn.colour, axis=0).any()
+    if one_frame and alike and not method.restores_pairs:
+        raise ConfigError(
+            f"augment: all views of a frame are alike here, and {_name(settings)} compares them; "
+            "choose augment=simclr_views, or augment.shared_crop=false"
+        )
 
 
 def _assembled(head: Any, decoder: Any) -> Any:

@@ -3,6 +3,7 @@
 `MAE.forward` reads like that of facebookresearch/mae, ``models_mae.py``.
 """
 
+import math
 from typing import ClassVar
 
 from torch import Generator, Tensor
@@ -13,7 +14,7 @@ from siammae.methods.restored_columns import restored_columns
 from siammae.model.batch_draws import WHOLE, Draws, Part
 from siammae.model.encoder import Encoder
 from siammae.model.heads import Head
-from siammae.model.masking.base import random_mask
+from siammae.model.masking.base import check_ratio, random_mask
 from siammae.model.patches import gather_tokens, normalise_patches, patchify
 from siammae.model.restoration import Restoration, RestoredFrame
 from siammae.model.self_decoder import SelfDecoder
@@ -37,6 +38,7 @@ class MAE(Method):
             raise ValueError(
                 "MAE restores a frame from itself; choose decoder=self uncertainty=none"
             )
+        check_ratio(ratio, math.prod(encoder.grid))
         self.encoder, self.decoder, self.head, self.ratio = encoder, decoder, head, ratio
 
     @override

@@ -17,7 +17,7 @@ from siammae.methods.restored_columns import restored_columns
 from siammae.model.batch_draws import WHOLE, Draws, Part
 from siammae.model.encoder import Encoder
 from siammae.model.heads import Head
-from siammae.model.masking.base import random_mask
+from siammae.model.masking.base import check_ratio, random_mask
 from siammae.model.pair import FrameMask
 from siammae.model.patches import gather_tokens, normalise_patches, patchify
 from siammae.model.restoration import Restoration, RestoredFrame
@@ -60,6 +60,7 @@ class MAE_ST(Method):
             )
         if tubelet < 1 or frames % tubelet:
             raise ValueError(f"tubelet {tubelet}: targets.frames={frames} is no multiple of it")
+        check_ratio(ratio, math.prod(encoder.grid) * (frames // tubelet))
         self.encoder, self.decoder, self.head, self.ratio = encoder, decoder, head, ratio
         self.frames, self.times, size = frames, frames // tubelet, encoder.patch_size
         sides = (tubelet, size, size)

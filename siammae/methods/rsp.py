@@ -6,6 +6,7 @@ distribution from the past frame alone. Beside this, hidden patches of the futur
 from its visible ones by the same decoder.
 """
 
+import math
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -20,7 +21,7 @@ from siammae.model.decoders import CrossSelfDecoder
 from siammae.model.encoder import Encoder
 from siammae.model.heads import Head
 from siammae.model.layers import initialise
-from siammae.model.masking.base import random_mask
+from siammae.model.masking.base import check_ratio, random_mask
 from siammae.model.pair import FrameMask
 from siammae.model.patches import gather_tokens, normalise_patches, patchify
 from siammae.model.restoration import RestoredFrame
@@ -81,6 +82,7 @@ class RSP(Method):
             raise ValueError(
                 "kl_weight, kl_free and noise must not be negative, kl_balance a share"
             )
+        check_ratio(ratio, math.prod(encoder.grid))
         self.encoder, self.decoder, self.head, self.ratio = encoder, decoder, head, ratio
         self.variables, self.categories, self.noise = variables, categories, noise
         self.kl_weight, self.kl_balance, self.kl_free = kl_weight, kl_balance, kl_free

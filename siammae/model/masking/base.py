@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from siammae.config.visible_patches import visible_count
+from siammae.config.visible_patches import largest_ratio, visible_count
 from siammae.model.batch_draws import Draws
 from siammae.model.pair import FrameMask, Pair
 
@@ -76,6 +76,19 @@ class Masking(nn.Module):
             target: (B, H, P), their normalised pixels.
         """
         return None
+
+
+def check_ratio(ratio: float, patches: int) -> None:
+    """Check that a ratio leaves one of ``patches`` visible and hides one.
+
+    Raises:
+        ValueError: with the largest ratio that leaves one.
+    """
+    if not 0 < visible_count(patches, ratio) < patches:
+        raise ValueError(
+            f"mask_ratio={ratio} must hide some of {patches} patches and leave some visible; "
+            f"{largest_ratio(patches)} leaves one"
+        )
 
 
 def random_mask(batch: int, patches: int, ratio: float, draws: Draws) -> FrameMask:
