@@ -22,7 +22,7 @@ from siammae.system.errors import ConfigError
         (["method=mae", "benchmark=sprites_calibration"], ["benchmark", "method=mae does not"]),
         (["+method.encoder=vit_s16"], ["method.encoder", "chosen by itself"]),
         (["method=mae", "mask_ratio=0.99"], ["mask_ratio=0.99", "25 patches", "0.96 leaves one"]),
-        (["method=rsp", "mask_ratio=0.01"], ["mask_ratio=0.01", "25 patches"]),
+        (["method=rsp", "mask_ratio=0.98"], ["mask_ratio=0.98", "25 patches"]),
         (["method=simclr", "augment=crop_flip"], ["are alike", "method=simclr compares"]),
         (["+method.depth=2"], ["method.depth", "no such key"]),
         (["method=rsp", "targets=multi"], ["3 frames", "method=rsp takes 2", "targets.count=1"]),

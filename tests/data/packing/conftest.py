@@ -23,8 +23,9 @@ def make_pack(
         changed.get("on_progress", lambda *_: None),
     )
     lines = [] if said is None else said
-    packer = Packer(clips, out, settings, workers, max_broken, lines.append, on_progress)
-    return packer.run()
+    classes = source.classes() if "clips" not in changed else None
+    how = (workers, max_broken, lines.append, on_progress, classes)
+    return Packer(clips, out, settings, *how).run()
 
 
 @pytest.fixture(scope="session")
