@@ -5,7 +5,6 @@ A file is written under a temporary name, synced and renamed; its SHA-256 stands
 to go back to when the newest is damaged, and the best one.
 """
 
-import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 
 from siammae.system.atomic_files import replacing, sync, write_atomic
+from siammae.system.checksum import check_checksum, checksum_of, checksum_path, write_checksum
 from siammae.system.errors import DataError
 
 KEEP = 2
@@ -43,7 +43,7 @@ class Checkpoints:
         for old in self.paths():
             if old > path or (old in done[:-KEEP] and old != best):
                 old.unlink()
-                digest_path(old).unlink(missing_ok=True)
+                checksum_path(old).unlink(missing_ok=True)
         for leftover in self.folder.glob("*.partial"):  # of writes that a crash cut short
             leftover.unlink(missing_ok=True)
         return path
@@ -92,23 +92,13 @@ class Checkpoints:
         return sorted(self.folder.glob("step-*.pt"))
 
 
-def digest_path(path: Path) -> Path:
-    """Return the file with the SHA-256 of a checkpoint or an encoder."""
-    return path.with_name(path.name + ".sha256")
-
-
 def save_checked(state: dict[str, Any], path: Path) -> None:
     """Write ``state`` so that readers of ``path`` see the old file or the whole new one."""
     with replacing(path) as partial:
         with partial.open("wb") as file:
             torch.save(state, file)
             sync(file)
-        write_digest(path, _sha256(partial))
-
-
-def write_digest(path: Path, digest: str) -> None:
-    """Write a file's SHA-256 beside it, as ``sha256sum -c`` reads it."""
-    write_atomic(digest_path(path), f"{digest}  {path.name}\n")
+        write_checksum(path, checksum_of(partial))
 
 
 def load_checked(path: Path) -> dict[str, Any]:
@@ -119,34 +109,8 @@ def load_checked(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise DataError(f"{path}: no such checkpoint")
-    check_digest(path)
+    check_checksum(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen kinds for a file it did not write
         raise DataError(f"{path} is no checkpoint of ours: {type(error).__name__}") from None
-
-
-def check_digest(path: Path) -> None:
-    """Compare a file with the SHA-256 beside it.
-
-    Raises:
-        DataError: when that is missing, damaged, or of other content.
-    """
-    try:
-        expected = digest_path(path).read_text().split()[0]
-    except (OSError, IndexError, ValueError):
-        what = "its SHA-256 file is missing or damaged, it cannot be trusted"
-        raise DataError(f"{path}: {what}") from None
-    if _sha256(path) != expected:
-        raise DataError(f"{path} is damaged: its SHA-256 differs from {digest_path(path).name}")
-
-
-def check_digest_beside(path: Path) -> None:
-    """Compare a file with its SHA-256 as `check_digest` does, where there is one beside it."""
-    if digest_path(path).exists():
-        check_digest(path)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,11 +9,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from siammae.assembly.checkpoint import check_digest_beside, write_digest
 from siammae.assembly.tensor_names import differences
 from siammae.model.encoder import Encoder
+from siammae.system.atomic_files import write_atomic
+from siammae.system.checksum import check_checksum_beside, write_checksum
 from siammae.system.errors import DataError
-from siammae.tracking.record import write_atomic
 
 ARGUMENTS = ("image_size", "patch_size", "width", "depth", "heads")
 
@@ -28,7 +28,7 @@ def export_encoder(encoder: Encoder, arguments: dict[str, Any], path: Path) -> N
     kept = {name: arguments[name] for name in ARGUMENTS}
     # Not safetensors' save_file, whose files nobody but their owner may read.
     content = save(tensors, metadata={"siammae.encoder": json.dumps(kept)})
-    write_digest(path, hashlib.sha256(content).hexdigest())
+    write_checksum(path, hashlib.sha256(content).hexdigest())
     write_atomic(path, content)
 
 
@@ -41,7 +41,7 @@ def import_encoder(path: Path) -> Encoder:
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    check_digest_beside(path)
+    check_checksum_beside(path)
     try:
         with safe_open(path, "pt") as file:
             arguments = (file.metadata() or {}).get("siammae.encoder")

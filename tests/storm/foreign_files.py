@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from siammae.assembly.checkpoint import digest_path, load_checked
+from siammae.assembly.checkpoint import load_checked
 from siammae.data.downloading.unpack import unpack
 from siammae.data.packing.packed import Packed
 from siammae.data.packing.rebuild import open_index
@@ -23,6 +23,7 @@ from siammae.evaluation.encoders.published import FileEncoder
 from siammae.evaluation.measuring.benchmark import Benchmark
 from siammae.evaluation.measuring.outputs import Outputs
 from siammae.evaluation.propagation.protocol import Propagation
+from siammae.system.checksum import checksum_path
 from siammae.system.errors import DataError
 from tests.data.downloading.test_unpack import make
 from tests.evaluation import test_uvo, test_vspw
@@ -217,5 +218,5 @@ def unpickle(place: str, reader: str, folder: Path, canary: Any) -> None:
         import hashlib
 
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        digest_path(path).write_text(f"{digest}  {path.name}\n")
+        checksum_path(path).write_text(f"{digest}  {path.name}\n")
         load_checked(path)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siammae.data.packing.index_check import check_index, write_checksum
+from siammae.data.packing.index_check import check_index
 from siammae.data.packing.row import Row, shard_size
 from siammae.system.atomic_files import replacing, sync
+from siammae.system.checksum import checksum_of, write_checksum
 from siammae.system.errors import DataError
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def write(table: "pa.Table", path: Path) -> None:
         with pa.ipc.new_file(file, table.schema) as writer:
             writer.write_table(table.combine_chunks())
         sync(file)
-    write_checksum(path)
+    write_checksum(path, checksum_of(path))
 
 
 def _with_fingerprint(table: "pa.Table") -> "pa.Table":

@@ -5,29 +5,14 @@ catch. So a checksum lies beside each index, in the format of the command ``sha2
 without one, as earlier versions wrote it, is first read in a process of its own.
 """
 
-import hashlib
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from siammae.system.atomic_files import write_atomic
+from siammae.system.checksum import checksum_of, checksum_path, kept_checksum
 from siammae.system.errors import DataError
-
-
-def checksum_path(path: Path) -> Path:
-    """Return the path of the checksum of an index."""
-    return path.with_name(f"{path.name}.sha256")
-
-
-def write_checksum(path: Path) -> None:
-    """Write the checksum of an index beside it.
-
-    Raises:
-        OSError: when it cannot be written.
-    """
-    write_atomic(checksum_path(path), f"{_digest(path)}  {path.name}\n")
 
 
 def remove_index(path: Path) -> None:
@@ -43,28 +28,13 @@ def check_index(path: Path) -> None:
         OSError: when it cannot be read.
         DataError: when it is damaged; the message is the reason alone.
     """
-    wanted = _written(path)
+    wanted = kept_checksum(path)  # of a damaged one the index itself shows whether it is whole
     if wanted is None:
         reason = _read_elsewhere(path)
     else:
-        reason = "" if _digest(path) == wanted else "its checksum differs"
+        reason = "" if checksum_of(path) == wanted else "its checksum differs"
     if reason:
         raise DataError(reason)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _written(path: Path) -> str | None:
-    """Return the checksum that lies beside an index; None when there is none."""
-    try:
-        return checksum_path(path).read_text("ascii").split()[0]
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, IndexError):  # damaged: the index shows whether it is, too
-        return None
 
 
 def _read_elsewhere(path: Path) -> str:

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing_extensions import override
 
 from siammae.data.packing.index import Index
-from siammae.data.packing.index_check import checksum_path, remove_index
+from siammae.data.packing.index_check import remove_index
 from siammae.data.packing.layout import INDEX, SETTINGS, shards
 from siammae.data.packing.order import WindowedOrder
 from siammae.data.packing.pack_plan import parse_plan
@@ -19,6 +19,7 @@ from siammae.data.packing.remote import ShardCache, fetch, is_remote
 from siammae.data.packing.stream import StreamedClips
 from siammae.data.reading.clips import Clips, HeldClips, SmallerClips
 from siammae.data.sets.videos import ClipSource
+from siammae.system.checksum import checksum_path
 from siammae.system.errors import DataError
 
 

@@ -8,6 +8,7 @@ from typing_extensions import override
 
 from siammae.config.suggestions import nearest
 from siammae.evaluation.encoders.source import Source, digest, keep_blocks, whole_number
+from siammae.system.checksum import check_checksum_beside
 from siammae.system.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -75,13 +76,12 @@ class FileEncoder(Source):
 
     @override
     def _load(self) -> "PatchTokens":
-        from siammae.assembly.checkpoint import check_digest_beside
         from siammae.evaluation.encoders.layouts import LAYOUTS, choose, unwrapped
         from siammae.evaluation.encoders.tokens import PatchTokens
         from siammae.evaluation.encoders.unpickle import read_tensors
 
         if exported_heads(self.path):  # of siammae, which writes its SHA-256 beside it
-            check_digest_beside(self.path)
+            check_checksum_beside(self.path)
         tensors, holder = read_tensors(self.path, self.state_dict)
         try:
             tensors = unwrapped(tensors)

@@ -14,6 +14,7 @@ from siammae.report.tables.intervals import LEVEL, METHOD
 from siammae.report.tables.means import CONTROLS
 from siammae.report.tables.selection import Selected
 from siammae.report.tables.statistics_table import Table
+from siammae.system.checksum import kept_checksum
 from siammae.system.valid_json import valid_json
 from siammae.training.training_metrics import LOSS
 
@@ -159,7 +160,6 @@ def _files(folder: object) -> dict[str, str]:
     if checkpoints:
         last = checkpoints[-1]
         files["checkpoint"] = str(last)
-        digest = last.with_name(f"{last.name}.sha256")
-        if digest.is_file():
-            files["checkpoint_sha256"] = digest.read_text().split()[0]
+        if kept := kept_checksum(last):
+            files["checkpoint_sha256"] = kept
     return files
