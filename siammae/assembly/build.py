@@ -4,11 +4,10 @@ from typing import Any
 
 import torch
 
-from siammae.config.combinations import PARTS
+from siammae.config.combinations import build_method, build_parts
 from siammae.config.schema import ModelConfig
 from siammae.methods.method import Method
 from siammae.model.gap_embedding import gap_embedding
-from siammae.system.errors import ConfigError
 
 
 def build_model(settings: ModelConfig) -> Method:
@@ -21,25 +20,13 @@ def build_model(settings: ModelConfig) -> Method:
     Raises:
         ConfigError: when a class refuses a value, or the head the decoder.
     """
-    parts: dict[str, Any] = {}
-    torch.manual_seed(settings.seed)
-    parts["encoder"] = settings.build("encoder")
-    torch.manual_seed(settings.seed)
-    parts["decoder"] = settings.build("decoder")
-    parts["uncertainty"] = head = settings.build("uncertainty")
-    if head is not None:
-        # After the head, so that neither it nor the first decoder depends on how many there are.
-        others = [settings.build("decoder") for _ in range(head.decoders - 1)]
-        try:
-            parts["decoder"] = head.assemble([parts["decoder"], *others])
-        except ValueError as error:
-            raise ConfigError(f"uncertainty: {error}") from None
-    torch.manual_seed(settings.seed)
-    parts["encoding"] = settings.build("encoding")
-    parts["masking"] = settings.build("masking")
-    given = {PARTS[group]: part for group, part in parts.items() if part is not None}
-    torch.manual_seed(settings.seed)
-    return settings.build("method", **given, **_of_targets(settings))
+
+    def seed() -> None:
+        torch.manual_seed(settings.seed)
+
+    parts = build_parts(settings, seed)
+    seed()
+    return build_method(settings, parts, **_of_targets(settings))
 
 
 def _of_targets(settings: ModelConfig) -> dict[str, Any]:

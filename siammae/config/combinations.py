@@ -4,8 +4,7 @@ Rules do not know classes or their keys. A masking says whether it compares fram
 rotation whether it interpolates, an encoding whether it encodes the past frame alone.
 """
 
-from collections.abc import Collection
-from copy import deepcopy
+from collections.abc import Callable, Collection
 from typing import Any
 
 from siammae.config.groups import class_of
@@ -54,6 +53,46 @@ def check_parts(settings: TrainConfig, given: Collection[str] | None = None) -> 
     if parts["masking"] is not None:
         _check_places(parts["masking"], parts["rotation"], parts["augment"])
     _check_resizing(parts["augment"], parts["rotation"])
+
+
+def build_parts(
+    settings: ModelConfig, begin: Callable[[], object] = lambda: None
+) -> dict[str, Any]:
+    """Build what a method is made of, by group; None for a group of which no option is chosen.
+
+    Args:
+        settings: of the model.
+        begin: called before each part whose initial weights shall not depend on the others.
+
+    Raises:
+        ConfigError: when a class refuses a value, or the head the decoder.
+    """
+    begin()
+    parts = {"encoder": settings.build("encoder")}
+    begin()
+    decoder, head = settings.build("decoder"), settings.build("uncertainty")
+    if head is not None:
+        # After the head, so that neither it nor the first decoder depends on how many there are.
+        others = [settings.build("decoder") for _ in range(head.decoders - 1)]
+        try:
+            decoder = head.assemble([decoder, *others])
+        except ValueError as error:
+            raise ConfigError(f"uncertainty: {error}") from None
+    begin()
+    encoding, masking = settings.build("encoding"), settings.build("masking")
+    return {
+        **parts,
+        "encoding": encoding,
+        "decoder": decoder,
+        "masking": masking,
+        "uncertainty": head,
+    }
+
+
+def build_method(settings: ModelConfig, parts: dict[str, Any], **more: Any) -> Any:
+    """Build the method of the parts that `build_parts` returned, and of further arguments."""
+    given = {PARTS[group]: part for group, part in parts.items() if part is not None}
+    return settings.build("method", **given, **more)
 
 
 def refuse_unused(settings: TrainConfig, keys: Collection[str]) -> None:
@@ -110,14 +149,11 @@ def _model_parts(settings: TrainConfig) -> dict[str, Any]:
     import torch
 
     def build() -> dict[str, Any]:
-        parts = {group: settings.build(group) for group in PARTS}
-        if parts["uncertainty"] is not None:
-            parts["decoder"] = _assembled(parts["uncertainty"], parts["decoder"])
+        parts = build_parts(settings)
         if parts["masking"] is not None:
             _check_past_tokens(parts["masking"], parts["encoding"])
             _check_spread(parts["masking"], parts["uncertainty"])
-        given = {PARTS[group]: part for group, part in parts.items() if part is not None}
-        return {**parts, "method": settings.build("method", **given)}
+        return {**parts, "method": build_method(settings, parts)}
 
     with torch.random.fork_rng(devices=[]):
         try:
@@ -179,14 +215,6 @@ def _check_frames(settings: TrainConfig, method: Any, targets: Any, augment: Any
             f"augment: all views of a frame are alike here, and {_name(settings)} compares them; "
             "choose augment=simclr_views, or augment.shared_crop=false"
         )
-
-
-def _assembled(head: Any, decoder: Any) -> Any:
-    """Return what the head reads: the decoder, or one of several; check that it accepts them."""
-    try:
-        return head.assemble([deepcopy(decoder) for _ in range(head.decoders)])
-    except ValueError as error:
-        raise ConfigError(f"uncertainty: {error}") from None
 
 
 def _check_past_tokens(masking: Any, encoding: Any) -> None:
