@@ -59,7 +59,7 @@ def pack(out: Path, settings: PackConfig) -> None:
     with ProgressDisplay("clips", settings.progress) as display:
         show = partial(_show, display)
         how = (settings.workers, source.max_broken, print_now, show)
-        packer = Packer(clips, out, content, *how, source.classes())
+        packer = Packer(clips, out, content, *how, source.classes(clips))
         packer.run()
     print(f"Train: python -m siammae.train data=packed data.root={out}")
 

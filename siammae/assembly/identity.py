@@ -20,6 +20,7 @@ class Identity:
     settings: of the run. source: the clips. benchmark: what measures it, or None.
     facts: preset, benchmark's name and both fingerprints.
     record: the run's folder, whether it is there or not.
+    labels: the classes of the clips, where the method learns from them.
     """
 
     settings: TrainConfig
@@ -27,6 +28,7 @@ class Identity:
     benchmark: Any
     facts: dict[str, Any]
     record: RunRecord
+    labels: Labels | None = None
 
 
 class Parts:
@@ -74,8 +76,8 @@ def identify(settings: TrainConfig, preset: str | None, parts: Parts | None = No
     parts = parts or Parts()
     source, clips_print = parts.get(settings, "data")
     benchmark, benchmark_print = parts.get(settings, "benchmark")
-    if "classes" in settings.method.as_dict():
-        labels = parts.labels(source)
+    labels = parts.labels(source) if "classes" in settings.method.as_dict() else None
+    if labels is not None:
         settings = _with_classes(settings, len(labels.names))
         clips_print = f"{clips_print}-{labels.fingerprint()}"
     facts = {
@@ -86,7 +88,7 @@ def identify(settings: TrainConfig, preset: str | None, parts: Parts | None = No
     }
     prints = {key: str(facts[key]) for key in ("data_fingerprint", "benchmark_fingerprint")}
     record = RunRecord(Path(settings.runs_dir) / signature(settings.as_dict(), prints))
-    return Identity(settings, source, benchmark, facts, record)
+    return Identity(settings, source, benchmark, facts, record, labels)
 
 
 def _with_classes(settings: TrainConfig, number: int) -> TrainConfig:

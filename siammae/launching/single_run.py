@@ -104,11 +104,12 @@ def train(wanted: Identity, asked: Invocation, trial: RunningTrial | None, team:
     """Carry a run out. An error is recorded in the run and raised again."""
     settings, record, facts = wanted.settings, wanted.record, wanted.facts
     parts = (wanted.source, wanted.benchmark)
+    numbers = None if wanted.labels is None else wanted.labels.of_clips
     if not team.is_main:
         from siammae.training.session import Session
 
         with plain_errors(record.folder):
-            Session(settings, record, *parts, Tracker(), facts, None, team).run()
+            Session(settings, record, *parts, Tracker(), facts, None, team, numbers).run()
         return
     record.set_state("running")
     tracker = None
@@ -120,7 +121,7 @@ def train(wanted: Identity, asked: Invocation, trial: RunningTrial | None, team:
             tracker.start(record, *labels(settings, asked))
         if trial is not None:
             trial.describe(run=record.signature)
-        session = Session(settings, record, *parts, tracker, facts, trial, team)
+        session = Session(settings, record, *parts, tracker, facts, trial, team, numbers)
         with team.raise_first_error(), plain_errors(record.folder):
             session.run()
     except Pruned as end:  # kept with its checkpoints: asked for outside of the study it goes on

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +21,6 @@ from siammae.assembly.encoder_file import export_encoder
 from siammae.config.schema import TrainConfig
 from siammae.data.sampling.batch import PairBatch
 from siammae.data.sampling.loader import PairDataset, first_pairs, make_loader
-from siammae.data.sets.labels import labels_of
 from siammae.data.sets.videos import ClipSource
 from siammae.evaluation.files.contents import Contents
 from siammae.evaluation.measuring.metric import Metric
@@ -59,6 +58,7 @@ class Session:
         facts: preset and fingerprints, for the provenance.
         trial: the trial of a study for which the run is made, or None.
         team: the processes that share the work; all but the main one only train.
+        labels: the number of each clip's class, where the method learns from them.
     """
 
     settings: TrainConfig
@@ -69,6 +69,7 @@ class Session:
     facts: dict[str, Any]
     trial: Trial | None = None
     team: Team = field(default_factory=Team)
+    labels: Sequence[int] | None = None
 
     def run(self) -> float:
         """Train to the end, measure, export; return the objective, larger being better."""
@@ -103,7 +104,7 @@ class Session:
             bound_kernel_caches()
         model = build_model(self.settings).to(self.device)
         self._prepare_files()
-        dataset = self._dataset("label" in model.asks)
+        dataset = self._dataset()
         self.plan = make_plan(
             self.settings, len(dataset.clips), self.source.max_broken, self.precision
         )
@@ -129,11 +130,10 @@ class Session:
             print(f"  going on after step {first} of {self.plan.steps}", flush=True)
         return self._measured()
 
-    def _dataset(self, labelled: bool) -> PairDataset:
+    def _dataset(self) -> PairDataset:
         build, seed = self.settings.build, self.settings.seed
-        labels = labels_of(self.source).of_clips if labelled else None
         targets, rotation, augment = build("targets"), build("rotation"), build("augment")
-        return PairDataset(self.source, targets, rotation, augment, seed, labels)
+        return PairDataset(self.source, targets, rotation, augment, seed, self.labels)
 
     def _trainer(self, model: Any, dataset: PairDataset) -> Trainer:
         settings, plan, team = self.settings, self.plan, self.team

@@ -13,6 +13,7 @@ import numpy as np
 from typing_extensions import override
 
 from siammae.data.built_in.sprite_scene import Scene, SceneStyle
+from siammae.data.reading.clips import Clips
 from siammae.data.reading.label_masks import write_ids
 from siammae.data.sets.videos import ClipSource
 from siammae.system.write_once import write_once
@@ -81,7 +82,7 @@ class Sprites(ClipSource):
         return sorted((self.folder / "clips").glob("*.mp4"))
 
     @override
-    def classes(self) -> list[str | None]:
+    def classes(self, clips: Clips | None = None) -> list[str | None]:
         """Return how many objects move in each clip."""
         return [f"{_objects(number)} objects" for number in range(self.clips)]
 

@@ -159,7 +159,7 @@ class Packed(ClipSource):
         return clips
 
     @override
-    def classes(self) -> list[str | None]:
+    def classes(self, clips: Clips | None = None) -> list[str | None]:
         """Return the classes that the packed source had."""
         return [self.index.label(clip) for clip in range(len(self.index))]
 

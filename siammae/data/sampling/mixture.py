@@ -3,7 +3,7 @@
 import hashlib
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -84,9 +84,9 @@ class Mixture(ClipSource):
         return MixedClips(dict(zip(self.parts, found, strict=True)), list(self.weights.values()))
 
     @override
-    def classes(self) -> list[str | None]:
+    def classes_of(self, names: Sequence[str]) -> list[str | None]:
         """Return that no clip has a class: those of several sets are no classes of one."""
-        return [None] * len(self.footage())
+        return [None] * len(names)
 
     def fingerprint(self) -> str:
         """Return a short hash of the parts' names, weights and clips."""

@@ -25,12 +25,13 @@ def labels_of(source: ClipSource) -> Labels:
     Raises:
         DataError: when clips have no class, or all have the same.
     """
-    classes = source.classes()
+    clips = source.footage()
+    classes = source.classes(clips)
     known = [name for name in classes if name is not None]
     where = f"data={option_of(type(source))}, data.root={source.root}"
     if len(known) < len(classes):
         none = len(classes) - len(known)
-        first = source.footage().name(classes.index(None))
+        first = clips.name(classes.index(None))
         raise DataError(
             f"{where}: {none} of {len(classes)} clips have no class, such as {first}, and the "
             "method learns from classes. Those of data=videos are ROOT/CLASS/, or a list's column "

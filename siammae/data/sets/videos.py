@@ -67,9 +67,13 @@ class ClipSource:
         clips = self._audited or self.clips_at(self.videos())
         return HeldClips(clips) if self.in_memory else clips
 
-    def classes(self) -> list[str | None]:
-        """Return the name of each clip's class, in the order of `footage`; None: it has none."""
-        clips = self.footage()
+    def classes(self, clips: Clips | None = None) -> list[str | None]:
+        """Return the name of each clip's class, in the order of `footage`; None: it has none.
+
+        Args:
+            clips: what `footage` returned, where it is known; else the set is listed anew.
+        """
+        clips = self.footage() if clips is None else clips
         return self.classes_of([clips.name(clip) for clip in range(len(clips))])
 
     def classes_of(self, names: Sequence[str]) -> list[str | None]:
