@@ -7,7 +7,7 @@ from its visible ones by the same decoder.
 """
 
 import math
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor, nn
@@ -24,23 +24,7 @@ from siammae.model.layers import initialise
 from siammae.model.masking.base import check_ratio, random_mask
 from siammae.model.pair import FrameMask
 from siammae.model.patches import gather_tokens, normalise_patches, patchify
-from siammae.model.restoration import RestoredFrame
-
-
-class Predicted(NamedTuple):
-    """What a forward pass returns; see `Outcome`.
-
-    targets: the future frame as it is predicted, and as its hidden patches are restored.
-    """
-
-    loss: Tensor
-    targets: list[RestoredFrame]
-    metrics: dict[str, Tensor]
-
-    @property
-    def total(self) -> Tensor:
-        """The loss."""
-        return self.loss
+from siammae.model.restoration import Restoration, RestoredFrame
 
 
 class RSP(Method):
@@ -97,7 +81,7 @@ class RSP(Method):
     @override
     def forward(
         self, frames: Tensor, generator: Generator | None = None, part: Part = WHOLE
-    ) -> Predicted:
+    ) -> Restoration:
         """Predict the second of frames (B, 2, 3, H, W) from the first, and restore its patches.
 
         Raises:
@@ -115,10 +99,11 @@ class RSP(Method):
         predicted = self.predict(memory, future, self.sample(posterior, draws))
         restored = self.restore(future, draws)
         metrics = {"future_loss": predicted.loss, "kl": kl, "mae_loss": restored.loss}
-        return Predicted(
-            predicted.loss + self.kl_weight * loss + restored.loss,
-            [predicted, restored],
-            {f"train/{name}": value.detach() for name, value in metrics.items()},
+        return Restoration(
+            loss=predicted.loss + self.kl_weight * loss + restored.loss,
+            past=None,
+            targets=[predicted, restored],
+            metrics={f"train/{name}": value.detach() for name, value in metrics.items()},
         )
 
     def predict(self, memory: Tensor, future: Tensor, latent: Tensor) -> RestoredFrame:
@@ -169,7 +154,7 @@ class RSP(Method):
         return logits.float().view(-1, self.variables, self.categories)
 
     @override
-    def columns(self, frames: Tensor, outcome: Predicted) -> list[Column]:
+    def columns(self, frames: Tensor, outcome: Restoration) -> list[Column]:
         """Return the past frame, and the future one predicted, then hidden and restored."""
         shown = torch.stack([frames[:, 0], frames[:, 1], frames[:, 1]], dim=1)
         return restored_columns(shown, outcome.targets, self.encoder.patch_size)

@@ -63,7 +63,6 @@ class Encoder(nn.Module):
     def tokens(self, images: Tensor, by_scale: bool = False) -> Tensor:
         """Return tokens (B, 1 + N, D) of whole images (B, 3, H, W) after the last norm, CLS first.
 
-
         H and W are any multiples of the patch: positions are resized, see `resize_positions`.
         """
         rows, columns = (side // self.patch_size for side in images.shape[-2:])

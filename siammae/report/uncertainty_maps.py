@@ -167,7 +167,7 @@ def draw(settings: Settings) -> list[Path]:
     video = Path(settings.video).expanduser()
     checkpoint = Path(settings.checkpoint).expanduser()
     model, config = load_model(checkpoint, settings.trusted_packages)
-    model.predict = False  # of each frame something is printable, as in all of training's but one
+    model.predict = False  # of each frame something is visible, as in all of training's but one
     if not model.head.predicts_spread:
         raise ConfigError(
             f"checkpoint={settings.checkpoint}: a run with uncertainty=none predicts none; "

@@ -8,8 +8,6 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
-NONE = (0.0, 0.0)  # sigma of the blur in pixels, whether to solarise
-
 
 def draw_effects(
     rng: np.random.Generator, blur: float, sigma: Sequence[float], solarise: float

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from siammae.tracking.record import write_atomic
+from siammae.system.atomic_files import write_atomic
 
 SETTLED = 2 * 10**9  # ns; a file of this age cannot change again at the same time of change
 

@@ -115,7 +115,7 @@ class Benchmark:
         found: list[Path] = []
         for video in self.videos():
             for files in (self.label_files, self.frames):
-                with suppress(DataError, NotImplementedError):  # labels may have another way
+                with suppress(DataError):
                     found += files(video)
         return found
 

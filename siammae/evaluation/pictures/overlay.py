@@ -8,7 +8,7 @@ import numpy as np
 
 from siammae.data.reading.label_masks import voc_palette
 from siammae.evaluation.pictures.sheet import contact_sheet
-from siammae.system.atomic_files import replacing
+from siammae.system.atomic_files import replacing, write_atomic
 from siammae.system.errors import DataError
 from siammae.system.foreign_text import below
 
@@ -43,8 +43,6 @@ def write_overlay(
         DataError: when a frame cannot be read or is not as large as its mask, when their numbers
             differ, or when the folder cannot be written.
     """
-    from siammae.system.atomic_files import write_atomic
-
     if len(frames) != len(predicted):
         raise DataError(f"{video} has {len(frames)} frames but {len(predicted)} predicted masks")
     path = below(folder, f"{video}.mp4", "overlay")
