@@ -22,7 +22,6 @@ from siammae.data.downloading.complete import State, inspect, shorten
 from siammae.data.downloading.download_folder import fetch_lists, lost_files, sources_of
 from siammae.system.broken_pipe import ignore_broken_pipe
 from siammae.system.errors import ConfigError, SiammaeError
-from siammae.system.foreign_text import printable
 from siammae.system.paths import CONFIGS
 from siammae.system.progress import BYTES, ProgressDisplay
 
@@ -137,7 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
         folder = Path(asked.root or dataset.root or ".").expanduser()
         return (check if asked.only_check else download)(asked, dataset.of(asked.split), folder)
     except SiammaeError as error:
-        print(f"error: {printable(str(error))}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return WRONG
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where it stopped", file=sys.stderr)

@@ -27,8 +27,8 @@ from siammae.evaluation.measuring.show import show_result
 from siammae.evaluation.result_cache import CONTENTS, Evaluations, Setting, as_result
 from siammae.launching.entry import report_user_errors, run
 from siammae.system.errors import ConfigError
-from siammae.system.foreign_text import printable
 from siammae.system.paths import CONFIGS
+from siammae.system.printable import printable
 from siammae.system.progress import ProgressDisplay
 from siammae.system.valid_json import valid_json
 from siammae.tracking.record import write_atomic

@@ -22,7 +22,6 @@ from siammae.evaluation.measuring.show import show_result
 from siammae.evaluation.scores.davis import J_AND_F, score_sequence, total
 from siammae.system.broken_pipe import ignore_broken_pipe
 from siammae.system.errors import DataError, SiammaeError
-from siammae.system.foreign_text import printable
 
 
 def score(files: DavisFiles, predictions: Path) -> BenchmarkResult:
@@ -150,7 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
         if given.csv:
             _write_csv(result, given.csv)
     except SiammaeError as error:
-        print(f"error: {printable(str(error))}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     if result.failed:
         print(f"error: figures {shortfall(result.as_dict())}", file=sys.stderr)

@@ -18,7 +18,7 @@ from siammae.launching.registration import register_with_hydra
 from siammae.system.broken_pipe import ignore_broken_pipe
 from siammae.system.command import Command
 from siammae.system.errors import RunsFailed, SiammaeError, ending
-from siammae.system.foreign_text import printable
+from siammae.system.printable import printable
 from siammae.system.processes import is_leader
 from siammae.training.intermediate import Pruned
 

@@ -28,7 +28,6 @@ from siammae.report.tables.statistics_table import read_defaults, tabulate
 from siammae.report.tables.terminal import show
 from siammae.report.wandb.snapshot import pull, read_snapshot, report_source
 from siammae.system.errors import DataError, SiammaeError
-from siammae.system.foreign_text import printable
 from siammae.system.paths import ROOT
 from siammae.tracking.record import write_atomic
 
@@ -196,7 +195,7 @@ def main() -> int:
             return 0
         written = make_tables(given.runs, given.out, given.experiments, given.evaluations)
     except SiammaeError as error:
-        print(f"error: {printable(str(error))}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     print("tables and pictures:")
     for path in written:

@@ -48,7 +48,6 @@ from siammae.evaluation.pictures.sheet import jpeg
 from siammae.evaluation.pictures.uncertainty_maps import UNIT, Maps, Passes, sheet_of
 from siammae.methods.siammae import SiamMAE
 from siammae.system.errors import ConfigError, DataError, SiammaeError
-from siammae.system.foreign_text import printable
 from siammae.tracking.record import write_atomic
 
 TOGETHER = 8  # frames in a batch
@@ -224,6 +223,6 @@ def main(arguments: list[str]) -> int:
         for path in draw(settings_of(arguments)):
             print(f"written: {path}")
     except SiammaeError as error:
-        print(f"error: {printable(str(error))}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

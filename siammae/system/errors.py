@@ -3,9 +3,17 @@
 When runs of a multirun have failed, the exit code is 1.
 """
 
+from siammae.system.printable import printable
+
 
 class SiammaeError(Exception):
-    """Something outside the code is wrong; the message says what, where and what would be right."""
+    """Something outside the code is wrong; the message says what, where and what would be right.
+
+    It may quote a file of others, and is printed: as text it is `printable`.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class ConfigError(SiammaeError):

@@ -6,31 +6,13 @@ and texts in it.
 
 import hashlib
 import re
-import unicodedata
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from siammae.system.errors import DataError
+from siammae.system.printable import printable
 
-# Control characters, of which some move a terminal's cursor or change the direction of text, halves
-# of surrogates, which no file can hold, and breaks that are no line feed.
-UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 LONGEST = 80  # characters of a file's name that is made of another name
-
-
-def printable(text: str) -> str:
-    """Return a text whose characters can all be seen: ``\\x1b`` stands for an escape.
-
-    Line feeds and tabs stay.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        c.encode("unicode_escape").decode()
-        if unicodedata.category(c) in UNSEEN and c not in "\n\t"
-        else c
-        for c in text
-    )
 
 
 def all_printable(content: Any) -> Any:

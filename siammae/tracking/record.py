@@ -19,8 +19,8 @@ import yaml
 
 from siammae.system.atomic_files import append_line, write_atomic
 from siammae.system.errors import ConfigError, DataError, TrainedElsewhere, TrainingError
-from siammae.system.foreign_text import printable
 from siammae.system.lock import Held, LockLost, exclusive, is_held
+from siammae.system.printable import printable
 from siammae.tracking.record_files import STATES, read_json, read_rows, read_yaml
 
 # What may be another at a resume; data and settings may not.
@@ -329,7 +329,7 @@ def read_runs(runs_dir: Path) -> tuple[list[RunRecord], dict[str, str]]:
         try:
             record.config(), record.state(), record.summary(), record.provenance()
         except DataError as error:
-            skipped[folder.name] = printable(str(error))
+            skipped[folder.name] = str(error)
         else:
             records.append(record)
     return records, skipped

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from siammae.system.errors import DataError
-from siammae.system.foreign_text import printable, refusal
+from siammae.system.foreign_text import refusal
+from siammae.system.printable import printable
 
 NAMED = 5  # of the missing names, in an error
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from siammae.evaluation.measuring.result import BenchmarkResult
-from siammae.system.foreign_text import printable
+from siammae.system.printable import printable
 from siammae.system.progress import console
 
 if TYPE_CHECKING:

@@ -17,7 +17,6 @@ from siammae.report.figures.calibration import Curves, draw_curves
 from siammae.report.figures.figure_data import wrapped
 from siammae.report.figures.styles import palette
 from siammae.system.errors import DataError, SiammaeError
-from siammae.system.foreign_text import printable
 from siammae.tracking.record import RunRecord
 
 KEPT = Path("runs/.evaluations")  # results_dir of siammae.evaluate
@@ -108,6 +107,6 @@ def main() -> int:
     try:
         print(draw(given.runs or kept, given.out))
     except SiammaeError as error:
-        print(f"error: {printable(str(error))}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

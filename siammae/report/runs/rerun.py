@@ -11,8 +11,9 @@ from hydra.errors import HydraException
 
 from siammae.launching.registration import TopLevelSource
 from siammae.system.errors import ConfigError
-from siammae.system.foreign_text import one_line, printable
+from siammae.system.foreign_text import one_line
 from siammae.system.paths import CONFIGS
+from siammae.system.printable import printable
 from siammae.tracking.record import RunRecord
 
 COMMIT = "[0-9a-f]{6,64}"  # a record may come from elsewhere, and its lines go to a shell

@@ -23,7 +23,8 @@ from siammae.report.markdown import escaped, grid
 from siammae.report.studies.figures import draw_study
 from siammae.report.studies.frame import StudyFrame, importance, read_study
 from siammae.system.errors import DataError, SiammaeError
-from siammae.system.foreign_text import as_file_name, printable
+from siammae.system.foreign_text import as_file_name
+from siammae.system.printable import printable
 from siammae.system.progress import console
 from siammae.tracking.record import write_atomic
 
@@ -239,7 +240,7 @@ def main() -> int:
             return 0
         written = report(study, given.out or Path("studies") / as_file_name(study.study_name))
     except SiammaeError as error:
-        print(f"error: {printable(str(error))}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     print("report:")
     for path in written:

@@ -9,7 +9,6 @@ import pandas as pd
 from siammae.evaluation.declared_metrics import declared_in
 from siammae.evaluation.measuring.result import shortfall
 from siammae.system.errors import DataError
-from siammae.system.foreign_text import printable
 from siammae.tracking.record import RunRecord, read_runs
 
 
@@ -33,7 +32,7 @@ def load(runs_dir: Path) -> tuple[pd.DataFrame, dict[str, str]]:
         try:
             rows.append(_row(record))
         except DataError as error:  # of a file that `read_runs` does not need
-            skipped[record.signature] = printable(str(error))
+            skipped[record.signature] = str(error)
         except (KeyError, TypeError, AttributeError) as error:
             skipped[record.signature] = f"no record of a run: {error!r}"
     return pd.DataFrame(rows), skipped

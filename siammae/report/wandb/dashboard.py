@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from siammae.evaluation.declared_metrics import metrics_of_our_benchmarks
 from siammae.system.errors import ConfigError, DataError, SiammaeError
-from siammae.system.foreign_text import printable
 from siammae.tracking.wandb import has_key
 
 if TYPE_CHECKING:
@@ -231,6 +230,6 @@ def main() -> int:
             else:
                 print("\n".join(save(entity, project)))
     except SiammaeError as error:
-        print(f"error: {printable(str(error))}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
