@@ -15,6 +15,7 @@ import torch
 from siammae.system.atomic_files import replacing, sync, write_atomic
 from siammae.system.checksum import check_checksum, checksum_of, checksum_path, write_checksum
 from siammae.system.errors import DataError
+from siammae.system.foreign_json import read_object
 
 KEEP = 2
 
@@ -64,7 +65,7 @@ class Checkpoints:
 
     def _marked(self) -> tuple[Path, float] | None:
         try:
-            content = json.loads((self.folder / "best.json").read_text())
+            content = read_object((self.folder / "best.json").read_text())
             path, value = self.folder / content["file"], float(content["value"])
         except (OSError, ValueError, KeyError, TypeError):
             return None

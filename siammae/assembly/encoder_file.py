@@ -14,6 +14,7 @@ from siammae.model.encoder import Encoder
 from siammae.system.atomic_files import write_atomic
 from siammae.system.checksum import check_checksum_beside, write_checksum
 from siammae.system.errors import DataError
+from siammae.system.foreign_json import read_object
 
 ARGUMENTS = ("image_size", "patch_size", "width", "depth", "heads")
 
@@ -50,7 +51,11 @@ def import_encoder(path: Path) -> Encoder:
         raise DataError(f"{path} is damaged or no safetensors file: {error}") from None
     if arguments is None:
         raise DataError(f"{path} does not say the encoder's size; it was not exported by siammae")
-    return _build(json.loads(arguments), tensors, path)
+    try:
+        sizes = read_object(arguments)
+    except ValueError as error:
+        raise DataError(f"{path} does not say the encoder's size: {error}") from None
+    return _build(sizes, tensors, path)
 
 
 def _build(arguments: dict[str, int], tensors: dict[str, torch.Tensor], path: Path) -> Encoder:

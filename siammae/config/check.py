@@ -85,7 +85,8 @@ def read_run(config: Mapping[str, Any], folder: Path, trusted: list[str]) -> Mod
     try:
         return validate(plain, ModelConfig)
     except ConfigError as error:
-        raise DataError(f"{folder}/config.yaml builds no model of this version: {error}") from None
+        why = "; ".join(line.strip() for line in str(error).splitlines())
+        raise DataError(f"{folder}/config.yaml builds no model of this version: {why}") from None
 
 
 def literal(plain: Any) -> Any:
@@ -115,6 +116,8 @@ def _explain(problem: dict[str, Any], kind: type[Section]) -> str:
             model = getattr(model.model_fields[part].annotation, "__mro__", [kind])[0]
         group = ".".join(map(str, parts[:-1]))
         return f"{key}: no such key{nearest(str(parts[-1]), list(model.model_fields), group)}"
+    if problem["type"] == "missing":
+        return f"{key} must be given"
     if parts[0] == "frame_gap":
         return f"frame_gap: {GAPS['frames']}, not {problem['input']!r}; {GAPS['seconds']}"
     if key == "device":

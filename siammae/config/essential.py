@@ -95,11 +95,11 @@ def _is_as_before(kind: Any, key: str, value: Any) -> bool:
 
 def _kind(section: Mapping[str, Any], group: str) -> type | None:
     """Return the class that is asked about a section's keys; None when all of them count."""
-    return _imported(section.get(TARGET), group)
+    return _imported(str(section.get(TARGET)), group)
 
 
 @cache
-def _imported(target: Any, group: str) -> type | None:
+def _imported(target: str, group: str) -> type | None:
     path = public_target(target)
     base = BASES.get(group)
     if not str(path).startswith(ASKED):

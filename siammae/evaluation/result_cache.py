@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 from siammae.config.essential import essential
 from siammae.evaluation.declared_metrics import declared_in
 from siammae.evaluation.files.contents import Contents
 from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.system.command import Command
 from siammae.system.errors import ConfigError, DataError
+from siammae.system.foreign_json import read_object
 from siammae.system.foreign_text import all_printable
 from siammae.tracking.provenance import code_version
 from siammae.tracking.record import write_atomic
+from siammae.tracking.record_files import Content, Figures
 from siammae.tracking.signature import signature
 
 CONTENTS = ".contents"  # in the folder of results: what the benchmarks' files held
@@ -49,6 +53,38 @@ class Setting:
         """Return ten digits that identify ``what`` was measured on it."""
         facts = {"benchmark": self.fingerprint, "version": str(VERSION)}
         return signature({"benchmark": self.config, **what}, facts)
+
+
+class _Setting(BaseModel):
+    """See `Setting`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str
+    config: dict[str, Any]
+    fingerprint: str
+
+
+class _Result(Figures):
+    name: str
+    objective: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+    failed: dict[str, str] = Field(default_factory=dict)
+    units: list[str]
+    control: str = ""
+    videos: int | None = None
+
+
+class _Entry(Content):
+    """What a file of results holds. Its types are checked here, where it is read."""
+
+    key: str
+    label: str
+    what: dict[str, Any]
+    benchmark: _Setting
+    result: _Result
+    created: float
+    code_version: str
 
 
 class Evaluations:
@@ -134,13 +170,12 @@ def _without_permission(section: dict[str, Any]) -> dict[str, Any]:
 def read_entry(path: Path) -> dict[str, Any] | None:
     """Read what `Evaluations.keep` wrote; None when the file is missing or something else."""
     try:
-        entry: dict[str, Any] = all_printable(json.loads(path.read_text()))
+        entry: dict[str, Any] = all_printable(read_object(path.read_text()))
+        _Entry.model_validate(entry)
         as_result(entry)
         declared_in(entry["result"])
-        Setting(**entry["benchmark"])
-        wanted = ("key", "label", "what", "created", "code_version")
-        return entry if all(name in entry for name in wanted) else None
-    except (OSError, ValueError, TypeError, KeyError, DataError):
+        return entry if entry["result"]["metrics"] else None
+    except (OSError, ValueError, TypeError, ValidationError, DataError):
         return None
 
 

@@ -1,11 +1,13 @@
 """Estimates what runs cost from finished ones: seconds, disk, and the device of the measurement."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from siammae.config.essential import essential
 from siammae.system.atomic_files import folder_bytes
+from siammae.system.errors import DataError
 from siammae.tracking.record import RunRecord
 
 # What decides the speed of a step, in three shares: with fewer equal the estimate is rougher.
@@ -53,16 +55,17 @@ class Sample:
 
 
 def samples(runs: list[RunRecord]) -> list[Sample]:
-    """Return the finished runs whose speed is recorded."""
+    """Return the finished runs whose speed is recorded; a damaged one is no help and no harm."""
     found = []
     for run in runs:
-        summary = run.summary()
-        if run.is_finished() and summary.get("pairs_per_second"):
-            overhead = max(0.0, summary.get("wall_seconds", 0.0) - summary["seconds"])
-            device = str(run.provenance().get("device") or "cpu")
-            size = folder_bytes(run.folder)
-            speed = 1 / summary["pairs_per_second"]
-            found.append(Sample(essential(run.config()), speed, overhead, size, device))
+        with suppress(DataError):
+            summary = run.summary()
+            speed, seconds = summary.get("pairs_per_second") or 0.0, summary.get("seconds")
+            if run.is_finished() and speed > 0 and seconds is not None:
+                overhead = max(0.0, (summary.get("wall_seconds") or 0.0) - seconds)
+                device = str(run.provenance().get("device") or "cpu")
+                size = folder_bytes(run.folder)
+                found.append(Sample(essential(run.config()), 1 / speed, overhead, size, device))
     return found
 
 

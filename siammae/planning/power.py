@@ -1,6 +1,7 @@
 """Computes how many seeds tell two settings apart, from the spread of finished runs."""
 
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations
 from math import ceil, sqrt
@@ -10,6 +11,7 @@ import numpy as np
 
 from siammae.evaluation.declared_metrics import declared_in, of_our_benchmarks
 from siammae.evaluation.measuring.metric import Metric, of_quality
+from siammae.system.errors import DataError
 from siammae.tracking.record import RunRecord
 from siammae.tracking.signature import kind
 from siammae.training.training_metrics import LOSS
@@ -55,12 +57,14 @@ def spread(runs: list[RunRecord], wanted: set[str]) -> Spread | None:
     values: dict[str, dict[int, float]] = defaultdict(dict)
     metrics: dict[str, Named] = {}
     for run in runs:
-        if run.signature in wanted and run.is_finished():
+        if run.signature not in wanted or not run.is_finished():
+            continue
+        with suppress(DataError, KeyError, TypeError):  # a damaged record tells nothing
             objective, config = run.summary()["objective"], run.config()
             benchmark = objective["benchmark"] or ""
-            setting = kind(config)
-            values[setting][config["seed"]] = objective["value"]
-            metric = _decisive(run.summary())
+            metric, setting = _decisive(run.summary()), kind(config)
+            seed, value = config["seed"], float(objective["value"])
+            values[setting][seed] = value
             metrics[setting] = Named(f"{benchmark} {metric}".strip(), metric.unit)
     if not metrics:
         return None

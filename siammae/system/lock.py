@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
 
+from siammae.system.foreign_json import read_object
 from siammae.system.own_process import kernel, name_space, started
 
 PATIENCE = 1.0  # seconds; a reader holds the lock for a moment
@@ -170,7 +171,7 @@ def _last_sign(place: Path, kernel_decides: bool) -> float:
     """Return the time of an owner's last sign of life; -inf when it is surely gone."""
     try:
         changed = place.stat().st_mtime
-        owner = Owner(**json.loads(place.read_text()))
+        owner = Owner(**read_object(place.read_text()))
     except FileNotFoundError:
         return float("-inf")
     except (OSError, ValueError, TypeError):  # half written, or by another version

@@ -5,7 +5,6 @@ all others, so types are checked where a file is read, and nowhere else. Texts l
 characters that a terminal obeys, see `printable`.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from siammae.system.atomic_files import read_lines
 from siammae.system.errors import DataError
+from siammae.system.foreign_json import read_value
 from siammae.system.foreign_text import all_printable, one_line
 
 State = Literal["planned", "running", "interrupted", "finished", "failed", "pruned"]
@@ -22,17 +22,17 @@ STATES: tuple[str, ...] = get_args(State)
 MOST_VALUES = 100_000  # of a configuration with all references to other parts written out
 
 
-class _Content(BaseModel):
+class Content(BaseModel):
     """Content of a file; keys that are not named here may hold anything."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
 
-class _Config(_Content):
+class _Config(Content):
     seed: int = 0
 
 
-class _State(_Content):
+class _State(Content):
     state: State
     step: int | None = None
     steps: int | None = None
@@ -42,7 +42,7 @@ class _State(_Content):
     error: str | None = None
 
 
-class _Objective(_Content):
+class _Objective(Content):
     benchmark: str | None = None
     metric: str | None = None
     value: float | None = None
@@ -76,22 +76,29 @@ class _Metric(BaseModel):
     over_videos: _Rows | None = None
 
 
-class _Figures(_Content):
+class Figures(Content):
+    """What a benchmark measured, see `BenchmarkResult`."""
+
     metrics: dict[str, float | None] | None = None
     declared: list[_Metric] = []
     per_object: list[dict[str, Any]] = []
 
 
-class _Summary(_Content):
+class _Summary(Content):
     objective: _Objective | None = None
     metrics: dict[str, float | None] | None = None
-    benchmark: _Figures | None = None
-    controls: dict[str, _Figures | None] | None = None
+    benchmark: Figures | None = None
+    controls: dict[str, Figures | None] | None = None
     data: dict[str, Any] | None = None
     pairs_seen: int | None = None
+    seconds: float | None = None
+    wall_seconds: float | None = None
+    pairs_per_second: float | None = None
+    steps: int | None = None
+    best: dict[str, Any] | None = None
 
 
-class _Provenance(_Content):
+class _Provenance(Content):
     created: float | None = None
     code_version: str | None = None
     code_files: dict[str, str] | None = None
@@ -100,7 +107,7 @@ class _Provenance(_Content):
     resumes: list[dict[str, Any]] = []
 
 
-class _Invocation(_Content):
+class _Invocation(Content):
     command: list[str] = []
     experiment: str | None = None
     overrides: dict[str, str] = {}
@@ -109,14 +116,14 @@ class _Invocation(_Content):
     task: list[str] | None = None
 
 
-class _Metrics(_Content):
+class _Metrics(Content):
     __pydantic_extra__: dict[str, float | None]
     step: int
 
 
-KINDS: dict[str, type[_Content]] = {
+KINDS: dict[str, type[Content]] = {
     "config.yaml": _Config,
-    "composed.yaml": _Content,
+    "composed.yaml": Content,
     "state.json": _State,
     "summary.json": _Summary,
     "provenance.json": _Provenance,
@@ -132,10 +139,10 @@ def read_json(path: Path) -> dict[str, Any] | None:
         DataError: when it cannot be read or holds other values than such a file has.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = read_value(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {one_line(error)}") from None
     return _checked(content, path)
 

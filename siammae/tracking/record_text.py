@@ -22,6 +22,7 @@ import zlib
 from typing import Any
 
 from siammae.system.errors import DataError
+from siammae.system.foreign_json import read_object
 from siammae.tracking.record import RunRecord
 
 FILES = (
@@ -110,7 +111,7 @@ def _joined(config: dict[str, Any], key: str) -> dict[str, Any]:
         text = unzip.decompress(base64.b64decode(packed, validate=True), LARGEST)
         if not unzip.eof:
             raise DataError(f"its {key} is cut short")
-        content = json.loads(text)
+        content = read_object(text)
         content["files"] = {str(name): str(content["files"][name]) for name in content["files"]}
         content["sent"], content["signature"] = float(content["sent"]), str(content["signature"])
     except (binascii.Error, zlib.error, ValueError, KeyError, TypeError) as error:

@@ -12,6 +12,7 @@ from urllib.parse import urlparse
 
 from typing_extensions import override
 
+from siammae.system.foreign_json import read_object
 from siammae.tracking.record import RunRecord, write_atomic
 from siammae.tracking.record_text import digest, pack
 from siammae.tracking.wandb_columns import columns, figures
@@ -171,7 +172,7 @@ class WandbTracker(Tracker):
 
     def _is_sent(self, record: RunRecord) -> bool:
         try:
-            content = json.loads((record.folder / "wandb" / SENT).read_text())
+            content = read_object((record.folder / "wandb" / SENT).read_text())
             return bool(content["digest"] == self._digest(record))
         except (OSError, ValueError, KeyError, TypeError):
             return False

@@ -1,5 +1,6 @@
 """The whole model out of a run's folder, from runs that a person would have."""
 
+import json
 import shutil
 
 import pytest
@@ -160,6 +161,10 @@ def test_another_configuration_than_the_run_s_is_told(tmp_path):
     (tmp_path / "run/config.yaml").write_text(OmegaConf.to_yaml(other, resolve=True))
     with pytest.raises(DataError, match=r"does not fit the model.*of another shape"):
         load_model(tmp_path / "run")
+    (tmp_path / "run/config.yaml").write_text(json.dumps({"seed": 0, "image_size": None}))
+    with pytest.raises(DataError, match=r"image_size=None.*; encoder must be given") as told:
+        load_model(tmp_path / "run")
+    assert len(str(told.value).splitlines()) == 1
     (tmp_path / "run/config.yaml").unlink()
     with pytest.raises(DataError, match=r"config\.yaml cannot be read"):
         load_model(tmp_path / "run")

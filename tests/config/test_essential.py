@@ -34,6 +34,12 @@ def test_a_key_that_its_class_calls_incidental(plain, path):
     assert is_incidental(path, plain)
 
 
+@pytest.mark.parametrize("target", [[], {"a": 1}, None, 3, "siammae.data.NoSuch"])
+def test_a_record_whose_class_is_none_keeps_all_its_keys(plain, target):
+    config = {**plain, "augment": {"_target_": target, "size": 3}}
+    assert essential(config)["augment"]["size"] == 3
+
+
 @pytest.mark.parametrize(
     "path",
     [

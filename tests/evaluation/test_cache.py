@@ -101,6 +101,38 @@ def test_damaged_files_are_measured_again(tmp_path, text):
     assert json.loads(evaluations.path(WHAT).read_text())["label"] == "label"
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("result", "declared", 0), None),
+        (("result", "declared", 0), 1.5),
+        (("result", "declared", 0, "name"), []),
+        (("result", "declared", 0, "decimals"), {"a": 1}),
+        (("result", "declared", 0, "over_videos", "columns"), 3),
+        (("result", "metrics", "PCK"), [[]]),
+        (("result", "metrics"), None),
+        (("result", "units"), "clip"),
+        (("result", "failed"), ["b"]),
+        (("label",), 4),
+        (("created",), "today"),
+        (("what",), []),
+        (("benchmark", "fingerprint"), None),
+        (("benchmark", "another"), 1),
+    ],
+)
+def test_values_of_other_kinds_are_measured_again(tmp_path, place, value):
+    evaluations = Evaluations(tmp_path, setting())
+    evaluations.keep(WHAT, "label", result())
+    content = json.loads(evaluations.path(WHAT).read_text())
+    inner = content
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    evaluations.path(WHAT).write_text(json.dumps(content))
+    assert read_entry(evaluations.path(WHAT)) is None
+    assert evaluations.find(WHAT) is None
+
+
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"results_dir=.*file cannot be written"):

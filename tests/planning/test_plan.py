@@ -1,5 +1,6 @@
 """Plans against records that the tests write where the trainer would."""
 
+import json
 import sys
 
 import numpy as np
@@ -122,6 +123,19 @@ def test_time_is_that_of_runs_alike_else_of_the_same_encoder(overrides):
     assert other.gpu_hours == 0
     (bigger,) = coming([*overrides, "encoder.width=256"], [], silent)["command line"]
     assert estimate(bigger.settings.as_dict(), 350, [sample]) is None
+
+
+@pytest.mark.parametrize(
+    "content", [{"seconds": "x"}, {"pairs_per_second": -1}, {"pairs_per_second": 9.0}, []]
+)
+def test_a_damaged_summary_is_no_help_and_no_harm(overrides, content):
+    runs = coming([*overrides, "seed=0,1"], [], silent)["command line"]
+    for run in runs:
+        finish(run, speed=10.0, wall=40.0)
+    records = [run.identity.record for run in runs]
+    (records[0].folder / "summary.json").write_text(json.dumps(content))
+    assert samples(records) == samples(records[1:])
+    assert spread(records, {record.signature for record in records}) is None
 
 
 def test_gpu_hours_are_of_the_device_that_was_measured(overrides):

@@ -232,6 +232,15 @@ def test_a_row_of_few_steps_is_averaged_with_its_neighbour(make_run, tmp_path):
     assert spans @ loss == pytest.approx(given @ list(told.values()))
 
 
+def test_rows_that_a_damaged_record_repeats_count_once(make_run, tmp_path):
+    rows = [{"step": n, "pairs_seen": 32 * n, "train/loss": 1 / n} for n in (1, 2, 3)]
+    strange = [{"step": 3, "pairs_seen": None, "train/loss": 5.0}, {"step": 3, "train/loss": 5.0}]
+    make_run("whole", 0.3, {}, history=rows)
+    make_run("damaged", 0.3, {}, history=[*rows[:2], *rows[:2], *strange, rows[2]])
+    read = read_histories(tmp_path / "runs", ["whole", "damaged"])
+    assert read["damaged"].curve("train/loss") == read["whole"].curve("train/loss")
+
+
 def test_quality_against_time_is_of_one_device(make_run, made):
     for i, (seconds, jf) in enumerate([(7200, 0.3), (14400, 0.5), (10800, 0.2)]):
         make_run(f"run{i}", jf, {"decoder": "abc"[i]}, seconds=seconds, device="H100")

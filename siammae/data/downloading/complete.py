@@ -1,7 +1,6 @@
 """Seeing whether a folder holds a whole data set, and naming what is missing."""
 
 import glob
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from siammae.data.downloading.catalog import DataSet, Expectation
 from siammae.system.errors import DataError
+from siammae.system.foreign_json import read_object, read_objects
 
 FIELD = re.compile(r"\{(\w+)\}")
 SHOWN = 10  # names in one line
@@ -109,7 +109,8 @@ def read_list(path: Path) -> list[str]:
     try:
         text = path.read_text()
         if path.suffix == ".json":
-            return list(dict.fromkeys(video["ytid"] for video in json.loads(text)["videos"]))
+            videos = read_objects(read_object(text)["videos"])
+            return list(dict.fromkeys(str(video["ytid"]) for video in videos))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} lists no names: {error!r}") from None
     words = [line.split()[0] for line in text.splitlines() if line.strip()]

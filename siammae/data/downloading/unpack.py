@@ -181,6 +181,9 @@ def _tar_members(archive: Path, folder: Path) -> Iterator[Member]:
             yield Member(
                 info.name, sizes[info.name], raw.tell(), partial(_open, archive, file, info)
             )
+        # What is behind the last member too: a compressed tar has its checksum at its end.
+        while file.fileobj is not None and file.fileobj.read(CHUNK):
+            pass
 
 
 def _target(info: tarfile.TarInfo) -> str:

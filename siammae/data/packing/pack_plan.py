@@ -10,6 +10,7 @@ from typing import Any
 from siammae.data.packing.layout import SETTINGS, shards
 from siammae.system.atomic_files import write_atomic
 from siammae.system.errors import ConfigError, DataError
+from siammae.system.foreign_json import read_object
 
 LEAST_SHARDS = 16  # of sets that have as many clips: fewer would not be read by many at once
 MOST_SAMPLED = 32  # clips; they are packed one after another
@@ -112,7 +113,7 @@ def parse_plan(text: bytes, path: str) -> Plan:
         DataError: when it is no plan; it names ``path``.
     """
     try:
-        content: dict[str, Any] = json.loads(text)
+        content = read_object(text)
         if content.pop("format") != FORMAT:
             raise ValueError("it is of another version")
         plan = Plan(**(content | {"settings": PackSettings(**content["settings"])}))

@@ -9,6 +9,7 @@ import numpy as np
 
 from siammae.data.packing.layout import frame_name, json_name
 from siammae.data.packing.tar import BLOCK, END, Member, padding
+from siammae.system.foreign_json import read_object
 
 
 @dataclass
@@ -98,7 +99,7 @@ def read_description(number: int, shard: int, place: int, text: bytes) -> Row:
     Raises:
         ValueError, KeyError, TypeError: when it is no description.
     """
-    content = json.loads(text)
+    content = read_object(text)
     sizes, sums = (np.array(content[key], np.uint32) for key in ("sizes", "crc32"))
     if not len(sizes) == len(sums) == content["frames"] > 0:
         raise ValueError("numbers of frames differ")

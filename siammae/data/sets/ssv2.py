@@ -1,17 +1,17 @@
 """Something-Something v2: 220,847 short clips of hands doing something (Goyal and others, 2017)."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from typing_extensions import override
 
 from siammae.data.sets.clip_lists import read_text
 from siammae.data.sets.released import ReleasedSet
 from siammae.system.errors import DataError
+from siammae.system.foreign_json import read_objects, read_value
 
 LABELLED = ("/train.json", "-train.json", "/validation.json", "-validation.json")
 
@@ -52,8 +52,8 @@ def _templates(path: Path) -> dict[str, str]:
     It is as in the set's ``labels.json``.
     """
     try:
-        clips = {str(clip["id"]): clip.get("template") for clip in json.loads(read_text(path))}
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        clips = {str(clip["id"]): clip.get("template") for clip in _clips(path)}
+    except (ValueError, KeyError) as error:
         raise DataError(f"{path} is no list of clips with an id each: {error!r}") from None
     return {
         number: re.sub(r"[\[\]]", "", template)
@@ -64,6 +64,10 @@ def _templates(path: Path) -> dict[str, str]:
 
 def _numbers(path: Path) -> list[str]:
     try:
-        return [str(clip["id"]) for clip in json.loads(read_text(path))]
-    except (ValueError, TypeError, KeyError) as error:
+        return [str(clip["id"]) for clip in _clips(path)]
+    except (ValueError, KeyError) as error:
         raise DataError(f"{path} is no list of clips with an id each: {error!r}") from None
+
+
+def _clips(path: Path) -> list[dict[str, Any]]:
+    return read_objects(read_value(read_text(path)))

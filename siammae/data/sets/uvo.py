@@ -1,6 +1,5 @@
 """UVO's dense videos as clips (Wang et al., 2021)."""
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from siammae.data.sets.clip_lists import refuse_measured
 from siammae.data.sets.sequences import ImageFolders
 from siammae.data.sets.videos import ClipSource
 from siammae.system.errors import ConfigError, DataError
+from siammae.system.foreign_json import read_object, read_objects
 
 FRAMES, VIDEOS = "uvo_videos_dense_frames", "uvo_videos_dense"
 FORMS = ("auto", "frames", "videos")
@@ -120,7 +120,8 @@ class Uvo(ImageFolders):
 def _ids(path: Path, size: int, modified: int) -> tuple[str, ...]:
     """Return the YouTube ids in an annotation file, each once; a video may have two clips."""
     try:
-        return tuple(dict.fromkeys(str(v["ytid"]) for v in json.loads(path.read_text())["videos"]))
+        videos = read_objects(read_object(path.read_text())["videos"])
+        return tuple(dict.fromkeys(str(video["ytid"]) for video in videos))
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{path} is not in UVO's form ({type(error).__name__}: {error}); it needs videos with "

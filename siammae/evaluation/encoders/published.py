@@ -1,6 +1,5 @@
 """Published checkpoints of MAE, MAE-ST, VideoMAE, DINO, MoCo v3, SimCLR, CropMAE and RSP."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from siammae.config.suggestions import nearest
 from siammae.evaluation.encoders.source import Source, digest, keep_blocks, whole_number
 from siammae.system.checksum import check_checksum_beside
 from siammae.system.errors import ConfigError, DataError
+from siammae.system.foreign_json import read_object
 
 if TYPE_CHECKING:
     from siammae.evaluation.encoders.tokens import PatchTokens
@@ -102,10 +102,10 @@ def exported_heads(path: Path) -> int | None:
         return None
     try:
         with safe_open(path, "np") as file:  # without torch: only the header is read
-            settings = json.loads((file.metadata() or {}).get("siammae.encoder", "{}"))
+            settings = read_object((file.metadata() or {}).get("siammae.encoder", "{}"))
     except (SafetensorError, OSError, ValueError):  # reported when its tensors are read
         return None
-    heads = settings.get("heads") if isinstance(settings, dict) else None
+    heads = settings.get("heads")
     return heads if type(heads) is int and heads > 0 else None
 
 

@@ -1,6 +1,5 @@
 """The annotations of UVO's dense videos: YouTube-VIS's JSON with COCO run lengths."""
 
-import json
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from siammae.data.sets.clip_lists import read_text
 from siammae.evaluation.files.rle import decode_mask
 from siammae.system.errors import DataError
+from siammae.system.foreign_json import read_value
 from siammae.system.foreign_text import refusal
 
 FORM = (
@@ -79,8 +79,8 @@ def read_uvo(path: Path) -> dict[str, UvoVideo]:
 )  # a benchmark is sent to its workers for each video, without the file's content
 def _read(path: Path, changed: int, size: int) -> dict[str, UvoVideo]:
     try:
-        content = json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
+        content = read_value(read_text(path))
+    except ValueError as error:
         raise DataError(f"{path} is no JSON: {error}") from None
     entries, annotations = (_list_of(path, content, key) for key in ("videos", "annotations"))
     videos: dict[str, UvoVideo] = {}

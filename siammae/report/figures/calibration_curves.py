@@ -7,7 +7,6 @@ results are drawn, nothing is measured again.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from siammae.report.figures.calibration import Curves, draw_curves
 from siammae.report.figures.figure_data import wrapped
 from siammae.report.figures.styles import palette
 from siammae.system.errors import DataError, SiammaeError
+from siammae.system.foreign_json import read_object
 from siammae.tracking.record import RunRecord
 
 KEPT = Path("runs/.evaluations")  # results_dir of siammae.evaluate
@@ -59,7 +59,7 @@ def _of_run(folder: Path) -> tuple[str, list[dict[str, Any]]]:
 
 def _of_file(path: Path) -> tuple[str, list[dict[str, Any]]]:
     """Name a kept result by its label, and a ``result.json`` by its folder."""
-    content = json.loads(path.read_bytes())
+    content = read_object(path.read_bytes())
     if "result" in content:
         result = content["result"]
         label = result["control"] if content["label"] == CONTROL else content["label"]

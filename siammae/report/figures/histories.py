@@ -30,9 +30,14 @@ class History:
         Training figures are means since the row before. One of few steps, as where two cadences
         meet, would stand out by chance: it is averaged with its neighbour.
         """
-        known = [row for row in self.rows if row.get(metric) is not None and "pairs_seen" in row]
-        pairs = [float(row["pairs_seen"]) for row in known]
-        values = [float(row[metric]) for row in known]
+        pairs: list[float] = []
+        values: list[float] = []
+        for row in self.rows:
+            seen, value = row.get("pairs_seen"), row.get(metric)
+            # A row that repeats another or goes back to before it is damage.
+            if seen is not None and value is not None and seen > (pairs[-1] if pairs else -1):
+                pairs.append(float(seen))
+                values.append(float(value))
         are_means = metric.startswith("train/") and metric != "train/lr"
         return _steadied(pairs, values) if are_means else (pairs, values)
 
@@ -70,5 +75,6 @@ def _seconds(summary: dict[str, Any], rows: list[dict[str, Any]]) -> float | Non
     speed."""
     if summary.get("seconds"):
         return float(summary["seconds"])
-    speeds = [row[SPEED] for row in rows if row.get(SPEED)]
-    return rows[-1]["pairs_seen"] / median(speeds) if speeds else None
+    speeds = [row[SPEED] for row in rows if (row.get(SPEED) or 0) > 0]
+    seen = [row["pairs_seen"] for row in rows if row.get("pairs_seen")]
+    return max(seen) / median(speeds) if speeds and seen else None

@@ -19,6 +19,7 @@ from uuid import uuid4
 
 from siammae.report.wandb.runs import RemoteRun, project_runs
 from siammae.system.errors import DataError
+from siammae.system.foreign_json import read_object
 from siammae.system.foreign_text import below
 from siammae.system.lock import exclusive
 from siammae.tracking.record import write_atomic
@@ -51,7 +52,7 @@ def read_snapshot(place: Path) -> Snapshot | None:
         DataError: when it is damaged.
     """
     try:
-        found = Snapshot(**json.loads((place / INDEX).read_text()))
+        found = Snapshot(**read_object((place / INDEX).read_text()))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError) as error:
@@ -156,7 +157,7 @@ def _check(name: str, files: dict[str, str]) -> None:
     if missing:
         raise DataError(f"its record lacks {', '.join(sorted(missing))}")
     try:
-        json.loads(files["state.json"])["state"]
+        read_object(files["state.json"])["state"]
     except (ValueError, KeyError, TypeError):
         raise DataError("its record has no state") from None
 

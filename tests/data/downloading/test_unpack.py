@@ -1,10 +1,14 @@
 """Archives made to do harm, damaged ones, and good ones."""
 
+import bz2
+import gzip
 import io
+import lzma
 import shutil
 import stat
 import tarfile
 import zipfile
+from functools import partial
 
 import pytest
 
@@ -163,6 +167,26 @@ def test_damage_is_reported(archive, tmp_path, damage):
     archive.write_bytes(body)
     with pytest.raises(BadArchive, match="is damaged"):
         unpack(archive, tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
+def test_other_content_than_the_checksum_of_a_compressed_tar_is_told(tmp_path, kind):
+    """gzip has one at its very end, behind what the last member needs."""
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as file:
+        info = tarfile.TarInfo("a")
+        info.size = 100
+        file.addfile(info, io.BytesIO(b"x" * 100))
+    body = bytearray({"gz": gzip, "bz2": bz2, "xz": lzma}[kind].compress(plain.getvalue()))
+    path = tmp_path / f"archive.tar.{kind}"
+    path.write_bytes(body)
+    assert unpack(path, tmp_path / "out") == 1
+    other = {"gz": slice(-8, -4), "bz2": slice(10, 14), "xz": slice(-12, -8)}[kind]
+    body[other] = bytes(byte ^ 1 for byte in body[other])
+    path.write_bytes(body)
+    for refused in (partial(check_room, path, tmp_path), partial(unpack, path, tmp_path / "out")):
+        with pytest.raises(BadArchive, match="is damaged"):
+            refused()
 
 
 def test_a_password_is_reported(tmp_path):
