@@ -172,7 +172,7 @@ SIAMMAE = {TARGET: "siammae.methods.SiamMAE"}
 
 
 class ModelConfig(Settings):
-    """Everything that a model, and what a step of its training costs, follow from.
+    """Everything that a model follows from.
 
     What the method does not use is None; the method's class says what that is, see `Method`.
     """
@@ -191,7 +191,13 @@ class ModelConfig(Settings):
     uncertainty: Annotated[Group | None, NotChosen] = None
 
 
-class TrainConfig(ModelConfig):
+class StepConfig(ModelConfig):
+    """Everything that the operations of a training sample follow from."""
+
+    augment: Group
+
+
+class TrainConfig(StepConfig):
     """The whole configuration of ``siammae.train``.
 
     incidental: keys and groups that cannot change a result. They do not count in a run's signature.
@@ -230,7 +236,6 @@ class TrainConfig(ModelConfig):
     on_failure: Literal["continue", "stop"]
     rotation: Group
     data: Group
-    augment: Group
     optim: Optim
     schedule: Schedule
     protocol: dict[str, JsonValue]

@@ -18,3 +18,13 @@ def largest_ratio(patches: int) -> float:
     """
     unit = Decimal(10) ** -max(4, len(str(patches)))  # finer than 1 / patches
     return float((1 - 1 / Decimal(patches)).quantize(unit, ROUND_FLOOR))
+
+
+def hidden(ratio: float, image_size: int, patch_size: int) -> float:
+    """Return ``${hidden:RATIO}``: the ratio, or that which leaves one patch.
+
+    For ratios that are made for more patches than a small crop has.
+    """
+    patches = (image_size // patch_size) ** 2
+    fits = patches < 2 or visible_count(patches, ratio) > 0
+    return ratio if fits else largest_ratio(patches)

@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from siammae.assembly.flops import DECIDES, equal_compute
 from siammae.config.composition import plain_keys
+from siammae.config.visible_patches import hidden
 from siammae.data.sets.videos import ClipSource
 from siammae.launching.experiment_sweeper import ExperimentSweeper
 from siammae.launching.hydra_adapter import FoldersSource
@@ -74,8 +75,13 @@ def register_with_hydra() -> None:
         "writable": writable_folder,
         "recipe": recipe,
         "groups": list_groups,
-        "equal_compute": lambda _root_: equal_compute(plain_keys(_root_, DECIDES)),
+        "equal_compute": lambda *gflops, _root_: equal_compute(
+            plain_keys(_root_, DECIDES), *gflops
+        ),
         "share": share,
+        "hidden": lambda ratio, _root_: hidden(
+            float(ratio), _root_.image_size, _root_.encoder.patch_size
+        ),
         "half": lambda number: int(number) // 2,
     }
     for name, resolver in resolvers.items():

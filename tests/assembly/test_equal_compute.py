@@ -114,3 +114,32 @@ def test_a_configuration_keeps_the_reference(composed):
     config = composed(*SMALL, "targets=multi", LENGTH)
     kept = OmegaConf.to_container(config, resolve=False)
     assert kept["schedule"]["length"] == "${equal_compute:}"
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        ["method=mae"],
+        ["method=mae_st", "targets.frames=4", "decoder.depth=2"],
+        ["method=simclr"],
+        ["method=dino", "method.prototypes=16", "method.hidden=16"],
+        ["method=supervised"],
+        ["method=rsp"],
+        ["method=tobo"],
+        ["method=catmae"],
+        ["method=cropmae"],
+    ],
+)
+def test_of_any_method_the_length_follows_from_the_cost_of_a_reference(composed, method):
+    config = composed(*method, "schedule.length=${equal_compute:0.25}")
+    classes = ["method.classes=2"] if "supervised" in method[0] else []
+    own = gflops_per_pair(check(composed(*method, *classes)))
+    assert config.schedule.length == float(f"{0.25 / own:.4g}")
+
+
+def test_the_reference_of_the_experiment_is_the_demos_own_cost(composed):
+    rows = read_experiments(ROOT / "experiments")["methods_compute"].rows
+    (default,) = (row for row in rows if row.default)
+    assert composed(*(f"{key}={value}" for key, value in default.set.items())).schedule.length == 1
+    lengths = {row.set["schedule.length"] for row in rows}
+    assert len(lengths) == 1

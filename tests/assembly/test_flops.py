@@ -1,6 +1,7 @@
 """GFLOPs of a training pair against a count by hand."""
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from torch import nn
 
@@ -20,8 +21,6 @@ def configured():
 
 def products(config):
     """Operations of all linear layers in a forward pass, by hooks, and of each attention."""
-    import torch
-
     total = 0
 
     def count(layer, inputs, output):
@@ -53,3 +52,39 @@ def test_it_grows_with_what_is_seen_and_with_depth(configured):
     )
     assert seen > base
     assert deeper - deep == pytest.approx(deep - base, rel=1e-9)
+
+
+def by_hand(model, given, **asked):
+    """Three times the products of all linear layers and convolutions that a forward pass calls."""
+    total = 0
+
+    def count(layer, inputs, output):
+        nonlocal total
+        of_one = layer.weight.numel()
+        total += 2 * of_one * output.numel() // layer.weight.shape[0]
+
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            layer.register_forward_hook(count)
+    with torch.no_grad():
+        model(given, **asked)
+    return 3 * total / 1e9
+
+
+@pytest.mark.parametrize(
+    ("settings", "views"),
+    [
+        (["method=mae"], [(1, 40)]),
+        (["method=simclr", "method.hidden=64"], [(2, 40)]),
+        (["method=mae_st", "targets.frames=4", "targets.stride=3"], [(4, 40)]),
+        (["method=dino", "method.hidden=64", "method.prototypes=64"], [(2, 40), (8, 16)]),
+    ],
+)
+def test_it_counts_the_views_that_the_method_takes(configured, settings, views):
+    config = check(configured(*settings))
+    model = build_model(config).train()
+    given = [torch.zeros(1, frames, 3, side, side) for frames, side in views]
+    layers = by_hand(model, given if model.several_sizes else given[0])
+    counted = gflops_per_pair(config)
+    # Attention is beside it; the teacher's and the patches' backward passes are not made.
+    assert 0.75 * layers < counted < 1.2 * layers

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siammae.config.visible_patches import largest_ratio, visible_count
+from siammae.config.visible_patches import hidden, largest_ratio, visible_count
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,16 @@ def test_the_hinted_ratio_leaves_exactly_one(side):
     hint = Fraction(repr(largest_ratio(side**2)))  # as it is printed and typed
     assert 0 < hint < 1
     assert floor(side**2 * (1 - hint)) == 1
+
+
+@given(side=st.integers(2, 30), thousandths=st.integers(1, 999))
+def test_a_ratio_for_more_patches_leaves_one_of_few(side, thousandths):
+    ratio = thousandths / 1000
+    found = hidden(ratio, 8 * side, 8)
+    if visible_count(side**2, ratio):
+        assert found == ratio
+    else:
+        assert visible_count(side**2, found) == 1
 
 
 def test_counting_imports_no_torch():

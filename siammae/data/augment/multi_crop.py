@@ -82,6 +82,11 @@ class MultiCrop(Views):
         return large + small, np.concatenate([flip_large, flip_small])
 
     @override
+    def sides(self, frames: int) -> list[tuple[int, int]]:
+        small = [(frames - GLOBAL, self.local.size)] if frames > GLOBAL else []
+        return [(GLOBAL, self.size), *small]
+
+    @override
     def apply(self, batch: "PairBatch") -> "list[Tensor]":  # type: ignore[override]
         """Make normalised large views (B, 2, 3, S, S) and small ones (B, V, 3, s, s), if any."""
         large = super().apply(batch.of_frames(slice(GLOBAL)))

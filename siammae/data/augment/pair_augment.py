@@ -125,6 +125,10 @@ class PairAugment:
             return parts, flip
         return resize_and_flip(parts, self.size, flip), np.zeros_like(flip)
 
+    def sides(self, frames: int) -> list[tuple[int, int]]:
+        """Return of each tensor that `apply` makes of samples of so many frames: frames, side."""
+        return [(frames, self.size)]
+
     def apply(self, batch: "PairBatch") -> "Tensor":
         """Make normalised frames (B, T, 3, size, size), float32, of a batch, on its device.
 

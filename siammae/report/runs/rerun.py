@@ -18,7 +18,12 @@ from siammae.tracking.record import RunRecord
 
 COMMIT = "[0-9a-f]{6,64}"  # a record may come from elsewhere, and its lines go to a shell
 SINGLE = "hydra.mode=RUN"  # experiments and sweeps ask for a multirun
-RESOLVERS = ("half", "share", "equal_compute")  # they compute numbers; others read or make files
+RESOLVERS = (
+    "half",
+    "share",
+    "hidden",
+    "equal_compute",
+)  # they compute numbers; others read or make files
 WHY = "it names code, or acts beyond the run's settings"
 
 
