@@ -7,7 +7,7 @@ characters that a terminal obeys, see `printable`.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,6 +17,7 @@ from siammae.system.errors import DataError
 from siammae.system.foreign_json import read_value
 from siammae.system.foreign_text import all_printable, one_line
 
+MetricName = Annotated[str, Field(pattern="^[^-]")]  # see `Metric`
 State = Literal["planned", "running", "interrupted", "finished", "failed", "pruned"]
 STATES: tuple[str, ...] = get_args(State)
 MOST_VALUES = 100_000  # of a configuration with all references to other parts written out
@@ -67,7 +68,7 @@ class _Metric(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    name: str = Field(pattern="^[^-]")
+    name: MetricName
     better: Literal["more", "less", "neither"]
     unit: str
     short: str = ""
@@ -79,14 +80,14 @@ class _Metric(BaseModel):
 class Figures(Content):
     """What a benchmark measured, see `BenchmarkResult`."""
 
-    metrics: dict[str, float | None] | None = None
+    metrics: dict[MetricName, float | None] | None = None
     declared: list[_Metric] = []
     per_object: list[dict[str, Any]] = []
 
 
 class _Summary(Content):
     objective: _Objective | None = None
-    metrics: dict[str, float | None] | None = None
+    metrics: dict[MetricName, float | None] | None = None
     benchmark: Figures | None = None
     controls: dict[str, Figures | None] | None = None
     data: dict[str, Any] | None = None

@@ -111,6 +111,7 @@ def test_damaged_files_are_measured_again(tmp_path, text):
         (("result", "declared", 0, "over_videos", "columns"), 3),
         (("result", "metrics", "PCK"), [[]]),
         (("result", "metrics"), None),
+        (("result", "metrics"), {"-rf": 0.5}),
         (("result", "units"), "clip"),
         (("result", "failed"), ["b"]),
         (("label",), 4),

@@ -64,9 +64,11 @@ def test_a_damaged_file_costs_its_run_alone(runs, name, content):
     [
         *[("state.json", "state", value) for value in ("odd", None, ["finished"], 3)],
         *[("state.json", key, "7") for key in ("step", "steps", "heartbeat", "owner")],
-        *[("summary.json", "metrics", value) for value in ([1], {"a": "b"}, 7)],
+        *[("summary.json", "metrics", value) for value in ([1], {"a": "b"}, 7, {"-a": 0.5})],
         *[("summary.json", "objective", value) for value in ([1], {"value": "0.4"}, "x")],
         *[("summary.json", "benchmark", {"declared": value}) for value in DECLARED],
+        ("summary.json", "benchmark", {"metrics": {"-rf": 0.5}}),
+        *[("summary.json", key, "x") for key in ("seconds", "pairs_per_second", "best")],
         *[("summary.json", "controls", value) for value in ([1], {"a": 7})],
         *[("provenance.json", "git", value) for value in (7, ["a"])],
         *[("provenance.json", key, 7) for key in ("code_version", "code_files", "resumes")],
