@@ -11,6 +11,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from siammae.config.paper_figures import FILE as FIGURES
+from siammae.config.paper_figures import PaperTable, check_labels, read_paper_figures
+from siammae.config.suggestions import nearest
 from siammae.system.errors import ConfigError
 from siammae.system.foreign_text import one_line
 
@@ -32,8 +35,10 @@ class Row(Strict):
         set: values of the row's setting by key, as on the command line; other keys have their
             defaults. None: a row of the paper that is not run here. The configuration of the row's
             own run resolves references, which are written ``\\${...}``.
-        paper: the paper's figures by metric, in the unit of its table; None where a figure could
-            not be read.
+        paper: a paper's figures by metric, in the unit of its table; None where a figure could
+            not be read. Those of our experiments stand in ``paper_figures.yaml``.
+        second_hand: whether these are known from another text than the paper.
+        source: where they come from, if not where the table's do.
         default: whether the row is the default setting.
         group: heading of the part of the table that the row stands in. A row without a heading, as
             the default, stands in every part.
@@ -42,6 +47,8 @@ class Row(Strict):
     set: dict[str, Value] | None
     label: str
     paper: dict[str, float | None] = {}
+    second_hand: bool = False
+    source: str = ""
     default: bool = False
     group: str | None = None
 
@@ -214,13 +221,16 @@ def check_name(experiment: Experiment, file: str, where: str) -> None:
 
 
 def read_experiments(folder: Path) -> dict[str, Experiment]:
-    """Return the experiments of a folder by name.
+    """Return the experiments of a folder by name, with the figures of papers.
 
     Raises:
         ConfigError: when a file cannot be read, or its name is not that of the experiment.
     """
     found: dict[str, Experiment] = {}
+    figures = read_paper_figures(folder)
     for path in sorted(folder.glob("*.yaml")):
+        if path.name == FIGURES:
+            continue
         try:
             content = yaml.safe_load(path.read_text())
         except (OSError, yaml.YAMLError) as error:
@@ -230,4 +240,26 @@ def read_experiments(folder: Path) -> dict[str, Experiment]:
         experiment = parse_experiment(content["experiment"], str(path))
         check_name(experiment, path.stem, str(path))
         found[experiment.name] = experiment
+    for name, table in figures.items():
+        if name not in found:
+            raise ConfigError(
+                f"{folder / FIGURES}: {name}: no such experiment{nearest(name, list(found))}"
+            )
+        found[name] = _with_figures(found[name], table, folder / FIGURES)
     return found
+
+
+def _with_figures(experiment: Experiment, table: PaperTable, path: Path) -> Experiment:
+    """Return an experiment with a paper's figures beside its rows."""
+    check_labels(table, experiment.name, [row.label for row in experiment.rows], path)
+    twice = [row.label for row in experiment.rows if row.paper and row.label in table.rows]
+    if twice:
+        raise ConfigError(
+            f"{path}: {experiment.name}: {twice[0]}: experiments/{experiment.name}.yaml has "
+            "figures of it too; leave one out"
+        )
+    rows = [
+        row.model_copy(update=table.fields(row.label)) if row.label in table.rows else row
+        for row in experiment.rows
+    ]
+    return experiment.model_copy(update={"rows": rows, "source": table.source})

@@ -36,6 +36,7 @@ GAPS = {
 }
 MOST_SECONDS = 30  # a longer gap was meant in frames
 PAPER = "paper"  # the protocol that is chosen by default
+ALL = "all"  # each protocol in turn
 
 
 class Transformer(Group):
@@ -271,6 +272,11 @@ class TrainConfig(StepConfig):
                 f"batch_size={self.batch_size} is not a multiple of accumulate={self.accumulate}"
             )
         self._check_visible((self.image_size // patch) ** 2)
+        if self.protocol["name"] == ALL:
+            raise ValueError(
+                f"protocol={ALL}: a training is measured under one protocol; siammae.evaluate "
+                "takes all of them"
+            )
         check_protocol(self.protocol, self.benchmark)
         return self
 
@@ -325,7 +331,8 @@ def check_protocol(protocol: dict[str, Any], benchmark: Group) -> None:
         ValueError: naming the keys that can be set instead.
     """
     presets = sorted(set(_presets(benchmark.as_dict())))
-    if protocol["name"] not in (PAPER, *presets):
+    follows = PAPER if protocol["name"] == ALL else protocol["name"]
+    if follows not in presets and protocol["name"] != PAPER:
         followed = f"follows '{', '.join(presets)}'" if presets else "propagates no labels"
         raise ValueError(
             f"protocol={protocol['name']} changes nothing: the chosen benchmark {followed}; "

@@ -34,10 +34,12 @@ class FoldersSource(FileConfigSource):
     """A place of configurations that offers some folders of a directory and hides the others.
 
     As a plain ``file://`` path the repository's root would offer its tests, data and environments
-    as groups too. A subclass names the folders and the scheme of its paths.
+    as groups too. A subclass names the folders, files in them that are no options, and the scheme
+    of its paths.
     """
 
     folders: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
 
     @override
     def is_group(self, config_path: str) -> bool:
@@ -51,9 +53,12 @@ class FoldersSource(FileConfigSource):
     def list(self, config_path: str, results_filter: ObjectType | None) -> builtins.list[str]:
         if config_path in ("", "/"):
             return [] if results_filter == ObjectType.CONFIG else builtins.list(self.folders)
-        return super().list(config_path, results_filter)
+        listed = super().list(config_path, results_filter)
+        return [name for name in listed if f"{config_path}/{name}" not in self.hidden]
 
     def _is_offered(self, config_path: str) -> bool:
+        if config_path.removesuffix(".yaml") in self.hidden:
+            return False
         return config_path == "" or config_path.partition("/")[0] in self.folders
 
 

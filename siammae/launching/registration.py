@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from siammae.assembly.flops import DECIDES, equal_compute
 from siammae.config.composition import plain_keys
+from siammae.config.paper_figures import FILE as FIGURES
 from siammae.config.visible_patches import hidden
 from siammae.data.sets.videos import ClipSource
 from siammae.launching.experiment_sweeper import ExperimentSweeper
@@ -34,6 +35,7 @@ class TopLevelSource(FoldersSource):
     """Offers ``experiments/`` and ``sweeps/`` of the repository's root as groups."""
 
     folders = ("experiments", "sweeps")
+    hidden = (f"experiments/{Path(FIGURES).stem}",)
 
     @staticmethod
     @override

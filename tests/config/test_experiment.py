@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from siammae.config.experiment import Experiment, parse_experiment, read_experiments, spelled
+from siammae.config.paper_figures import FILE as FIGURES
 from siammae.system.errors import ConfigError
 from siammae.system.paths import ROOT
 
@@ -117,7 +118,9 @@ def test_a_value_has_one_spelling(one, other):
 
 def test_every_file_of_the_repository_is_well_formed():
     found = read_experiments(ROOT / "experiments")
-    for path in (ROOT / "experiments").glob("*.yaml"):
+    paths = set((ROOT / "experiments").glob("*.yaml")) - {ROOT / "experiments" / FIGURES}
+    assert {path.stem for path in paths} == set(found)
+    for path in paths:
         content = yaml.safe_load(path.read_text())
         assert content["experiment"]["name"] == path.stem
         assert content["hydra"] == {"mode": "MULTIRUN"}

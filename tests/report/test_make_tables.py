@@ -118,7 +118,7 @@ def test_a_declared_experiment_has_its_question_order_labels_and_the_papers_figu
     text = (out / "decoder.md").read_text()
     assert "Which decoder should restore the future frame?" in text
     assert "| **cross-self (default)** | **40.0** |" in text
-    assert "second-hand" in text
+    assert "52.2‡" in text
 
 
 def test_a_run_may_stand_in_two_tables(make_run, tables):

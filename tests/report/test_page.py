@@ -96,7 +96,7 @@ def test_every_table_and_figure_is_on_it(make_run, page, tmp_path):
     assert len(written) == 3  # bars, bars and the curve
     assert sorted(pictures) == sorted(path.read_bytes() for path in written)
     assert all(image["alt"] and int(image["width"]) > 300 for image in parsed.all("img"))
-    for part in ("How much of the future frame should be hidden?", "preset demo", "second-hand"):
+    for part in ("How much of the future frame should be hidden?", "preset demo", "58.1‡"):
         assert part in parsed.text
     assert "paper J&F" in parsed.text
     assert "58.1" in parsed.text

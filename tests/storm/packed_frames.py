@@ -23,6 +23,7 @@ FRAMES = 5_000  # through each kind of pack
 PAIRS = 2_000  # through the loader, from each source
 QUALITY, LOST = 95, 14.0  # of JPEG, and how much it changes a pixel on average at the most
 
+SHORT = 0.5  # of the clips, a stride may leave fewer than the two frames of a pair
 Frames = dict[str, np.ndarray]  # of straight decoding, by the name of the clip
 
 
@@ -51,7 +52,7 @@ def make_pack(clips: Path, out: Path, stride: int) -> Path:
     """Pack a folder of clips as siammae.pack does; those of fewer than two frames are left out."""
     source = Videos(str(clips), short_side=None)
     settings = PackSettings(source.fingerprint(), stride, QUALITY, None, 64)
-    Packer(source.footage(), out, settings, 1, 0.2, lambda _: None, lambda *_: None).run()
+    Packer(source.footage(), out, settings, 1, SHORT, lambda _: None, lambda *_: None).run()
     return out
 
 

@@ -10,7 +10,7 @@ from siammae.evaluation.measuring.metric import Metric, directions_of, units_of
 from siammae.report.tables.agreement import FEWEST, agree
 from siammae.report.tables.comparisons import Compared
 from siammae.report.tables.metric_names import same_elsewhere
-from siammae.report.tables.selection import Selected
+from siammae.report.tables.selection import SECOND_HAND, Selected
 from siammae.training.training_metrics import LOSS
 
 MARK = "*"
@@ -106,7 +106,14 @@ def notes_of_declaration(
         f"metric {name} of the experiment was not measured; shown: {', '.join(map(str, metrics))}"
         for name in unknown
     ]
-    return notes + ([f"paper: {declared.source}"] if declared.source else [])
+    if declared.source:
+        notes.append(f"paper: {declared.source}")
+    notes += [
+        f"paper's figures of {row.label}: {row.source}" for row in declared.rows if row.source
+    ]
+    if any(row.second_hand and any(row.paper.values()) for row in declared.rows):
+        notes.append(f"{SECOND_HAND} marks figures of a paper that are known from another text")
+    return notes
 
 
 def short_gaps(rows: pd.DataFrame, settings: dict[Any, pd.DataFrame]) -> list[str]:

@@ -10,7 +10,7 @@ from siammae.report.markdown import escaped, grid
 from siammae.report.tables.captions import MARK
 from siammae.report.tables.metric_names import same_elsewhere
 from siammae.report.tables.parts import parts
-from siammae.report.tables.selection import OTHER_CODE
+from siammae.report.tables.selection import OTHER_CODE, SECOND_HAND
 from siammae.report.tables.statistics_table import Table
 from siammae.system.foreign_text import one_line
 
@@ -83,7 +83,8 @@ def _interval(row: pd.Series, metric: Metric, of: str) -> str:
 def _paper(row: pd.Series, metric: Metric) -> str:
     """Write the paper's figure, which stands in the unit of its table."""
     value = row[f"paper/{metric}"]
-    return "" if pd.isna(value) else f"{value:.{metric.digits}f}"
+    mark = SECOND_HAND if row["paper_second_hand"] else ""
+    return "" if pd.isna(value) else f"{value:.{metric.digits}f}{mark}"
 
 
 def sidecar_name(name: str) -> str:
@@ -171,6 +172,7 @@ def escape_latex(text: str) -> str:
         "±": "$\\pm$",
         "Δ": "$\\Delta$",
         OTHER_CODE: "$^\\dagger$",
+        SECOND_HAND: "$^\\ddagger$",
     }
     return "".join(special.get(character, character) for character in text)
 

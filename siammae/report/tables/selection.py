@@ -24,6 +24,7 @@ TOLD = dict(
 )
 AGAIN = "hydra.mode=RUN"  # in the command of a run that is made again, as by siammae.runs retry
 DEFAULT = "default"  # of an axis that was left alone
+SECOND_HAND = "‡"  # behind a figure of a paper that is known from another text
 OTHER_CODE = "†"  # behind the label of a row whose runs were trained with older code
 
 

@@ -78,7 +78,9 @@ def cell(table: Table, selected: Selected, row: pd.Series, metric: Metric) -> Ce
     """Return one figure: the runs' figures it was made of, its difference, and the paper's
     figure."""
     paper = row.get(f"paper/{metric}")
-    source = selected.declared.source if selected.declared else ""
+    source = row["paper_source"] or (selected.declared.source if selected.declared else "")
+    if row["paper_second_hand"]:
+        source += "; known from another text than the paper"
     found: Cell = {
         "metric": metric.name,
         "unit": "none, a plain number" if metric.unit == PLAIN else metric.unit,

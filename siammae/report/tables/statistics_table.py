@@ -200,6 +200,8 @@ def _frame(rows: list[dict[str, Any]], metrics: list[Metric]) -> pd.DataFrame:
     for metric in metrics:
         frame[f"{metric}/mark"] = frame[f"{metric}/mark"].eq(True)
         frame[f"{metric}/pairing"] = frame[f"{metric}/pairing"].fillna("")
+    frame["paper_second_hand"] = frame["paper_second_hand"].eq(True)
+    frame["paper_source"] = frame["paper_source"].fillna("")
     return frame.astype(dict.fromkeys(["default", "control", "run", "other_code"], bool))
 
 
@@ -208,7 +210,8 @@ def _columns(metrics: list[Metric], rows: list[dict[str, Any]]) -> list[str]:
     compared = [f"{metric}/{part}" for metric in metrics for part in COLUMNS]
     paper = dict.fromkeys(name for row in rows for name in row if name.startswith("paper/"))
     head = ["label", "setting", "default", "control", "run", "n", "other_code"]
-    return [*head, *figures, *compared, *paper, "signatures"]
+    of_paper = ["paper_second_hand", "paper_source"]
+    return [*head, *figures, *compared, *paper, *of_paper, "signatures"]
 
 
 def _groups(selected: Selected, frame: pd.DataFrame) -> list[str]:
@@ -269,8 +272,10 @@ def _without_runs(selected: Selected, rows: list[dict[str, Any]]) -> list[dict[s
     ]
 
 
-def _paper(row: Row) -> dict[str, float]:
-    return {f"paper/{name}": float(value) for name, value in row.paper.items() if value is not None}
+def _paper(row: Row) -> dict[str, Any]:
+    known = {name: float(value) for name, value in row.paper.items() if value is not None}
+    facts = {"paper_second_hand": row.second_hand, "paper_source": row.source} if known else {}
+    return {f"paper/{name}": value for name, value in known.items()} | facts
 
 
 def _declared_row(selected: Selected, pairs: dict[str, str]) -> Row | None:
