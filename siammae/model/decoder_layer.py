@@ -17,15 +17,30 @@ class DecoderLayer(nn.Module):
         order: the sub-layers, of ``cross``, ``self`` and ``mlp``.
         norm: ``pre`` or ``post``, see `CrossDecoder`.
         dropout: probability for each sub-layer's output.
+        mlp_ratio: hidden units of the MLP, as a multiple of ``width``.
     """
 
-    def __init__(self, width: int, heads: int, order: Sequence[str], norm: str, dropout: float):
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        order: Sequence[str],
+        norm: str,
+        dropout: float,
+        mlp_ratio: float = 4.0,
+    ):
         super().__init__()
         if norm not in ("pre", "post"):
             raise ValueError(f"norm '{norm}' is neither 'pre' nor 'post'")
+        if not mlp_ratio * width >= 1:
+            raise ValueError(f"mlp_ratio {mlp_ratio} leaves no unit of {width} channels")
         self.pre = norm == "pre"
-        kinds = {"cross": CrossAttention, "self": SelfAttention, "mlp": MLP}
-        self.sublayers = nn.ModuleDict({name: kinds[name](width, heads) for name in order})
+        kinds = {
+            "cross": lambda: CrossAttention(width, heads),
+            "self": lambda: SelfAttention(width, heads),
+            "mlp": lambda: MLP(width, round(mlp_ratio * width)),
+        }
+        self.sublayers = nn.ModuleDict({name: kinds[name]() for name in order})
         self.norms = nn.ModuleDict({name: LayerNorm(width) for name in order})
         self.dropout = nn.Dropout(dropout)
 
@@ -78,13 +93,11 @@ class SelfAttention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Two linear layers with GELU, four times as wide inside; each token alone."""
+    """Two linear layers with GELU and ``hidden`` units between them; each token alone."""
 
-    def __init__(self, width: int, heads: int):
+    def __init__(self, width: int, hidden: int):
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
-        )
+        self.layers = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
 
     def forward(self, tokens: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Map (B, N, D) to (B, N, D)."""

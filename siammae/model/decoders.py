@@ -168,6 +168,9 @@ class CrossDecoder(Decoder):
         memory_positions: add decoder positions to the past frame's tokens. Without them the decoder
             knows a token's place from the encoder's features only; reproductions differ.
         memory_cls: keep the past frame's CLS token among the keys, as all reproductions do.
+        memory_norm: norm the past frame's tokens before they become keys and values, as RSP does
+            and CropMAE does not.
+        mlp_ratio: hidden units of an MLP, as a multiple of ``width``.
     """
 
     sublayers: tuple[str, ...] = ("cross", "mlp")
@@ -185,17 +188,19 @@ class CrossDecoder(Decoder):
         dropout: float = 0.0,
         memory_positions: bool = True,
         memory_cls: bool = True,
+        memory_norm: bool = True,
+        mlp_ratio: float = 4.0,
     ):
         super().__init__(image_size, patch_size, encoder_width, width)
         order = self.sublayers if order is None else order
         if sorted(order) != sorted(self.sublayers):
             raise ValueError(f"order {list(order)} must name each of {sorted(self.sublayers)} once")
         self.heads, self.memory_positions, self.memory_cls = heads, memory_positions, memory_cls
-        self.memory_norm = LayerNorm(width)
+        self.memory_norm = LayerNorm(width) if memory_norm else nn.Identity()
         # Keys and values of all layers in one product: the memory is the same for every layer.
         self.memory_to_kv = nn.Linear(width, 2 * width * depth)
         self.layers = nn.ModuleList(
-            DecoderLayer(width, heads, order, norm, dropout) for _ in range(depth)
+            DecoderLayer(width, heads, order, norm, dropout, mlp_ratio) for _ in range(depth)
         )
         self.reset()
         # Each layer's key and value map starts as if it stood alone, whatever the depth.
