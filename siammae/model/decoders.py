@@ -13,7 +13,8 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from typing_extensions import override
 
-from siammae.model.layers import attend, initialise, run_blocks, sincos_positions
+from siammae.model.decoder_layer import DecoderLayer
+from siammae.model.layers import initialise, run_blocks, sincos_positions
 from siammae.model.pair import FrameMask, PastCache
 from siammae.model.patches import gather_tokens
 
@@ -167,6 +168,9 @@ class CrossDecoder(Decoder):
         memory_positions: add decoder positions to the past frame's tokens. Without them the decoder
             knows a token's place from the encoder's features only; reproductions differ.
         memory_cls: keep the past frame's CLS token among the keys, as all reproductions do.
+        memory_norm: norm the past frame's tokens before they become keys and values, as RSP does
+            and CropMAE does not.
+        mlp_ratio: hidden units of an MLP, as a multiple of ``width``.
     """
 
     sublayers: tuple[str, ...] = ("cross", "mlp")
@@ -184,17 +188,19 @@ class CrossDecoder(Decoder):
         dropout: float = 0.0,
         memory_positions: bool = True,
         memory_cls: bool = True,
+        memory_norm: bool = True,
+        mlp_ratio: float = 4.0,
     ):
         super().__init__(image_size, patch_size, encoder_width, width)
         order = self.sublayers if order is None else order
         if sorted(order) != sorted(self.sublayers):
             raise ValueError(f"order {list(order)} must name each of {sorted(self.sublayers)} once")
         self.heads, self.memory_positions, self.memory_cls = heads, memory_positions, memory_cls
-        self.memory_norm = LayerNorm(width)
+        self.memory_norm = LayerNorm(width) if memory_norm else nn.Identity()
         # Keys and values of all layers in one product: the memory is the same for every layer.
         self.memory_to_kv = nn.Linear(width, 2 * width * depth)
         self.layers = nn.ModuleList(
-            DecoderLayer(width, heads, order, norm, dropout) for _ in range(depth)
+            DecoderLayer(width, heads, order, norm, dropout, mlp_ratio) for _ in range(depth)
         )
         self.reset()
         # Each layer's key and value map starts as if it stood alone, whatever the depth.
@@ -243,86 +249,3 @@ class CrossSelfDecoder(CrossDecoder):
     """
 
     sublayers = ("cross", "self", "mlp")
-
-
-class DecoderLayer(nn.Module):
-    """One layer: residual sub-layers in a given order.
-
-    Args:
-        width: channels D.
-        heads: attention heads.
-        order: the sub-layers, of ``cross``, ``self`` and ``mlp``.
-        norm: ``pre`` or ``post``, see `CrossDecoder`.
-        dropout: probability for each sub-layer's output.
-    """
-
-    def __init__(self, width: int, heads: int, order: Sequence[str], norm: str, dropout: float):
-        super().__init__()
-        if norm not in ("pre", "post"):
-            raise ValueError(f"norm '{norm}' is neither 'pre' nor 'post'")
-        self.pre = norm == "pre"
-        kinds = {"cross": CrossAttention, "self": SelfAttention, "mlp": MLP}
-        self.sublayers = nn.ModuleDict({name: kinds[name](width, heads) for name in order})
-        self.norms = nn.ModuleDict({name: LayerNorm(width) for name in order})
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(
-        self, tokens: Tensor, key: Tensor | None = None, value: Tensor | None = None
-    ) -> Tensor:
-        """Run tokens (B, N, D); ``key`` and ``value`` are the past frame's, (B, heads, M, d).
-
-        Without them the cross-attention is left out.
-        """
-        for name, sublayer in self.sublayers.items():
-            if name == "cross" and key is None:
-                continue
-            norm = self.norms[name]
-            if self.pre:
-                tokens = tokens + self.dropout(sublayer(norm(tokens), key, value))
-            else:
-                tokens = norm(tokens + self.dropout(sublayer(tokens, key, value)))
-        return tokens
-
-
-class CrossAttention(nn.Module):
-    """Attention of the future frame's tokens to keys and values of the past frame."""
-
-    def __init__(self, width: int, heads: int):
-        super().__init__()
-        self.heads = heads
-        self.query = nn.Linear(width, width)
-        self.out = nn.Linear(width, width)
-
-    def forward(self, tokens: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Map (B, N, D) to (B, N, D)."""
-        query = self.query(tokens).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        return self.out(attend(query, key, value).transpose(1, 2).flatten(2))
-
-
-class SelfAttention(nn.Module):
-    """Attention among the future frame's tokens; the past frame is not used."""
-
-    def __init__(self, width: int, heads: int):
-        super().__init__()
-        self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
-
-    def forward(self, tokens: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Map (B, N, D) to (B, N, D)."""
-        qkv = self.qkv(tokens).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return self.out(attend(*qkv.unbind(0)).transpose(1, 2).flatten(2))
-
-
-class MLP(nn.Module):
-    """Two linear layers with GELU, four times as wide inside; each token alone."""
-
-    def __init__(self, width: int, heads: int):
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
-        )
-
-    def forward(self, tokens: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Map (B, N, D) to (B, N, D)."""
-        return self.layers(tokens)

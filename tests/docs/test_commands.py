@@ -100,8 +100,8 @@ def check_command(command: Command, monkeypatch) -> None:
     words = list(command.words)
     if words[:2] == ["python", "-m"] and words[2].startswith("siammae."):
         check_module(words[2].removeprefix("siammae."), words[3:], command, monkeypatch)
-    elif words[:3] == ["python", "-m", "tests.storm"]:
-        parsed("tests.storm.__main__", words[3:], monkeypatch)
+    elif words[:2] == ["python", "-m"] and words[2] in ("tests.storm", "tests.methods.authors"):
+        parsed(f"{words[2]}.__main__", words[3:], monkeypatch)
     elif words[0] == "torchrun":
         assert re.fullmatch(r"--nproc-per-node=\d+", words[1]), words[1]
         assert words[2:4] == ["-m", "siammae.train"]

@@ -112,7 +112,10 @@ def test_the_settings_are_the_authors(settings_of):
     assert (augment.shared_crop, augment.crop_scale) == (False, (0.5, 1.0))
     assert (model.decoder.width, len(model.decoder.layers), model.decoder.heads) == (256, 4, 4)
     assert model.decoder.memory_positions
-    assert list(model.decoder.layers[0].sublayers) == ["cross", "mlp", "self"]
+    layer = model.decoder.layers[0]
+    assert list(layer.sublayers) == ["cross", "mlp", "self"]
+    assert (layer.pre, layer.sublayers["mlp"].layers[0].out_features) == (False, 2048)
+    assert not list(model.decoder.memory_norm.parameters())
 
 
 @pytest.mark.parametrize(

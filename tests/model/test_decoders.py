@@ -155,6 +155,41 @@ def test_equal_to_torch_multihead_attention(order):
     )
 
 
+def test_post_norm_layers_without_a_norm_of_the_past_are_torchs():
+    """As CropMAE's decoder has them, but for the order of sub-layers, which is torch's here."""
+    decoder = build(
+        CrossSelfDecoder,
+        order=("self", "cross", "mlp"),
+        norm="post",
+        memory_norm=False,
+        mlp_ratio=8,
+    )
+    past, future, past_mask, future_mask = inputs()
+    memory = decoder.place(decoder.embed(past), past_mask.visible)
+    x = decoder.full_set(future, future_mask)
+    of_memory = (decoder.memory_to_kv.weight.chunk(2), decoder.memory_to_kv.bias.chunk(2))
+    for layer, weight, bias in zip(decoder.layers, *of_memory, strict=True):
+        own, cross = layer.sublayers["self"], layer.sublayers["cross"]
+        torchs = torch.nn.TransformerDecoderLayer(
+            WIDTH, 2, 8 * WIDTH, dropout=0.0, activation="gelu", layer_norm_eps=1e-6,
+            batch_first=True,
+        ).double()  # fmt: skip
+        attentions = {torchs.self_attn: own, torchs.multihead_attn: cross}
+        torchs.self_attn.in_proj_weight.data = own.qkv.weight.data
+        torchs.self_attn.in_proj_bias.data = own.qkv.bias.data
+        torchs.multihead_attn.in_proj_weight.data = torch.cat([cross.query.weight, weight]).data
+        torchs.multihead_attn.in_proj_bias.data = torch.cat([cross.query.bias, bias]).data
+        for attention, sublayer in attentions.items():
+            attention.out_proj.load_state_dict(sublayer.out.state_dict())
+        torchs.linear1.load_state_dict(layer.sublayers["mlp"].layers[0].state_dict())
+        torchs.linear2.load_state_dict(layer.sublayers["mlp"].layers[2].state_dict())
+        x = torchs(x, memory)
+    torch.testing.assert_close(
+        decoder(past, future, past_mask, future_mask), decoder.norm(x[:, -14:]),
+        atol=1e-10, rtol=1e-8,
+    )  # fmt: skip
+
+
 def test_order_and_norm_change_the_result():
     outputs = [
         build(CrossSelfDecoder, order=order, norm=norm)(*inputs())
@@ -180,3 +215,5 @@ def test_a_wrong_order_is_refused(order):
         build(CrossSelfDecoder, order=order)
     with pytest.raises(ValueError, match="neither 'pre' nor 'post'"):
         build(CrossDecoder, norm="none")
+    with pytest.raises(ValueError, match=r"mlp_ratio 0\.01 leaves no unit of 16 channels"):
+        build(CrossDecoder, mlp_ratio=0.01)
