@@ -7,7 +7,7 @@ would be scored as other labels, or trained on as other pixels.
 import io
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +37,7 @@ def opened(path: Path, is_png: bool = False) -> Iterator["Image"]:
 
 
 @contextmanager
-def decoding(path: Path, data: bytes, forms: Sequence[str] | None = None) -> Iterator["Image"]:
+def decoding(path: Path, data: bytes, forms: tuple[str, ...] | None = None) -> Iterator["Image"]:
     """Open the bytes of a file as an image, as `opened` does; a PNG's checksums are not compared.
 
     Args:
@@ -50,6 +50,8 @@ def decoding(path: Path, data: bytes, forms: Sequence[str] | None = None) -> Ite
     """
     from PIL import Image, UnidentifiedImageError
 
+    if forms is not None:
+        Image.init()  # which Pillow puts off, and knows no WebP before
     try:
         with Image.open(io.BytesIO(data), formats=forms) as image:
             yield image
