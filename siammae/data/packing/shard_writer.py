@@ -20,7 +20,7 @@ from siammae.data.reading.clip import Clip
 from siammae.data.reading.clips import Clips
 from siammae.system.errors import DataError
 
-LEAST = 2  # frames of a pair
+LEAST = 2  # frames of a pair; single images are clips of one
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def _append(
 def _wanted(clip: Clip, name: str, stride: int) -> range:
     """Return the numbers of the frames to pack."""
     wanted = range(0, clip.frames, stride)
-    if len(wanted) < LEAST:
+    if len(wanted) < min(LEAST, clip.frames):
         raise DataError(
             f"{name} has {clip.frames} frames, of which stride={stride} leaves {len(wanted)}; a "
             f"pair needs {LEAST}"
