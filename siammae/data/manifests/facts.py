@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from siammae.system.foreign_text import as_utf8
+
 VERSION = 2  # of these facts and how they are found; rows of another one are read again
 VIDEO, IMAGES, NONE = "video", "images", "none"
 BROKEN, DAMAGED, WHOLE = "broken", "damaged", "whole"
@@ -83,8 +85,7 @@ def name_of(path: Path, base: Path) -> str:
 
     Bytes that are no UTF-8, which Parquet cannot hold, are written as ``\\xNN``.
     """
-    relative = Path(os.path.relpath(path, base)).as_posix()
-    return os.fsencode(relative).decode("utf-8", "backslashreplace")
+    return as_utf8(Path(os.path.relpath(path, base)).as_posix())
 
 
 def status_of(path: Path) -> tuple[int, int]:
