@@ -38,7 +38,8 @@ class Images(ClipSource):
     in ImageNet's ``ROOT/train/CLASS/*.JPEG``; otherwise those of the root. The first folder on the
     way from there to an image is its class.
 
-    The folders are read once, and no file is looked at before its turn.
+    The folders are read once. But for the few whose sizes `fingerprint` asks, no file is looked at
+    before its turn.
     """
 
     @property
