@@ -46,6 +46,11 @@ def pack(out: Path, settings: PackConfig) -> None:
     from siammae.data.packing.write_pack import Packer
 
     source = settings.build("data")
+    is_mixture = bool(getattr(source, "parts", None))
+    if settings.stride > 1 and source.has_single_images and not is_mixture:
+        raise ConfigError(
+            f"stride={settings.stride}: single images have no frames to leave out; take stride=1"
+        )
     side = _read_as_packed(source, settings.short_side)
     source.prepare()
     clips = source.footage()

@@ -7,6 +7,7 @@ from typing import Any
 
 from siammae.config.groups import Group
 from siammae.config.schema import TrainConfig
+from siammae.config.single_images import check_single_images
 from siammae.data.sets.labels import Labels, labels_of
 from siammae.system.errors import ConfigError
 from siammae.tracking.record import RunRecord
@@ -69,12 +70,14 @@ def identify(settings: TrainConfig, preset: str | None, parts: Parts | None = No
         parts: of other runs, when many are identified.
 
     Raises:
-        ConfigError: when a setting of clips or benchmark is wrong.
+        ConfigError: when a setting of clips or benchmark is wrong, or the clips are single images
+            and the method takes several frames.
         DataError: when clips or the benchmark's files are not where it says, or a method that
             learns from labels gets clips without.
     """
     parts = parts or Parts()
     source, clips_print = parts.get(settings, "data")
+    check_single_images(settings, source)
     benchmark, benchmark_print = parts.get(settings, "benchmark")
     labels = parts.labels(source) if "classes" in settings.method.as_dict() else None
     if labels is not None:

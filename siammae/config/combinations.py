@@ -9,6 +9,7 @@ from typing import Any
 
 from siammae.config.groups import class_of
 from siammae.config.schema import ModelConfig, TrainConfig
+from siammae.config.single_images import check_single_images
 from siammae.system.errors import ConfigError
 
 # Groups of which a method is built, and what it calls their objects. All but the encoder may be
@@ -25,7 +26,7 @@ OF_FRAMES = ("rotation", "targets", "augment")
 # What the model learns about targets, and the values with which it learns nothing.
 UNKNOWN = {"gap_embedding": "none", "loss_gap_power": 0, "predict": False}
 ANY_SIZE = (64, 64)  # of a frame that something is drawn for, to see whether it can be
-OTHERS = (*OF_FRAMES, "data", "benchmark", "tracking")
+OTHERS = (*OF_FRAMES, "benchmark", "tracking")
 
 
 def check_parts(settings: TrainConfig, given: Collection[str] | None = None) -> None:
@@ -42,8 +43,10 @@ def check_parts(settings: TrainConfig, given: Collection[str] | None = None) -> 
     Raises:
         ConfigError: naming the group, the key and what would be right.
     """
+    source = settings.build("data")
+    check_single_images(settings, source)
     parts = {group: settings.build(group) for group in OTHERS}
-    _check_batch(settings, parts["data"])
+    _check_batch(settings, source)
     if given is not None and not {*MODEL, *OF_FRAMES} & set(given):
         return
     method: Any = class_of(settings.method.target, "method", settings.trusted_packages)

@@ -26,6 +26,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "sampling.targets": ["SingleTarget", "Targets"],
         "sets.davis": ["Davis"],
         "sets.hmdb51": ["HMDB51"],
+        "sets.images": ["Images"],
         "sets.kinetics400": ["Kinetics400"],
         "sets.kitti_raw": ["KittiRaw"],
         "sets.released": ["ReleasedSet"],

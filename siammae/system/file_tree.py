@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from siammae.system.errors import DataError
@@ -45,25 +45,74 @@ def walk(root: Path) -> list[str]:
     Raises:
         DataError: when a folder cannot be read.
     """
-    return sorted(_walk(str(root), "", ()))
+    found = _folders(str(root), "", (), is_video, lambda name: name == UNDER_WAY)
+    return sorted(prefix + name for prefix, names in found for name in names)
 
 
-def _walk(folder: str, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
+def by_folder(root: Path, is_wanted: Callable[[str], bool]) -> Iterator[tuple[str, list[str]]]:
+    """Yield each folder that holds wanted files, at a root and below, and their sorted names.
+
+    A folder is its path below the root with a slash at its end; the root itself is empty. They come
+    in the order of their names, level by level. Hidden ones are left out, and links are followed as
+    `walk` does. No file is looked at.
+
+    Args:
+        root: of the tree.
+        is_wanted: whether a file of this name is wanted.
+
+    Raises:
+        DataError: when a folder cannot be read.
+    """
+    for prefix, names in _folders(str(root), "", (), is_wanted, lambda name: name.startswith(".")):
+        wanted = sorted(filter(is_wanted, names))
+        if wanted:
+            yield prefix, wanted
+
+
+def _folders(
+    folder: str,
+    prefix: str,
+    above: tuple[tuple[int, int], ...],
+    is_file: Callable[[str], bool],
+    is_left_out: Callable[[str], bool],
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield each folder's relative path, as in `by_folder`, and the names of all its files."""
+    names, inner = [], []
     try:
         status = os.stat(folder)  # noqa: PTH116
         here = (status.st_dev, status.st_ino)
         if here in above:
             return
-        with os.scandir(folder) as listed:
-            entries = [entry for entry in listed if not entry.name.startswith("._")]
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("._"):
+                    continue
+                # A link with a file's ending is not looked at: folders may hold 240,000 of them.
+                if (entry.is_symlink() and is_file(entry.name)) or not entry.is_dir():
+                    names.append(entry.name)
+                elif not is_left_out(entry.name):
+                    inner.append(entry.name)
     except OSError as error:
         raise unreadable(Path(folder), error) from None
-    for entry in entries:
-        # A link with a video's ending is not looked at: class folders may hold 240,000 of them.
-        if (entry.is_symlink() and is_video(entry.name)) or not entry.is_dir():
-            yield prefix + entry.name
-        elif entry.name != UNDER_WAY:
-            yield from _walk(entry.path, f"{prefix}{entry.name}/", (*above, here))
+    yield prefix, names
+    for name in sorted(inner):
+        path = os.path.join(folder, name)  # noqa: PTH118
+        yield from _folders(path, f"{prefix}{name}/", (*above, here), is_file, is_left_out)
+
+
+def subfolders(folder: Path) -> Iterator[str]:
+    """Yield the names of the folders in a folder, but for hidden ones, in any order.
+
+    Raises:
+        DataError: when it cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not entry.name.startswith(".") and entry.is_dir():
+                    yield entry.name
+    except OSError as error:
+        raise unreadable(folder, error) from None
 
 
 class Folders:

@@ -5,6 +5,7 @@ and texts in it.
 """
 
 import hashlib
+import os
 import re
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -27,6 +28,11 @@ def all_printable(content: Any) -> Any:
 def one_line(value: object) -> str:
     """Return a value as text of one line, which cannot end the comment or row that it stands in."""
     return printable(" ".join(str(value).split()))
+
+
+def as_utf8(name: str) -> str:
+    """Return a name as text that every file can hold: bytes that are no UTF-8 are ``\\xNN``."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def refusal(name: str) -> str:

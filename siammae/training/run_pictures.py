@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from siammae.data.augment.normalising import denormalise
+from siammae.data.reading.clip import Clip
 from siammae.data.sets.videos import ClipSource
 from siammae.evaluation.pictures.clip import few_frames
 from siammae.evaluation.pictures.encoder_pictures import encoder_pictures
@@ -57,5 +58,7 @@ def run_pictures(
 ) -> dict[str, bytes]:
     """Draw `encoder_pictures` of the benchmark's first video, or of the first clip without one."""
     frames = [] if benchmark is None else benchmark.frames(benchmark.videos()[0])
-    pixels, names = few_frames(frames or source.footage().open(0), frames=8, every=4)
-    return encoder_pictures(encoder, device, pixels, names)
+    video = frames or source.footage().open(0)
+    if isinstance(video, Clip) and video.frames == 1:
+        return encoder_pictures(encoder, device, video.read([0]), ["0"])
+    return encoder_pictures(encoder, device, *few_frames(video, frames=8, every=4))

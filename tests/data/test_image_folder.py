@@ -106,6 +106,23 @@ def test_a_damaged_image_is_named(tmp_path, name, damage):
         ImageClip(folder).read([0, 1])
 
 
+def test_a_png_with_a_wrong_bit_is_named_and_no_other_pixels_are_read(tmp_path):
+    """Of all chunks, and of the pixels, whose checksums Pillow skips."""
+    folder = write(tmp_path, ["1.png"])
+    noise = np.random.default_rng(0).integers(0, 255, (6, 8, 3), np.uint8)
+    Image.fromarray(noise).resize((24, 16)).save(folder / "2.png")
+    whole = (folder / "2.png").read_bytes()
+    clip = ImageClip(folder)
+    clip.read([0, 1])
+    for place in range(len(whole)):
+        spoiled = bytearray(whole)
+        spoiled[place] ^= 1 << place % 8
+        (folder / "2.png").write_bytes(spoiled)
+        with pytest.raises(DataError, match=r"2\.png cannot be decoded: ") as told:
+            clip.read([0, 1])
+        assert "\n" not in str(told.value)
+
+
 @pytest.mark.parametrize(
     ("mode", "name"),
     [

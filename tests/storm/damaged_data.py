@@ -20,6 +20,7 @@ from siammae.data.packing.pack_plan import PackSettings
 from siammae.data.packing.packed import Packed
 from siammae.data.packing.write_pack import Packer
 from siammae.data.reading.clips import Clips
+from siammae.data.sets.images import Images
 from siammae.data.sets.sequences import Sequences
 from siammae.data.sets.videos import Videos
 from siammae.system.errors import DataError
@@ -171,6 +172,11 @@ def read_images(folder: Path) -> dict[str, Any]:
     return frames_of(Sequences(str(folder), short_side=None).footage())
 
 
+def read_singles(folder: Path) -> dict[str, Any]:
+    """The same images, each a clip of its own."""
+    return frames_of(Images(str(folder), short_side=None).footage())
+
+
 KINDS = [
     *(
         Kind(f"video {name}", make_videos, partial(read_video, name), name, 0.03)
@@ -188,6 +194,8 @@ KINDS = [
              can_tell=form != "tar")
         for form in ("tar", "tar.gz", "tar.xz", "zip")
     ),
-    Kind("images: png", make_images, read_images, "*.png", 0.02),
+    Kind("images: png", make_images, read_images, "*.png", 0.02, can_tell=True),
     Kind("images: jpg", make_images, read_images, "*.jpg", 0.02),
+    Kind("single images: png", make_images, read_singles, "*.png", 0.02, can_tell=True),
+    Kind("single images: jpg", make_images, read_singles, "*.jpg", 0.02),
 ]  # fmt: skip

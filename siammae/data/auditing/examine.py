@@ -1,4 +1,4 @@
-"""Examine one video file, or one folder of images, from its first byte to the verdict."""
+"""Examine one video file, folder of images or image, from its first byte to the verdict."""
 
 import importlib.metadata
 import time
@@ -8,7 +8,8 @@ from pathlib import Path
 
 from siammae.data.auditing.straight import read_straight
 from siammae.data.manifests.facts import IMAGES, VIDEO, Facts, status_of
-from siammae.data.reading.image_folder import images_of, read_image
+from siammae.data.reading.image_folder import images_of, is_image, read_image
+from siammae.data.reading.single_image import read_upright
 from siammae.system.errors import DataError
 
 
@@ -23,11 +24,27 @@ def examine(path: Path, name: str) -> Iterator[Facts | None]:
     facts = Facts(name, *status_of(path), decoders=_decoders())
     yield None
     try:
-        yield from _examine_images(path, facts) if path.is_dir() else _examine_video(path, facts)
+        yield from _examined(path, facts)
     except DataError as error:
         facts.reject(str(error).replace(str(path), "").strip(" :"))
     facts.seconds = round(time.monotonic() - begun, 3)
     yield facts
+
+
+def _examined(path: Path, facts: Facts) -> Iterator[None]:
+    """Fill in the facts; yields as signs of life.
+
+    Raises:
+        DataError: when the clip cannot be used.
+    """
+    if path.is_dir():
+        yield from _examine_images(path, facts)
+    elif is_image(path.name):
+        facts.height, facts.width = read_upright(path).shape[:2]
+        facts.frames, facts.codec = 1, path.suffix.lstrip(".").lower()
+        facts.judge(IMAGES, 1)
+    else:
+        yield from _examine_video(path, facts)
 
 
 def _examine_video(path: Path, facts: Facts) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _videos(source: ClipSource) -> list[Path]:
+def _videos(source: ClipSource) -> Sequence[Path]:
     """Return the files of a source; a mixture has none of its own, and a pack holds no clips."""
     try:
         if source.root:

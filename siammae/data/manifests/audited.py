@@ -21,7 +21,7 @@ class AuditedSource(Protocol):
     root: str
     manifest: str | None
 
-    def videos(self) -> list[Path]:
+    def videos(self) -> Sequence[Path]:
         """Return the paths of its clips in its order."""
 
     def clips_at(self, paths: Sequence[Path]) -> FileClips:

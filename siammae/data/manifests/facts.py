@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from siammae.system.foreign_text import as_utf8
+
 VERSION = 2  # of these facts and how they are found; rows of another one are read again
 VIDEO, IMAGES, NONE = "video", "images", "none"
 BROKEN, DAMAGED, WHOLE = "broken", "damaged", "whole"
@@ -11,7 +13,7 @@ BROKEN, DAMAGED, WHOLE = "broken", "damaged", "whole"
 
 @dataclass
 class Facts:
-    """The findings about one video file, or one folder of images. None means unknown.
+    """The findings about one video file, folder of images or image. None means unknown.
 
     path: path below the data set's root, with ``/``; see `name_of`.
     bytes, modified: see `status_of`.
@@ -25,7 +27,7 @@ class Facts:
     duration: length in seconds, as the container says.
     streams: number of video streams; the one that FFmpeg calls the best is read.
     first_bad: number of the first frame that is damaged or missing, where decoding breaks.
-    reader: what reads it: ``video``, ``images`` (a folder) or ``none``.
+    reader: what reads it: ``video``, ``images`` (a folder, or one) or ``none``.
     usable: frames 0 .. usable - 1 are whole; 0 for ``none``.
     reason: why it is not read to its end; empty when it is.
     seconds: how long the audit of this file took.
@@ -83,8 +85,7 @@ def name_of(path: Path, base: Path) -> str:
 
     Bytes that are no UTF-8, which Parquet cannot hold, are written as ``\\xNN``.
     """
-    relative = Path(os.path.relpath(path, base)).as_posix()
-    return os.fsencode(relative).decode("utf-8", "backslashreplace")
+    return as_utf8(Path(os.path.relpath(path, base)).as_posix())
 
 
 def status_of(path: Path) -> tuple[int, int]:

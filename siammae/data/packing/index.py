@@ -121,6 +121,10 @@ class Index:
         """Return the number of frames of all clips."""
         return len(self._sizes)
 
+    def has_single_frames(self) -> bool:
+        """Return whether some clip has one frame."""
+        return bool((np.diff(self._begins) == 1).any())
+
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "table": self.table if self.path is None else None}
 

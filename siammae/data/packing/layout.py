@@ -64,11 +64,11 @@ def common_folders(clips: Clips) -> dict[str, str]:
 
     Packed clips are called as in their source, without this folder.
     """
-    folders: dict[str, list[str]] = defaultdict(list)
+    folders: dict[str, set[str]] = defaultdict(set)
     for clip in range(len(clips)):
         part, path = _split(clips.name(clip))
         if Path(path).is_absolute():
-            folders[part].append(str(Path(path).parent))
+            folders[part].add(str(Path(path).parent))
     return {part: os.path.commonpath(found) for part, found in folders.items()}
 
 

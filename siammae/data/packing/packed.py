@@ -75,6 +75,12 @@ class Packed(ClipSource):
         if self.lanes > 1 and self.batch_size is None:
             raise ValueError(f"lanes={self.lanes} needs batch_size, the pairs of a step")
 
+    @property
+    @override
+    def has_single_images(self) -> bool:
+        """Whether some clip is a single image; False as long as the index has not been read."""
+        return "index" in vars(self) and self.index.has_single_frames()
+
     @cached_property
     def index(self) -> Index:
         """The index, read once.

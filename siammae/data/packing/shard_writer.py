@@ -19,8 +19,9 @@ from siammae.data.packing.tar import END, header, padding
 from siammae.data.reading.clip import Clip
 from siammae.data.reading.clips import Clips
 from siammae.system.errors import DataError
+from siammae.system.foreign_text import as_utf8
 
-LEAST = 2  # frames of a pair
+LEAST = 2  # frames of a pair; single images are clips of one
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ def _append(
 def _wanted(clip: Clip, name: str, stride: int) -> range:
     """Return the numbers of the frames to pack."""
     wanted = range(0, clip.frames, stride)
-    if len(wanted) < LEAST:
+    if len(wanted) < min(LEAST, clip.frames):
         raise DataError(
             f"{name} has {clip.frames} frames, of which stride={stride} leaves {len(wanted)}; a "
             f"pair needs {LEAST}"
@@ -174,9 +175,20 @@ def _empty_row(task: Task, number: int, name: str, clip: Clip, how: How, frame: 
     """Return the row of a clip whose frames are still to come."""
     height, width = frame.shape[:2]
     none = np.zeros(0, np.uint32)
-    step = clip.step * how.stride
-    where = (task.shard, task.begin)
-    return Row(number, name, clip.fps, step, height, width, *where, none, none, how.classes[number])
+    label = how.classes[number]
+    return Row(
+        number=number,
+        name=as_utf8(name),
+        fps=clip.fps,
+        step=clip.step * how.stride,
+        height=height,
+        width=width,
+        shard=task.shard,
+        start=task.begin,
+        sizes=none,
+        sums=none,
+        label=None if label is None else as_utf8(label),
+    )
 
 
 def _write(file: IO[bytes], name: str, content: bytes) -> None:

@@ -1,7 +1,7 @@
 """Image files as they were written: a damaged one is named, and a PNG's checksums are compared.
 
 Pillow skips the checksums of pixels and OpenCV those of everything, so that one wrong bit on a disk
-would be scored as other labels.
+would be scored as other labels, or trained on as other pixels.
 """
 
 import io
@@ -32,11 +32,28 @@ def opened(path: Path, is_png: bool = False) -> Iterator["Image"]:
     Raises:
         DataError: when it cannot be read, is no image, or is a PNG whose checksums do not fit.
     """
+    with decoding(path, read_checked(path, is_png)) as image:
+        yield image
+
+
+@contextmanager
+def decoding(path: Path, data: bytes, forms: tuple[str, ...] | None = None) -> Iterator["Image"]:
+    """Open the bytes of a file as an image, as `opened` does; a PNG's checksums are not compared.
+
+    Args:
+        path: of the file, for the error.
+        data: its bytes.
+        forms: Pillow's names of those that are tried; None: all that it knows.
+
+    Raises:
+        DataError: when it is no image, or its pixels cannot be read.
+    """
     from PIL import Image, UnidentifiedImageError
 
-    data = read_checked(path, is_png)
+    if forms is not None:
+        Image.init()  # which Pillow puts off, and knows no WebP before
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=forms) as image:
             yield image
     except (DataError, MemoryError):
         raise
@@ -53,17 +70,30 @@ def read_checked(path: Path, is_png: bool = False) -> bytes:
         DataError: when it cannot be read, is no PNG though it must be, or is a PNG whose checksums
             do not fit.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read as an image: {error.strerror}") from None
-    if data.startswith(SIGNATURE):
-        problem = wrong_in_png(data)
-        if problem:
-            raise DataError(f"{path} cannot be read as an image: it is damaged, {problem}")
-    elif is_png:
+    data = read_bytes(path)
+    if problem := problem_of_png(data):
+        raise DataError(f"{path} cannot be read as an image: {problem}")
+    if is_png and not data.startswith(SIGNATURE):
         raise DataError(f"{path} cannot be read as an image: it is no PNG, or damaged")
     return data
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        DataError: when it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read as an image: {error.strerror}") from None
+
+
+def problem_of_png(data: bytes) -> str:
+    """Say that a file is a damaged PNG, and how; empty for a whole one and for other forms."""
+    problem = wrong_in_png(data) if data.startswith(SIGNATURE) else ""
+    return f"it is damaged, {problem}" if problem else ""
 
 
 def wrong_in_png(data: bytes) -> str:

@@ -9,10 +9,12 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
+from siammae.data.reading.checked_image import problem_of_png
 from siammae.data.reading.clip import Clip
 from siammae.system.errors import DataError
 
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm"})
+JPEG = b"\xff\xd8"  # begins such a file
 EIGHT_BIT = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
 
 
@@ -114,20 +116,30 @@ def read_image(path: Path) -> np.ndarray:
     """Return the pixels of an image (H, W, 3) uint8, RGB.
 
     Raises:
-        DataError: when the file is missing, damaged, or has more than 8 bits a value.
+        DataError: when the file is missing, damaged (of a PNG its checksums say so), or has more
+            than 8 bits a value.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
-    if data[:2] == b"\xff\xd8":  # a JPEG, whatever the name says
-        import simplejpeg
+    pixels = quick_jpeg(data)
+    return _read_slowly(path, data) if pixels is None else pixels
 
-        try:
-            return simplejpeg.decode_jpeg(data, "RGB")
-        except ValueError:  # CMYK, or damaged, which Pillow reports
-            pass
-    return _read_slowly(path, data)
+
+def quick_jpeg(data: bytes) -> np.ndarray | None:
+    """Return the pixels (H, W, 3) of a JPEG, whatever its name says.
+
+    None for another form, for CMYK and for damage, which are left to Pillow.
+    """
+    if not data.startswith(JPEG):
+        return None
+    import simplejpeg
+
+    try:
+        return simplejpeg.decode_jpeg(data, "RGB")
+    except ValueError:
+        return None
 
 
 def _read_slowly(path: Path, data: bytes) -> np.ndarray:
@@ -136,6 +148,8 @@ def _read_slowly(path: Path, data: bytes) -> np.ndarray:
 
     from PIL import Image
 
+    if problem := problem_of_png(data):
+        raise DataError(f"{path} cannot be decoded: {problem}")
     try:
         with Image.open(io.BytesIO(data)) as image:
             if image.mode not in EIGHT_BIT:

@@ -9,18 +9,22 @@ from siammae.system.errors import DataError
 UNITS = ("frames", "seconds")
 
 
-def gap_range(gap: float | Sequence[float], unit: str = "frames") -> tuple[float, float]:
+def gap_range(gap: float | Sequence[float] | None, unit: str = "frames") -> tuple[float, float]:
     """Return the smallest and the largest gap that is drawn.
 
     Args:
         gap: one gap, or ``[lo, hi]``: ints of at least 1 in frames, numbers above 0 in seconds.
+            None, as methods of one frame set it, is refused.
         unit: ``frames`` of the video, or ``seconds``.
 
     Raises:
-        ValueError: when the ends are not such numbers or are reversed, or the unit is unknown.
+        ValueError: when there is no gap, its ends are not such numbers or are reversed, or the unit
+            is unknown.
     """
     if unit not in UNITS:
         raise ValueError(f"gap_unit '{unit}' is none of {', '.join(UNITS)}")
+    if gap is None:
+        raise ValueError("these frames have a gap, and frame_gap=null; set it, as frame_gap=[4,48]")
     ends = [gap, gap] if isinstance(gap, int | float) else list(gap)
     if unit == "frames":
         whole = all(type(end) is int and end >= 1 for end in ends)

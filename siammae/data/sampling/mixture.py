@@ -71,6 +71,12 @@ class Mixture(ClipSource):
         """
         self._each(lambda part: part.prepare())
 
+    @property
+    @override
+    def has_single_images(self) -> bool:
+        """Whether some part has single images."""
+        return any(part.has_single_images for part in self.parts.values())
+
     def videos(self) -> list[Path]:
         """Return the files of all parts."""
         found: list[Path] = []

@@ -11,17 +11,11 @@ from typing import ClassVar
 from typing_extensions import override
 
 from siammae.data.sets.clip_lists import check_missing, read_labels, read_list, read_text
-from siammae.data.sets.released import ReleasedSet, folder_and_stem
+from siammae.data.sets.released import SPLIT_FOLDERS, ReleasedSet, folder_and_stem
 from siammae.system.errors import DataError
 from siammae.system.file_tree import Folders, is_video, kind_of, walk
 
 REPLACEMENTS = "replacement_for_corrupted_k400"
-# train, and train2, train_256 or validation of other copies; no class is called so.
-SPLIT_FOLDERS = {
-    "train": re.compile(r"train([\d_-].*)?"),
-    "val": re.compile(r"val(id|idate|idation)?([\d_-].*)?"),
-    "test": re.compile(r"test([\d_-].*)?"),
-}
 CLIP = re.compile(r"(?P<id>.{11})(?:_(?P<start>\d+)_(?P<end>\d+))?")
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from siammae.data.sets.videos import ClipSource, option_of
 from siammae.system.errors import DataError
+from siammae.system.foreign_text import one_line
 
 
 class Labels(NamedTuple):
@@ -31,15 +32,16 @@ def labels_of(source: ClipSource) -> Labels:
     where = f"data={option_of(type(source))}, data.root={source.root}"
     if len(known) < len(classes):
         none = len(classes) - len(known)
-        first = clips.name(classes.index(None))
+        first = one_line(clips.name(classes.index(None)))
         raise DataError(
             f"{where}: {none} of {len(classes)} clips have no class, such as {first}, and the "
-            "method learns from classes. Those of data=videos are ROOT/CLASS/, or a list's column "
-            "after the path; kinetics400, ucf101, hmdb51, ssv2 and packs of these have their own"
+            "method learns from classes. Those of data=videos and images are ROOT/CLASS/, or a "
+            "list's column after the path; kinetics400, ucf101, hmdb51, ssv2 and packs of all "
+            "these have their own"
         )
     names = sorted(set(known))
     if len(names) < 2:
-        only = f", {names[0]}" if names else ""
+        only = f", {one_line(names[0])}" if names else ""
         raise DataError(
             f"{where}: {len(names)} class{only}; the method learns to tell at least two apart"
         )

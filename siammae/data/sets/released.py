@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,12 @@ from siammae.system.errors import DataError
 from siammae.system.file_tree import KNOWN, is_video, kind_of, walk
 
 SIZES = 500  # files whose size counts in a fingerprint
+# train, and train2, train_256 or validation of other copies; no class is called so.
+SPLIT_FOLDERS = {
+    "train": re.compile(r"train([\d_-].*)?"),
+    "val": re.compile(r"val(id|idate|idation)?([\d_-].*)?"),
+    "test": re.compile(r"test([\d_-].*)?"),
+}
 
 
 def folder_and_stem(file: str) -> tuple[str, str]:

@@ -58,7 +58,15 @@ class ClipSource:
     def prepare(self) -> None:
         """Make whatever has to be made before the first use."""
 
-    def videos(self) -> list[Path]:
+    @property
+    def has_single_images(self) -> bool:
+        """Whether clips are single images, so that no sample can have several of a clip's frames.
+
+        It is asked when settings are checked, so no file is read for it.
+        """
+        return False
+
+    def videos(self) -> Sequence[Path]:
         """Return the paths of the clips, in an order that depends on their names only."""
         raise NotImplementedError
 

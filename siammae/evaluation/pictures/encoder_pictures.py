@@ -28,10 +28,12 @@ def encoder_pictures(
 ) -> dict[str, bytes]:
     """Return JPEGs by name: ``attention`` (first frame), ``pca`` (all) and ``arrows`` (first two).
 
+    A single frame has no arrows.
+
     Args:
         encoder: with ``features(images)`` and ``patch_size``; timm's kind of attention.
         device: on which the encoder is.
-        pixels: (T, H, W, 3) uint8, RGB, T at least 2.
+        pixels: (T, H, W, 3) uint8, RGB.
         names: of the frames, for captions.
         short_side: of the encoder's input, in pixels, when frames are larger; None: as they are.
 
@@ -50,11 +52,13 @@ def encoder_pictures(
         weights = cls_attention(encoder, features, images[0])[0].cpu()
     finally:
         encoder.train(training)
-    return {
+    drawn = {
         "attention": attention_picture(pixels[0], weights, grid),
         "pca": pca_picture(pixels, names, tokens, grid),
-        "arrows": arrows_picture(pixels[:2], names[:2], tokens[:2], grid),
     }
+    if len(pixels) > 1:
+        drawn["arrows"] = arrows_picture(pixels[:2], names[:2], tokens[:2], grid)
+    return drawn
 
 
 def attention_picture(pixels: np.ndarray, weights: Tensor, grid: tuple[int, int]) -> bytes:
