@@ -21,13 +21,13 @@ from siammae.config.groups import Group
 from siammae.config.schema import ALL, PAPER
 from siammae.evaluation.encoders.choose import choose_source
 from siammae.evaluation.encoders.source import Source
-from siammae.evaluation.measuring.ledger import make_ledger
-from siammae.evaluation.measuring.measured import (
+from siammae.evaluation.measured import (
     RESULT_FILES,
     check_writable,
     incomplete,
     measured,
 )
+from siammae.evaluation.measuring.ledger import make_ledger
 from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.evaluation.measuring.show import show_result
 from siammae.launching.entry import report_user_errors, run
