@@ -21,7 +21,7 @@ def test_a_small_storm_finds_nothing_wrong(tmp_path, part):
     done = storm(tmp_path, "--part", part, "--share", "0.002")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = json.loads((tmp_path / f"{part}.json").read_text())["lines"]
-    assert len(lines) >= 8
+    assert len(lines) >= {"kills": 4}.get(part, 8)
     for line in lines:
         assert line["tried"] >= 1
         assert f"| {part} | {line['what']} | {line['tried']:,}" in done.stdout
