@@ -57,6 +57,12 @@ class SiamMAE(Method):
         predict: bool = False,
     ):
         super().__init__()
+        members = decoder if isinstance(decoder, nn.ModuleList) else [decoder]  # of an ensemble
+        if not all(getattr(member, "takes_past", True) for member in members):
+            raise ValueError(
+                f"{type(self).__name__} restores a frame from another; choose decoder=cross_self, "
+                "cross or joint"
+            )
         self.encoder, self.decoder, self.head, self.masking = encoder, decoder, head, masking
         self.encoding = SiameseEncoding() if encoding is None else encoding
         self.gap_embedding, self.loss_gap_power = gap_embedding, loss_gap_power
