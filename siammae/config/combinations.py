@@ -56,6 +56,7 @@ def check_parts(settings: TrainConfig, given: Collection[str] | None = None) -> 
     if parts["masking"] is not None:
         _check_places(parts["masking"], parts["rotation"], parts["augment"])
     _check_resizing(parts["augment"], parts["rotation"])
+    _check_length(source, parts["targets"])
 
 
 def build_parts(
@@ -135,6 +136,11 @@ def _check_used(settings: TrainConfig, method: Any, benchmark: Any) -> None:
         raise ConfigError(
             f"benchmark: it asks the model to restore a frame from another, and {name} does not"
         )
+    if method.whole_batch and settings.batch_size < 2:
+        raise ConfigError(
+            f"batch_size={settings.batch_size}: {name} compares the samples of a batch with each "
+            "other, which takes two at least"
+        )
     if method.whole_batch and settings.accumulate > 1:
         raise ConfigError(
             f"accumulate={settings.accumulate}: {name} compares all samples of a batch with each "
@@ -176,6 +182,19 @@ def _check_batch(settings: TrainConfig, source: Any) -> None:
         raise ConfigError(
             f"batch_size={settings.batch_size} is not a multiple of "
             f"accumulate={settings.accumulate} times data.repeated_sampling={repeated}"
+        )
+
+
+def _check_length(source: Any, targets: Any) -> None:
+    """Check that the clips are long enough, where their length is known without opening one."""
+    frames, needed = getattr(source, "frames", None), targets.needed
+    if frames is not None and frames < needed:
+        raise ConfigError(
+            f"targets: {1 + targets.count} frames at stride {targets.stride} take clips of "
+            f"{needed} frames, and data.frames={frames}; take targets.stride="
+            f"{(frames - 1) // targets.count} or longer clips"
+            if frames > targets.count
+            else f"targets.frames={1 + targets.count}: the clips have data.frames={frames}"
         )
 
 

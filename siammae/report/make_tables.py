@@ -51,7 +51,7 @@ def make_tables(
     runs = load_runs(runs_dir)
     measured = load_evaluations(evaluations or runs_dir / ".evaluations")
     if runs.empty and not measured:
-        raise DataError(f"{runs_dir} holds no run; make some with\n  {HINT}")
+        raise _no_run(runs_dir)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -63,6 +63,14 @@ def make_tables(
         sections.append(section_of_encoders(evaluated, files))
         written += files
     return [*written, write_page(out, sections, without)]
+
+
+def _no_run(runs_dir: Path) -> DataError:
+    """Say that a folder has no run, or none that can be read, of which each was named before."""
+    records = list(runs_dir.glob("*/config.yaml")) if runs_dir.is_dir() else []
+    if records:
+        return DataError(f"{runs_dir} holds {len(records)} records, and none of them can be read")
+    return DataError(f"{runs_dir} holds no run; make some with\n  {HINT}")
 
 
 def load_runs(runs_dir: Path) -> pd.DataFrame:
@@ -116,7 +124,7 @@ def explained(runs_dir: Path, experiments: Path, cell: str) -> str:
     """
     runs = load_runs(runs_dir)
     if runs.empty:
-        raise DataError(f"{runs_dir} holds no run; make some with\n  {HINT}")
+        raise _no_run(runs_dir)
     tables, without = tabulated(runs, experiments)
     name = cell.partition("/")[0]
     if name in without:

@@ -33,6 +33,9 @@ from siammae.system.errors import ConfigError
         (["method=cropmae", "mask_ratio=0.9", "targets.views=3"], ["augment: 3 views", "are two"]),
         (["method=mae", "augment=multi_crop"], ["augment: method=mae", "of one size"]),
         (["method=dino", "augment=crop_flip"], ["several sizes", "augment=multi_crop"]),
+        (["method=simclr", "batch_size=1"], ["batch_size=1", "method=simclr", "two at least"]),
+        (["method=mae_st"], ["16 frames at stride 4", "61 frames", "targets.stride=3"]),
+        (["method=mae_st", "data.frames=9"], ["targets.frames=16", "data.frames=9"]),
         (["method=dino", "targets.views=1"], ["augment: 1 views", "2 large ones"]),
     ],
 )

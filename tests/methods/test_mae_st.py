@@ -163,7 +163,7 @@ def test_the_picture_shows_the_predicted_frames():
 
 
 def test_the_settings_are_the_papers(settings_of):
-    settings = settings_of("method=mae_st", "preset=gpu")
+    settings = settings_of("method=mae_st", "preset=gpu", "data.frames=61")
     model, targets = build_model(settings), settings.build("targets")
     assert isinstance(model, MAE_ST)
     assert (model.frames, model.times, model.ratio, targets.stride) == (16, 8, 0.9, 4)

@@ -22,6 +22,7 @@ class ClipFrames(Targets):
             if value < 1:
                 raise ValueError(f"{name} {value} must be at least 1")
         self.count, self.stride = frames - 1, stride
+        self.needed = 1 + self.count * stride
 
     @override
     def draw(self, rng: np.random.Generator, frames: int, scale: float = 1.0) -> Offsets:

@@ -22,12 +22,15 @@ class Targets:
     predict: whether all patches of the last target are hidden.
     gap_unit: unit of gaps: ``frames`` of the video, or ``seconds``.
     gap_embedding: how the decoder learns the gap of a target: ``none``, ``sincos`` or ``learned``.
+    needed: frames that a clip must have for them to be as they are set; 1 where a shorter clip is a
+        matter of the gap that is drawn.
     loss_gap_power: exponent x: a target at gap g counts in the loss as g^-x; with 0 all alike.
     """
 
     as_before: ClassVar = {"gap_unit": "frames"}  # of runs from before the key
 
     count = 1
+    needed = 1
     predict = False
     gap_unit = "frames"
     gap_embedding = "none"
