@@ -78,6 +78,5 @@ class CatMAE(SeveralKeys):
     def forward_loss(self, pair: Pair, prediction: Prediction, mask: FrameMask) -> RestoredFrame:
         """Weigh what the frame costs, such that the mean over the frames is the weighted sum."""
         restored = super().forward_loss(pair, prediction, mask)
-        loss = restored.loss if restored.weighted_loss is None else restored.weighted_loss
         weight = len(self.weights) * self.weights[pair.target.number]
-        return restored._replace(weighted_loss=weight * loss)
+        return restored._replace(weighted_loss=weight * restored.counted)

@@ -10,6 +10,7 @@ from .conftest import KILLED_IN_A_STEP, START
 
 KINDS = {
     "several past frames": ("method=multi_anchor", "targets.count=3"),
+    "visible patches": ("method.visible_loss=0.5", "mask_ratio=0.5"),
 }
 
 
