@@ -31,6 +31,7 @@ from siammae.assembly.build import build_model
 from siammae.assembly.checkpoint import Checkpoints
 from siammae.assembly.device import choose_device, choose_precision, fast_matmul, keep_memory
 from siammae.assembly.flops import gflops_per_pair
+from siammae.assembly.identity import identify
 from siammae.config.check import check
 from siammae.config.schema import TrainConfig
 from siammae.data.sampling.batch import PairBatch
@@ -179,10 +180,13 @@ def configured(overrides: Sequence[str]) -> TrainConfig:
 
 def contender(settings: TrainConfig, device: torch.device, rounds: int, folder: Path) -> Contender:
     """What a configuration trains, at the end of its schedule: no warm-up is on any more."""
-    model, source = build_model(settings).to(device).train(), settings.build("data")
+    found = identify(settings, None)
+    settings, source = found.settings, found.source
+    model = build_model(settings).to(device).train()
     source.prepare()
     targets, rotation, augment = map(settings.build, ("targets", "rotation", "augment"))
-    dataset = PairDataset(source, targets, rotation, augment, settings.seed)
+    labels = None if found.labels is None else found.labels.of_clips
+    dataset = PairDataset(source, targets, rotation, augment, settings.seed, labels)
     steps = 100 * (WARM_UP + rounds)
     plan = make_plan(
         settings,

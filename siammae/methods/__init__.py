@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "catmae": ["CatMAE"],
+        "cropmae": ["CropMAE"],
         "dino": ["DINO"],
         "mae": ["MAE"],
         "mae_st": ["MAE_ST"],

@@ -64,6 +64,12 @@ class SiamMAE(Method):
         visible_loss_power: float = NEARNESS_POWER,
     ):
         super().__init__()
+        members = decoder if isinstance(decoder, nn.ModuleList) else [decoder]  # of an ensemble
+        if not all(getattr(member, "takes_past", True) for member in members):
+            raise ValueError(
+                f"{type(self).__name__} restores a frame from another; choose decoder=cross_self, "
+                "cross or joint"
+            )
         check_visible_loss(visible_loss, visible_loss_power, decoder)
         self.encoder, self.decoder, self.head, self.masking = encoder, decoder, head, masking
         self.encoding = SiameseEncoding() if encoding is None else encoding

@@ -6,6 +6,7 @@ called once for each future frame; what it computes from the past frame alone is
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from timm.layers import LayerNorm
@@ -29,8 +30,12 @@ class Decoder(nn.Module):
         patch_size: side of a patch in pixels.
         encoder_width: channels of the encoder's tokens.
         width: channels D of the decoder's tokens.
+
+    Attributes:
+        takes_past: whether it restores a frame from another, not from itself alone.
     """
 
+    takes_past: ClassVar[bool] = True
     pos_embed: Tensor
 
     def __init__(self, image_size: int, patch_size: int, encoder_width: int, width: int):

@@ -1,5 +1,7 @@
 """MAE's decoder: a frame's hidden patches are restored from its own visible ones."""
 
+from typing import ClassVar
+
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from typing_extensions import override
@@ -17,6 +19,8 @@ class SelfDecoder(Decoder):
         depth: number of blocks.
         heads: attention heads; divides ``width``.
     """
+
+    takes_past: ClassVar = False
 
     def __init__(
         self,

@@ -1,5 +1,7 @@
 """Clips as tubelets, small boxes in space and time: their places, and a decoder of them."""
 
+from typing import ClassVar
+
 import torch
 from timm.layers import LayerNorm
 from timm.models.vision_transformer import Block
@@ -45,6 +47,8 @@ class SpaceTimeDecoder(nn.Module):
         frames: of a clip.
         tubelet: frames of a tubelet.
     """
+
+    takes_past: ClassVar = False  # see `Decoder`
 
     def __init__(
         self,

@@ -1,13 +1,13 @@
-"""CropMAE is SiamMAE with other options: those of its authors' code."""
+"""CropMAE is CropMAE with other options: those of its authors' code."""
 
 from siammae.assembly.build import build_model
-from siammae.methods.siammae import SiamMAE
+from siammae.methods.cropmae import CropMAE
 
 
 def test_the_settings_are_the_authors(settings_of):
     settings = settings_of("method=cropmae", "preset=gpu")
     model = build_model(settings)
-    assert type(model) is SiamMAE
+    assert type(model) is CropMAE
     assert (settings.mask_ratio, settings.frame_gap) == (0.985, None)
     decoder, layer = model.decoder, model.decoder.layers[0]
     assert (decoder.width, len(decoder.layers), decoder.heads) == (256, 4, 8)
