@@ -4,6 +4,7 @@ Rules do not know classes or their keys. A masking says whether it compares fram
 rotation whether it interpolates, an encoding whether it encodes the past frame alone.
 """
 
+import re
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -149,8 +150,13 @@ def _check_used(settings: TrainConfig, method: Any, benchmark: Any) -> None:
 
 
 def _name(settings: ModelConfig) -> str:
-    """Return the method as a setting; options bear the names of their classes, in small letters."""
-    return f"method={str(settings.method.target).rpartition('.')[2].lower()}"
+    """Return the method as a setting; options bear the names of their classes, in small letters.
+
+    Words are parted, as in multi_anchor of MultiAnchor; parts that are no words, as in ToBo and
+    SiamMAE, are not.
+    """
+    name = str(settings.method.target).rpartition(".")[2]
+    return f"method={re.sub('(?<=[a-z])(?=[A-Z][a-z]{2})', '_', name).lower()}"
 
 
 def _model_parts(settings: TrainConfig) -> dict[str, Any]:

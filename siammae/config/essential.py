@@ -6,7 +6,8 @@ incidental: keys that cannot change a result, such as where files lie or how man
 overrules: of several parts, keys that count for the whole and not for a part.
 as_before: keys that came later, with the value that stands for how things were before.
 
-All keys of a model's classes count. They need no asking, and a finished run imports no torch.
+All keys of a model's classes count, but for a method's later ones, which `MethodKeys` names. The
+classes need no asking, and a finished run imports no torch.
 """
 
 from collections.abc import Mapping
@@ -18,8 +19,13 @@ from siammae.config.schema import TrainConfig
 from siammae.system.errors import ConfigError
 
 ASKED = ("siammae.data.", "siammae.evaluation.")
-# Classes of other packages are not imported for this: they count as the base of their group.
-BASES = {"data": "siammae.data.ClipSource", "benchmark": "siammae.evaluation.Benchmark"}
+# Classes of other packages, and methods, are not imported for this: they count as the base of their
+# group.
+BASES = {
+    "data": "siammae.data.ClipSource",
+    "benchmark": "siammae.evaluation.Benchmark",
+    "method": "siammae.config.schema.MethodKeys",
+}
 CHOICES = ("experiments", "sweeps", "preset")  # of files that set other keys
 
 
@@ -33,19 +39,20 @@ def essential(config: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in config.items():
         if key in TrainConfig.incidental or key in TrainConfig.copied:
             continue
-        if not _is_as_before(TrainConfig, key, value):
-            kept[key] = _essential(value, key) if isinstance(value, Mapping) else value
+        inner = _essential(value, key) if isinstance(value, Mapping) else value
+        if not _is_as_before(TrainConfig, key, inner):  # a method without its later keys may be
+            kept[key] = inner
     return kept
 
 
 def without_later(config: Mapping[str, Any], kind: Any = TrainConfig) -> dict[str, Any]:
     """Return a configuration without keys of later versions that still have the former
     behaviour."""
-    return {
+    kept = {
         key: without_later(value, _kind(value, key)) if isinstance(value, Mapping) else value
         for key, value in config.items()
-        if not _is_as_before(kind, key, value)
     }
+    return {key: value for key, value in kept.items() if not _is_as_before(kind, key, value)}
 
 
 def is_incidental(path: str, config: Mapping[str, Any]) -> bool:

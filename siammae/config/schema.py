@@ -172,6 +172,15 @@ NotChosen = BeforeValidator(_none_without_target)
 SIAMMAE = {TARGET: "siammae.methods.SiamMAE"}
 
 
+class MethodKeys:
+    """What `siammae.config.essential` asks about a method's keys.
+
+    It cannot ask the methods' classes, which import torch.
+    """
+
+    as_before: ClassVar = {"visible_loss": 0, "visible_loss_power": 0.5}  # of runs from before
+
+
 class ModelConfig(Settings):
     """Everything that a model follows from.
 

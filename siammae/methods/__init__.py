@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "mae": ["MAE"],
         "mae_st": ["MAE_ST"],
         "method": ["Loss", "Method"],
+        "multi_anchor": ["MultiAnchor"],
         "rsp": ["RSP"],
         "siammae": ["SiamMAE"],
         "simclr": ["SimCLR"],

@@ -5,20 +5,20 @@ keys of those after it, so that they see some of the way between the past frame 
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from typing_extensions import override
 
-from siammae.methods.siammae import SiamMAE
+from siammae.methods.several_keys import SeveralKeys
 from siammae.model.batch_draws import WHOLE, Draws, Part
-from siammae.model.decoders import CrossDecoder
 from siammae.model.heads import Prediction
 from siammae.model.pair import FrameMask, Pair, PastFrame
 from siammae.model.restoration import Restoration, RestoredFrame
 
 
-class CatMAE(SiamMAE):
+class CatMAE(SeveralKeys):
     """Restores each future frame from the past frame and the visible patches of those between.
 
     Args:
@@ -27,25 +27,14 @@ class CatMAE(SiamMAE):
         parts: see `SiamMAE`. The decoder is one with cross-attention.
     """
 
-    decoder: CrossDecoder
+    fits: ClassVar = "catmae, cross_self or cross"
 
     def __init__(self, weights: Sequence[float] = (0.8, 1.0), **parts: object):
-        super().__init__(**parts)  # type: ignore[arg-type]
         if not weights or min(weights) < 0 or not sum(weights) > 0:
             raise ValueError(f"weights {list(weights)} must not be negative, and one above 0")
-        if not isinstance(self.decoder, CrossDecoder):
-            raise ValueError(
-                "CatMAE adds frames to the keys of a cross-attention; choose decoder=catmae, "
-                "cross_self or cross, and uncertainty=none"
-            )
-        if not self.encoding.encodes_past_alone:
-            raise ValueError(
-                "CatMAE encodes each frame alone, as it has several keys; choose encoding=siamese"
-            )
+        super().__init__(**parts)
         self.weights, self.frames = tuple(weights), 1 + len(weights)
-        # Tell the frames among the keys apart: the past frame, and each that others follow.
-        self.frame_vectors = nn.Parameter(torch.empty(len(weights), 1, 1, self.decoder.width))
-        nn.init.normal_(self.frame_vectors, std=0.02)
+        self.tell_apart(len(weights))  # the past frame, and each that others follow
 
     @override
     def forward(
@@ -85,15 +74,9 @@ class CatMAE(SiamMAE):
             cache[self.decoder] = torch.cat([cache[self.decoder], own], dim=-2)
         return restored
 
-    def keys_values(self, tokens: Tensor, mask: FrameMask, number: int) -> Tensor:
-        """Return keys and values (layers, 2, B, heads, M, d) of a frame's encoded tokens."""
-        memory = self.decoder.memory(tokens, mask) + self.frame_vectors[number]
-        return self.decoder.keys_values(memory)
-
     @override
     def forward_loss(self, pair: Pair, prediction: Prediction, mask: FrameMask) -> RestoredFrame:
         """Weigh what the frame costs, such that the mean over the frames is the weighted sum."""
         restored = super().forward_loss(pair, prediction, mask)
-        loss = restored.loss if restored.weighted_loss is None else restored.weighted_loss
         weight = len(self.weights) * self.weights[pair.target.number]
-        return restored._replace(weighted_loss=weight * loss)
+        return restored._replace(weighted_loss=weight * restored.counted)

@@ -22,6 +22,7 @@ from siammae.model.masking.base import Masking
 from siammae.model.pair import FrameMask, Latent, Pair, PastFrame
 from siammae.model.patches import gather_tokens, normalise_patches, patchify
 from siammae.model.restoration import Restoration, RestoredFrame
+from siammae.model.visible_loss import NEARNESS_POWER, check_visible_loss, nearness
 
 
 class SiamMAE(Method):
@@ -37,6 +38,10 @@ class SiamMAE(Method):
             (B, 1, D); None: the decoder does not know the gap.
         loss_gap_power: a future frame counts |gap|^-power in the loss, see `gap_weights`.
         predict: hide all patches of the last future frame, whatever the masking.
+        visible_loss: what visible patches of a future frame weigh in the loss beside the hidden
+            ones: V-JEPA 2.1's idea (arXiv:2603.14482), in pixels. 0: nothing, as in the paper.
+        visible_loss_power: a visible patch counts d^-power at a distance of d patches from the
+            nearest hidden one, see `nearness`.
     """
 
     uses: ClassVar = frozenset(
@@ -55,6 +60,8 @@ class SiamMAE(Method):
         gap_embedding: nn.Module | None = None,
         loss_gap_power: float = 0.0,
         predict: bool = False,
+        visible_loss: float = 0.0,
+        visible_loss_power: float = NEARNESS_POWER,
     ):
         super().__init__()
         members = decoder if isinstance(decoder, nn.ModuleList) else [decoder]  # of an ensemble
@@ -63,10 +70,12 @@ class SiamMAE(Method):
                 f"{type(self).__name__} restores a frame from another; choose decoder=cross_self, "
                 "cross or joint"
             )
+        check_visible_loss(visible_loss, visible_loss_power, decoder)
         self.encoder, self.decoder, self.head, self.masking = encoder, decoder, head, masking
         self.encoding = SiameseEncoding() if encoding is None else encoding
         self.gap_embedding, self.loss_gap_power = gap_embedding, loss_gap_power
         self.predict = predict
+        self.visible_loss, self.visible_loss_power = visible_loss, visible_loss_power
         # Smart masking hides what is hard to restore, and may ask decoder and head for an estimate.
         masking.attach(decoder, head)
 
@@ -130,20 +139,46 @@ class SiamMAE(Method):
         In training the decoder runs once. In evaluation the prediction has a spread as well, for
         which some heads run the decoder several times.
         """
+        if self.visible_loss:
+            return self.predict_all(latent)
         restore = self.head.restore if self.training else self.head.predict
         return restore(self.decoder, *latent)
 
+    def predict_all(self, latent: Latent) -> Prediction:
+        """Predict the V visible patches as well, from their tokens in the same pass."""
+        tokens = self.decoder(*latent, with_visible=True)  # (B, V + H, D)
+        visible, hidden = tokens.split([index.shape[1] for index in latent.future_mask], dim=1)
+        # For a prediction with a spread the head itself runs the decoder, see `forward_decoder`.
+        found = self.head(hidden) if self.training else self.head.predict(self.decoder, *latent)
+        return found._replace(visible=self.head(visible))
+
     def forward_loss(self, pair: Pair, prediction: Prediction, mask: FrameMask) -> RestoredFrame:
-        """Compare prediction and normalised hidden patches; visible ones do not count."""
+        """Compare prediction and normalised hidden patches; visible ones count where asked."""
         target = normalise_patches(gather_tokens(pair.future, mask.hidden))  # (B, H, P)
         cost = self.head.cost(prediction, target)  # (B, H, P), in the paper the squared error
-        return RestoredFrame(
+        restored = RestoredFrame(
             mask,
             prediction,
             loss=cost.mean(),
             weighted_loss=pair.target.weigh(cost),
             metrics=self.head.metrics(prediction, target),
             masking_loss=self.masking.own_loss(pair, mask, prediction.mean, target),
+        )
+        return restored if prediction.visible is None else self.add_visible(pair, restored)
+
+    def add_visible(self, pair: Pair, restored: RestoredFrame) -> RestoredFrame:
+        """Add what the visible patches cost, the mean over all of them, to what counts."""
+        mask, prediction = restored.mask, restored.prediction.visible
+        target = gather_tokens(normalise_patches(pair.future), mask.visible)  # (B, V, P)
+        near = nearness(mask, pair.past.grid[1], self.visible_loss_power)  # (B, V)
+        cost = near * self.head.cost(prediction, target).mean(dim=-1)
+        mean = cost.sum(dim=1) / max(1, cost.shape[1])  # (B,); nothing where all is hidden
+        weighted = pair.target.weigh(mean.unsqueeze(1))
+        added = mean.mean() if weighted is None else weighted
+        losses = {"hidden": restored.loss.detach(), "visible": mean.mean().detach()}
+        return restored._replace(
+            weighted_loss=restored.counted + self.visible_loss * added,
+            metrics=restored.metrics | {f"train/{name}_loss": v for name, v in losses.items()},
         )
 
     def encode(self, pair: Pair, mask: FrameMask) -> Latent:

@@ -42,14 +42,11 @@ class ToBo(SiamMAE):
         latent, mask = self.forward_encoder(pair, draws)
         whole = self.forward_loss(pair, self.forward_decoder(latent), mask)
         squeezed = self.forward_loss(pair, self.head(self.decode_bottleneck(latent)), mask)
-        weighted = None
-        if whole.weighted_loss is not None and squeezed.weighted_loss is not None:
-            weighted = self._sum(whole.weighted_loss, squeezed.weighted_loss)
         losses = {"restoration": whole.loss, "bottleneck": squeezed.loss}
         logged = {f"train/{name}_loss": loss.detach() for name, loss in losses.items()}
         return whole._replace(
             loss=self._sum(whole.loss, squeezed.loss),
-            weighted_loss=weighted,
+            weighted_loss=self._sum(whole.counted, squeezed.counted),
             metrics={**whole.metrics, **logged},
         )
 

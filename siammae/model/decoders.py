@@ -66,6 +66,7 @@ class Decoder(nn.Module):
         future_mask: FrameMask,
         gap_embedding: Tensor | None = None,
         past_cache: PastCache | None = None,
+        with_visible: bool = False,
     ) -> Tensor:
         """Decode one future frame.
 
@@ -75,16 +76,21 @@ class Decoder(nn.Module):
             gap_embedding: (B, 1, D), added to the future frame's tokens; None adds nothing.
             past_cache: where the result of `prepare` is kept for this past frame's next future
                 frame; None keeps nothing.
+            with_visible: whether the visible patches are returned as well.
 
         Returns:
-            (B, H, D), decoded tokens of the H hidden patches.
+            (B, H, D), decoded tokens of the H hidden patches; or (B, V + H, D), those of the V
+            visible patches before them.
         """
         past_cache = {} if past_cache is None else past_cache
         if self not in past_cache:
             past_cache[self] = self.prepare(past, past_mask)
         tokens = self.full_set(future, future_mask, gap_embedding)
         decoded = self.decode(past_cache[self], tokens)
-        return self.norm(decoded[:, -future_mask.hidden.shape[1] :])
+        patches = future_mask.hidden.shape[1]
+        if with_visible:
+            patches += future_mask.visible.shape[1]
+        return self.norm(decoded[:, -patches:])
 
     def prepare(self, past: Tensor, mask: FrameMask) -> Tensor:
         """Compute what depends on the past frame alone, once for all future frames."""
@@ -98,7 +104,7 @@ class Decoder(nn.Module):
             tokens: what `full_set` returned.
 
         Returns:
-            tokens (B, any number, D) of which the last are the hidden patches'.
+            tokens (B, any number, D) of which the last are the full set's, in its order.
         """
         raise NotImplementedError
 

@@ -24,11 +24,13 @@ class Prediction(NamedTuple):
         spread: the distribution of the pixels around the mean, of batch shape (B, H, P) or
             (B, H, 1); None in training, unless the loss needs it.
         members: of an ensemble, the predictions of which this is the mixture.
+        visible: the same of the V visible patches, where they count in the loss.
     """
 
     mean: Tensor
     spread: Distribution | None = None
     members: "tuple[Prediction, ...]" = ()
+    visible: "Prediction | None" = None
 
 
 class Head(nn.Module):

@@ -18,7 +18,8 @@ class RestoredFrame(NamedTuple):
         prediction: of those patches.
         loss: scalar, the mean cost of all hidden pixels, every sample counting alike.
         metrics: scalars of the head, logged beside the loss.
-        weighted_loss: scalar, the same with each sample's weight; None when there are no weights.
+        weighted_loss: scalar, the same with each sample's weight and with what else counts; None
+            when there is neither.
         masking_loss: scalar that the masking's own parameters minimise; None when it has none.
     """
 
@@ -28,6 +29,11 @@ class RestoredFrame(NamedTuple):
     metrics: dict[str, Tensor]
     weighted_loss: Tensor | None = None
     masking_loss: Tensor | None = None
+
+    @property
+    def counted(self) -> Tensor:
+        """The loss that counts, weighted where there are weights."""
+        return self.loss if self.weighted_loss is None else self.weighted_loss
 
 
 class Restoration(NamedTuple):
@@ -58,11 +64,11 @@ class Restoration(NamedTuple):
         cls, targets: list[RestoredFrame], past: FrameMask | None, gap: Tensor | None
     ) -> "Restoration":
         """Average over the future frames; ``gap`` (B, T - 1) is logged where there are several."""
-        losses = [t.loss if t.weighted_loss is None else t.weighted_loss for t in targets]
         own = [target.masking_loss for target in targets if target.masking_loss is not None]
         masking_loss = torch.stack(own).mean() if own else None
         metrics = _metrics(targets, gap, masking_loss)
-        return cls(torch.stack(losses).mean(), past, targets, metrics, masking_loss)
+        loss = torch.stack([target.counted for target in targets]).mean()
+        return cls(loss, past, targets, metrics, masking_loss)
 
 
 def _metrics(

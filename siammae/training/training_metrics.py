@@ -11,6 +11,8 @@ _OTHERS = {
     "train/sigma": "neither",  # mean predicted standard deviation, in normalised pixels
     "train/positives_found": "more",  # share of views whose nearest other view is their partner
     "train/teacher_entropy": "neither",  # of DINO's teacher, in nats
+    "train/hidden_loss": "less",  # where visible patches count, too
+    "train/visible_loss": "less",  # of visible patches, those near hidden ones counting more
     "train/restoration_loss": "less",  # ToBo: with all of the past frame's tokens
     "train/bottleneck_loss": "less",  # ToBo: with its CLS token alone
     "train/future_loss": "less",  # RSP: the future frame from the past frame and the posterior

@@ -127,6 +127,7 @@ def test_a_configuration_keeps_the_reference(composed):
         ["method=rsp"],
         ["method=tobo"],
         ["method=catmae"],
+        ["method=multi_anchor"],
         ["method=cropmae"],
     ],
 )
