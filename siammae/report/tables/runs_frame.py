@@ -53,7 +53,8 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "preset": provenance.get("preset") or (asked[-1].get("preset") if asked else None),
         "config": config,
         "composed": record.composed(),
-        "data": provenance.get("data_fingerprint"),
+        # Without that of the clips' classes, behind a dash: the clips are the same without them.
+        "data": (provenance.get("data_fingerprint") or "").partition("-")[0] or None,
         "benchmark": name,
         "protocol": (benchmark.get("settings") or {}).get("preset"),
         "objective": (summary.get("objective") or {}).get("metric"),

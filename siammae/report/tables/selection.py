@@ -2,15 +2,20 @@
 declaration."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import pandas as pd
+import yaml
 
 from siammae.config.essential import essential, is_incidental
 from siammae.config.experiment import Experiment, spelled
+from siammae.config.groups import TARGET
 from siammae.report.runs.difference import flat
 from siammae.system.foreign_text import as_file_name
+from siammae.system.paths import CONFIGS
 from siammae.tracking.signature import kind, signature
 
 SAME = [
@@ -123,7 +128,9 @@ def _split(
     ]
     asked["fixed"] = fixed
     asked["recipe"] = [
-        recipe(composed, axes) + _below(given, axes) if composed else json.dumps(given)
+        recipe(composed, axes) + _below(given, [*axes, *implied_by(axes)])
+        if composed
+        else json.dumps(given)
         for composed, given in zip(asked["composed"], fixed, strict=True)
     ]
     parts = []
@@ -134,8 +141,12 @@ def _split(
 
 
 def _below(given: dict[str, str], axes: list[str]) -> str:
-    """Return what was set within a group that is an axis, which `recipe` leaves out as a whole."""
-    within = {k: v for k, v in given.items() if any(k.startswith(f"{axis}.") for axis in axes)}
+    """Return what was set of the groups and keys that `recipe` leaves out."""
+    within = {
+        key: value
+        for key, value in given.items()
+        if any(key == axis or key.startswith(f"{axis}.") for axis in axes)
+    }
     return json.dumps(within) if within else ""
 
 
@@ -168,13 +179,34 @@ def _value(call: dict[str, Any], composed: dict[str, Any], axis: str) -> str:
     return DEFAULT if found is None or isinstance(found, dict) else spelled(found)
 
 
+def implied_by(axes: Iterable[str]) -> list[str]:
+    """Return the keys that follow from axes: a method chooses options of other groups, too."""
+    return _of_methods() if "method" in axes else []
+
+
+@cache
+def _of_methods() -> list[str]:
+    """Return the groups and keys that options of ``method`` choose, dotted."""
+    found: set[str] = set()
+    for path in (CONFIGS / "method").glob("*.yaml"):
+        content = yaml.safe_load(path.read_text())
+        for entry in content.pop("defaults", []):
+            found |= {key.removeprefix("override /") for key in entry}
+        if TARGET not in content:  # an option of the group alone, whose keys are its own
+            content.pop("method", None)
+            for key, value in content.items():
+                inner = value if isinstance(value, dict) else {}
+                found |= {f"{key}.{name}" for name in inner} or {key}
+    return sorted(found)
+
+
 def recipe(composed: dict[str, Any], axes: list[str]) -> str:
     """Return a hash of all settings that can change a result but the axes and the seed.
 
     Of the configuration with its references: what follows from an axis then still reads alike.
     """
     kept = {**essential(composed), "of_protocol": composed.get("protocol")}
-    for axis in (*axes, "seed"):
+    for axis in (*axes, *implied_by(axes), "seed"):
         *path, last = axis.split(".")
         section: Any = kept
         for part in path:
