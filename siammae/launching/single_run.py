@@ -168,7 +168,7 @@ def objective_text(summary: dict[str, Any]) -> str:
     """Return a run's objective as text, an error or a loss with its own sign."""
     objective = summary["objective"]
     name, value = objective["metric"], objective["value"]
-    where = f" on {objective['benchmark']}" if objective["benchmark"] else ""
+    where = f" on {objective['benchmark']}" if objective.get("benchmark") else ""
     if name.startswith("-"):  # turned, so that studies can maximise it
         name, value, where = name[1:], -value, f"{where} (less is better)"
     return f"{name} {value:.4f}{where}"

@@ -85,6 +85,10 @@ class DINO(Method):
         frozen: float = 0.01,
     ):
         super().__init__()
+        sizes = {"hidden": hidden, "bottleneck": bottleneck, "prototypes": prototypes}
+        for name, size in sizes.items():
+            if size < 1:
+                raise ValueError(f"{name} {size} must be at least 1")
         shares = {"warmup": warmup, "momentum": momentum, "centre_momentum": centre_momentum}
         for name, share in {**shares, "frozen": frozen}.items():
             if not 0 <= share <= 1:

@@ -62,6 +62,11 @@ class RSP(Method):
         super().__init__()
         if not isinstance(decoder, CrossSelfDecoder) or head.decoders > 1:
             raise ValueError("RSP predicts by decoder=cross_self uncertainty=none; choose these")
+        if variables < 1 or categories < 2:
+            raise ValueError(
+                f"a latent of {variables} variables with {categories} categories each says "
+                "nothing; variables must be at least 1, categories 2"
+            )
         if min(kl_weight, kl_free, noise) < 0 or not 0 <= kl_balance <= 1:
             raise ValueError(
                 "kl_weight, kl_free and noise must not be negative, kl_balance a share"

@@ -31,6 +31,8 @@ class SimCLR(Method):
         self, encoder: Encoder, hidden: int = 2048, width: int = 128, temperature: float = 0.1
     ):
         super().__init__()
+        if min(hidden, width) < 1:
+            raise ValueError(f"hidden {hidden} and width {width} must be at least 1")
         if temperature <= 0:
             raise ValueError(f"temperature {temperature} must be above 0")
         self.encoder, self.temperature = encoder, temperature

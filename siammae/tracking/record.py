@@ -115,7 +115,9 @@ class RunRecord:
     def is_finished(self) -> bool:
         """Return whether the run has ended well and its summary is there."""
         try:
-            return self.state()["state"] == "finished" and bool(self.summary())
+            known = self.summary().get("objective") or {}
+            is_told = known.get("metric") is not None and known.get("value") is not None
+            return self.state()["state"] == "finished" and is_told
         except DataError:  # it is trained again from its last checkpoint
             return False
 

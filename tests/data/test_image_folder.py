@@ -1,5 +1,7 @@
 """Folders of images as clips: order, what counts as a frame, pixels, what is refused by name."""
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from siammae.data.reading.image_folder import ImageClip, images_of, in_order, read_image
-from siammae.data.reading.video import Clip
+from siammae.data.reading.video import Clip, open_clip
 from siammae.data.sets.sequences import Sequences
 from siammae.system.errors import DataError
 
@@ -182,3 +184,11 @@ def test_what_is_missing_is_one_clear_line(tmp_path):
         Sequences(str(tmp_path)).videos()
     with pytest.raises(ValueError, match="fps=0: must be above 0"):
         Sequences(str(tmp_path), fps=0)
+
+
+@pytest.mark.parametrize("read", [read_image, open_clip])
+def test_a_pipe_is_refused_at_once(tmp_path, read):
+    """Who opens it to read waits until somebody writes."""
+    os.mkfifo(tmp_path / "x.jpg")
+    with pytest.raises(DataError, match="no regular file|no such file"):
+        read(tmp_path / "x.jpg")

@@ -36,6 +36,9 @@ from siammae.system.errors import ConfigError
         (["method=simclr", "batch_size=1"], ["batch_size=1", "method=simclr", "two at least"]),
         (["method=mae_st"], ["16 frames at stride 4", "61 frames", "targets.stride=3"]),
         (["method=mae_st", "data.frames=9"], ["targets.frames=16", "data.frames=9"]),
+        (["method=dino", "method.prototypes=0"], ["method: prototypes 0 must be at least 1"]),
+        (["method=simclr", "method.width=0"], ["method: hidden 2048 and width 0"]),
+        (["method=rsp", "method.variables=0"], ["method: a latent of 0 variables"]),
         (["method=dino", "targets.views=1"], ["augment: 1 views", "2 large ones"]),
     ],
 )

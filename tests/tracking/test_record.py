@@ -28,7 +28,7 @@ def test_what_is_written_is_read(record):
         Invocation("m1", ["x"], None, {"mask_ratio": "0.9"}, ["mask_ratio"], "demo", 0)
     )
     record.log_metrics({"step": 1, "train/loss": 0.5})
-    record.write_summary({"objective": {"value": 1.0}})
+    record.write_summary({"objective": {"metric": "J", "value": 1.0}})
     again = RunRecord(record.folder)
     assert again.config() == CONFIG
     assert again.state()["step"] == 3
@@ -136,7 +136,7 @@ def trained(record):
     (record.folder / "encoder.safetensors").write_text("x")
     record.write_picture("pca.jpg", b"x")
     record.log_metrics({"step": 3})
-    record.write_summary({"objective": {"value": 1.0}})
+    record.write_summary({"objective": {"metric": "J", "value": 1.0}})
     record.set_state("finished")
     return record
 

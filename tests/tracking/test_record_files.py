@@ -148,3 +148,12 @@ def test_a_run_with_a_damaged_file_is_taken_up(runs, name):
         record.write_summary({"metrics": {}})
     assert record.provenance()["code_version"] == "v1"
     assert record.state()["state"] == "interrupted"
+
+
+@pytest.mark.parametrize("summary", [{}, {"figures": [1]}, {"objective": None}, {"objective": {}}])
+def test_a_summary_without_an_objective_is_none(runs, summary):
+    """Such a run is trained to its end again, where what was known of it could not be shown."""
+    record = make(runs / "bad")
+    assert record.is_finished()
+    (record.folder / "summary.json").write_text(json.dumps(summary))
+    assert not record.is_finished()

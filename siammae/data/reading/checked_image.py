@@ -82,9 +82,11 @@ def read_bytes(path: Path) -> bytes:
     """Return a file's bytes.
 
     Raises:
-        DataError: when it cannot be read.
+        DataError: when it cannot be read, or is no file but a pipe, at which one would wait.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise DataError(f"{path} cannot be read as an image: it is no regular file")
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read as an image: {error.strerror}") from None

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from siammae.data.reading.checked_image import problem_of_png
+from siammae.data.reading.checked_image import problem_of_png, read_bytes
 from siammae.data.reading.clip import Clip
 from siammae.system.errors import DataError
 
@@ -119,10 +119,7 @@ def read_image(path: Path) -> np.ndarray:
         DataError: when the file is missing, damaged (of a PNG its checksums say so), or has more
             than 8 bits a value.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    data = read_bytes(path)
     pixels = quick_jpeg(data)
     return _read_slowly(path, data) if pixels is None else pixels
 

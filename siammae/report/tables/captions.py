@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from siammae.config.suggestions import nearest
+from siammae.evaluation.declared_metrics import metrics_of_our_benchmarks
 from siammae.evaluation.measuring.metric import Metric, directions_of, units_of
 from siammae.report.tables.agreement import FEWEST, agree
 from siammae.report.tables.comparisons import Compared
@@ -108,6 +110,11 @@ def notes_of_declaration(
     ]
     if declared.source:
         notes.append(f"paper: {declared.source}")
+    known = [str(metric) for metric in metrics_of_our_benchmarks()]
+    told = dict.fromkeys(name for row in declared.rows for name in row.paper)
+    for name in told:
+        if name not in (*known, *map(str, metrics)) and "/" not in name:
+            notes.append(f"paper's figures of {name}: no benchmark has it{nearest(name, known)}")
     notes += [
         f"paper's figures of {row.label}: {row.source}" for row in declared.rows if row.source
     ]
