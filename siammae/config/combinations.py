@@ -4,11 +4,10 @@ Rules do not know classes or their keys. A masking says whether it compares fram
 rotation whether it interpolates, an encoding whether it encodes the past frame alone.
 """
 
-import re
 from collections.abc import Callable, Collection
 from typing import Any
 
-from siammae.config.groups import class_of
+from siammae.config.groups import class_of, option_of
 from siammae.config.schema import ModelConfig, TrainConfig
 from siammae.config.single_images import check_single_images
 from siammae.system.errors import ConfigError
@@ -150,13 +149,7 @@ def _check_used(settings: TrainConfig, method: Any, benchmark: Any) -> None:
 
 
 def _name(settings: ModelConfig) -> str:
-    """Return the method as a setting; options bear the names of their classes, in small letters.
-
-    Words are parted, as in multi_anchor of MultiAnchor; parts that are no words, as in ToBo and
-    SiamMAE, are not.
-    """
-    name = str(settings.method.target).rpartition(".")[2]
-    return f"method={re.sub('(?<=[a-z])(?=[A-Z][a-z]{2})', '_', name).lower()}"
+    return f"method={option_of(settings.method.target)}"
 
 
 def _model_parts(settings: TrainConfig) -> dict[str, Any]:

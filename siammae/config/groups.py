@@ -185,6 +185,16 @@ def with_public_targets(plain: Any) -> Any:
 
 
 @cache
+def option_of(target: str | None) -> str:
+    """Return the option of a class; options bear the names of their classes, in small letters.
+
+    Words are parted, as in multi_anchor of MultiAnchor; parts that are no words, as in ToBo and
+    SiamMAE, are not.
+    """
+    name = str(target).rpartition(".")[2]
+    return re.sub("(?<=[a-z])(?=[A-Z][a-z]{2})", "_", name).lower()
+
+
 def public_target(target: Any) -> Any:
     """Return the public path of one of our classes.
 

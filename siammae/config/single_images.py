@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from siammae.config.groups import option_of
 from siammae.config.schema import TrainConfig
 from siammae.system.errors import ConfigError, DataError
 
@@ -20,10 +21,10 @@ def check_single_images(settings: TrainConfig, source: Any) -> None:
     """
     if not source.has_single_images:
         return
-    data = f"data={_option(settings.data.target)}"
+    data = f"data={option_of(settings.data.target)}"
     if "gap" in settings.targets.as_dict() or not _fits_one_frame(settings.build("targets")):
         raise ConfigError(
-            f"method={_option(settings.method.target)} takes several frames of a clip (targets: "
+            f"method={option_of(settings.method.target)} takes several frames of a clip (targets: "
             f"{_name(settings.targets.target)}), and {data} has single images; choose "
             f"method={OF_ONE_FRAME}, with their own targets"
         )
@@ -36,11 +37,6 @@ def check_single_images(settings: TrainConfig, source: Any) -> None:
 
 def _name(target: str | None) -> str:
     return str(target).rpartition(".")[2]
-
-
-def _option(target: str | None) -> str:
-    """Return the option of a class; options bear the names of their classes, in small letters."""
-    return _name(target).lower()
 
 
 def _fits_one_frame(targets: Any) -> bool:

@@ -83,7 +83,7 @@ def test_an_encoder_of_ours_takes_them_by_scale():
 
 
 def test_dino_and_cropmae_alone_take_them_by_scale():
-    for path in (CONFIGS / "protocol").glob("*.yaml"):
+    for path in set((CONFIGS / "protocol").glob("*.yaml")) - {CONFIGS / "protocol/all.yaml"}:
         tasks = yaml.safe_load(path.read_text())
         ways = {tasks[task]["positions"] for task in ("objects", "parts", "keypoints")}
         assert ways == ({"scale"} if path.stem in ("dino", "cropmae") else {"size"})

@@ -64,7 +64,7 @@ def edited(tmp_path):
     facts["code_files"]["methods/siammae.py"] = "other"
     facts["code_version"] = "other"
     record.write_provenance(facts, diff)
-    record.write_summary({"objective": {}})
+    record.write_summary({"objective": {"metric": "J", "value": 0.5}})
     record.set_state("finished")
     return record
 
