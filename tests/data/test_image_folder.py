@@ -190,5 +190,5 @@ def test_what_is_missing_is_one_clear_line(tmp_path):
 def test_a_pipe_is_refused_at_once(tmp_path, read):
     """Who opens it to read waits until somebody writes."""
     os.mkfifo(tmp_path / "x.jpg")
-    with pytest.raises(DataError, match="no regular file|no such file"):
+    with pytest.raises(DataError, match=r"no regular file|no such file"):
         read(tmp_path / "x.jpg")
