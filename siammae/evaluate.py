@@ -31,7 +31,6 @@ from siammae.evaluation.measuring.ledger import make_ledger
 from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.evaluation.measuring.show import show_result
 from siammae.launching.entry import report_user_errors, run
-from siammae.report.tables.ledger import show_ledger, write_ledger
 from siammae.system.errors import ConfigError
 from siammae.system.paths import CONFIGS
 from siammae.system.printable import printable
@@ -63,6 +62,9 @@ def job(config: DictConfig) -> float:
 
 def under_all(settings: EvaluateConfig, source: Source) -> float:
     """Print the ledger of an encoder under every protocol; returns its quality under the first."""
+    # Here, because tables import pandas, for which other evaluations need not wait.
+    from siammae.report.tables.ledger import show_ledger, write_ledger
+
     for key in ("save_masks", "overlay"):
         if getattr(settings, key) is not None:
             raise ConfigError(f"{key}: protocol=all has no masks of its own; name one protocol")

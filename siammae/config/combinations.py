@@ -186,15 +186,12 @@ def _check_batch(settings: TrainConfig, source: Any) -> None:
 
 def _check_length(source: Any, targets: Any) -> None:
     """Check that the clips are long enough, where their length is known without opening one."""
-    frames, needed = getattr(source, "frames", None), targets.needed
-    if frames is not None and frames < needed:
-        raise ConfigError(
-            f"targets: {1 + targets.count} frames at stride {targets.stride} take clips of "
-            f"{needed} frames, and data.frames={frames}; take targets.stride="
-            f"{(frames - 1) // targets.count} or longer clips"
-            if frames > targets.count
-            else f"targets.frames={1 + targets.count}: the clips have data.frames={frames}"
-        )
+    frames = getattr(source, "frames", None)
+    if frames is not None:
+        try:
+            targets.check_length(frames)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
 
 
 def _check_frames(settings: TrainConfig, method: Any, targets: Any, augment: Any) -> None:

@@ -115,9 +115,10 @@ class RunRecord:
     def is_finished(self) -> bool:
         """Return whether the run has ended well and its summary is there."""
         try:
+            if self.state()["state"] != "finished":
+                return False
             known = self.summary().get("objective") or {}
-            is_told = known.get("metric") is not None and known.get("value") is not None
-            return self.state()["state"] == "finished" and is_told
+            return known.get("metric") is not None and known.get("value") is not None
         except DataError:  # it is trained again from its last checkpoint
             return False
 

@@ -5,6 +5,7 @@ would be scored as other labels, or trained on as other pixels.
 """
 
 import io
+import stat
 import struct
 import zlib
 from collections.abc import Iterator
@@ -85,7 +86,7 @@ def read_bytes(path: Path) -> bytes:
         DataError: when it cannot be read, or is no file but a pipe, at which one would wait.
     """
     try:
-        if path.exists() and not path.is_file():
+        if not stat.S_ISREG(path.stat().st_mode):
             raise DataError(f"{path} cannot be read as an image: it is no regular file")
         return path.read_bytes()
     except OSError as error:

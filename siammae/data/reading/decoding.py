@@ -28,8 +28,6 @@ def open_container(path: Path) -> tuple[Any, Any]:
     """
     import av
 
-    if path.exists() and not path.is_file():
-        raise DataError(f"{path} cannot be opened as a video: it is no regular file")
     try:
         container = av.open(str(path), metadata_errors="ignore")
     except failures() as error:

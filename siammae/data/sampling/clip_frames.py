@@ -22,7 +22,20 @@ class ClipFrames(Targets):
             if value < 1:
                 raise ValueError(f"{name} {value} must be at least 1")
         self.count, self.stride = frames - 1, stride
-        self.needed = 1 + self.count * stride
+
+    @override
+    def check_length(self, frames: int) -> None:
+        needed = 1 + self.count * self.stride
+        if frames <= self.count:
+            raise ValueError(
+                f"targets.frames={1 + self.count}: the clips have data.frames={frames}"
+            )
+        if frames < needed:
+            raise ValueError(
+                f"targets: {1 + self.count} frames at stride {self.stride} take clips of {needed} "
+                f"frames, and data.frames={frames}; take "
+                f"targets.stride={(frames - 1) // self.count} or longer clips"
+            )
 
     @override
     def draw(self, rng: np.random.Generator, frames: int, scale: float = 1.0) -> Offsets:

@@ -22,19 +22,25 @@ class Targets:
     predict: whether all patches of the last target are hidden.
     gap_unit: unit of gaps: ``frames`` of the video, or ``seconds``.
     gap_embedding: how the decoder learns the gap of a target: ``none``, ``sincos`` or ``learned``.
-    needed: frames that a clip must have for them to be as they are set; 1 where a shorter clip is a
-        matter of the gap that is drawn.
     loss_gap_power: exponent x: a target at gap g counts in the loss as g^-x; with 0 all alike.
     """
 
     as_before: ClassVar = {"gap_unit": "frames"}  # of runs from before the key
 
     count = 1
-    needed = 1
     predict = False
     gap_unit = "frames"
     gap_embedding = "none"
     loss_gap_power = 0.0
+
+    def check_length(self, frames: int) -> None:
+        """Refuse a set whose longest clip has ``frames`` frames.
+
+        Here none is refused: of a clip that is too short for a gap a smaller one is taken.
+
+        Raises:
+            ValueError: when no clip can give the frames as they are set, with what can be done.
+        """
 
     def draw(self, rng: np.random.Generator, frames: int, scale: float = 1.0) -> Offsets:
         """Draw indices into a clip: that of the given frame, then those of the targets.

@@ -8,10 +8,10 @@ import pandas as pd
 
 from siammae.config.suggestions import nearest
 from siammae.evaluation.declared_metrics import metrics_of_our_benchmarks
-from siammae.evaluation.measuring.metric import Metric, directions_of, units_of
+from siammae.evaluation.measuring.metric import Metric, directions_of, undeclared, units_of
 from siammae.report.tables.agreement import FEWEST, agree
 from siammae.report.tables.comparisons import Compared
-from siammae.report.tables.metric_names import same_elsewhere
+from siammae.report.tables.metric_names import named, same_elsewhere
 from siammae.report.tables.selection import SECOND_HAND, Selected
 from siammae.training.training_metrics import LOSS
 
@@ -110,11 +110,13 @@ def notes_of_declaration(
     ]
     if declared.source:
         notes.append(f"paper: {declared.source}")
-    known = [str(metric) for metric in metrics_of_our_benchmarks()]
     told = dict.fromkeys(name for row in declared.rows for name in row.paper)
+    # Our benchmarks take a while to import: they are asked about what nobody has measured.
+    measured = {str(metric) for metric in metrics}
     for name in told:
-        if name not in (*known, *map(str, metrics)) and "/" not in name:
-            notes.append(f"paper's figures of {name}: no benchmark has it{nearest(name, known)}")
+        if name not in measured and named(name) == undeclared(name):
+            hint = nearest(name, [str(metric) for metric in metrics_of_our_benchmarks()])
+            notes.append(f"paper's figures of {name}: no benchmark has it{hint}")
     notes += [
         f"paper's figures of {row.label}: {row.source}" for row in declared.rows if row.source
     ]

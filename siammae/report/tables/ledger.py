@@ -1,6 +1,5 @@
 """The ledger of an encoder under every protocol, on the terminal and as files."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from siammae.evaluation.measuring.ledger import Ledger
@@ -95,8 +94,7 @@ def write_ledger(ledger: Ledger, label: str, folder: Path) -> None:
 
 
 def _markdown(ledger: Ledger, label: str) -> str:
-    bold: Callable[[str], str] = lambda text: f"**{text}**"  # noqa: E731
-    tables = (figures(ledger), differences(ledger, bold))
+    tables = (figures(ledger), differences(ledger, lambda text: f"**{text}**"))
     parts = [f"## {escaped(label)} on {escaped(ledger.first.name)}"]
     for (heads, lines), caption in zip(tables, captions(ledger), strict=True):
         plain = [[escaped(line[0]), *line[1:]] for line in lines]
