@@ -13,33 +13,16 @@ from plain_vit import (
     restoration_loss,
     weights_of,
 )
+from small_parts import frames, generator, parts
 
 from siammae.assembly.build import build_model
 from siammae.methods.catmae import CatMAE
-from siammae.model.decoders import CrossSelfDecoder
-from siammae.model.encoder import Encoder
-from siammae.model.heads import PixelMean
 from siammae.model.masking.uniform import AsymmetricRandom
 from siammae.system.errors import ConfigError
 
 
 def build(**more):
-    torch.manual_seed(0)
-    return CatMAE(
-        encoder=Encoder(image_size=32, patch_size=8, width=32, depth=2, heads=4),
-        decoder=CrossSelfDecoder(32, 8, encoder_width=32, width=16, depth=2, heads=2),
-        head=PixelMean(width=16, patch_size=8),
-        masking=AsymmetricRandom(0.75),
-        **more,
-    )
-
-
-def frames(count, batch=3):
-    return torch.randn(batch, count, 3, 32, 32, generator=torch.Generator().manual_seed(3))
-
-
-def generator():
-    return torch.Generator().manual_seed(5)
+    return CatMAE(**parts(), masking=AsymmetricRandom(0.75), **more)
 
 
 def plain_losses(weights, images, masks):

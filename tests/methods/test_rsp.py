@@ -13,33 +13,19 @@ from plain_vit import (
     restoration_loss,
     weights_of,
 )
+from small_parts import frames, parts
 
 from siammae.assembly.build import build_model
 from siammae.methods.rsp import RSP
 from siammae.model.batch_draws import Draws, Part
-from siammae.model.decoders import CrossSelfDecoder
-from siammae.model.encoder import Encoder
-from siammae.model.heads import PixelMean
 from siammae.system.errors import ConfigError
 
 VARIABLES, CATEGORIES = 3, 5
 
 
 def build(**more):
-    torch.manual_seed(0)
-    return RSP(
-        Encoder(image_size=32, patch_size=8, width=32, depth=2, heads=4),
-        CrossSelfDecoder(32, 8, encoder_width=32, width=16, depth=2, heads=2),
-        PixelMean(width=16, patch_size=8),
-        ratio=0.75,
-        variables=VARIABLES,
-        categories=CATEGORIES,
-        **more,
-    )
-
-
-def frames(batch=3):
-    return torch.randn(batch, 2, 3, 32, 32, generator=torch.Generator().manual_seed(3))
+    sizes = {"variables": VARIABLES, "categories": CATEGORIES}
+    return RSP(**parts(), ratio=0.75, **sizes, **more)
 
 
 def perceptron(weights, name, x):

@@ -17,6 +17,7 @@ from plain_vit import (
     positions,
     weights_of,
 )
+from small_parts import frames, generator, parts
 
 from siammae.assembly.build import build_model
 from siammae.methods.catmae import CatMAE
@@ -24,7 +25,6 @@ from siammae.methods.multi_anchor import MultiAnchor
 from siammae.methods.siammae import SiamMAE
 from siammae.methods.tobo import ToBo
 from siammae.model.decoders import CrossDecoder, CrossSelfDecoder, JointDecoder
-from siammae.model.encoder import Encoder
 from siammae.model.heads import PixelMean
 from siammae.model.masking.uniform import AsymmetricRandom
 from siammae.model.pair import FrameMask
@@ -35,22 +35,7 @@ from siammae.system.errors import ConfigError
 
 
 def build(kind=SiamMAE, decoder=CrossSelfDecoder, head=PixelMean, ratio=0.5, **more):
-    torch.manual_seed(0)
-    return kind(
-        encoder=Encoder(image_size=32, patch_size=8, width=32, depth=2, heads=4),
-        decoder=decoder(32, 8, encoder_width=32, width=16, depth=2, heads=2),
-        head=head(width=16, patch_size=8),
-        masking=AsymmetricRandom(ratio),
-        **more,
-    )
-
-
-def frames(count=2, batch=3):
-    return torch.randn(batch, count, 3, 32, 32, generator=torch.Generator().manual_seed(3))
-
-
-def generator():
-    return torch.Generator().manual_seed(5)
+    return kind(**parts(decoder, head), masking=AsymmetricRandom(ratio), **more)
 
 
 def weight_of(place, hidden, power):
