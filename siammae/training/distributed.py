@@ -1,19 +1,21 @@
 """Data-parallel training: torchrun starts one process a device, each with its share of a step.
 
 Every process has the whole model and optimiser. In a step each computes the gradients of its part
-of the batch; their mean is the gradient of the whole batch. Rank 0 alone writes and evaluates.
+of the batch; torch's DistributedDataParallel averages them while the backward pass still runs.
+Rank 0 alone writes and evaluates.
 
-Gradients are averaged after the backward pass, not during it as torch's DistributedDataParallel
-does. All computing of a step is therefore free of communication, and when it fails in one process,
-for lack of memory say, the others learn of it instead of waiting for ever. The price is that the
-exchange, 4 bytes a parameter, does not overlap with computing.
+What torch does not do, and this file does: errors. What fails between two steps (settings, files,
+clips that cannot be read, an evaluation) is raised in all processes, and the next run of a multirun
+goes on. What fails within a step leaves the others in an exchange, which ends when the process that
+failed closes its connections; they then raise its error, which it has left in torchrun's store.
 """
 
 import atexit
 import json
 import os
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import timedelta
 from functools import cache
@@ -27,7 +29,7 @@ from siammae.system.processes import launched
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
 Value = TypeVar("Value")
 
@@ -100,16 +102,29 @@ class Team:
         """Return each count summed over the processes."""
         return list(counts)
 
-    def average(self, tensors: Sequence["Tensor"]) -> None:
-        """Replace each tensor by its mean over the processes."""
+    def mean(self, values: "Tensor") -> "Tensor":
+        """Return the mean of a tensor over the processes."""
+        return values
 
     def gather_rows(self, rows: "Tensor") -> "Tensor":
         """Return the rows (B, D) of all processes by rank, (size * B, D).
 
-        Gradients reach this process's own rows. Unlike anything else that communicates it may be
-        called in a block of `raise_in_all`.
+        Gradients reach this process's own rows.
         """
         return rows
+
+    def replicate(self, model: "nn.Module") -> "nn.Module":
+        """Return a module that computes as ``model`` and averages gradients over the processes."""
+        return model
+
+    def step(self, replica: Any, is_last: bool = True) -> AbstractContextManager[None]:
+        """Open a block for the forward and backward pass of a part of a step.
+
+        Args:
+            replica: what `replicate` returned.
+            is_last: whether it is the step's last part, after which gradients are averaged.
+        """
+        return nullcontext()
 
 
 class TorchrunTeam(Team):
@@ -192,15 +207,12 @@ class TorchrunTeam(Team):
     @contextmanager
     def raise_in_all(self) -> Iterator[None]:
         mine: BaseException | None = None
-        told = False
         try:
             yield
-        except _OtherFailed:
-            told = True
         except BaseException as error:
             mine = error
         try:
-            if not told and not self.sum([mine is not None])[0]:
+            if not self.sum([mine is not None])[0]:
                 return
             errors = self.gather(None if mine is None else _pack_error(self.rank, mine))
         except Exception:
@@ -254,7 +266,8 @@ class TorchrunTeam(Team):
         import torch.distributed as dist
 
         values = [value]
-        self._exchange(lambda: dist.broadcast_object_list(values, 0, group=self._waiting))
+        with _exchange():
+            dist.broadcast_object_list(values, 0, group=self._waiting)
         return values[0]
 
     @override
@@ -262,7 +275,8 @@ class TorchrunTeam(Team):
         import torch.distributed as dist
 
         values: list[Any] = [None] * self.size
-        self._exchange(lambda: dist.all_gather_object(values, value, group=self._waiting))
+        with _exchange():
+            dist.all_gather_object(values, value, group=self._waiting)
         return values
 
     @override
@@ -271,47 +285,68 @@ class TorchrunTeam(Team):
         import torch.distributed as dist
 
         sums = torch.tensor(counts, dtype=torch.int64)
-        self._exchange(lambda: dist.all_reduce(sums, group=self._waiting))
+        with _exchange():
+            dist.all_reduce(sums, group=self._waiting)
         return sums.tolist()
 
     @override
-    def average(self, tensors: Sequence["Tensor"]) -> None:
-        import torch
+    def mean(self, values: "Tensor") -> "Tensor":
         import torch.distributed as dist
 
-        # One exchange for all tensors, which leaves the same bits in every process.
-        flat = torch.cat([tensor.flatten() for tensor in tensors])
-        self._exchange(lambda: dist.all_reduce(flat))
-        flat /= self.size
-        for tensor, mean in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
-            tensor.copy_(mean.view_as(tensor))
+        total = values.clone()
+        with _exchange():
+            dist.all_reduce(total)
+        return total / self.size
 
     @override
     def gather_rows(self, rows: "Tensor") -> "Tensor":
         import torch
         import torch.distributed as dist
 
-        # A process that failed before this is at the end of its block and tells of it in a sum.
-        if self.sum([0])[0]:
-            raise _OtherFailed
         parts = [torch.empty_like(rows) for _ in range(self.size)]
-        self._exchange(lambda: dist.all_gather(parts, rows.detach().contiguous()))
+        with _exchange():
+            dist.all_gather(parts, rows.detach().contiguous())
         parts[self.rank] = rows
         return torch.cat(parts)
 
-    def _exchange(self, collective: Callable[[], Any]) -> None:
-        try:
-            collective()
-        except RuntimeError as error:  # gloo's and NCCL's alike
-            reason = str(error).strip().splitlines()[0]
-            raise TrainingError(
-                f"another process of this run is gone, killed or out of memory ({reason}); "
-                "the same command goes on"
-            ) from None
+    @override
+    def replicate(self, model: "nn.Module") -> "nn.Module":
+        from torch.nn.parallel import DistributedDataParallel
+
+        # A method may have weights that some step does not train, as DINO's prototypes at first.
+        # To look for them also keeps the buckets of gradients as they are: torch would sort them
+        # anew after the first step, sums of three or more would be rounded otherwise from then on,
+        # and a resumed run would not end with the same bits. It warns when there are none.
+        warnings.filterwarnings("ignore", "find_unused_parameters=True was specified")
+        return DistributedDataParallel(
+            model,
+            broadcast_buffers=False,  # every process computes the same ones
+            find_unused_parameters=True,
+            gradient_as_bucket_view=True,
+        )
+
+    @override
+    @contextmanager
+    def step(self, replica: Any, is_last: bool = True) -> Iterator[None]:
+        with _exchange(), nullcontext() if is_last else replica.no_sync():
+            yield
 
 
-class _OtherFailed(BaseException):
-    """Ends a block of `raise_in_all` in which another process has raised an error."""
+@contextmanager
+def _exchange() -> Iterator[None]:
+    """Open a block in which processes exchange something; say it in a line when one is gone."""
+    import torch.distributed as dist
+
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and "gloo" not in str(error):
+            raise  # an error of computing
+        reason = str(error).strip().splitlines()[0]
+        raise TrainingError(
+            f"another process of this run is gone, killed or out of memory ({reason}); "
+            "the same command goes on"
+        ) from None
 
 
 def _pack_error(rank: int, error: BaseException) -> dict[str, Any]:

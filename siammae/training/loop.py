@@ -1,18 +1,19 @@
 """The training loop: batches in, weights and rows of metrics out."""
 
 from collections.abc import Callable, Collection, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from siammae.assembly.checkpoint import Checkpoints
 from siammae.assembly.device import autocast
 from siammae.data.sampling.batch import PairBatch
 from siammae.evaluation.pictures.uncertainty_maps import uncertainty_grid
-from siammae.methods.method import Method, Outcome
+from siammae.methods.method import Method
 from siammae.model.batch_draws import WHOLE, Part
 from siammae.system.errors import TrainingError
 from siammae.system.signals import STOPPED, StopRequest
@@ -22,6 +23,7 @@ from siammae.training.optim import learning_rate, set_learning_rate
 from siammae.training.run_pictures import picture_grid
 from siammae.training.run_progress import Progress, ReadingFaults
 from siammae.training.step_metrics import Row, StepMetrics
+from siammae.training.step_scalars import TOTAL, StepScalars
 from siammae.training.training_plan import Plan, step_seed
 
 
@@ -156,17 +158,17 @@ class Trainer:
         seed = step_seed(plan.seed, step)
         torch.manual_seed(step_seed(plan.seed, step, team.rank) if team.rank else seed)  # dropout
         metrics: dict[str, Tensor] = {}
-        with team.raise_in_all():
-            for i in range(plan.accumulate):
+        for i in range(plan.accumulate):
+            with team.raise_in_all():
                 batch = self._metrics.next_batch(batches)
-                self._faults.add(batch)
-                masks = Generator(self.device).manual_seed(seed)
-                part = Part(i * team.size + team.rank, plan.accumulate * team.size)
-                outcome = self._forward(batch, masks, part)
-                (outcome.total / plan.accumulate).backward()
-                for name, value in {"train/loss": outcome.loss, **outcome.metrics}.items():
-                    metrics[name] = metrics.get(name, 0) + value.detach() / plan.accumulate
-        team.average([p.grad for p in self.model.parameters() if p.grad is not None])
+            self._faults.add(batch)
+            masks = Generator(self.device).manual_seed(seed)
+            part = Part(i * team.size + team.rank, plan.accumulate * team.size)
+            with team.step(self._replica, is_last=i + 1 == plan.accumulate):
+                scalars = self._forward(self._replica, batch, masks, part)
+                (scalars.pop(TOTAL) / plan.accumulate).backward()
+            for name, value in scalars.items():
+                metrics[name] = metrics.get(name, 0) + value.detach() / plan.accumulate
         if plan.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.model.clipped_parameters(), plan.clip)
         self.optimiser.step()
@@ -174,17 +176,24 @@ class Trainer:
         self.model.end_step(step, plan.steps)
         return metrics
 
+    @cached_property
+    def _replica(self) -> nn.Module:
+        """What computes a step; made with the first step, since the processes meet for it."""
+        return self.team.replicate(StepScalars(self.model))
+
     def note_objective(self, objective: float, checkpoint: Path) -> None:
         """Keep ``checkpoint`` as the best when no earlier one has a higher objective."""
         if self.progress.best is None or objective >= self.progress.best:
             self.progress.best = objective
             self.checkpoints.mark_best(checkpoint, objective)
 
-    def _forward(self, batch: PairBatch, generator: Generator, part: Part = WHOLE) -> Outcome:
+    def _forward(
+        self, model: nn.Module, batch: PairBatch, generator: Generator, part: Part = WHOLE
+    ) -> Any:
         batch = batch.to(self.device)
         frames = self.prepare(batch)
         with autocast(self.device, self.plan.precision):
-            return self.model(frames, generator, part, **self._asked(batch))
+            return model(frames, generator, part, **self._asked(batch))
 
     def _asked(self, batch: PairBatch) -> dict[str, Tensor]:
         return {name: getattr(batch, name) for name in self.model.asks}
@@ -199,8 +208,7 @@ class Trainer:
 
     def _log(self, step: int) -> None:
         """Write one row of metrics, the means over the steps since the last."""
-        table = self._metrics.table()
-        self.team.average([table])
+        table = self.team.mean(self._metrics.table())
         with self.team.raise_in_all():
             losses, means, seconds, waited = self._metrics.close(table)
             for number, loss in enumerate(losses, start=step - len(losses) + 1):
@@ -253,7 +261,7 @@ class Trainer:
         generator = Generator(self.device).manual_seed(self.plan.seed)
         self.model.eval()  # without dropout: the same picture when it is made again
         with torch.no_grad():
-            outcome: Any = self._forward(self.sample, generator)
+            outcome = self._forward(self.model, self.sample, generator)
             frames = self.prepare(self.sample.to(self.device))
         self.model.train()
         columns = self.model.columns(frames, outcome, **self._asked(self.sample))

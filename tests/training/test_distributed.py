@@ -28,6 +28,8 @@ def disturbed(self, number, batches):
         os.kill(os.getpid(), signal.SIGTERM)
     if (job, number, rank) == ("stopped", 5, "1"):
         os.kill(os.getppid(), signal.SIGTERM)
+    if (job, number, rank) == ("unreadable", 4, "1"):
+        batches = (1 / 0 for _ in range(1))
     if (job, number, rank) == ("failing", 4, "1"):
         self.prepare = lambda batch: 1 / 0
     if (job, number, rank) == ("killed", 4, "1"):
@@ -64,8 +66,16 @@ def resumed(train, started):
     folder, _ = started
     one = train(folder, "runs_dir=stopped", *SAME, "data.workers=0")
     assert one.returncode == 0, one.stderr
-    last = jobs("whole", "cut", "failing", "after", "killed", "never")
+    last = jobs("whole", "cut", "unreadable", "after", "killed", "never")
     return folder, one, train(folder, *last, "data.workers=0", script=BEFALLS, launch=TWO)
+
+
+@pytest.fixture(scope="module")
+def failed(train, tmp_path_factory):
+    """A run of which one process fails in the midst of a step, and one that was to follow."""
+    folder = tmp_path_factory.mktemp("failed")
+    last = jobs("failing", "later")
+    return folder, train(folder, *last, "data.workers=0", script=BEFALLS, launch=TWO)
 
 
 def run(runs):
@@ -129,14 +139,31 @@ def test_a_run_goes_on_with_another_number_of_processes(resumed):
 
 
 @pytest.mark.slow
-def test_an_error_of_one_process_is_the_runs_and_the_next_goes_on(resumed):
+def test_an_error_of_one_process_between_steps_is_the_runs_and_the_next_goes_on(resumed):
     folder, _, two = resumed
-    assert state(folder / "failing")["state"] == "failed"
-    assert "rank 1" in state(folder / "failing")["error"]
-    assert "ZeroDivisionError" in state(folder / "failing")["error"]
-    failures = [line for line in two.stderr.splitlines() if line.startswith("failed: ")]
-    assert sum("runs_dir=failing" in line and "rank 1" in line for line in failures) == 1
+    assert failed_in_rank_1(folder / "unreadable", two)
     assert same(folder / "after", folder / "whole")
+
+
+def failed_in_rank_1(runs, two):
+    assert state(runs)["state"] == "failed"
+    assert "rank 1" in state(runs)["error"]
+    assert "ZeroDivisionError" in state(runs)["error"]
+    failures = [line for line in two.stderr.splitlines() if line.startswith("failed: ")]
+    return sum(f"runs_dir={runs.name}" in line and "rank 1" in line for line in failures) == 1
+
+
+@pytest.mark.slow
+def test_an_error_of_one_process_within_a_step_ends_the_others(failed, train, started):
+    """They wait for its gradients; nothing hangs, and the same command goes on."""
+    folder, two = failed
+    assert two.returncode != 0
+    assert failed_in_rank_1(folder / "failing", two)
+    assert [path.name for path in (folder / "later").glob("[!.]*")] == []
+    again = train(folder, *jobs("failing", "later"), "data.workers=0")
+    assert again.returncode == 0, again.stderr
+    for name in ("failing", "later"):
+        assert same(folder / name, started[0] / "whole")
 
 
 @pytest.mark.slow
