@@ -21,7 +21,7 @@ from siammae.launching.invocation import invocation
 from siammae.launching.single_run import begin, objective_text, train
 from siammae.launching.studies.trial import Objective, RunningTrial, objective
 from siammae.system.paths import CONFIGS
-from siammae.system.processes import is_leader, refuse_with_torchrun, silence
+from siammae.system.processes import is_leader, quiet_torch, refuse_with_torchrun, silence
 from siammae.system.signals import exit_on_signals
 from siammae.training.distributed import join_team
 
@@ -58,6 +58,7 @@ def job(config: DictConfig) -> Objective:
 
 def main() -> int:
     """Entry point."""
+    quiet_torch()
     if not is_leader():
         silence()
     return run(job)

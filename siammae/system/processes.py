@@ -43,6 +43,15 @@ def refuse_with_torchrun(choices: Mapping[str, str | None]) -> None:
             raise ConfigError(f"{key}={choices[key]} does not go with torchrun; {instead}")
 
 
+def quiet_torch() -> None:
+    """Let torch's C++ code print errors only in processes of torchrun; before torch is imported.
+
+    It warns of what is chosen on purpose (see `TorchrunTeam.replicate`), once in each process.
+    """
+    if launched():
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+
+
 def silence() -> None:
     """Let this process print errors only, and Hydra write its notes of a multirun elsewhere."""
     sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (for good)

@@ -316,14 +316,14 @@ class TorchrunTeam(Team):
         # A method may have weights that some step does not train, as DINO's prototypes at first.
         # To look for them also keeps the buckets of gradients as they are: torch would sort them
         # anew after the first step, sums of three or more would be rounded otherwise from then on,
-        # and a resumed run would not end with the same bits. It warns when there are none.
-        warnings.filterwarnings("ignore", "find_unused_parameters=True was specified")
-        return DistributedDataParallel(
-            model,
-            broadcast_buffers=False,  # every process computes the same ones
-            find_unused_parameters=True,
-            gradient_as_bucket_view=True,
-        )
+        # and a resumed run would not end with the same bits.
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of the next name
+            return DistributedDataParallel(
+                model,
+                broadcast_buffers=False,  # every process computes the same ones
+                find_unused_parameters=True,
+                gradient_as_bucket_view=True,
+            )
 
     @override
     @contextmanager

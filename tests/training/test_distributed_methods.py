@@ -1,25 +1,104 @@
-"""Methods whose step needs all samples of the batch: two real processes train what one does."""
+"""Every method, head and masking: two real processes train what one does."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import few_steps
 import pytest
+import torch
 
-from .test_distributed import SAME, TWO, same
+from siammae.system.paths import CONFIGS
 
-# What these methods have no use for is left out of the smallest settings.
-UNUSED = ("decoder.width", "decoder.depth", "decoder.heads", "decoder.dropout")
-UNUSED += ("mask_ratio", "frame_gap")
-SETTINGS = [setting for setting in SAME if setting.partition("=")[0] not in UNUSED]
-METHODS = {
-    "simclr": ("method.hidden=32", "method.width=16"),
-    "dino": ("method.hidden=32", "method.bottleneck=16", "method.prototypes=32", "targets.views=4"),
+from .test_distributed import TWO
+from .test_methods import METHODS
+
+WHOLE = ("decoder.dropout=0.0", "batch_size=16", "optim.base_lr=16.0", "optim.clip=0.5")
+OTHERS = {
+    "gradients of two parts": ("accumulate=2",),
+    "masking by error": ("masking=uncertainty", "frame_gap=[1,3]"),
+    "masking by predicted spread": (
+        *("masking=uncertainty", "masking.estimate=predicted", "uncertainty=gaussian"),
+    ),
+    "masking by motion": ("masking=motion",),
+    "joint encoding": ("encoding=joint",),
+    "joint decoder": ("decoder=joint",),
+    "several targets": ("targets=multi", "targets.count=2"),
+    "predicted frame": ("targets=predict",),
+    **{
+        f"uncertainty {path.stem}": (f"uncertainty={path.stem}",)
+        for path in sorted((CONFIGS / "uncertainty").glob("*.yaml"))
+        if path.stem not in ("none", "dropout")  # whose draws differ by process
+    },
+}
+CASES = {
+    **{
+        name: ((f"method={name.partition(',')[0]}", *overrides), drop)
+        for name, (overrides, drop) in METHODS.items()
+    },
+    **{name: (overrides, ()) for name, overrides in OTHERS.items()},
 }
 
 
+@pytest.fixture(scope="module")
+def weights(train, tmp_path_factory):
+    """Of each case, trained by one process and by two."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("one", "two")]
+    for name, (overrides, drop) in CASES.items():
+        whole = [line for line in WHOLE if line.partition("=")[0] not in drop]
+        decoder = [line for line in overrides if line.startswith("decoder=joint")]
+        whole = [line for line in whole if not (decoder and "dropout" in line)]
+        left_out = (*drop, "decoder.dropout") if decoder else drop
+        lines = train.settings((*whole, *overrides), drop=left_out)
+        for folder in folders:
+            (folder / f"{name}.txt").write_text("\n".join(lines))
+    for folder, launch in zip(folders, ((), TWO), strict=True):
+        command = [*([sys.executable, *launch] if launch else []), sys.executable]
+        done = subprocess.run(
+            [*command, few_steps.__file__, str(folder)],
+            env=train.env(), capture_output=True, text=True, timeout=600,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+    return folders
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("method", METHODS)
-def test_two_processes_train_the_weights_of_one(train, tmp_path, method):
+@pytest.mark.parametrize("name", CASES)
+def test_two_processes_train_the_weights_of_one(weights, name):
     """Negatives of SimCLR, and the centre of DINO, come from both halves of the batch."""
-    settings = (f"method={method}", *METHODS[method], *SETTINGS)
-    for runs, launch in (("whole", ()), ("pair", TWO)):
-        done = train(tmp_path, f"runs_dir={runs}", *settings, drop=UNUSED, launch=launch)
-        assert done.returncode == 0, done.stderr
-    assert same(tmp_path / "pair", tmp_path / "whole")
+    one, two = (torch.load(folder / f"{name}.pt", weights_only=True) for folder in weights)
+    assert one.keys() == two.keys()
+    for key in one:
+        torch.testing.assert_close(
+            one[key], two[key], rtol=1e-5, atol=1e-6, msg=lambda m, k=key: f"{k}: {m}"
+        )
+
+
+OVERLAP = """
+import json, few_steps
+from siammae.training.distributed import TorchrunTeam, join_team
+made, replicate = [], TorchrunTeam.replicate
+def noted(self, model):
+    made.append(replicate(self, model))
+    return made[0]
+TorchrunTeam.replicate = noted
+few_steps.take_steps({lines})
+if join_team().is_main:
+    print(json.dumps(made[0]._get_ddp_logging_data()))
+"""
+
+
+@pytest.mark.slow
+def test_gradients_are_exchanged_while_others_are_computed(train):
+    """By torch's own clocks, in nanoseconds; the model is as large as two of its buckets."""
+    lines = train.settings(("encoder.width=256", "encoder.depth=6"))
+    done = subprocess.run(
+        [sys.executable, *TWO, sys.executable, "-c", OVERLAP.format(lines=lines)],
+        env={**train.env(), "PYTHONPATH": str(Path(few_steps.__file__).parent)},
+        capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert seen["backward_compute_comm_overlap_time"] > 0
+    assert len(seen["bucket_sizes"].split(",")) > 1
