@@ -45,6 +45,29 @@ def test_perfect_features_follow_the_objects(davis2017):
     assert result.settings["top_k"] == 3
 
 
+def test_named_sequences_are_measured_alone(davis2017):
+    """One set of them can be kept for choosing settings, the others for the figures."""
+    whole = Davis(str(davis2017), PROTOCOL)
+    first, second = whole.videos()
+    one = Davis(str(davis2017), PROTOCOL, sequences=[second])
+    assert one.videos() == [second]
+    assert one.fingerprint() != whole.fingerprint()
+    result = one.evaluate(Colours())
+    assert result.settings["only"] == [second]
+    assert "only" not in whole.evaluate(Colours()).settings
+    both = Davis(str(davis2017), PROTOCOL, sequences=[second, first])
+    assert both.videos() == [first, second]
+
+
+def test_a_sequence_that_is_not_there_is_named(davis2017):
+    there = Davis(str(davis2017), PROTOCOL).videos()[0]
+    with pytest.raises(DataError, match=f"no {there}x in .*did you mean '{there}'"):
+        Davis(str(davis2017), PROTOCOL, sequences=[f"{there}x"]).videos()
+    for wrong in (there, [], [there, there], [3]):
+        with pytest.raises(ValueError, match="sequences="):
+            Davis(str(davis2017), PROTOCOL, sequences=wrong)
+
+
 def test_a_measurement_leaves_gradients_on(davis2017):
     """As between two runs of a multirun."""
     Davis(str(davis2017), PROTOCOL).evaluate(Colours())

@@ -1,5 +1,6 @@
 """DAVIS 2016 and 2017: propagate the first frame's masks, score J&F; also on turning videos."""
 
+from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -35,12 +36,14 @@ class Davis(MaskBenchmark):
         name: in tables.
         rotation: degrees a frame by which frames and true masks turn, counter-clockwise; see
             `turn_frame`. Predicted masks that are kept or drawn are those of the turning frames.
+        sequences: names of those to measure, in any order; None: all of the split. With it some can
+            be kept for choosing settings and others for the figures.
     """
 
     metrics = J_AND_F
     objective = "J&F-Mean"
     units = ("sequence", "object")
-    as_before: ClassVar = {"allow_gaps": False}  # of runs from before the key
+    as_before: ClassVar = {"allow_gaps": False, "sequences": None}  # before the keys
 
     def __init__(
         self,
@@ -54,12 +57,19 @@ class Davis(MaskBenchmark):
         name: str | None = None,
         rotation: float = 0.0,
         allow_gaps: bool = False,
+        sequences: Sequence[str] | None = None,
     ):
         if year not in (2016, 2017):
             raise ValueError(f"year {year} is neither 2016 nor 2017")
         super().__init__(propagation, workers)
         self.files = DavisFiles(
-            Path(root).expanduser(), year, split, resolution, allow_missing, allow_gaps
+            Path(root).expanduser(),
+            year,
+            split,
+            resolution,
+            allow_missing,
+            allow_gaps,
+            check_sequences(sequences),
         )
         self.rotation = check_rotation(rotation)
         self.name = name or f"davis{year}"
@@ -124,8 +134,24 @@ class Davis(MaskBenchmark):
             "official_sequences": self.official,
             "rotation": self.rotation,
             **({"allow_gaps": True} if self.files.allow_gaps else {}),
+            **({"only": list(self.files.only)} if self.files.only else {}),
             **super().settings(),
         }
+
+
+def check_sequences(names: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return the names when they make sense, in the order of the alphabet.
+
+    Raises:
+        ValueError: when there is none, something else, or one twice.
+    """
+    if names is None:
+        return None
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"sequences={names!r} is no list of names; write [blackswan,dog]")
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"sequences={list(names)} must name at least one, and none twice")
+    return tuple(sorted(names))
 
 
 def check_rotation(degrees: float) -> float:

@@ -31,6 +31,7 @@ class DavisFiles:
     allow_missing: leave out listed sequences that are not there, instead of refusing.
     allow_gaps: score only the ids that true masks have, where these are not 1 to n, instead of
         refusing. The official tool counts each id up to the largest; one that is nowhere has 1.
+    only: names of the sequences to measure; None: all of the split.
     """
 
     root: Path
@@ -39,14 +40,28 @@ class DavisFiles:
     resolution: str = "480p"
     allow_missing: bool = False
     allow_gaps: bool = False
+    only: tuple[str, ...] | None = None
 
     def sequences(self) -> list[str]:
         """Return names in the list's order; in a root without a list, all folders that hold masks.
 
         Raises:
             DataError: when there is no such folder, there are lists but not this one, the list
-                is empty or has a name twice, or a listed sequence has no masks.
+                is empty or has a name twice, a listed sequence has no masks, or one of ``only`` is
+                not among them.
         """
+        names = self._of_split()
+        if self.only is None:
+            return names
+        unknown = [name for name in self.only if name not in names]
+        if unknown:
+            raise DataError(
+                f"sequences: {self.root} has no {unknown[0]} in the split {self.split}"
+                f"{nearest(unknown[0], names)}; there are: {', '.join(names)}"
+            )
+        return [name for name in names if name in self.only]
+
+    def _of_split(self) -> list[str]:
         annotations = self.root / "Annotations" / self.resolution
         if not annotations.is_dir():
             raise DataError(
