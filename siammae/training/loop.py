@@ -51,9 +51,10 @@ class Trainer:
         prepare: turns a batch on the device into normalised frames (B, T, 3, S, S).
         checkpoints: where states are kept.
         listener: gets rows, pictures and steps, in the main process alone.
-        evaluate: measures the model as it is and returns its objective, larger being better, and
-            its metrics. It is called ``plan.evaluations - 1`` times; the last evaluation, at the
-            end, is the caller's. The objective decides which checkpoint is the best.
+        evaluate: measures the model as it is, in all processes together, and returns its objective,
+            larger being better, and its metrics. It is called ``plan.evaluations - 1`` times; the
+            last evaluation, at the end, is the caller's. The objective decides which checkpoint is
+            the best.
         sample: a fixed batch for the pictures.
         watch: called with the step after each of those evaluations, also without ``evaluate``, when
             the state is saved. What it raises ends the training.
@@ -244,16 +245,13 @@ class Trainer:
                 self.checkpoints.save(step, state)
 
     def _draw_and_evaluate(self, step: int, pictures: set[int], evaluations: set[int]) -> None:
-        """Do what is due after ``step`` in the main process, while the others wait."""
-        if step not in pictures | evaluations:
-            return
-        with self.team.raise_in_all():
-            if step in pictures and self.team.is_main:
-                self._draw(step)
-            if step in evaluations and self.team.is_main:
-                self._evaluate(step)
-                if self.watch is not None:
-                    self.watch(step)
+        """Do what is due after ``step``: the main process draws, all of them measure."""
+        if step in pictures:
+            with self.team.raise_in_all():
+                if self.team.is_main:
+                    self._draw(step)
+        if step in evaluations:
+            self._evaluate(step)
 
     def _draw(self, step: int) -> None:
         if self.sample is None:
@@ -271,14 +269,21 @@ class Trainer:
             self.listener.picture(step, jpeg, "uncertainty")
 
     def _evaluate(self, step: int) -> None:
-        if self.evaluate is None:
-            return
-        self.model.eval()
-        objective, metrics = self.evaluate()
-        self.model.train()
-        # Before the row, from which a resumed run sees that this evaluation is done.
-        self.note_objective(objective, self.checkpoints.path(step))
-        self.listener.row({"step": step, "pairs_seen": step * self.plan.batch_size, **metrics})
+        found = None
+        if self.evaluate is not None:
+            self.model.eval()
+            found = self.evaluate()
+            self.model.train()
+        with self.team.raise_in_all():
+            if not self.team.is_main:
+                return
+            if found is not None:
+                # Before the row, from which a resumed run sees that this evaluation is done.
+                self.note_objective(found[0], self.checkpoints.path(step))
+                seen = step * self.plan.batch_size
+                self.listener.row({"step": step, "pairs_seen": seen, **found[1]})
+            if self.watch is not None:
+                self.watch(step)
 
     def _raise_not_finite(self, what: str) -> None:
         good = self.checkpoints.paths()

@@ -25,6 +25,7 @@ from siammae.data.sets.videos import ClipSource
 from siammae.evaluation.files.contents import Contents
 from siammae.evaluation.measuring.metric import Metric
 from siammae.evaluation.measuring.result import BenchmarkResult
+from siammae.evaluation.measuring.share import by_first
 from siammae.evaluation.result_cache import CONTENTS
 from siammae.tracking.provenance import provenance
 from siammae.tracking.record import RunRecord
@@ -57,7 +58,7 @@ class Session:
         tracker: a second place for rows and pictures, such as W&B.
         facts: preset and fingerprints, for the provenance.
         trial: the trial of a study for which the run is made, or None.
-        team: the processes that share the work; all but the main one only train.
+        team: the processes that share training and measuring; the main one writes the record.
         labels: the number of each clip's class, where the method learns from them.
     """
 
@@ -86,8 +87,14 @@ class Session:
             if team.is_main:
                 stack.enter_context(self.reporter.display(self.settings.progress, first))
             trainer.fit(team.broadcast(measured))
+        result = scores = None
+        if self.benchmark is not None:
+            print(f"  measuring on {self.benchmark.name}", flush=True)
+            result = self._measure(trainer.model)
+            scores = self._controls()
         with team.raise_in_all():
-            objective = self._finish(trainer, start) if team.is_main else 0.0
+            found = (trainer, start, result, scores)
+            objective = self._finish(*found) if team.is_main else 0.0
         return team.broadcast(objective)
 
     def _prepare_files(self) -> None:
@@ -192,7 +199,7 @@ class Session:
             )
 
     def _measure(self, model: Any) -> BenchmarkResult:
-        return measure(self.benchmark, model, self.device)
+        return measure(self.benchmark, model, self.device, self.team)
 
     def _measured(self) -> set[int]:
         """Return the steps whose figures on the benchmark are in the record."""
@@ -202,8 +209,21 @@ class Session:
         rows = self.record.metrics()
         return {row["step"] for row in rows if any(key.startswith(prefix) for key in row)}
 
-    def _finish(self, trainer: Trainer, start: float) -> float:
-        """Measure, compare with the controls, export, and write the summary."""
+    def _finish(
+        self,
+        trainer: Trainer,
+        start: float,
+        result: BenchmarkResult | None,
+        scores: dict[str, Any] | None,
+    ) -> float:
+        """Export, and write the summary.
+
+        Args:
+            trainer: at the end of its plan.
+            start: when the run was started.
+            result: of the model on the benchmark, when there is one.
+            scores: of the controls on it.
+        """
         model, plan = trainer.model, self.plan
         metrics = summarise_metrics(self.record, trainer.progress)
         summary: dict[str, Any] = {
@@ -211,14 +231,12 @@ class Session:
             "objective": _objective(None, LOSS, metrics[LOSS.name]),
             "metrics": metrics,
         }
-        if self.benchmark is not None:
-            print(f"  measuring on {self.benchmark.name}", flush=True)
-            result = self._measure(model)
+        if result is not None:
             metrics.update(_flat(result))
             decides = result.metric(result.objective)
             summary["objective"] = _objective(result.name, decides, result.value)
             summary["benchmark"] = result.as_dict()
-            summary["controls"] = self._controls()
+            summary["controls"] = scores
             trainer.note_objective(result.quality, trainer.checkpoints.path(plan.steps))
             if plan.steps not in self._measured():
                 last = {"step": plan.steps, "pairs_seen": plan.steps * plan.batch_size}
@@ -255,13 +273,15 @@ class Session:
 
     def _controls(self) -> dict[str, Any]:
         cache = self.record.folder.parent / ".controls"
+        contents = Contents(cache / CONTENTS)
         return controls(
             self.benchmark,
             lambda: build_model(self.settings),
             self.device,
             cache,
             self.settings.as_dict(),
-            self.benchmark.content_fingerprint(Contents(cache / CONTENTS)),
+            by_first(self.team, lambda: self.benchmark.content_fingerprint(contents)),
+            self.team,
         )
 
 

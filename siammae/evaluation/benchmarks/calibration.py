@@ -83,6 +83,7 @@ class Calibration(Benchmark):
     units = ("clip",)
     control_name = "knows nothing"
     needs_model = True
+    can_be_split = False  # temperatures are fitted to what all clips gave, before any is scored
     is_named_in_suites = False  # no other benchmark has metrics of these names
 
     def __init__(

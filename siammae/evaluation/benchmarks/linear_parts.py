@@ -81,6 +81,7 @@ class LinearParts(Benchmark):
     objective = "linear-mIoU"
     units = ("video", "class")
     control_name = "majority class"
+    can_be_split = False  # one probe learns from all training videos; a second may round otherwise
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from typing_extensions import override
 from siammae.evaluation.measuring.benchmark import Benchmark, OnVideo
 from siammae.evaluation.measuring.metric import Metric
 from siammae.evaluation.measuring.result import BenchmarkResult
+from siammae.evaluation.measuring.share import by_first, measure_together
 from siammae.system.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -135,18 +136,21 @@ class Suite(Benchmark):
     def _each(self, measure: Callable[[Benchmark], BenchmarkResult]) -> BenchmarkResult:
         """Measure all parts; one of which no video can be measured costs its own figures only.
 
+        Of several processes, each part decides whether they share it.
+
         Raises:
             DataError: when that is the part of the objective.
         """
         results, failed = dict[str, BenchmarkResult](), dict[str, str]()
         for name, part in self.parts.items():
             try:
-                results[name] = measure(part)
+                results[name] = measure_together(part, self.share, measure)
             except DataError as error:
                 if name == self.objective.partition("/")[0]:
                     raise
-                failed |= {f"{name}/{video}": str(error) for video in part.videos()}
-        return self._merged(results, failed)
+                videos = by_first(self.share, part.videos)
+                failed |= {f"{name}/{video}": str(error) for video in videos}
+        return by_first(self.share, lambda: self._merged(results, failed))
 
     def _merged(
         self, results: dict[str, BenchmarkResult], failed: dict[str, str]

@@ -2,7 +2,7 @@
 
 import hashlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from siammae.evaluation.measuring.metric import Metric
 from siammae.evaluation.measuring.outputs import Outputs
 from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.evaluation.measuring.scoring import Rows, Scoring, only_this
+from siammae.evaluation.measuring.share import ALONE, Share, by_each, by_first
 from siammae.system.errors import DataError
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ class Benchmark:
     incidental: keys of a benchmark that cannot change its figures. The fingerprint of its files
         counts in the place of where they lie.
     is_named_in_suites: whether the heads of a suite's columns name the benchmark with the metric.
+    can_be_split: whether several processes may each measure some of the videos; else the first
+        measures them all. One that learns from videos, or sums over all before it scores, may not.
+    share: the processes that measure together; `measure_together` sets it.
     """
 
     incidental: ClassVar[tuple[str, ...]] = ("root", "workers")
@@ -59,6 +63,12 @@ class Benchmark:
     needs_model: bool = False
     has_masks: bool = False
     is_named_in_suites: bool = True
+    can_be_split: bool = True
+    share: Share = ALONE
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the connections of ``share`` behind: who scores in another process needs none."""
+        return {key: value for key, value in vars(self).items() if key != "share"}
 
     @property
     def workers(self) -> int:
@@ -181,7 +191,7 @@ class Benchmark:
 
         Args:
             features: of the encoder.
-            on_video: called after each video.
+            on_video: called after each video; of several processes each counts its own share.
         """
         return self._measure(lambda video: self.predict(video, features), on_video)
 
@@ -190,7 +200,7 @@ class Benchmark:
         return self._measure(self.control, on_video)
 
     def _measure(self, predict: Callable[[str], Any], on_video: OnVideo | None) -> BenchmarkResult:
-        """Predict and score all videos.
+        """Predict and score all videos; of several processes each does its share.
 
         A video that cannot be read, does not fit, or is too large for the memory is named in the
         result; the rest goes on.
@@ -198,17 +208,38 @@ class Benchmark:
         Raises:
             DataError: when no video can be measured.
         """
-        videos, failed = self.videos(), dict[str, str]()
-        declared = _checked(self)
+        declared, share = _checked(self), self.share
+        videos = by_first(share, self.videos)
+        mine = videos[share.rank :: share.size]
+        parts = by_each(share, lambda: self._scored_videos(mine, predict, on_video))
+        return by_first(share, lambda: self._result(videos, parts, declared))
+
+    def _scored_videos(
+        self, videos: list[str], predict: Callable[[str], Any], on_video: OnVideo | None
+    ) -> tuple[dict[str, Rows], dict[str, str]]:
+        """Return the rows of each video, and why others could not be measured."""
+        failed: dict[str, str] = {}
         with Scoring(self.score, self.workers, failed) as scoring:
             for done, video in enumerate(videos, start=1):
                 with only_this(video, failed):
                     scoring.add(video, predict(video))
                 if on_video is not None:
                     on_video(done, len(videos), video)
-            rows = scoring.rows()
+            return scoring.rows(), failed
+
+    def _result(
+        self,
+        videos: list[str],
+        parts: Sequence[tuple[dict[str, Rows], dict[str, str]]],
+        declared: dict[str, Metric],
+    ) -> BenchmarkResult:
+        """Put together what the processes measured, in the order of the videos."""
+        scored = {video: rows for part, _ in parts for video, rows in part.items()}
+        reasons = {video: why for _, part in parts for video, why in part.items()}
+        failed = {video: reasons[video] for video in videos if video in reasons}
         if len(failed) == len(videos):
             raise DataError("; ".join(list(dict.fromkeys(failed.values()))[:3]))
+        rows = [row for video in videos for row in scored.get(video, [])]
         metrics = self.total(rows)
         if unknown := [name for name in metrics if name not in declared]:
             print(

@@ -42,8 +42,8 @@ def _is_lack_of_memory(error: Exception) -> bool:
 class Scoring:
     """Scores videos, in other processes while the next video is predicted; use in ``with``.
 
-    The rows come in the order in which the videos were added. When a process dies, what was being
-    scored at that time is scored once more, each in a process of its own.
+    When a process dies, what was being scored at that time is scored once more, each in a process
+    of its own.
 
     Args:
         score: (video, predicted) to rows; can be pickled when there are workers.
@@ -55,7 +55,6 @@ class Scoring:
         self, score: Callable[[str, Any], Rows], workers: int, failed: dict[str, str]
     ) -> None:
         self.score, self.workers, self.failed = score, workers, failed
-        self._order: list[str] = []
         self._done: dict[str, Rows] = {}
         self._pending: dict[str, tuple[Future[Rows], Any]] = {}
 
@@ -69,7 +68,6 @@ class Scoring:
 
     def add(self, video: str, predicted: Any) -> None:
         """Score a video, now or soon."""
-        self._order.append(video)
         if self._pool is None:
             with only_this(video, self.failed):
                 self._done[video] = self.score(video, predicted)
@@ -80,11 +78,11 @@ class Scoring:
             self._collect()
         self._pending[video] = self._submit(video, predicted), predicted
 
-    def rows(self) -> Rows:
-        """Return the rows of all videos that could be scored; the others are in ``failed`` then."""
+    def rows(self) -> dict[str, Rows]:
+        """Return the rows of each video that could be scored; the others are in ``failed`` then."""
         wait([future for future, _ in self._pending.values()])
         self._collect()
-        return [row for video in self._order for row in self._done.get(video, [])]
+        return self._done
 
     def _collect(self) -> None:
         """Take the rows of the videos that are scored, and forget their predictions."""
