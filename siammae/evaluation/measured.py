@@ -6,7 +6,7 @@ Modules that import torch are imported where they are used: a known result is fo
 import os
 from errno import EACCES
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from siammae.config.commands import EvaluateConfig
 from siammae.evaluation.encoders.source import Source
@@ -14,9 +14,21 @@ from siammae.evaluation.files.contents import Contents
 from siammae.evaluation.measuring.benchmark import Benchmark
 from siammae.evaluation.measuring.outputs import Outputs
 from siammae.evaluation.measuring.result import BenchmarkResult, shortfall
+from siammae.evaluation.measuring.share import (
+    ALONE,
+    Share,
+    by_first,
+    first_then_others,
+    measure_together,
+)
 from siammae.evaluation.result_cache import CONTENTS, Evaluations, Setting, as_result
 from siammae.system.errors import ConfigError
 from siammae.system.progress import ProgressDisplay
+
+if TYPE_CHECKING:
+    import torch
+
+    from siammae.evaluation.features import EncoderFeatures
 
 RESULT_FILES = ("result.json", "per_object.csv")  # of out
 _incomplete: list[str] = []  # what results of this process lack
@@ -30,39 +42,57 @@ class Measured(NamedTuple):
     control: BenchmarkResult | None
 
 
-def measured(settings: EvaluateConfig, source: Source, with_control: bool = True) -> Measured:
+def measured(
+    settings: EvaluateConfig, source: Source, with_control: bool = True, share: Share = ALONE
+) -> Measured:
     """Return what the encoder scores, and what the control does; see `Evaluations`.
+
+    Args:
+        settings: of the command.
+        source: of the encoder.
+        with_control: whether the control is wanted.
+        share: the processes that measure together; the first looks for what is known and keeps
+            what is not.
 
     Raises:
         ConfigError: when a setting is wrong or a folder cannot be written.
         DataError: when files of the benchmark or the encoder cannot be used.
     """
-    benchmark: Benchmark = settings.build("benchmark")
-    encoder = source.identity()
-    if benchmark.needs_model:
-        encoder |= source.model_identity()
-    what = {"encoder": encoder, "precision": settings.precision}
-    benchmark.prepare()
+    with share.raise_in_all():
+        benchmark: Benchmark = settings.build("benchmark")
+        benchmark.outputs = outputs(settings, benchmark)
+    what = by_first(share, lambda: asked(settings, benchmark, source))
+    first_then_others(share, benchmark.prepare)
 
-    benchmark.outputs = outputs(settings, benchmark)
     contents = Contents(Path(settings.results_dir) / CONTENTS)
-    setting = Setting.of(benchmark, settings.benchmark.as_dict(), contents)
+    config = settings.benchmark.as_dict()
+    setting = by_first(share, lambda: Setting.of(benchmark, config, contents))
     evaluations = Evaluations(Path(settings.results_dir), setting, settings.rerun)
-    entry = evaluations.find(what) if benchmark.outputs is None else None
+    entry = None
+    if benchmark.outputs is None:
+        entry = by_first(share, lambda: evaluations.find(what))
     if entry is not None:
         result, label = as_result(entry), entry["label"]
         print(f"measured before, {evaluations.path(what)}; rerun=true measures again", flush=True)
     else:
-        check_writable(settings, "results_dir")
-        result, facts = measure(settings, benchmark, source)
+        first_then_others(share, lambda: check_writable(settings, "results_dir"))
+        result, facts = measure(settings, benchmark, source, share)
         label = source.label()
-        evaluations.keep(what, label, result, **facts)
+        by_first(share, lambda: evaluations.keep(what, label, result, **facts))
     control = None
     if result.failed:  # of other videos than the encoder's the control would say nothing
         _incomplete.append(f"figures {shortfall(result.as_dict())}")
     elif with_control:
-        control = evaluations.control(lambda: copy_first_mask(settings, benchmark))
+        control = evaluations.control(lambda: copy_first_mask(settings, benchmark, share), share)
     return Measured(result, label, control)
+
+
+def asked(settings: EvaluateConfig, benchmark: Benchmark, source: Source) -> dict[str, Any]:
+    """Return what decides the figures beside the benchmark: the encoder and the precision."""
+    encoder = source.identity()
+    if benchmark.needs_model:
+        encoder |= source.model_identity()
+    return {"encoder": encoder, "precision": settings.precision}
 
 
 def incomplete() -> list[str]:
@@ -106,23 +136,37 @@ def outputs(settings: EvaluateConfig, benchmark: Benchmark) -> Outputs | None:
 
 
 def measure(
-    settings: EvaluateConfig, benchmark: Benchmark, source: Source
+    settings: EvaluateConfig, benchmark: Benchmark, source: Source, share: Share = ALONE
 ) -> tuple[BenchmarkResult, dict[str, Any]]:
     """Return the encoder's result, and on what device and in which precision it was computed."""
     from siammae.assembly.device import choose_device, choose_precision, fast_matmul
+
+    with share.raise_in_all():
+        device = choose_device(settings.device)
+        fast_matmul(device)
+        precision: str = settings.precision
+        if precision == "auto":
+            precision = choose_precision("auto", device) if device.type == "cuda" else "fp32"
+    loaded: list[EncoderFeatures] = []
+    # One after the other, so that published weights are downloaded once.
+    first_then_others(share, lambda: loaded.append(load(benchmark, source, device, precision)))
+    with ProgressDisplay("videos", settings.progress) as display:
+        result = measure_together(
+            benchmark, share, lambda part: part.evaluate(loaded[0], display.update)
+        )
+    return result, {"device": str(device), "precision": precision}
+
+
+def load(
+    benchmark: Benchmark, source: Source, device: "torch.device", precision: str
+) -> "EncoderFeatures":
+    """Load what the benchmark measures of the source, and check that its patches fit."""
     from siammae.evaluation.features import EncoderFeatures
 
-    device = choose_device(settings.device)
-    fast_matmul(device)
-    precision: str = settings.precision
-    if precision == "auto":
-        precision = choose_precision("auto", device) if device.type == "cuda" else "fp32"
     model = source.load_model().to(device) if benchmark.needs_model else None
     features = EncoderFeatures(source.load().to(device), device, precision, model)
     check_patch(benchmark, features.patch_size)
-    with ProgressDisplay("videos", settings.progress) as display:
-        result = benchmark.evaluate(features, display.update)
-    return result, {"device": str(device), "precision": precision}
+    return features
 
 
 def check_patch(benchmark: Benchmark, patch_size: int) -> None:
@@ -143,7 +187,9 @@ def check_patch(benchmark: Benchmark, patch_size: int) -> None:
         ) from None
 
 
-def copy_first_mask(settings: EvaluateConfig, benchmark: Benchmark) -> BenchmarkResult:
+def copy_first_mask(
+    settings: EvaluateConfig, benchmark: Benchmark, share: Share = ALONE
+) -> BenchmarkResult:
     """Return the control's result."""
     with ProgressDisplay("videos of the control", settings.progress) as display:
-        return benchmark.copy_first_mask(display.update)
+        return measure_together(benchmark, share, lambda part: part.copy_first_mask(display.update))

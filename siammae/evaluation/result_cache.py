@@ -13,6 +13,7 @@ from siammae.config.essential import essential
 from siammae.evaluation.declared_metrics import declared_in
 from siammae.evaluation.files.contents import Contents
 from siammae.evaluation.measuring.result import BenchmarkResult
+from siammae.evaluation.measuring.share import ALONE, Share, by_first
 from siammae.system.command import Command
 from siammae.system.errors import ConfigError, DataError
 from siammae.system.foreign_json import read_object
@@ -137,20 +138,26 @@ class Evaluations:
                 f"results_dir={self.folder} cannot be written: {error.strerror}"
             ) from None
 
-    def control(self, measure: Callable[[], BenchmarkResult]) -> BenchmarkResult | None:
+    def control(
+        self, measure: Callable[[], BenchmarkResult], share: Share = ALONE
+    ) -> BenchmarkResult | None:
         """Return the control's result, measured once for each setting.
 
         None for a benchmark that has no such control.
+
+        Args:
+            measure: measures it, in all processes.
+            share: the processes, of which the first reads and writes.
         """
         what = {"control": CONTROL}
-        entry = self.find(what)
+        entry = by_first(share, lambda: self.find(what))
         if entry is not None:
             return as_result(entry)
         try:
             result = measure()
         except NotImplementedError:
             return None
-        self.keep(what, CONTROL, result)
+        by_first(share, lambda: self.keep(what, CONTROL, result))
         return result
 
     def path(self, what: dict[str, Any]) -> Path:

@@ -25,7 +25,7 @@ from siammae.data.sets.videos import ClipSource
 from siammae.evaluation.files.contents import Contents
 from siammae.evaluation.measuring.metric import Metric
 from siammae.evaluation.measuring.result import BenchmarkResult
-from siammae.evaluation.measuring.share import by_first
+from siammae.evaluation.measuring.share import by_first, first_then_others
 from siammae.evaluation.result_cache import CONTENTS
 from siammae.tracking.provenance import provenance
 from siammae.tracking.record import RunRecord
@@ -75,9 +75,7 @@ class Session:
     def run(self) -> float:
         """Train to the end, measure, export; return the objective, larger being better."""
         start, team = time.time(), self.team
-        with team.raise_in_all():
-            if team.is_main:  # alone, so that built-in sets are written once
-                self._prepare_files()
+        first_then_others(team, self._prepare_files)  # built-in sets are written once
         with team.raise_in_all():
             trainer = self._build()
         first = trainer.resume()
@@ -110,7 +108,6 @@ class Session:
             keep_memory()
             bound_kernel_caches()
         model = build_model(self.settings).to(self.device)
-        self._prepare_files()
         dataset = self._dataset()
         self.plan = make_plan(
             self.settings, len(dataset.clips), self.source.max_broken, self.precision

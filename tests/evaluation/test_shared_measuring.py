@@ -81,3 +81,40 @@ def test_one_process_is_asked_nothing_of_others():
             raise AssertionError("one process has nobody to ask")
 
     assert by_first(NoOthers(), lambda: 3) == 3
+
+
+@pytest.mark.slow
+def test_the_command_measures_keeps_and_prints_once(tmp_path):
+    write_davis(tmp_path / "DAVIS", NAMES[:3])
+    chosen = ["features=timm", "model=vit_tiny_patch16_224", "pretrained=false", "device=cpu"]
+    chosen += ["benchmark=davis2017", f"benchmark.root={tmp_path / 'DAVIS'}"]
+    chosen += ["benchmark.workers=0"]
+
+    def evaluate(*words):
+        return subprocess.run(
+            [sys.executable, *words, *chosen],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=250,
+        )
+
+    one = evaluate("-m", "siammae.evaluate", "out=one", "results_dir=kept/one")
+    two = [
+        evaluate(*TORCHRUN, "-m", "siammae.evaluate", f"out={out}", "results_dir=kept/two")
+        for out in ("two", "again")
+    ]
+    assert [done.returncode for done in (one, *two)] == [0, 0, 0], two[0].stderr
+    assert two[0].stdout.count("on davis2017") == 1
+    assert two[1].stdout.count("measured before, ") == 1
+    for name in ("result.json", "per_object.csv"):
+        for out in ("two", "again"):
+            assert (tmp_path / out / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
+    kept = [
+        {path.name for path in (tmp_path / "kept" / of).glob("*.json")} for of in ("one", "two")
+    ]
+    assert kept[0] == kept[1]
+    assert len(kept[0]) == 2
+    wrong = evaluate(*TORCHRUN, "-m", "siammae.evaluate", "benchmark.year=1999")
+    assert wrong.stderr.count("error: ") == 1

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from siammae.evaluation.measuring.result import BenchmarkResult
 
 Value = TypeVar("Value")
+# What callers catch: files that cannot be used, and a control that a benchmark does not have.
+_CAUGHT = (DataError, NotImplementedError)
 
 
 class Share(Protocol):
@@ -60,16 +62,17 @@ def by_first(share: Share, compute: Callable[[], Value]) -> Value:
 
     Raises:
         DataError: the first's own, in all, so that whoever catches it does so in all.
+        NotImplementedError: likewise.
     """
     if share.size == 1:
         return compute()
 
-    def attempt() -> tuple[Any, DataError | None]:
+    def attempt() -> tuple[Any, Exception | None]:
         if share.rank:
             return None, None
         try:
             return compute(), None
-        except DataError as error:
+        except _CAUGHT as error:
             return None, error
 
     made: Value
@@ -78,6 +81,14 @@ def by_first(share: Share, compute: Callable[[], Value]) -> Value:
         if error is not None:
             raise error
     return made
+
+
+def first_then_others(share: Share, act: Callable[[], object]) -> None:
+    """Let the first process act, and then the others, which find what it wrote."""
+    for rest in (False, True):
+        with share.raise_in_all():
+            if (share.rank > 0) == rest:
+                act()
 
 
 def measure_together(
