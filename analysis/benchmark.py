@@ -4,7 +4,7 @@ import argparse
 import sys
 from importlib import import_module
 
-COMMANDS = ("data", "extensions", "propagation")
+COMMANDS = ("data", "extensions", "propagation", "step")
 
 
 def main() -> int:
