@@ -3,6 +3,7 @@
 # make test-all  all tests
 # make storm  attack the framework for hours, print the table of docs/reliability.md
 # make test-slurm  the launcher for Slurm, on a Slurm that it starts (as root; slurm-wlm and munge)
+# make test-gpu  what needs CUDA
 # make check  format, lint and types
 # make docs   the documentation as a site in site/, with its links checked
 
@@ -11,7 +12,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: docs demo test test-all test-kills storm test-slurm check format install lock clean
+.PHONY: docs demo test test-all test-kills storm test-slurm test-gpu check format install lock clean
 
 install: $(READY)
 
@@ -47,6 +48,10 @@ storm: $(READY)
 # One after the other: the cluster is this one machine.
 test-slurm: $(READY)
 	SIAMMAE_TEST_SLURM=1 $(RUN) -m pytest -n 0 tests/launching/launchers/slurm
+
+# One after the other: they share the device.
+test-gpu: $(READY)
+	$(RUN) -m pytest -n 0 -m gpu
 
 check: $(READY)
 	$(VENV)/bin/ruff format --check .

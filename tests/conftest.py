@@ -28,6 +28,15 @@ def groups_and_resolvers():
     register_with_hydra()
 
 
+def pytest_runtest_setup(item):
+    """Skip what is marked ``gpu`` where there is no CUDA."""
+    if item.get_closest_marker("gpu") is not None:
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs CUDA")
+
+
 @pytest.fixture
 def wandb_server(monkeypatch, tmp_path) -> "Iterator[WandbServer]":
     """A server that this process's W&B client talks to, and no other."""

@@ -27,11 +27,8 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from siammae.assembly.build import build_model
-from siammae.assembly.checkpoint import Checkpoints
-from siammae.assembly.device import choose_device, choose_precision, fast_matmul, keep_memory
+from siammae.assembly.device import choose_device, fast_matmul, keep_memory
 from siammae.assembly.flops import gflops_per_pair
-from siammae.assembly.identity import identify
 from siammae.config.check import check
 from siammae.config.schema import TrainConfig
 from siammae.data.sampling.batch import PairBatch
@@ -39,9 +36,7 @@ from siammae.data.sampling.loader import PairDataset, make_loader
 from siammae.launching.registration import register_with_hydra
 from siammae.system.errors import SiammaeError
 from siammae.system.paths import CONFIGS
-from siammae.training.loop import Listener, Trainer
-from siammae.training.optim import adamw
-from siammae.training.training_plan import make_plan
+from siammae.training.trial import trial_trainer
 
 GROUPS = ("rotation", "targets", "uncertainty")  # whose every option is measured by default
 MASKINGS = (
@@ -164,7 +159,7 @@ def measure(
         for case in cases:
             print(f"measuring {' '.join(case.overrides)} ...", file=sys.stderr)
             without, extended = (
-                contender(configured([*fixed, *overrides]), device, rounds, Path(folder))
+                contender(configured([*fixed, *overrides]), device, rounds)
                 for overrides in (case.against, case.overrides)
             )
             yield figures(case, without, extended, device, rounds)
@@ -178,34 +173,11 @@ def configured(overrides: Sequence[str]) -> TrainConfig:
         return check(compose("train", list(overrides)))
 
 
-def contender(settings: TrainConfig, device: torch.device, rounds: int, folder: Path) -> Contender:
+def contender(settings: TrainConfig, device: torch.device, rounds: int) -> Contender:
     """What a configuration trains, at the end of its schedule: no warm-up is on any more."""
-    found = identify(settings, None)
-    settings, source = found.settings, found.source
-    model = build_model(settings).to(device).train()
-    source.prepare()
-    targets, rotation, augment = map(settings.build, ("targets", "rotation", "augment"))
-    labels = None if found.labels is None else found.labels.of_clips
-    dataset = PairDataset(source, targets, rotation, augment, settings.seed, labels)
     steps = 100 * (WARM_UP + rounds)
-    plan = make_plan(
-        settings,
-        len(dataset.clips),
-        source.max_broken,
-        choose_precision(settings.precision, device),
-    )
-    plan = type(plan)(**{**vars(plan), "steps": steps, "warmup": 0})
+    trainer, dataset = trial_trainer(settings, device, steps)
     batches = endless(dataset, settings.batch_size, settings.accumulate)
-    optim = settings.optim
-    trainer = Trainer(
-        model,
-        adamw(model, optim.base_lr, optim.betas, optim.weight_decay, settings.batch_size),
-        plan,
-        lambda first: batches,
-        dataset.augment.apply,
-        Checkpoints(folder / "none"),
-        Listener(),
-    )
     numbers = iter(range(steps - WARM_UP - rounds + 1, steps + 1))
     return Contender(
         lambda: _finished(trainer.train_step(next(numbers), batches), device),

@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -29,6 +28,7 @@ from siammae.config.groups import TARGET, class_of
 from siammae.config.schema import TrainConfig
 from siammae.system.errors import ConfigError, SiammaeError
 from siammae.tracking.provenance import code_version
+from siammae.training.compiled import uncompiled
 
 from .extensions import WARM_UP, configured, contender
 from .machine import processor
@@ -123,12 +123,12 @@ def measure(
         fixed = [*base, "benchmark=none", "tracking=none", "pictures=0", f"data.root={folder}"]
         settings = configured(fixed)
         batch = settings.batch_size
-        runners = {OURS: trainer(settings, device, rounds, Path(folder))}
+        runners = {OURS: trainer(settings, device, rounds)}
         if against is not None:
             other = configured([*fixed, *against])
             if other.batch_size != batch:
                 raise ConfigError("--against: a step of another batch_size is not comparable")
-            runners[" ".join(against)] = trainer(other, device, rounds, Path(folder))
+            runners[" ".join(against)] = trainer(other, device, rounds)
         runners |= baselines(settings, device)
         print("measuring steps ...", file=sys.stderr)
         taken = interleaved({name: runner.step for name, runner in runners.items()}, device, rounds)
@@ -150,10 +150,10 @@ def measure(
     }
 
 
-def trainer(settings: TrainConfig, device: torch.device, rounds: int, folder: Path) -> Runner:
+def trainer(settings: TrainConfig, device: torch.device, rounds: int) -> Runner:
     """The trainer's step."""
     print("preparing the trainer's step ...", file=sys.stderr)
-    made = contender(settings, device, rounds + EXAMINED, folder)
+    made = contender(settings, device, rounds + EXAMINED)
     precision = choose_precision(settings.precision, device)
     return examined(made.step, precision, device, made.gflops)
 
@@ -199,16 +199,6 @@ def examined(
         step()
     step()
     return Runner(step, precision, counting.counted, profile_step(step, device), gflops)
-
-
-def uncompiled() -> AbstractContextManager[None]:
-    """A block in which compiled modules run as they are written."""
-    return torch.compiler.set_stance("force_eager") if compiles() else nullcontext()
-
-
-def compiles() -> bool:
-    """Whether anything was compiled; importing the compiler to ask takes a second."""
-    return "torch._dynamo" in sys.modules
 
 
 def interleaved(

@@ -27,6 +27,8 @@ Progress = Literal["auto", "rich", "plain", "none"]
 DEVICE = r"^(auto|cpu|mps|cuda(:\d+)?)$"
 Device = Annotated[str, Field(pattern=DEVICE)]
 Precision = Literal["auto", "fp32", "bf16"]
+Compile = Literal["auto", "off", "blocks", "step"]
+Memory = Literal["plain", "checkpoint"]
 # Hydra reads runs_dir=2026 as a number.
 Folder = Annotated[str, BeforeValidator(lambda given: str(given) if type(given) is int else given)]
 Trusted = list[Annotated[str, Field(pattern=rf"^{PACKAGE.pattern}$")]]
@@ -219,6 +221,8 @@ class TrainConfig(StepConfig):
     incidental: ClassVar = (
         *(
             "device",
+            "compile",
+            "memory",
             "runs_dir",
             "rerun",
             "stale",
@@ -236,6 +240,8 @@ class TrainConfig(StepConfig):
     accumulate: Positive
     precision: Precision
     device: Device
+    compile: Compile = "auto"
+    memory: Memory = "plain"
     runs_dir: Annotated[Folder, Field(min_length=1)]
     rerun: bool
     stale: Literal["warn", "error", "rerun"] = "warn"

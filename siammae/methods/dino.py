@@ -70,6 +70,7 @@ class DINO(Method):
     centre: Tensor
     counted: Tensor
     summed: Tensor
+    temperature: Tensor
 
     def __init__(
         self,
@@ -100,7 +101,10 @@ class DINO(Method):
         self.teacher_head = deepcopy(self.head).requires_grad_(False)
         self.student_temperature, self.temperatures = student_temperature, teacher_temperature
         self.warmup, self.momentum, self.frozen = warmup, momentum, frozen
-        self.centre_momentum, self.temperature = centre_momentum, float(teacher_temperature[0])
+        self.centre_momentum = centre_momentum
+        # A tensor, since a compiler takes numbers for constants.
+        first = torch.tensor(float(teacher_temperature[0]))
+        self.register_buffer("temperature", first, persistent=False)
         self.register_buffer("centre", torch.zeros(prototypes))
         # Of a step's parts, until the step ends.
         self.register_buffer("summed", torch.zeros(prototypes), persistent=False)
@@ -149,7 +153,7 @@ class DINO(Method):
         """Set the teacher's temperature, and whether the prototypes are trained."""
         low, high = self.temperatures
         done = (step - 1) / (self.warmup * steps) if self.warmup else 1.0
-        self.temperature = low + (high - low) * min(1.0, done)
+        self.temperature.fill_(low + (high - low) * min(1.0, done))
         self.head.prototypes.requires_grad_(step > self.frozen * steps)
 
     @override

@@ -140,7 +140,7 @@ class RSP(Method):
         shares = self._variables(logits).softmax(dim=-1)
         drawn = draws.rand(*shares.shape[:2]).unsqueeze(-1)
         number = (shares.cumsum(dim=-1) < drawn).sum(dim=-1).clamp(max=self.categories - 1)
-        chosen = nn.functional.one_hot(number, self.categories).to(shares.dtype)
+        chosen = torch.zeros_like(shares).scatter_(-1, number.unsqueeze(-1), 1.0)
         return (chosen + shares - shares.detach()).flatten(1)
 
     def divergence(self, posterior: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
@@ -148,7 +148,11 @@ class RSP(Method):
         at least. Its gradient is shared out between both by ``kl_balance``."""
 
         def kl(one: Tensor, other: Tensor) -> Tensor:
-            given = (Categorical(logits=self._variables(logits)) for logits in (one, other))
+            # Not validated: to look at the logits is to wait for the device.
+            given = [
+                Categorical(logits=self._variables(logits), validate_args=False)
+                for logits in (one, other)
+            ]
             return kl_divergence(*(Independent(each, 1) for each in given)).mean()
 
         moving = kl(posterior, prior.detach()) * self.kl_balance

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from siammae.model.decoder_layer import DecoderLayer
-from siammae.model.layers import initialise, run_blocks, sincos_positions
+from siammae.model.layers import initialise, run_blocks, run_layer, sincos_positions
 from siammae.model.pair import FrameMask, PastCache
 from siammae.model.patches import gather_tokens
 
@@ -242,13 +242,13 @@ class CrossDecoder(Decoder):
     @override
     def decode(self, prepared: Tensor, tokens: Tensor) -> Tensor:
         for layer, (key, value) in zip(self.layers, prepared, strict=True):
-            tokens = layer(tokens, key, value)
+            tokens = run_layer(layer, tokens, key, value)
         return tokens
 
     def decode_alone(self, tokens: Tensor) -> Tensor:
         """Run tokens (B, N, D) through all sub-layers but the cross-attention, and the norm."""
         for layer in self.layers:
-            tokens = layer(tokens)
+            tokens = run_layer(layer, tokens)
         return self.norm(tokens)
 
 

@@ -17,6 +17,7 @@ from siammae.methods.method import Method
 from siammae.model.batch_draws import WHOLE, Part
 from siammae.system.errors import TrainingError
 from siammae.system.signals import STOPPED, StopRequest
+from siammae.training.compiled import uncompiled
 from siammae.training.distributed import Team
 from siammae.training.intermediate import LOSS_STEPS
 from siammae.training.optim import learning_rate, set_learning_rate
@@ -258,7 +259,7 @@ class Trainer:
             return
         generator = Generator(self.device).manual_seed(self.plan.seed)
         self.model.eval()  # without dropout: the same picture when it is made again
-        with torch.no_grad():
+        with torch.no_grad(), uncompiled():
             outcome = self._forward(self.model, self.sample, generator)
             frames = self.prepare(self.sample.to(self.device))
         self.model.train()

@@ -14,6 +14,7 @@ from siammae.methods.method import Method
 from siammae.tracking.provenance import code_version
 from siammae.tracking.record import write_atomic
 from siammae.tracking.signature import signature
+from siammae.training.compiled import uncompiled
 
 MODEL = ("encoder", "encoding", "decoder", "uncertainty")  # groups that make up a whole model
 
@@ -34,7 +35,10 @@ def measure(
     model.eval()
     try:
         features = EncoderFeatures(model.exported(), device, model=model)
-        result = measure_together(benchmark, share, lambda part: part.evaluate(features, **options))
+        with uncompiled():  # frames have many sizes, and each would be compiled anew
+            result = measure_together(
+                benchmark, share, lambda part: part.evaluate(features, **options)
+            )
     finally:
         model.train(training)
     for video, why in result.failed.items():

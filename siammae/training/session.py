@@ -30,6 +30,7 @@ from siammae.evaluation.result_cache import CONTENTS
 from siammae.tracking.provenance import provenance
 from siammae.tracking.record import RunRecord
 from siammae.tracking.wandb import Tracker
+from siammae.training.compiled import trainable, uncompiled
 from siammae.training.distributed import Team
 from siammae.training.input_wait import WaitMonitor, advice
 from siammae.training.intermediate import Pruned, Trial, intermediate_values
@@ -107,7 +108,7 @@ class Session:
         if self.device.type == "cpu":
             keep_memory()
             bound_kernel_caches()
-        model = build_model(self.settings).to(self.device)
+        model = trainable(self.settings, self.device, self.precision, self.team.size)
         dataset = self._dataset()
         self.plan = make_plan(
             self.settings, len(dataset.clips), self.source.max_broken, self.precision
@@ -261,7 +262,8 @@ class Session:
         """Draw what the encoder sees; when that fails, the run goes on without the pictures."""
         try:
             pairs_seen = self.plan.steps * self.plan.batch_size
-            pictures = run_pictures(encoder, self.device, self.benchmark, self.source)
+            with uncompiled():
+                pictures = run_pictures(encoder, self.device, self.benchmark, self.source)
             for name, jpeg in pictures.items():
                 path = self.record.write_picture(f"{name}.jpg", jpeg)
                 self.tracker.log_picture(f"media/{name}", path, pairs_seen)

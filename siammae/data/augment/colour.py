@@ -123,6 +123,6 @@ def _shift_hue(images: "Tensor", shift: "Tensor") -> "Tensor":
         (green - blue) / safe,
         torch.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe),
     )
-    own = torch.tensor([0.0, 2.0, 4.0], device=images.device).view(3, 1, 1)
+    own = torch.arange(0.0, 6.0, 2.0, device=images.device).view(3, 1, 1)
     away = (hue + 6 * shift - own + 3).remainder(6) - 3  # from the channel's own hue, -3..3
     return value - chroma * (away.abs() - 1).clamp(0, 1)

@@ -18,14 +18,17 @@ def draw_effects(
     return np.array([width * blurred, solarised], np.float32)
 
 
-def apply_effects(images: "Tensor", effects: "Tensor") -> "Tensor":
+def apply_effects(images: "Tensor", effects: "Tensor", blurs: bool = True) -> "Tensor":
     """Blur and solarise images (B, T, 3, H, W) in 0..1 by their ``effects`` (B, T, 2).
 
-    Solarisation inverts what is at least 0.5, as PIL's does from 128 on.
+    ``blurs``: whether any of them may be blurred; to ask the effects would be to wait for the
+    device. Solarisation inverts what is at least 0.5, as PIL's does from 128 on.
     """
     import torch
 
-    blurred = _blur(images.flatten(0, 1), effects[..., 0].flatten()).view_as(images)
+    blurred = images
+    if blurs:
+        blurred = _blur(images.flatten(0, 1), effects[..., 0].flatten()).view_as(images)
     solarised = effects[..., 1].bool().view(*effects.shape[:2], 1, 1, 1)
     return torch.where(solarised & (blurred >= 0.5), 1 - blurred, blurred)
 
@@ -38,8 +41,6 @@ def _blur(images: "Tensor", sigma: "Tensor") -> "Tensor":
     import torch
     import torch.nn.functional as F
 
-    if not bool(sigma.any()):
-        return images
     reach = max(1, images.shape[-1] // 20)
     place = torch.arange(-reach, reach + 1, device=images.device)
     kernel = torch.exp(-0.5 * (place / sigma.clamp(min=1e-3).unsqueeze(1)) ** 2)

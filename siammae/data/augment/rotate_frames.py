@@ -90,7 +90,8 @@ def resample(
     Args:
         frames: (N, C, H, W) with what was cut out in the upper left corner.
         size: (N, 2), height and width of what was cut out, in pixels.
-        crop: (N, 2), height and width of the crop in its middle; `cut_around` leaves the margin.
+        crop: (N, 2), height and width of the crop in its middle; `cut_around` leaves the margin. It
+            lies on the host, where frames of one ``n`` are looked up without waiting for a device.
         flip: (N,) bool, whether to mirror it.
         degrees: (N,), angle counter-clockwise, after mirroring.
         side: side of the result in pixels.
@@ -105,10 +106,11 @@ def resample(
     finer = (crop.amax(dim=1) / side).ceil().long().clamp(min=1)
     for points in finer.unique().tolist():
         fine = side * points
-        length = torch.tensor([fine], device=frames.device)
+        length = torch.full((1,), fine, device=frames.device)
         filtered = resize_matrices(length, fine, side)[0]  # (side, fine)
-        for part in _parts(finer == points, fine):
-            grid = _grid(fine, frames.shape[-2:], *(t[part] for t in (size, crop, flip, degrees)))
+        for chosen in _parts(finer == points, fine):
+            part, sides = (t.to(frames.device, non_blocking=True) for t in (chosen, crop[chosen]))
+            grid = _grid(fine, frames.shape[-2:], size[part], sides, flip[part], degrees[part])
             found = F.grid_sample(
                 frames[part].float(), grid, "bicubic", padding_mode="border", align_corners=False
             )
@@ -141,4 +143,5 @@ def _grid(
     place = torch.stack([x, y], dim=-1) * crop.flip(1).view(-1, 1, 1, 2)  # from the middle
     place = place + size.flip(1).view(-1, 1, 1, 2) / 2
     height, width = canvas
-    return 2 * place / torch.tensor([width, height], device=place.device) - 1
+    across, down = place.unbind(dim=-1)
+    return torch.stack([2 * across / width, 2 * down / height], dim=-1) - 1

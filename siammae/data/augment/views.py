@@ -59,4 +59,6 @@ class Views(PairAugment):
     @override
     def finish(self, images: "Tensor", batch: "PairBatch") -> "Tensor":
         images = super().finish(images, batch)
-        return images if batch.effects is None else apply_effects(images, batch.effects)
+        if batch.effects is None:
+            return images
+        return apply_effects(images, batch.effects, blurs=self.blur > 0)

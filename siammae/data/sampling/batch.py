@@ -28,7 +28,8 @@ class PairBatch:
     short: number of samples with a smaller gap than was drawn, because the clip is short.
     broken: clips that could not be read, with the reason; others were taken in their place.
     crop: (B, T, 2) int64, height and width of the crops in the middle of what was cut out, which
-        have to be resampled. None: all of it is the crop, and angles are quarter turns.
+        have to be resampled; it stays on the host, see `resample`. None: all of it is the crop,
+        and angles are quarter turns.
     upright: whether every angle is 0.
     effects: (B, T, 2) float32, blur and solarisation of each frame, see `draw_effects`; None: none.
     label: (B,) int64, the number of each clip's class; None: nobody asked for it.
@@ -50,7 +51,8 @@ class PairBatch:
 
     def to(self, device: torch.device) -> "PairBatch":
         """Return the batch on another device."""
-        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+        moved = self._each(lambda tensor: tensor.to(device, non_blocking=True))
+        return replace(moved, crop=self.crop)
 
     def pin_memory(self) -> "PairBatch":
         """Return the batch in memory from which a GPU copies by itself."""
