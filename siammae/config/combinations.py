@@ -146,6 +146,11 @@ def _check_used(settings: TrainConfig, method: Any, benchmark: Any) -> None:
             f"accumulate={settings.accumulate}: {name} compares all samples of a batch with each "
             "other, which cannot be done in parts; take accumulate=1 and a batch_size that fits"
         )
+    if settings.parallel == "fsdp" and not method.shards:
+        raise ConfigError(
+            f"parallel=fsdp: after each step {name} computes weights from others, of which a "
+            "process would have a shard only; take parallel=ddp"
+        )
 
 
 def _name(settings: ModelConfig) -> str:

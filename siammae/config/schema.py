@@ -29,6 +29,7 @@ Device = Annotated[str, Field(pattern=DEVICE)]
 Precision = Literal["auto", "fp32", "bf16"]
 Compile = Literal["auto", "off", "blocks", "step"]
 Memory = Literal["plain", "checkpoint"]
+Parallel = Literal["ddp", "fsdp"]
 # Hydra reads runs_dir=2026 as a number.
 Folder = Annotated[str, BeforeValidator(lambda given: str(given) if type(given) is int else given)]
 Trusted = list[Annotated[str, Field(pattern=rf"^{PACKAGE.pattern}$")]]
@@ -223,6 +224,7 @@ class TrainConfig(StepConfig):
             "device",
             "compile",
             "memory",
+            "parallel",
             "runs_dir",
             "rerun",
             "stale",
@@ -242,6 +244,7 @@ class TrainConfig(StepConfig):
     device: Device
     compile: Compile = "auto"
     memory: Memory = "plain"
+    parallel: Parallel = "ddp"
     runs_dir: Annotated[Folder, Field(min_length=1)]
     rerun: bool
     stale: Literal["warn", "error", "rerun"] = "warn"

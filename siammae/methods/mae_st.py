@@ -43,6 +43,7 @@ class MAE_ST(Method):
     """
 
     uses: ClassVar = frozenset(("decoder", "uncertainty", "mask_ratio"))
+    shards: ClassVar = False  # the encoder's embedding is a sum over the tubelets'
 
     def __init__(
         self,

@@ -72,6 +72,8 @@ class Method(nn.Module):
         frames: number of frames or views of a sample that it takes; None: any number.
         whole_batch: whether the loss compares the samples of a batch, so that a step's batch
             cannot be computed in parts.
+        shards: whether each of several processes can train a shard of the weights: what the method
+            computes with weights outside of `forward` is element by element.
         several_sizes: whether it takes views of several sizes, a list of tensors.
         restores_pairs: whether it restores hidden patches of a frame from another frame, as
             benchmarks of the whole model need.
@@ -82,6 +84,7 @@ class Method(nn.Module):
     asks: ClassVar[tuple[str, ...]] = ()
     frames: int | None = None
     whole_batch: ClassVar[bool] = False
+    shards: ClassVar[bool] = True
     restores_pairs: ClassVar[bool] = False
     several_sizes: ClassVar[bool] = False
 

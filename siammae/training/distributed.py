@@ -1,8 +1,7 @@
 """Data-parallel training: torchrun starts one process a device, each with its share of a step.
 
-Every process has the whole model and optimiser. In a step each computes the gradients of its part
-of the batch; torch's DistributedDataParallel averages them while the backward pass still runs.
-Rank 0 alone writes and evaluates.
+In a step each computes the gradients of its part of the batch, which torch averages while the
+backward pass still runs (`siammae.training.engines`). Rank 0 alone writes.
 
 What torch does not do, and this file does: errors. What fails between two steps (settings, files,
 clips that cannot be read, an evaluation) is raised in all processes, and the next run of a multirun
@@ -14,7 +13,6 @@ import atexit
 import json
 import os
 import traceback
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import timedelta
@@ -29,7 +27,7 @@ from siammae.system.processes import launched
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import Tensor
 
 Value = TypeVar("Value")
 
@@ -112,19 +110,6 @@ class Team:
         Gradients reach this process's own rows.
         """
         return rows
-
-    def replicate(self, model: "nn.Module") -> "nn.Module":
-        """Return a module that computes as ``model`` and averages gradients over the processes."""
-        return model
-
-    def step(self, replica: Any, is_last: bool = True) -> AbstractContextManager[None]:
-        """Open a block for the forward and backward pass of a part of a step.
-
-        Args:
-            replica: what `replicate` returned.
-            is_last: whether it is the step's last part, after which gradients are averaged.
-        """
-        return nullcontext()
 
 
 class TorchrunTeam(Team):
@@ -266,7 +251,7 @@ class TorchrunTeam(Team):
         import torch.distributed as dist
 
         values = [value]
-        with _exchange():
+        with exchanging():
             dist.broadcast_object_list(values, 0, group=self._waiting)
         return values[0]
 
@@ -275,7 +260,7 @@ class TorchrunTeam(Team):
         import torch.distributed as dist
 
         values: list[Any] = [None] * self.size
-        with _exchange():
+        with exchanging():
             dist.all_gather_object(values, value, group=self._waiting)
         return values
 
@@ -285,7 +270,7 @@ class TorchrunTeam(Team):
         import torch.distributed as dist
 
         sums = torch.tensor(counts, dtype=torch.int64)
-        with _exchange():
+        with exchanging():
             dist.all_reduce(sums, group=self._waiting)
         return sums.tolist()
 
@@ -294,7 +279,7 @@ class TorchrunTeam(Team):
         import torch.distributed as dist
 
         total = values.clone()
-        with _exchange():
+        with exchanging():
             dist.all_reduce(total)
         return total / self.size
 
@@ -304,36 +289,14 @@ class TorchrunTeam(Team):
         import torch.distributed as dist
 
         parts = [torch.empty_like(rows) for _ in range(self.size)]
-        with _exchange():
+        with exchanging():
             dist.all_gather(parts, rows.detach().contiguous())
         parts[self.rank] = rows
         return torch.cat(parts)
 
-    @override
-    def replicate(self, model: "nn.Module") -> "nn.Module":
-        from torch.nn.parallel import DistributedDataParallel
-
-        # A method may have weights that some step does not train, as DINO's prototypes at first.
-        # To look for them also keeps the buckets of gradients as they are: torch would sort them
-        # anew after the first step, sums of three or more would be rounded otherwise from then on,
-        # and a resumed run would not end with the same bits.
-        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of the next name
-            return DistributedDataParallel(
-                model,
-                broadcast_buffers=False,  # every process computes the same ones
-                find_unused_parameters=True,
-                gradient_as_bucket_view=True,
-            )
-
-    @override
-    @contextmanager
-    def step(self, replica: Any, is_last: bool = True) -> Iterator[None]:
-        with _exchange(), nullcontext() if is_last else replica.no_sync():
-            yield
-
 
 @contextmanager
-def _exchange() -> Iterator[None]:
+def exchanging() -> Iterator[None]:
     """Open a block in which processes exchange something; say it in a line when one is gone."""
     import torch.distributed as dist
 

@@ -1,7 +1,6 @@
 """The training loop: batches in, weights and rows of metrics out."""
 
 from collections.abc import Callable, Collection, Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,13 @@ from siammae.system.errors import TrainingError
 from siammae.system.signals import STOPPED, StopRequest
 from siammae.training.compiled import uncompiled
 from siammae.training.distributed import Team
+from siammae.training.engines import Engine
 from siammae.training.intermediate import LOSS_STEPS
 from siammae.training.optim import learning_rate, set_learning_rate
 from siammae.training.run_pictures import picture_grid
 from siammae.training.run_progress import Progress, ReadingFaults
 from siammae.training.step_metrics import Row, StepMetrics
-from siammae.training.step_scalars import TOTAL, StepScalars
+from siammae.training.step_scalars import TOTAL
 from siammae.training.training_plan import Plan, step_seed
 
 
@@ -45,17 +45,17 @@ class Trainer:
     """Trains a model to the plan's end, or until it is asked to stop.
 
     Args:
-        model: on its device.
+        engine: the model on its device, and how the processes compute it.
         optimiser: of the model's parameters.
         plan: lengths and intervals.
         batches: returns an iterator over the batches of all steps after a given number of them.
         prepare: turns a batch on the device into normalised frames (B, T, 3, S, S).
         checkpoints: where states are kept.
         listener: gets rows, pictures and steps, in the main process alone.
-        evaluate: measures the model as it is, in all processes together, and returns its objective,
-            larger being better, and its metrics. It is called ``plan.evaluations - 1`` times; the
-            last evaluation, at the end, is the caller's. The objective decides which checkpoint is
-            the best.
+        evaluate: measures the model that it is given, in all processes together, and returns its
+            objective, larger being better, and its metrics. It is called ``plan.evaluations - 1``
+            times; the last evaluation, at the end, is the caller's. The objective decides which
+            checkpoint is the best.
         sample: a fixed batch for the pictures.
         watch: called with the step after each of those evaluations, also without ``evaluate``, when
             the state is saved. What it raises ends the training.
@@ -65,25 +65,26 @@ class Trainer:
 
     def __init__(
         self,
-        model: Method,
+        engine: Engine,
         optimiser: torch.optim.Optimizer,
         plan: Plan,
         batches: Callable[[int], Iterator[PairBatch]],
         prepare: Callable[[PairBatch], Tensor],
         checkpoints: Checkpoints,
         listener: Listener,
-        evaluate: Callable[[], tuple[float, Row]] | None = None,
+        evaluate: Callable[[Method], tuple[float, Row]] | None = None,
         sample: PairBatch | None = None,
         watch: Callable[[int], None] | None = None,
         team: Team | None = None,
     ):
-        self.model, self.optimiser, self.plan = model, optimiser, plan
+        self.engine, self.model = engine, engine.model
+        self.optimiser, self.plan = optimiser, plan
         self.batches, self.prepare, self.checkpoints = batches, prepare, checkpoints
         self.evaluate, self.sample, self.watch = evaluate, sample, watch
         self.team = team or Team()
-        model.gather = self.team.gather_rows
+        self.model.gather = self.team.gather_rows
         self.listener = listener if self.team.is_main else Listener()
-        self.device = next(model.parameters()).device
+        self.device = next(self.model.parameters()).device
         self.progress = Progress()
         self._faults = ReadingFaults()
         self._metrics = StepMetrics()
@@ -99,8 +100,7 @@ class Trainer:
             state = self.checkpoints.load_newest() if self.team.is_main else None
         state = self.team.broadcast(state)
         if state is not None:
-            self.model.load_state_dict(state["model"])
-            self.optimiser.load_state_dict(state["optimiser"])
+            self.engine.load(state, self.optimiser)
             self.progress = Progress(**state["progress"])
         self.progress.best = self.checkpoints.best_value(self.progress.step)
         return self.progress.step
@@ -166,8 +166,8 @@ class Trainer:
             self._faults.add(batch)
             masks = Generator(self.device).manual_seed(seed)
             part = Part(i * team.size + team.rank, plan.accumulate * team.size)
-            with team.step(self._replica, is_last=i + 1 == plan.accumulate):
-                scalars = self._forward(self._replica, batch, masks, part)
+            with self.engine.step(is_last=i + 1 == plan.accumulate):
+                scalars = self._forward(self.engine.steps, batch, masks, part)
                 (scalars.pop(TOTAL) / plan.accumulate).backward()
             for name, value in scalars.items():
                 metrics[name] = metrics.get(name, 0) + value.detach() / plan.accumulate
@@ -177,11 +177,6 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         self.model.end_step(step, plan.steps)
         return metrics
-
-    @cached_property
-    def _replica(self) -> nn.Module:
-        """What computes a step; made with the first step, since the processes meet for it."""
-        return self.team.replicate(StepScalars(self.model))
 
     def note_objective(self, objective: float, checkpoint: Path) -> None:
         """Keep ``checkpoint`` as the best when no earlier one has a higher objective."""
@@ -234,47 +229,44 @@ class Trainer:
             )
 
     def _save(self, step: int) -> None:
+        state = self.engine.state(self.optimiser)
         with self.team.raise_in_all():
-            if not all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
+            if not all(bool(torch.isfinite(value).all()) for value in state["model"].values()):
                 self._raise_not_finite(f"a weight is not finite after step {step}")
             if self.team.is_main:
-                state: dict[str, Any] = {
-                    "model": self.model.state_dict(),
-                    "optimiser": self.optimiser.state_dict(),
-                    "progress": vars(self.progress).copy(),
-                }
-                self.checkpoints.save(step, state)
+                self.checkpoints.save(step, {**state, "progress": vars(self.progress).copy()})
 
     def _draw_and_evaluate(self, step: int, pictures: set[int], evaluations: set[int]) -> None:
         """Do what is due after ``step``: the main process draws, all of them measure."""
+        if step not in pictures | evaluations:
+            return
+        model = self.engine.whole()
+        model.eval()  # without dropout: the same picture when it is made again
         if step in pictures:
             with self.team.raise_in_all():
                 if self.team.is_main:
-                    self._draw(step)
+                    self._draw(step, model)
         if step in evaluations:
-            self._evaluate(step)
+            self._evaluate(step, model)
+        self.model.train()
 
-    def _draw(self, step: int) -> None:
+    def _draw(self, step: int, model: Method) -> None:
         if self.sample is None:
             return
         generator = Generator(self.device).manual_seed(self.plan.seed)
-        self.model.eval()  # without dropout: the same picture when it is made again
         with torch.no_grad(), uncompiled():
-            outcome = self._forward(self.model, self.sample, generator)
+            outcome = self._forward(model, self.sample, generator)
             frames = self.prepare(self.sample.to(self.device))
-        self.model.train()
-        columns = self.model.columns(frames, outcome, **self._asked(self.sample))
+        columns = model.columns(frames, outcome, **self._asked(self.sample))
         self.listener.picture(step, picture_grid(columns))
-        if self.model.predicts_spread:
-            jpeg = uncertainty_grid(frames, outcome, self.model.encoder.patch_size)
+        if model.predicts_spread:
+            jpeg = uncertainty_grid(frames, outcome, model.encoder.patch_size)
             self.listener.picture(step, jpeg, "uncertainty")
 
-    def _evaluate(self, step: int) -> None:
+    def _evaluate(self, step: int, model: Method) -> None:
         found = None
         if self.evaluate is not None:
-            self.model.eval()
-            found = self.evaluate()
-            self.model.train()
+            found = self.evaluate(model)
         with self.team.raise_in_all():
             if not self.team.is_main:
                 return

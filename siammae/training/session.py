@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,11 +28,13 @@ from siammae.evaluation.measuring.metric import Metric
 from siammae.evaluation.measuring.result import BenchmarkResult
 from siammae.evaluation.measuring.share import by_first, first_then_others
 from siammae.evaluation.result_cache import CONTENTS
+from siammae.methods.method import Method
 from siammae.tracking.provenance import provenance
 from siammae.tracking.record import RunRecord
 from siammae.tracking.wandb import Tracker
 from siammae.training.compiled import trainable, uncompiled
 from siammae.training.distributed import Team
+from siammae.training.engines import Engine, make_engine
 from siammae.training.input_wait import WaitMonitor, advice
 from siammae.training.intermediate import Pruned, Trial, intermediate_values
 from siammae.training.loop import Trainer
@@ -78,7 +81,11 @@ class Session:
         start, team = time.time(), self.team
         first_then_others(team, self._prepare_files)  # built-in sets are written once
         with team.raise_in_all():
-            trainer = self._build()
+            model = self._model()
+        plain = partial(build_model, self.settings)
+        engine = make_engine(self.settings.parallel, model, team, plain)
+        with team.raise_in_all():
+            trainer = self._trainer(engine)
         first = trainer.resume()
         with team.raise_in_all():
             measured = self._begin(first) if team.is_main else set()
@@ -86,13 +93,13 @@ class Session:
             if team.is_main:
                 stack.enter_context(self.reporter.display(self.settings.progress, first))
             trainer.fit(team.broadcast(measured))
-        result = scores = None
+        model, result, scores = engine.whole(), None, None
         if self.benchmark is not None:
             print(f"  measuring on {self.benchmark.name}", flush=True)
-            result = self._measure(trainer.model)
+            result = self._measure(model)
             scores = self._controls()
         with team.raise_in_all():
-            found = (trainer, start, result, scores)
+            found = (trainer, model, start, result, scores)
             objective = self._finish(*found) if team.is_main else 0.0
         return team.broadcast(objective)
 
@@ -101,14 +108,16 @@ class Session:
         if self.benchmark is not None:
             self.benchmark.prepare()
 
-    def _build(self) -> Trainer:
+    def _model(self) -> Method:
         self.device = self.team.device(self.settings.device)
         self.precision = choose_precision(self.settings.precision, self.device)
         fast_matmul(self.device)
         if self.device.type == "cpu":
             keep_memory()
             bound_kernel_caches()
-        model = trainable(self.settings, self.device, self.precision, self.team.size)
+        return trainable(self.settings, self.device, self.precision, self.team.size)
+
+    def _trainer(self, engine: Engine) -> Trainer:
         dataset = self._dataset()
         self.plan = make_plan(
             self.settings, len(dataset.clips), self.source.max_broken, self.precision
@@ -117,7 +126,7 @@ class Session:
         about = (self.source, dataset.augment, self.plan.clips, self.device.type, here)
         monitor = WaitMonitor(lambda: advice(*about), lambda hint: print(f"  {hint}", flush=True))
         self.reporter = RunReporter(self.record, self.tracker, self.plan, monitor)
-        return self._trainer(model, dataset)
+        return self._train(engine, dataset)
 
     def _begin(self, first: int) -> set[int]:
         """Record that training starts after step ``first``; return the steps already measured."""
@@ -140,10 +149,10 @@ class Session:
         targets, rotation, augment = build("targets"), build("rotation"), build("augment")
         return PairDataset(self.source, targets, rotation, augment, seed, self.labels)
 
-    def _trainer(self, model: Any, dataset: PairDataset) -> Trainer:
+    def _train(self, engine: Engine, dataset: PairDataset) -> Trainer:
         settings, plan, team = self.settings, self.plan, self.team
         optimiser = adamw(
-            model,
+            engine.model,
             settings.optim.base_lr,
             settings.optim.betas,
             settings.optim.weight_decay,
@@ -157,12 +166,12 @@ class Session:
             workers = self.source.workers
             return iter(make_loader(dataset, part, first, last, workers, team.rank, team.size))
 
-        def evaluate() -> tuple[float, Row]:
+        def evaluate(model: Method) -> tuple[float, Row]:
             result = self._measure(model)
             return result.quality, _flat(result)
 
         return Trainer(
-            model,
+            engine,
             optimiser,
             plan,
             batches,
@@ -210,6 +219,7 @@ class Session:
     def _finish(
         self,
         trainer: Trainer,
+        model: Method,
         start: float,
         result: BenchmarkResult | None,
         scores: dict[str, Any] | None,
@@ -218,11 +228,12 @@ class Session:
 
         Args:
             trainer: at the end of its plan.
+            model: its method, with whole weights.
             start: when the run was started.
             result: of the model on the benchmark, when there is one.
             scores: of the controls on it.
         """
-        model, plan = trainer.model, self.plan
+        plan = self.plan
         metrics = summarise_metrics(self.record, trainer.progress)
         summary: dict[str, Any] = {
             "signature": self.record.signature,

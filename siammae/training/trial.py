@@ -10,6 +10,7 @@ from siammae.assembly.identity import identify
 from siammae.config.schema import TrainConfig
 from siammae.data.sampling.loader import PairDataset
 from siammae.training.compiled import trainable
+from siammae.training.engines import Engine
 from siammae.training.loop import Listener, Trainer
 from siammae.training.optim import adamw
 from siammae.training.training_plan import make_plan
@@ -40,7 +41,7 @@ def trial_trainer(
     plan = type(plan)(**{**vars(plan), "steps": steps, "warmup": 0})
     optim, size = settings.optim, settings.batch_size
     trainer = Trainer(
-        model,
+        Engine(model),
         adamw(model, optim.base_lr, optim.betas, optim.weight_decay, size),
         plan,
         lambda first: iter(()),

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,6 +20,7 @@ from siammae.data.sampling.loader import PairDataset, make_loader
 from siammae.launching.registration import register_with_hydra
 from siammae.system.paths import CONFIGS
 from siammae.training.distributed import join_team
+from siammae.training.engines import make_engine
 from siammae.training.loop import Listener, Trainer
 from siammae.training.training_plan import make_plan
 
@@ -33,13 +35,16 @@ def take_steps(overrides: Sequence[str]) -> dict[str, Tensor]:
     labels = None if found.labels is None else found.labels.of_clips
     dataset = PairDataset(source, targets, rotation, augment, settings.seed, labels)
     plan = make_plan(settings, len(dataset.clips), source.max_broken, "fp32")
-    model = build_model(settings).train()
+    build = partial(build_model, settings)
+    engine = make_engine(settings.parallel, build().train(), team, build)
     part = settings.batch_size // (settings.accumulate * team.size)
     visits = STEPS * settings.batch_size // dataset.pairs
     with TemporaryDirectory() as nothing:
         trainer = Trainer(
-            model,
-            torch.optim.SGD(model.parameters(), 1.0),  # AdamW would magnify rounding of tiny ones
+            engine,
+            torch.optim.SGD(
+                engine.model.parameters(), 1.0
+            ),  # AdamW would magnify rounding of tiny ones
             plan,
             lambda done: iter(make_loader(dataset, part, done, visits, 0, team.rank, team.size)),
             dataset.augment.apply,
@@ -50,7 +55,7 @@ def take_steps(overrides: Sequence[str]) -> dict[str, Tensor]:
         batches = trainer.batches(0)
         for step in range(1, STEPS + 1):
             trainer.train_step(step, batches)
-    return model.state_dict()
+    return engine.whole().state_dict()
 
 
 def settings_of(overrides: Sequence[str]) -> TrainConfig:

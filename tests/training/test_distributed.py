@@ -145,6 +145,22 @@ def test_an_error_of_one_process_between_steps_is_the_runs_and_the_next_goes_on(
     assert same(folder / "after", folder / "whole")
 
 
+@pytest.mark.slow
+def test_shards_go_on_from_whole_weights_and_the_other_way_round(train, started, tmp_path):
+    """Checkpoints are the same files, whatever each process held of the model."""
+    sharded = ("parallel=fsdp", "data.workers=0")
+    two = train(tmp_path, *jobs("stopped"), *sharded, script=BEFALLS, launch=TWO)
+    one = train(tmp_path, *jobs("cut"), "data.workers=0", script=BEFALLS)
+    for name, done in (("stopped", two), ("cut", one)):
+        assert state(tmp_path / name)["state"] == "interrupted", done.stderr
+    one = train(tmp_path, *jobs("stopped"), "data.workers=0")
+    two = train(tmp_path, *jobs("cut"), *sharded, script=BEFALLS, launch=TWO)
+    for name, done in (("stopped", one), ("cut", two)):
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("going on after step 5 of 12") == 1
+        assert same(tmp_path / name, started[0] / "whole")
+
+
 def failed_in_rank_1(runs, two):
     assert state(runs)["state"] == "failed"
     assert "rank 1" in state(runs)["error"]

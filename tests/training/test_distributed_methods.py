@@ -41,22 +41,25 @@ CASES = {
 }
 
 
+UNSHARDED = ("mae_st", "fsdp")  # which is refused
+WAYS = {"one": ((), ()), "ddp": (TWO, ()), "fsdp": (TWO, ("parallel=fsdp",))}
+
+
 @pytest.fixture(scope="module")
 def weights(train, tmp_path_factory):
-    """Of each case, trained by one process and by two."""
-    folders = [tmp_path_factory.mktemp(name) for name in ("one", "two")]
-    for name, (overrides, drop) in CASES.items():
-        whole = [line for line in WHOLE if line.partition("=")[0] not in drop]
-        decoder = [line for line in overrides if line.startswith("decoder=joint")]
-        whole = [line for line in whole if not (decoder and "dropout" in line)]
-        left_out = (*drop, "decoder.dropout") if decoder else drop
-        lines = train.settings((*whole, *overrides), drop=left_out)
-        for folder in folders:
-            (folder / f"{name}.txt").write_text("\n".join(lines))
-    for folder, launch in zip(folders, ((), TWO), strict=True):
+    """Of each case, trained by one process and by two, which have all weights or a shard each."""
+    folders = {way: tmp_path_factory.mktemp(way) for way in WAYS}
+    for way, (launch, more) in WAYS.items():
+        for name, (overrides, drop) in CASES.items():
+            if (name, way) == UNSHARDED:
+                continue
+            drop = (*drop, "decoder.dropout") if "decoder=joint" in overrides else drop
+            whole = [line for line in WHOLE if line.partition("=")[0] not in drop]
+            lines = train.settings((*whole, *overrides, *more), drop=drop)
+            (folders[way] / f"{name}.txt").write_text("\n".join(lines))
         command = [*([sys.executable, *launch] if launch else []), sys.executable]
         done = subprocess.run(
-            [*command, few_steps.__file__, str(folder)],
+            [*command, few_steps.__file__, str(folders[way])],
             env=train.env(), capture_output=True, text=True, timeout=600,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr[-3000:]
@@ -64,10 +67,15 @@ def weights(train, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CASES)
-def test_two_processes_train_the_weights_of_one(weights, name):
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [(name, way) for name in CASES for way in ("ddp", "fsdp") if (name, way) != UNSHARDED],
+)
+def test_two_processes_train_the_weights_of_one(weights, name, way):
     """Negatives of SimCLR, and the centre of DINO, come from both halves of the batch."""
-    one, two = (torch.load(folder / f"{name}.pt", weights_only=True) for folder in weights)
+    one, two = (
+        torch.load(weights[each] / f"{name}.pt", weights_only=True) for each in ("one", way)
+    )
     assert one.keys() == two.keys()
     for key in one:
         torch.testing.assert_close(

@@ -14,6 +14,7 @@ from siammae.model.decoders import CrossSelfDecoder
 from siammae.model.encoder import Encoder
 from siammae.model.heads import PixelMean
 from siammae.model.masking.uniform import AsymmetricRandom
+from siammae.training.engines import Engine
 from siammae.training.loop import Trainer
 from siammae.training.optim import adamw
 from siammae.training.training_plan import Plan
@@ -88,7 +89,7 @@ def start(tmp_path):
     def make(name, evaluate=None, **changes):
         plan, model = replace(PLAN, **changes), tiny_model()
         return Trainer(
-            model,
+            Engine(model),
             adamw(model, 1.0, (0.9, 0.95), 0.05, 2),
             plan,
             lambda done: (batch(step) for step in range(done + 1, plan.steps + 1)),
@@ -105,10 +106,10 @@ def start(tmp_path):
 def objectives(*values):
     """An evaluation that gives these, in turn."""
     left = iter(values)
-    return lambda: (lambda value: (value, {"bench/J&F-Mean": value}))(next(left))
+    return lambda model: (lambda value: (value, {"bench/J&F-Mean": value}))(next(left))
 
 
-def killed():
+def killed(*model):
     raise Killed
 
 
@@ -196,9 +197,9 @@ def test_what_was_due_when_the_run_was_interrupted_is_made_up_for(start, moment)
 def weights_of(trainer):
     """An evaluation that follows from the weights."""
 
-    def evaluate():
-        assert not trainer.model.training
-        value = float(sum(p.detach().double().sum() for p in trainer.model.parameters()))
+    def evaluate(model):
+        assert not model.training
+        value = float(sum(p.detach().double().sum() for p in model.parameters()))
         return value, {"bench/sum": value}
 
     return evaluate

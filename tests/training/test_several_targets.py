@@ -16,6 +16,7 @@ from siammae.config.check import check
 from siammae.data.sampling.loader import PairDataset, first_pairs, make_loader
 from siammae.launching.registration import register_with_hydra
 from siammae.system.paths import CONFIGS
+from siammae.training.engines import Engine
 from siammae.training.loop import Trainer
 from siammae.training.optim import adamw
 from siammae.training.training_metrics import training_metric
@@ -75,7 +76,7 @@ def start(clips, tmp_path):
         checkpoints = Checkpoints(tmp_path / name)
         plan = replace(plan, steps=6, warmup=1)
         return Trainer(
-            model, optimiser, plan, batches, data.augment.apply, checkpoints, Kept(),
+            Engine(model), optimiser, plan, batches, data.augment.apply, checkpoints, Kept(),
             sample=first_pairs(data, 2),
         )  # fmt: skip
 

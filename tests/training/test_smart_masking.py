@@ -21,6 +21,7 @@ from siammae.model.masking.uniform import AsymmetricRandom
 from siammae.model.uncertainty.density import Gaussian
 from siammae.system.errors import ConfigError
 from siammae.system.paths import CONFIGS
+from siammae.training.engines import Engine
 from siammae.training.loop import Trainer
 from siammae.training.optim import adamw
 from siammae.training.training_plan import Plan
@@ -96,7 +97,7 @@ def start(tmp_path):
     def make(name, masking, head=PixelMean, **changes):
         plan, model = replace(PLAN, **changes), model_of(masking, head)
         return Trainer(
-            model,
+            Engine(model),
             adamw(model, 1.0, (0.9, 0.95), 0.05, 2),
             plan,
             lambda done: (batch(step) for step in range(done + 1, plan.steps + 1)),
