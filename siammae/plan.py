@@ -4,13 +4,16 @@ python -m siammae.plan experiments=decoder                   one experiment
 python -m siammae.plan experiments=all preset=paper          every one, under a preset
 python -m siammae.plan mask_ratio=0.9,0.95 frame_gap=4,10    axes of the command line
 python -m siammae.plan experiments=decoder --difference 2    seeds to tell 2 points of J&F apart
+python -m siammae.plan preset=gpu --fit                      the largest batch that fits into memory
 """
 
 import argparse
 import sys
 from collections import Counter
+from typing import Any
 
 from siammae.config.experiment import read_experiments
+from siammae.config.groups import class_of
 from siammae.evaluation.measuring.metric import SHARE
 from siammae.launching.entry import run as start
 from siammae.planning.coming import OUTSIDE, Coming, chosen, coming
@@ -18,6 +21,7 @@ from siammae.planning.cost import Cost, Sample, estimate, samples
 from siammae.planning.power import Spread, seeds_needed, spread
 from siammae.report.runs.listing import common
 from siammae.system.broken_pipe import ignore_broken_pipe
+from siammae.system.errors import ConfigError
 from siammae.system.paths import ROOT
 from siammae.system.progress import ProgressDisplay, console
 from siammae.tracking.record import RunRecord, read_runs
@@ -49,6 +53,12 @@ def main() -> int:
         action="store_true",
         help="train a few steps in a temporary folder where no finished run shows the speed",
     )
+    parser.add_argument(
+        "--fit",
+        action="store_true",
+        help="find the largest batch of one process that fits into the device's memory, by taking "
+        "steps, instead of a plan",
+    )
     return start(lambda: plan(parser.parse_intermixed_args()))
 
 
@@ -59,6 +69,9 @@ def plan(given: argparse.Namespace) -> None:
     with ProgressDisplay("runs looked up") as display:
         plans = coming(overrides, names, display.update)
     runs = list({run.key: run for run in _all(plans)}.values())
+    if given.fit:
+        fit_batch(runs)
+        return
     recorded = _recorded(runs)
     measures = samples(recorded)
     if given.calibrate:
@@ -69,6 +82,21 @@ def plan(given: argparse.Namespace) -> None:
         show(name, title, found, {run.signature: costs[id(run)] for run in runs if run.identity})
     sum_up(runs, costs, measures)
     tell_seeds(spread(recorded, {run.signature for run in runs}), given.difference)
+
+
+def fit_batch(runs: list[Coming]) -> None:
+    """Print the largest batch that fits, of one configuration.
+
+    Raises:
+        ConfigError: when there are several.
+    """
+    from siammae.planning.fit import fit, report
+
+    if len({run.key for run in runs}) != 1:
+        raise ConfigError(f"--fit takes one configuration, and these are {len(runs)}: fix the axes")
+    settings = runs[0].settings
+    method: Any = class_of(settings.method.target, "method", settings.trusted_packages)
+    print("\n".join(report(fit(settings), settings.batch_size, method.whole_batch)))
 
 
 def _all(plans: dict[str, list[Coming]]) -> list[Coming]:
