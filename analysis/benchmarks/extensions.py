@@ -177,10 +177,10 @@ def contender(settings: TrainConfig, device: torch.device, rounds: int) -> Conte
     """What a configuration trains, at the end of its schedule: no warm-up is on any more."""
     steps = 100 * (WARM_UP + rounds)
     trainer, dataset = trial_trainer(settings, device, steps)
-    batches = endless(dataset, settings.batch_size, settings.accumulate)
+    feed = trainer.feed(endless(dataset, settings.batch_size, settings.accumulate))
     numbers = iter(range(steps - WARM_UP - rounds + 1, steps + 1))
     return Contender(
-        lambda: _finished(trainer.train_step(next(numbers), batches), device),
+        lambda: _finished(trainer.train_step(next(numbers), feed), device),
         dataset.targets.count,
         gflops_per_pair(settings),
     )

@@ -81,7 +81,7 @@ def tiled(batch: PairBatch, size: int) -> PairBatch:
 
 
 def _step(trainer: Trainer, batch: PairBatch) -> None:
-    trainer.train_step(1, iter([batch]))
+    trainer.train_step(1, trainer.feed(iter([batch])))
 
 
 def _try(trainer: Trainer, visit: PairBatch, device: torch.device, unit: int) -> Fit:

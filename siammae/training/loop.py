@@ -19,6 +19,7 @@ from siammae.system.signals import STOPPED, StopRequest
 from siammae.training.compiled import uncompiled
 from siammae.training.distributed import Team
 from siammae.training.engines import Engine
+from siammae.training.feed import Feed
 from siammae.training.intermediate import LOSS_STEPS
 from siammae.training.optim import learning_rate, set_learning_rate
 from siammae.training.run_pictures import picture_grid
@@ -126,12 +127,12 @@ class Trainer:
         if first >= plan.steps:
             return
         with self.team.raise_in_all():
-            batches = self.batches(first)
+            feed = self.feed(self.batches(first))
         self._metrics.restart_clock()
         # Patient: torchrun and Slurm may each send the signal, and the second must not end a step.
         with StopRequest(patient=self.team.size > 1) as request:
             for step in range(first + 1, plan.steps + 1):
-                self._metrics.add(self.train_step(step, batches))
+                self._metrics.add(self.train_step(step, feed))
                 self.progress.step = step
                 self.listener.step(step)
                 stop = self._faults.settle(self.progress, plan, self.team, request.received)
@@ -147,7 +148,11 @@ class Trainer:
                 if pause:  # its time is no part of the speed that is reported
                     self._metrics.restart_clock()
 
-    def train_step(self, step: int, batches: Iterator[PairBatch]) -> dict[str, Tensor]:
+    def feed(self, batches: Iterator[PairBatch]) -> Feed:
+        """Return what `train_step` takes its batches from."""
+        return Feed(batches, self.device, self.prepare)
+
+    def train_step(self, step: int, feed: Feed) -> dict[str, Tensor]:
         """Take one optimiser step; do not wait for the device.
 
         Returns:
@@ -162,12 +167,12 @@ class Trainer:
         metrics: dict[str, Tensor] = {}
         for i in range(plan.accumulate):
             with team.raise_in_all():
-                batch = self._metrics.next_batch(batches)
+                batch = self._metrics.next_batch(feed)
             self._faults.add(batch)
             masks = Generator(self.device).manual_seed(seed)
             part = Part(i * team.size + team.rank, plan.accumulate * team.size)
             with self.engine.step(is_last=i + 1 == plan.accumulate):
-                scalars = self._forward(self.engine.steps, batch, masks, part)
+                scalars = self._forward(self.engine.steps, feed.frames(), batch, masks, part)
                 (scalars.pop(TOTAL) / plan.accumulate).backward()
             for name, value in scalars.items():
                 metrics[name] = metrics.get(name, 0) + value.detach() / plan.accumulate
@@ -176,6 +181,7 @@ class Trainer:
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self.model.end_step(step, plan.steps)
+        self._metrics.wait_for(feed.advance)
         return metrics
 
     def note_objective(self, objective: float, checkpoint: Path) -> None:
@@ -185,10 +191,13 @@ class Trainer:
             self.checkpoints.mark_best(checkpoint, objective)
 
     def _forward(
-        self, model: nn.Module, batch: PairBatch, generator: Generator, part: Part = WHOLE
+        self,
+        model: nn.Module,
+        frames: Any,
+        batch: PairBatch,
+        generator: Generator,
+        part: Part = WHOLE,
     ) -> Any:
-        batch = batch.to(self.device)
-        frames = self.prepare(batch)
         with autocast(self.device, self.plan.precision):
             return model(frames, generator, part, **self._asked(batch))
 
@@ -254,9 +263,10 @@ class Trainer:
         if self.sample is None:
             return
         generator = Generator(self.device).manual_seed(self.plan.seed)
+        sample = self.sample.to(self.device)
+        frames: Any = self.prepare(sample)
         with torch.no_grad(), uncompiled():
-            outcome = self._forward(model, self.sample, generator)
-            frames = self.prepare(self.sample.to(self.device))
+            outcome = self._forward(model, frames, sample, generator)
         columns = model.columns(frames, outcome, **self._asked(self.sample))
         self.listener.picture(step, picture_grid(columns))
         if model.predicts_spread:

@@ -1,8 +1,8 @@
 """Metrics of the optimiser steps between two rows, and the time that the steps took."""
 
 import time
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch import Tensor
 from siammae.data.sampling.batch import PairBatch
 
 Row = dict[str, float]
+Read = TypeVar("Read")
 
 
 class Window(NamedTuple):
@@ -42,10 +43,14 @@ class StepMetrics:
 
     def next_batch(self, batches: Iterator[PairBatch]) -> PairBatch:
         """Return the next batch and add the time that it took to the waiting."""
+        return self.wait_for(lambda: next(batches))
+
+    def wait_for(self, reading: Callable[[], Read]) -> Read:
+        """Return what ``reading`` returns and add the time that it took to the waiting."""
         before = time.perf_counter()
-        batch = next(batches)
+        read = reading()
         self._waited += time.perf_counter() - before
-        return batch
+        return read
 
     def add(self, metrics: dict[str, Tensor]) -> None:
         """Add one step's scalars, the loss first; their names are the same in every step."""

@@ -52,9 +52,9 @@ def take_steps(overrides: Sequence[str]) -> dict[str, Tensor]:
             Listener(),
             team=team,
         )
-        batches = trainer.batches(0)
+        feed = trainer.feed(trainer.batches(0))
         for step in range(1, STEPS + 1):
-            trainer.train_step(step, batches)
+            trainer.train_step(step, feed)
     return engine.whole().state_dict()
 
 

@@ -22,19 +22,19 @@ BEFALLS = """
 import os, signal, sys
 from siammae.training.loop import Trainer
 step, rank = Trainer.train_step, os.environ.get("RANK")
-def disturbed(self, number, batches):
+def disturbed(self, number, feed):
     job = self.checkpoints.folder.parts[-3]
     if (job, number, rank) == ("cut", 5, None):
         os.kill(os.getpid(), signal.SIGTERM)
     if (job, number, rank) == ("stopped", 5, "1"):
         os.kill(os.getppid(), signal.SIGTERM)
     if (job, number, rank) == ("unreadable", 4, "1"):
-        batches = (1 / 0 for _ in range(1))
+        feed.batches = (1 / 0 for _ in range(1))
     if (job, number, rank) == ("failing", 4, "1"):
-        self.prepare = lambda batch: 1 / 0
+        feed.prepare = lambda batch: 1 / 0
     if (job, number, rank) == ("killed", 4, "1"):
         os.kill(os.getpid(), signal.SIGKILL)
-    return step(self, number, batches)
+    return step(self, number, feed)
 Trainer.train_step = disturbed
 from siammae.train import main
 sys.exit(main())

@@ -75,7 +75,7 @@ class Dispatched(TorchDispatchMode):
 
 
 def begun(case, unused, folder, device):
-    """A trainer after its first step, and its batches, read before."""
+    """A trainer after its first step, and what feeds it with batches that were read before."""
     method, *overrides = case.split()
     kept = [each for each in TINY if not each.startswith((*unused, "device="))]
     given = [f"method={method}", *kept, *overrides, f"data.root={folder}"]
@@ -83,9 +83,12 @@ def begun(case, unused, folder, device):
         settings = check(compose("train", given))
     trainer, dataset = trial_trainer(settings, device, 10)
     part, visits = settings.batch_size // settings.accumulate, 8 // dataset.pairs
-    batches = cycle(list(make_loader(dataset, part, 0, visits, 0)))
-    trainer.train_step(1, batches)
-    return trainer, batches
+    batches = list(make_loader(dataset, part, 0, visits, 0))
+    if device.type == "cuda":
+        batches = [batch.pin_memory() for batch in batches]
+    feed = trainer.feed(cycle(batches))
+    trainer.train_step(1, feed)
+    return trainer, feed
 
 
 def test_no_method_is_left_out():
@@ -100,9 +103,9 @@ def clips(tmp_path_factory):
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_step_reads_no_value(case, clips):
-    trainer, batches = begun(case, CASES[case], clips, torch.device("cpu"))
+    trainer, feed = begun(case, CASES[case], clips, torch.device("cpu"))
     with Watched() as called, Dispatched() as dispatched:
-        trainer.train_step(2, batches)
+        trainer.train_step(2, feed)
     found = dict(called.found + dispatched.found)
     # Frames that are turned by any angle are looked up by the sizes of their crops, on the host.
     allowed = {"unique": 2, "tolist": 1, "nonzero": 2, "_unique2": 1} if "rotation" in case else {}
@@ -123,10 +126,10 @@ def test_readings_are_found():
 @pytest.mark.gpu
 @pytest.mark.parametrize("case", CASES)
 def test_a_step_does_not_wait_for_a_gpu(case, clips):
-    trainer, batches = begun(case, CASES[case], clips, torch.device("cuda"))
+    trainer, feed = begun(case, CASES[case], clips, torch.device("cuda"))
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")
     try:
-        trainer.train_step(2, batches)
+        trainer.train_step(2, feed)
     finally:
         torch.cuda.set_sync_debug_mode("default")
