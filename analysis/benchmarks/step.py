@@ -260,7 +260,7 @@ def columns(found: dict[str, Any], kernels: str) -> dict[str, str]:
         f"{OURS} is faster by\nmin / median / max": three(found["ratio"], "{:.2f}x"),
         "GFLOP\na pair": f"{found['gflops_per_pair']:.3g}",
         "MFU": f"{100 * found['mfu']:.0f}%",
-        "of CPU\ntime": f"{found['cpu_ratio'][1]:.2f}x",
+        "by CPU time\n(median)": f"{found['cpu_ratio'][1]:.2f}x",
         kernels: f"{found['kernels']:,}",
         "peak memory\nof a step": f"{found['peak_bytes'] / 2**20:,.0f} MiB",
         "pairs/s that the\nroofline allows": f"{found['bound']:.4g}",

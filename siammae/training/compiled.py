@@ -67,7 +67,7 @@ def trainable(
 def chosen(how: str, device: torch.device) -> str:
     """Return ``off``, ``blocks`` or ``step``; ``auto`` compiles blocks on CUDA.
 
-    On CPUs compiling takes a minute and saves 5 to 14% of a step, see docs/speed.md.
+    On CPUs compiling takes minutes and saves a few percent of a step, see docs/speed.md.
     """
     if how != "auto":
         return how
