@@ -1,6 +1,7 @@
 """List, compare, repeat and remove runs.
 
-python -m siammae.runs                        all runs with state, progress, figure and age
+python -m siammae.runs                        all runs with state, progress, figure and age, and
+                                              Slurm's jobs whose runs are not finished
 python -m siammae.runs --state failed --watch --runs DIR
 python -m siammae.runs --where decoder.width=128 --experiment decoder
 python -m siammae.runs diff A B               the settings and figures in which two runs differ
@@ -16,15 +17,18 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from siammae.launching.entry import run as start
-from siammae.report.runs import difference, rerun
-from siammae.report.runs.listing import Filter, find, listed, table
+from siammae.report.runs import difference, jobs, rerun
+from siammae.report.runs.listing import Filter, Listed, find, listed, table
 from siammae.system.atomic_files import folder_bytes
 from siammae.system.broken_pipe import ignore_broken_pipe
 from siammae.system.errors import ConfigError, DataError, RunsFailed
 from siammae.system.progress import console
+
+if TYPE_CHECKING:
+    from rich.console import Group
 
 COMMANDS = ("list", "diff", "command", "retry", "rm")
 
@@ -106,16 +110,25 @@ def show(given: argparse.Namespace) -> None:
     if not given.runs.is_dir():
         raise DataError(f"{given.runs} is no folder; name the folder of the runs with --runs")
     if given.watch is None:
-        rows = listed(given.runs, wanted)
-        console().print(table(rows))
+        rows, shown = tables(given.runs, wanted)
+        console().print(shown)
         print(f"{len(rows)} run(s) in {given.runs}")
         return
     from rich.live import Live
 
-    with Live(table(listed(given.runs, wanted)), console=console(), auto_refresh=False) as live:
+    with Live(tables(given.runs, wanted)[1], console=console(), auto_refresh=False) as live:
         while True:
             time.sleep(given.watch)
-            live.update(table(listed(given.runs, wanted)), refresh=True)
+            live.update(tables(given.runs, wanted)[1], refresh=True)
+
+
+def tables(runs_dir: Path, wanted: Filter) -> tuple[list[Listed], "Group"]:
+    """Return the listed runs, and their table; without a filter also that of Slurm's jobs."""
+    from rich.console import Group
+
+    rows = listed(runs_dir, wanted)
+    submitted = jobs.open_jobs(runs_dir, rows) if wanted == Filter() else []
+    return rows, Group(table(rows), *([jobs.table(submitted)] if submitted else []))
 
 
 def compare(given: argparse.Namespace) -> None:

@@ -19,7 +19,7 @@ from siammae.system.broken_pipe import ignore_broken_pipe
 from siammae.system.command import Command
 from siammae.system.errors import RunsFailed, SiammaeError, ending
 from siammae.system.printable import printable
-from siammae.system.processes import is_leader
+from siammae.system.processes import is_leader, launched
 from siammae.training.intermediate import Pruned
 
 Returned = TypeVar("Returned")
@@ -82,10 +82,13 @@ def run(main: Callable[[], object]) -> int:
 
 
 def _exit_code(main: Callable[[], object]) -> int:
-    try:
+    def carry_out() -> None:
         main()
         if _kept_errors:
             raise _kept_errors.pop()
+
+    try:
+        (record_for_torchrun(carry_out) if launched() else carry_out)()
     except RunsFailed as error:
         _print_error(str(error))
         return 1
@@ -100,6 +103,26 @@ def _exit_code(main: Callable[[], object]) -> int:
     except SiammaeError as error:
         return _print_error(str(error))
     return 0
+
+
+def record_for_torchrun(main: Callable[[], None]) -> Callable[[], object]:
+    """Let what ``main`` raises stand in torch elastic's error file, a user's error as one line."""
+    import json
+    import time
+
+    from torch.distributed.elastic.multiprocessing.errors import ErrorHandler, record
+
+    class Plain(ErrorHandler):
+        def record_exception(self, e: BaseException) -> None:
+            file = self._get_error_file_path()
+            if file is None or not isinstance(e, SiammaeError):
+                super().record_exception(e)
+                return
+            # Without a call stack torchrun shows the message, and nothing of our insides.
+            facts = {"message": str(e), "extraInfo": {"timestamp": str(int(time.time()))}}
+            self._write_error_file(file, json.dumps({"message": facts}))
+
+    return record(main, Plain())
 
 
 def _print_job_error(outcome: str, error: str) -> None:

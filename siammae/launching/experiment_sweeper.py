@@ -11,6 +11,7 @@ from typing_extensions import override
 from siammae.config.composition import Composition
 from siammae.launching.hydra_adapter import BasicSweeper, outcome, sweeper_params
 from siammae.launching.job_check import check_jobs
+from siammae.launching.launchers.base import LeftToQueue
 from siammae.planning.jobs import jobs_of
 from siammae.system.atomic_files import write_atomic
 from siammae.system.command import without_password
@@ -26,7 +27,7 @@ class ExperimentSweeper(BasicSweeper):
 
     @override
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
-        """Carry all runs out.
+        """Carry all runs out, or submit them where the launcher leaves them to a queue.
 
         Raises:
             RunsFailed: at the end, with every failure; after the first with ``on_failure=stop``.
@@ -75,7 +76,8 @@ def _failures(done: list[JobReturn]) -> dict[str, str]:
     return {
         " ".join(job.overrides or []): _reason(outcome(job))
         for job in done
-        if job.status != JobStatus.COMPLETED and not isinstance(outcome(job), TrainedElsewhere)
+        if job.status != JobStatus.COMPLETED
+        and not isinstance(outcome(job), TrainedElsewhere | LeftToQueue)
     }
 
 

@@ -24,7 +24,7 @@ from siammae.launching.experiment_sweeper import ExperimentSweeper
 from siammae.launching.hydra_adapter import FoldersSource
 from siammae.launching.launchers.local import ProcessLauncher
 from siammae.launching.launchers.ray import RayLauncher
-from siammae.launching.launchers.slurm import SlurmLauncher
+from siammae.launching.launchers.slurm import SlurmLauncher, queue_keys
 from siammae.launching.studies.recipe import recipe
 from siammae.launching.studies.study_sweeper import StudySweeper
 from siammae.system.errors import ConfigError
@@ -73,6 +73,10 @@ def register_with_hydra() -> None:
     ConfigStore.instance().store(
         group="keys", name="clips", node=clip_keys(), provider="siammae", replace=True
     )
+    if (queue := queue_keys()) is not None:
+        ConfigStore.instance().store(
+            group="hydra/launcher", name="slurm_queue", node=queue, provider="siammae"
+        )
     resolvers: dict[str, Callable[..., Any]] = {
         "writable": writable_folder,
         "recipe": recipe,

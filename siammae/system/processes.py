@@ -12,6 +12,7 @@ from pathlib import Path
 from siammae.system.errors import ConfigError
 
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+STARTED_BY = "SIAMMAE_STARTED_BY"  # the option of hydra/launcher that started the processes itself
 
 
 def launched() -> bool:
@@ -31,7 +32,8 @@ def refuse_with_torchrun(choices: Mapping[str, str | None]) -> None:
         choices: the option of each of Hydra's groups.
 
     Raises:
-        ConfigError: under torchrun, for any launcher or sweeper but Hydra's basic ones.
+        ConfigError: under torchrun, for any launcher or sweeper but Hydra's basic ones, and but the
+            launcher that has started these processes.
     """
     if not launched():
         return
@@ -39,7 +41,7 @@ def refuse_with_torchrun(choices: Mapping[str, str | None]) -> None:
         ("hydra/launcher", "it starts processes itself: leave one of the two out"),
         ("hydra/sweeper", "start the study without it, in one process for each GPU"),
     ):
-        if choices.get(key, "basic") != "basic":
+        if choices.get(key, "basic") not in ("basic", os.environ.get(STARTED_BY)):
             raise ConfigError(f"{key}={choices[key]} does not go with torchrun; {instead}")
 
 

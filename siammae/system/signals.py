@@ -39,8 +39,29 @@ def exit_on_signals() -> Iterator[None]:
         if first or again:  # another kind, as Slurm sends after SIGTERM, does not disturb the end
             raise SystemExit(128 + number)
 
+    with _handing_on(leave, (signal.SIGTERM,)):
+        yield
+
+
+@contextmanager
+def note_signals() -> Iterator[list[int]]:
+    """Note `SIGNALS` within the block, whose work is done by children that receive them as well.
+
+    At its end they are handed on as by `exit_on_signals`. Of the machines of one job the first
+    requeues it then; the others wait to be ended with it.
+    """
+    with _handing_on(lambda number, frame: received.append(number), SIGNALS):
+        yield received
+
+
+@contextmanager
+def _handing_on(handler: Any, lingering: tuple[int, ...]) -> Iterator[None]:
+    """Handle signals in the block, and hand them to the handlers of before it at its end.
+
+    Those of ``lingering`` that these handlers ignore are followed by the end of the process.
+    """
     received.clear()
-    former = install_handler(leave)
+    former = install_handler(handler)
     try:
         yield
     finally:
@@ -49,7 +70,7 @@ def exit_on_signals() -> Iterator[None]:
         received.clear()
         for number in handed_on:
             former[number](number, None)
-        if signal.SIGTERM in handed_on:
+        if set(lingering) & set(handed_on):
             time.sleep(LINGER)
 
 

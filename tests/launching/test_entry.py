@@ -1,9 +1,14 @@
 """How errors of a job reach the user, through real processes."""
 
 import sys
+from contextlib import nullcontext
 
 import pytest
 from preloaded import run_command
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+
+from siammae.launching import entry
+from siammae.system.errors import ConfigError
 
 JOB = """
 import sys
@@ -75,3 +80,29 @@ def test_other_commands_tell_in_one_line_too(command, module, argument, words):
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert words in done.stderr
     assert "To append" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (ConfigError("batch_size=7: no"), 2, "batch_size=7: no"),
+        (KeyError("inside"), None, "Traceback"),
+    ],
+)
+def test_torch_elastic_s_error_file_has_a_user_s_error_in_one_line(
+    error, code, words, monkeypatch, tmp_path
+):
+    for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.setenv(name, "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "error.json"))
+
+    def main():
+        raise error
+
+    with pytest.raises(KeyError) if code is None else nullcontext():
+        assert entry.run(main) == code
+    failure = ProcessFailure(0, 1, 1, str(tmp_path / "error.json"))
+    shown = ChildFailedError("train", {0: failure}).format_msg()
+    assert f"traceback : {words}" in shown
+    assert ("KeyError: 'inside'" in shown) == (code is None)

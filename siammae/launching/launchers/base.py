@@ -6,6 +6,7 @@ when a worker dies: the other jobs go on, and the job counts as failed like any 
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import ClassVar
 
@@ -20,6 +21,16 @@ from siammae.system.errors import ConfigError, SiammaeError
 
 class WorkerDied(SiammaeError):
     """A worker ended without a result: out of memory, killed, or its machine is gone."""
+
+
+@dataclass(frozen=True)
+class LeftToQueue:
+    """Stands for the result of a run that was submitted, and for which nobody waits.
+
+    job: its id in the queue.
+    """
+
+    job: str
 
 
 class JobLauncher(Launcher):
@@ -43,9 +54,14 @@ class JobLauncher(Launcher):
         self.config = config
 
 
+def has_plugin(package: str) -> bool:
+    """Return whether the package of one of Hydra's launchers is installed."""
+    return bool(find_spec("hydra_plugins") and find_spec(f"hydra_plugins.{package}"))
+
+
 def require_plugin(package: str, launcher: str) -> None:
     """Raise a `ConfigError` when the package of a launcher is not installed."""
-    if find_spec("hydra_plugins") is None or find_spec(f"hydra_plugins.{package}") is None:
+    if not has_plugin(package):
         raise ConfigError(
             f"hydra/launcher={launcher} needs {package.replace('_', '-')}: "
             "pip install 'siammae[cluster]'"

@@ -2,7 +2,8 @@
 
 Some time before the limit Slurm sends a signal. The trainer saves and closes everything, then
 submitit's handler writes down the same call and requeues the job (`siammae.system.signals`); the
-call finds the run unfinished and goes on from its checkpoint.
+call finds the run unfinished and goes on from its checkpoint. A run on several GPUs or machines is
+trained by processes of torch elastic (`siammae.launching.launchers.elastic`).
 """
 
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import make_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,17 @@ from omegaconf import OmegaConf
 from typing_extensions import override
 
 from siammae.launching import hydra_adapter
-from siammae.launching.launchers.base import JobLauncher, failed_result, job_titles, require_plugin
+from siammae.launching.launchers.base import (
+    JobLauncher,
+    LeftToQueue,
+    failed_result,
+    has_plugin,
+    job_titles,
+    require_plugin,
+)
+from siammae.launching.launchers.elastic import ElasticJob
+from siammae.launching.launchers.submitted import Submitted, last_words, note
+from siammae.system.command import without_password
 from siammae.system.errors import ConfigError, ending
 
 POLL = 2.0  # seconds between two looks for results
@@ -37,33 +49,56 @@ _SHARED = (
     "stderr_to_stdout",
 )
 # Since Slurm 22.05 srun does not take over the cores that sbatch was given.
-_CORES = (
-    'export SRUN_CPUS_PER_TASK="$SLURM_CPUS_PER_TASK"',
-    'export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$SLURM_CPUS_PER_TASK}"',
-)
+_CORES = 'export SRUN_CPUS_PER_TASK="$SLURM_CPUS_PER_TASK"'
+_THREADS = 'export OMP_NUM_THREADS="${OMP_NUM_THREADS:-%d}"'
+
+
+def queue_keys() -> Any:
+    """Return the keys of hydra-submitit-launcher and ours; None when it is not installed."""
+    if not has_plugin("hydra_submitit_launcher"):
+        return None
+    from hydra_plugins.hydra_submitit_launcher.config import SlurmQueueConf
+
+    return make_dataclass("Queue", [("detach", bool, False)], bases=(SlurmQueueConf,))
 
 
 class SlurmLauncher(JobLauncher):
-    """Submits all runs as one job array and waits for their results.
+    """Submits all runs as one job array and waits for their results, unless it leaves them.
 
     Args:
+        detach: return when they are submitted, without their results.
         params: the keys of hydra-submitit-launcher's ``submitit_slurm``.
     """
 
     elsewhere = True
 
-    def __init__(self, **params: Any) -> None:
+    def __init__(self, detach: bool = False, **params: Any) -> None:
+        self.detach = detach
         require_plugin("hydra_submitit_launcher", "slurm")
         if shutil.which("sbatch") is None:
             raise ConfigError(
                 "hydra/launcher=slurm: there is no sbatch here; run it where Slurm is"
             )
-        self.params = {
+        self.params: dict[str, Any] = {
             key: OmegaConf.to_container(value, resolve=True)
             if OmegaConf.is_config(value)
             else value
             for key, value in params.items()
         }
+        for key in ("nodes", "tasks_per_node"):
+            if (value := self.params.get(key)) is not None and value < 1:
+                raise ConfigError(f"hydra.launcher.{key}={value}: must be at least 1")
+
+    @property
+    def nodes(self) -> int:
+        """The number of machines that train a run together."""
+        return int(self.params.get("nodes") or 1)
+
+    @property
+    def processes(self) -> int:
+        """The number of processes on each of them: ``tasks_per_node``, or else one a GPU."""
+        asked = int(self.params.get("tasks_per_node") or 1)
+        return asked if asked > 1 else max(1, int(self.params.get("gpus_per_node") or 1))
 
     @override
     def launch(
@@ -74,10 +109,13 @@ class SlurmLauncher(JobLauncher):
         )
         from submitit.core.utils import FailedJobError
 
-        call = Callable(**self.params)
+        call: Any = Callable(**self.params)
         call.setup(
             hydra_context=self.hydra_context, task_function=self.task_function, config=self.config
         )
+        self._check()
+        if self.processes * self.nodes > 1:
+            call = ElasticJob(call, "slurm", self.processes, self.nodes)
         Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
         names = job_titles(job_overrides, initial_job_idx)
         arguments = (
@@ -93,7 +131,49 @@ class SlurmLauncher(JobLauncher):
             reason = str(error).strip().splitlines()[-1].strip()
             raise ConfigError(f"hydra/launcher=slurm: sbatch refused the runs: {reason}") from None
         print(f"submitted to Slurm: {', '.join(job.job_id for job in jobs)}", flush=True)
-        return self._collect(dict(zip(names, jobs, strict=True)), names, job_overrides)
+        by_number = dict(zip(names, jobs, strict=True))
+        folder = self._note(by_number, job_overrides)
+        if self.detach:
+            print(f"left to Slurm, noted in {folder}; python -m siammae.runs shows them")
+            return [left_result(job, one) for job, one in zip(jobs, job_overrides, strict=True)]
+        return self._collect(by_number, names, job_overrides)
+
+    def _check(self) -> None:
+        """Refuse what needs the results of runs that nobody waits for, or one process a run."""
+        sweeper = self.config.hydra.runtime.choices.get("hydra/sweeper", "basic")
+        if sweeper != "basic" and self.processes * self.nodes > 1:
+            raise ConfigError(
+                f"hydra/sweeper={sweeper} does not go with several processes a run; take "
+                "hydra.launcher.nodes=1 and hydra.launcher.gpus_per_node=1"
+            )
+        if sweeper != "basic" and self.detach:
+            raise ConfigError(
+                f"hydra/sweeper={sweeper} needs the result of each run; leave "
+                "hydra.launcher.detach=true out"
+            )
+        if self.detach and OmegaConf.select(self.config, "on_failure") == "stop":
+            raise ConfigError(
+                "on_failure=stop needs the result of each run; leave it or "
+                "hydra.launcher.detach=true out"
+            )
+
+    def _note(self, jobs: dict[int, Any], job_overrides: Sequence[Sequence[str]]) -> Path:
+        """Note the jobs in the multirun's folder, which is returned."""
+        folder = Path(self.config.hydra.sweep.dir).absolute()
+        note(
+            folder,
+            (
+                Submitted(
+                    number,
+                    job.job_id,
+                    [without_password(text) for text in one],
+                    str(Path(job.paths.stderr).absolute()),
+                    str(Path(job.paths.result_pickle).absolute()),
+                )
+                for (number, job), one in zip(jobs.items(), job_overrides, strict=True)
+            ),
+        )
+        return folder
 
     def _executor(self) -> Any:
         import submitit
@@ -107,8 +187,10 @@ class SlurmLauncher(JobLauncher):
             slurm_python=python,
         )
         params = {key: value for key, value in self.params.items() if key not in _OF_EXECUTOR}
-        if params.get("cpus_per_task"):
-            params["setup"] = [*_CORES, *(params.get("setup") or [])]
+        params["tasks_per_node"] = 1  # the agent, which starts the processes
+        if cores := params.get("cpus_per_task"):
+            params["cpus_per_task"] = cores * self.processes
+            params["setup"] = [_CORES, _THREADS % cores, *(params.get("setup") or [])]
         executor.update_parameters(
             **{key if key in _SHARED else f"slurm_{key}": value for key, value in params.items()}
         )
@@ -131,13 +213,20 @@ class SlurmLauncher(JobLauncher):
                     time.sleep(POLL)
                 for number in [n for n, job in left.items() if job in gone and n not in results]:
                     results[number] = failed_result(
-                        names[number], overrides[number], _last_error(left[number])
+                        names[number], overrides[number], last_words(left[number].paths.stderr)
                     )
         except (KeyboardInterrupt, SystemExit):
             ids = " ".join(job.job_id for number, job in jobs.items() if number not in results)
             print(f"Slurm goes on with its jobs; to end them: scancel {ids}", file=sys.stderr)
             raise
         return [results[number] for number in sorted(results)]
+
+
+def left_result(job: Any, overrides: Sequence[str]) -> JobReturn:
+    """Return what is known of a job that nobody waits for: nothing but that it was submitted."""
+    result = JobReturn(overrides=list(overrides), status=JobStatus.UNKNOWN)
+    result.return_value = LeftToQueue(job.job_id)
+    return result
 
 
 def _queued(jobs: Iterable[Any]) -> set[Any]:
@@ -166,14 +255,3 @@ def _result(job: Any, title: str, overrides: Sequence[str]) -> JobReturn:
         why = f"{ending(error)}: {error}; its log: {job.paths.stdout}"
         print(f"{title}, Slurm's {job.job_id}: {why}", file=sys.stderr, flush=True)
     return result
-
-
-def _last_error(job: Any) -> str:
-    """Return the end of a job's log of errors, where Slurm writes why it ended one."""
-    try:
-        lines = job.paths.stderr.read_text().splitlines()
-    except OSError:
-        lines = []
-    lines = [line.strip() for line in lines if line.strip()]
-    words = [line for line in lines if "***" in line][-1:] or lines[-1:] or ["it left no message"]
-    return f"{words[0]}; see {job.paths.stderr}"

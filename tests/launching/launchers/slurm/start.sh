@@ -23,6 +23,7 @@ free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1
 munged --force --key-file="$folder/munge/key" --socket="$folder/munge/socket" --num-threads=2 \
   --pid-file="$folder/munge/pid" --log-file="$folder/munge.log" --seed-file="$folder/munge/seed"
 
+# All cores: nproc alone would count OMP_NUM_THREADS.
 # A requeued job begins when its credentials have expired: 120 s unless told otherwise.
 cat > "$folder/slurm.conf" <<CONF
 ClusterName=siammae
@@ -53,7 +54,7 @@ JobRequeue=1
 KillWait=5
 InactiveLimit=0
 ReturnToService=2
-NodeName=$(hostname) NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=1000
+NodeName=$(hostname) NodeAddr=127.0.0.1 CPUs=$(nproc --all) RealMemory=1000
 PartitionName=test Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 CONF
 touch "$folder/plugstack.conf"
