@@ -75,7 +75,7 @@ def register_with_hydra() -> None:
     )
     if (queue := queue_keys()) is not None:
         ConfigStore.instance().store(
-            group="hydra/launcher", name="slurm_queue", node=queue, provider="siammae"
+            group="hydra/launcher", name="slurm_queue", node=queue, provider="siammae", replace=True
         )
     resolvers: dict[str, Callable[..., Any]] = {
         "writable": writable_folder,
