@@ -46,7 +46,7 @@ class Team:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process is the one that writes, prints and evaluates."""
+        """Whether this process is the one that writes and prints."""
         return self.rank == 0
 
     def check_settings(self, settings: TrainConfig, repeated: int) -> None:
