@@ -181,6 +181,7 @@ def test_the_settings_are_the_papers(settings_of):
         (["targets=same_frame"], ["decoder.frames", "targets.frames"]),
         (["frame_gap=4"], ["frame_gap=4", "no gap"]),
         (["masking=grid"], ["masking", "method=mae_st does not use it"]),
+        (["parallel=fsdp"], ["method=mae_st", "parallel=ddp"]),
     ],
 )
 def test_what_it_cannot_do_is_refused_by_name(settings_of, overrides, words):
