@@ -23,7 +23,7 @@ from siammae.report.runs.listing import common
 from siammae.system.broken_pipe import ignore_broken_pipe
 from siammae.system.errors import ConfigError
 from siammae.system.paths import ROOT
-from siammae.system.progress import ProgressDisplay, console
+from siammae.system.progress import ProgressDisplay, console, duration
 from siammae.tracking.record import RunRecord, read_runs
 
 DONE = ("finished", "running")  # nothing is left to do here
@@ -222,14 +222,6 @@ def tell_seeds(found: Spread | None, difference: float) -> None:
         f"(standard deviation {kind} {factor * found.deviation:.2f} {unit}, "
         f"{found.degrees} degrees of freedom)"
     )
-
-
-def duration(seconds: float) -> str:
-    """Format a duration in seconds as 40 s, 12 min, 3.4 h or 2.1 days."""
-    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ def begin(wanted: Identity, asked: Invocation, team: Team, stack: ExitStack) -> 
         return True
     print(title, flush=True)
     print_warm_up(settings, asked)
+    print_drawn_benchmark(wanted)
     stack.enter_context(record.undo_refused_start())
     if rerun:
         record.forget_training()
@@ -62,6 +63,22 @@ def print_warm_up(settings: TrainConfig, asked: Invocation) -> None:
                 f"the preset's share; schedule.warmup_{unit}=N sets another",
                 flush=True,
             )
+
+
+def print_drawn_benchmark(wanted: Identity) -> None:
+    """Say that training on somebody's clips is measured on drawn ones, when it is."""
+    from siammae.data.built_in.sprites import Sprites
+    from siammae.evaluation.benchmarks.built_in import BuiltIn
+
+    parts = getattr(wanted.benchmark, "parts", {"": wanted.benchmark}).values()
+    drawn = any(isinstance(part, BuiltIn) for part in parts)
+    if drawn and not isinstance(wanted.source, Sprites):
+        print(
+            "  measured on drawn clips, which say little of real video: "
+            "benchmark=davis2017 benchmark.root=DIR measures there, and python -m "
+            "siammae.download benchmark=davis2017 fetches it",
+            flush=True,
+        )
 
 
 def is_outdated(record: RunRecord, stale: str) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from siammae.data.augment.pair_augment import PairAugment
 from siammae.data.sets.videos import ClipSource
+from siammae.system.progress import duration
 
 SHARE = 0.1  # of the time spent waiting, above which a hint is due
 ENOUGH = 100  # steps; in shorter runs the start of the readers counts for too much
@@ -20,10 +21,19 @@ class WaitMonitor:
     Args:
         advice: returns what can be done; called at most once.
         show: called with the hint.
+        steps: of the whole run.
+        batch_size: pairs in a step.
     """
 
-    def __init__(self, advice: Callable[[], list[str]], show: Callable[[str], None]):
+    def __init__(
+        self,
+        advice: Callable[[], list[str]],
+        show: Callable[[str], None],
+        steps: int,
+        batch_size: int,
+    ):
         self.advice, self.show = advice, show
+        self.steps, self.batch_size = steps, batch_size
         self.first_step: float | None = None
         self.shown = False
 
@@ -37,7 +47,12 @@ class WaitMonitor:
         elif share > SHARE and row["step"] - self.first_step >= ENOUGH:
             self.shown = True
             lines = "".join(f"\n    - {line}" for line in self.advice())
-            self.show(f"hint: {100 * share:.0f}% of the time was spent waiting for clips.{lines}")
+            left = (self.steps - row["step"]) * self.batch_size / row["speed/pairs_per_second"]
+            self.show(
+                f"hint: {100 * share:.0f}% of the time was spent waiting for clips. The rest takes "
+                f"{duration(left)} at this speed, {duration(left * (1 - share))} without waiting."
+                f"{lines}"
+            )
 
 
 def advice(

@@ -124,7 +124,12 @@ class Session:
         )
         here = int(os.environ.get("LOCAL_WORLD_SIZE", self.team.size)) if self.team.size > 1 else 1
         about = (self.source, dataset.augment, self.plan.clips, self.device.type, here)
-        monitor = WaitMonitor(lambda: advice(*about), lambda hint: print(f"  {hint}", flush=True))
+        monitor = WaitMonitor(
+            lambda: advice(*about),
+            lambda hint: print(f"  {hint}", flush=True),
+            self.plan.steps,
+            self.plan.batch_size,
+        )
         self.reporter = RunReporter(self.record, self.tracker, self.plan, monitor)
         return self._train(engine, dataset)
 

@@ -240,6 +240,20 @@ def test_videos_of_a_folder_with_a_broken_one(train, tmp_path):
     assert list(summary["data"]["broken"]) == [str(clips / "broken.mp4")]
 
 
+def test_videos_that_are_measured_on_drawn_clips_are_told_so(train, tmp_path):
+    train(tmp_path, "schedule.steps=3", "pictures=0", "runs_dir=other")
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    shutil.copy(next(train.data.glob("*/clips/00000.mp4")), clips / "own.mp4")
+    settings = ["schedule.steps=2", "pictures=0", *MEASURED]
+    source = f"benchmark.source.root={train.data}"
+    own = train(tmp_path, "data=videos", *settings, source, root=clips)
+    drawn = train(tmp_path, *settings)
+    for done, told in ((own, True), (drawn, False)):
+        assert done.returncode == 0, done.stderr
+        assert ("measured on drawn clips" in done.stdout) == told
+
+
 def test_real_clips(train, tmp_path, real_data, only_run):
     done = train(
         tmp_path, "data=videos", "schedule.steps=4", "frame_gap=[4,48]", root=real_data / "clips"

@@ -46,9 +46,10 @@ def test_a_run_whose_clips_come_slowly_says_so_once(train, tmp_path, only_run):
 
 def hints_of(shares, every=10):
     hints = []
-    watch = WaitMonitor(lambda: ["do this"], hints.append)
+    watch = WaitMonitor(lambda: ["do this"], hints.append, steps=36_110, batch_size=8)
     for number, share in enumerate(shares, start=1):
-        watch.row({"step": number * every, "data/wait_share": share})
+        speed = {"data/wait_share": share, "speed/pairs_per_second": 40.0}
+        watch.row({"step": number * every, **speed})
         watch.row({"step": number * every, "bench/J": 0.5})  # no row of the training
     return hints
 
@@ -57,7 +58,8 @@ def test_runs_of_tens_of_steps_and_fast_ones_say_nothing():
     assert hints_of([0.9] * 10) == []
     assert hints_of([0.9] + [0.1] * 50) == []
     assert hints_of([0.9] * 50) == [
-        "hint: 90% of the time was spent waiting for clips.\n    - do this"
+        "hint: 90% of the time was spent waiting for clips. The rest takes 2.0 h at this speed, "
+        "12.0 min without waiting.\n    - do this"
     ]
     assert hints_of([0.0] * 30 + [0.2] * 9)[0].startswith("hint: 20%")
 
