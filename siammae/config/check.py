@@ -1,11 +1,12 @@
 """From what Hydra composed to checked settings. Below this, no code sees a DictConfig."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 from pydantic import ValidationError
 
 from siammae.config.combinations import check_parts
@@ -51,9 +52,20 @@ def read(config: DictConfig, kind: type[Kind]) -> Kind:
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        key = getattr(error, "full_key", None) or "configuration"
-        raise ConfigError(f"{key} must be given: {str(error).splitlines()[0]}") from None
+        raise ConfigError(_unresolved(error)) from None
     return validate(plain, kind)  # type: ignore[arg-type]
+
+
+def _unresolved(error: OmegaConfBaseException) -> str:
+    key = getattr(error, "full_key", None) or "configuration"
+    message = str(error).splitlines()[0]
+    if isinstance(error, InterpolationKeyError) and (followed := re.search("'(.+)'", message)):
+        group = followed[1].partition(".")[0]
+        return (
+            f"{key} follows {followed[1]}, which the chosen option of {group} does not have; choose "
+            f"another option of {group}, or set {key}"
+        )
+    return f"{key} must be given: {message}"
 
 
 def validate(plain: Mapping[str, Any], kind: type[Kind]) -> Kind:
