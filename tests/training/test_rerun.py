@@ -118,7 +118,7 @@ from siammae.training.session import Session
 from siammae.system.errors import ConfigError
 def refuse(self):
     raise ConfigError("uncertainty.members=0: must be 2 or more")
-Session._build = refuse
+Session._model = refuse
 """
     for overrides, script in (
         (["+decoder.widht=3"], None),
