@@ -49,7 +49,7 @@ CASES = {
     "schedule.warmup_steps=700": "warmup_steps=700 leaves nothing of steps=700",
     "data=videos": "data.root must be given",
     "method=multi_anchor targets=single": "method.anchors follows targets.count, which the chosen",
-    "method=mae_st targets=single": "decoder.frames follows targets.frames, which the chosen option",
+    "method=mae_st targets=single": "decoder.frames follows targets.frames, which the chosen",
     "data=videos data.root=gone": "data.root=gone: no such folder or list file",
     "data=videos data.root=.": "holds no video",
     "data=videos data.root=. data.manifest=gone.parquet": "gone.parquet: no such manifest",
