@@ -62,8 +62,8 @@ def _unresolved(error: OmegaConfBaseException) -> str:
     if isinstance(error, InterpolationKeyError) and (followed := re.search("'(.+)'", message)):
         group = followed[1].partition(".")[0]
         return (
-            f"{key} follows {followed[1]}, which the chosen option of {group} does not have; choose "
-            f"another option of {group}, or set {key}"
+            f"{key} follows {followed[1]}, which the chosen option of {group} does not have; "
+            f"choose another option of {group}, or set {key}"
         )
     return f"{key} must be given: {message}"
 
