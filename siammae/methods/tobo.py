@@ -28,8 +28,11 @@ class ToBo(SiamMAE):
         self, restoration_weight: float = 1.0, bottleneck_weight: float = 1.0, **parts: object
     ):
         super().__init__(**parts)  # type: ignore[arg-type]
-        if min(restoration_weight, bottleneck_weight) < 0:
-            raise ValueError("restoration_weight and bottleneck_weight must not be negative")
+        weights = restoration_weight, bottleneck_weight
+        if min(weights) < 0 or not sum(weights) > 0:
+            raise ValueError(
+                "restoration_weight and bottleneck_weight must not be negative, and one above 0"
+            )
         if not isinstance(self.decoder, CrossSelfDecoder):
             raise ValueError(
                 "ToBo's decoder also runs without the past frame, which takes self-attention; "

@@ -155,6 +155,14 @@ def train(model, first, last):
 def test_settings_are_the_papers_and_the_teacher_is_exported(settings_of):
     settings = settings_of("method=dino", "preset=gpu", "method.prototypes=64")
     model = build_model(settings)
+    known = settings.method.as_dict()
+    published = {
+        "hidden": 2048, "bottleneck": 256, "student_temperature": 0.1, "warmup": 0.1,
+        "teacher_temperature": [0.04, 0.07], "momentum": 0.996, "centre_momentum": 0.9,
+        "frozen": 0.01,
+    }  # fmt: skip
+    assert {key: known[key] for key in published} == published
+    assert settings_of("method=dino", "preset=gpu").method.as_dict()["prototypes"] == 65536
     assert model.exported() is model.teacher
     assert not any(p.requires_grad for p in model.teacher.parameters())
     augment, targets = settings.build("augment"), settings.build("targets")

@@ -89,6 +89,7 @@ def test_settings_are_the_papers_and_parts_of_a_batch_are_refused(settings_of):
     settings = settings_of("method=simclr", "preset=gpu")
     model = build_model(settings)
     assert isinstance(model, SimCLR)
+    assert model.temperature == 0.1
     assert [layer.out_features for layer in (model.projection[0], model.projection[2])] == [
         2048,
         128,

@@ -65,6 +65,7 @@ def test_the_number_of_classes_becomes_part_of_the_run(settings_of, put_classes)
     overrides = ["method=supervised", "data=videos", f"data.root={root}", "benchmark=none"]
     found = identify(settings_of(*overrides), None)
     assert found.settings.as_dict()["method"]["classes"] == 3
+    assert found.settings.as_dict()["method"]["label_smoothing"] == 0.1
     assert build_model(found.settings).classifier.out_features == 3
     assert gflops_per_pair(found.settings) > 0
     given = identify(settings_of(*overrides, "method.classes=3"), None)

@@ -65,3 +65,7 @@ def test_the_settings_are_the_authors(settings_of):
     assert (settings.mask_ratio, settings.frame_gap) == (0.9, [4, 96])
     with pytest.raises(ConfigError, match="decoder=cross_self uncertainty=none"):
         settings_of("method=tobo", "decoder=joint")
+    for weights in ((-1, 1), (0, 0)):
+        given = zip(("restoration_weight", "bottleneck_weight"), weights, strict=True)
+        with pytest.raises(ConfigError, match="must not be negative, and one above 0"):
+            settings_of("method=tobo", *(f"method.{key}={value}" for key, value in given))
