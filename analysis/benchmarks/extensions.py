@@ -38,13 +38,14 @@ from siammae.system.errors import SiammaeError
 from siammae.system.paths import CONFIGS
 from siammae.training.trial import trial_trainer
 
+from .rounds import WARM_UP, interleaved
+
 GROUPS = ("rotation", "targets", "uncertainty")  # whose every option is measured by default
 MASKINGS = (
     "masking=motion",
     "masking=uncertainty",
     "masking=uncertainty masking.estimate=predicted uncertainty=gaussian / uncertainty=gaussian",
 )
-WARM_UP = 2  # rounds that are not counted
 DISTINCT = 2  # batches, taken in turn
 
 
@@ -69,7 +70,7 @@ class Contender:
     count: future frames of a sample. gflops: of a pair.
     """
 
-    step: Callable[[], None]
+    step: Callable[[], object]
     count: int
     gflops: float
 
@@ -180,7 +181,7 @@ def contender(settings: TrainConfig, device: torch.device, rounds: int) -> Conte
     feed = trainer.feed(endless(dataset, settings.batch_size, settings.accumulate))
     numbers = iter(range(steps - WARM_UP - rounds + 1, steps + 1))
     return Contender(
-        lambda: _finished(trainer.train_step(next(numbers), feed), device),
+        lambda: trainer.train_step(next(numbers), feed),
         dataset.targets.count,
         gflops_per_pair(settings),
     )
@@ -192,26 +193,15 @@ def endless(dataset: PairDataset, batch_size: int, accumulate: int) -> Iterator[
     return cycle(list(make_loader(dataset, batch_size // accumulate, 0, visits, 0)))
 
 
-def _finished(metrics: dict[str, torch.Tensor], device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    else:
-        float(metrics["train/loss"])
-
-
 def figures(
     case: Case, without: Contender, extended: Contender, device: torch.device, rounds: int
 ) -> dict[str, Any]:
     """Steps of both in turn, and what they cost."""
-    clock = time.process_time if device.type == "cpu" else time.perf_counter
-    times: dict[str, list[float]] = {"without": [], "with": []}
-    contenders = {"without": without, "with": extended}
-    for number in range(WARM_UP + rounds):
-        for name in list(contenders)[:: 1 if number % 2 else -1]:
-            start = clock()
-            contenders[name].step()
-            times[name].append(clock() - start)
-    own, other = times["with"][WARM_UP:], times["without"][WARM_UP:]
+    taken = interleaved({"without": without.step, "with": extended.step}, device, rounds)
+    own, other = (
+        [each.cpu if device.type == "cpu" else each.wall for each in taken[name]]
+        for name in ("with", "without")
+    )
     ratios = [a / b for a, b in zip(own, other, strict=True)]
     row: dict[str, Any] = {
         "case": " ".join(case.overrides),

@@ -9,7 +9,8 @@ import torch
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-from .roofline import is_view, synchronise
+from .roofline import is_view
+from .rounds import synchronise
 
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler tells where it starts and ends
 COMPILED = "Torch-Compiled Region"

@@ -12,6 +12,8 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 from typing_extensions import override
 
+from .rounds import synchronise
+
 SIDES = {"cuda": 8192, "cpu": 2048}  # of the matrices whose product is timed
 COPIED = {"cuda": 1 << 30, "cpu": 1 << 28}  # bytes, more than any cache holds
 REPEATS = 7  # of which the fastest counts
@@ -60,12 +62,6 @@ def _fastest(work: Callable[[], object], device: torch.device) -> float:
         synchronise(device)
         times.append(time.perf_counter() - start)
     return min(times[1:])
-
-
-def synchronise(device: torch.device) -> None:
-    """Wait until a GPU has done what it was given; a CPU has."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 @dataclass

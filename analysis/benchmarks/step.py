@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -30,22 +30,16 @@ from siammae.system.errors import ConfigError, SiammaeError
 from siammae.tracking.provenance import code_version
 from siammae.training.compiled import uncompiled
 
-from .extensions import WARM_UP, configured, contender
+from .extensions import configured, contender
 from .machine import processor
 from .profile_step import Profiled, profile_step
-from .roofline import Counted, Counting, Roofline, measure_roofline, synchronise
+from .roofline import Counted, Counting, Roofline, measure_roofline
+from .rounds import Taken, interleaved
 from .step_baseline import PublishedLoop, PublishedModel
 
 OURS, PUBLISHED = "siammae", "published loop"
 DISTINCT = 2  # batches of the baseline, taken in turn
 EXAMINED = 5  # steps that `examined` takes at most
-
-
-class Taken(NamedTuple):
-    """Seconds of a step: wall time, and CPU time of all threads."""
-
-    wall: float
-    cpu: float
 
 
 @dataclass
@@ -199,21 +193,6 @@ def examined(
         step()
     step()
     return Runner(step, precision, counting.counted, profile_step(step, device), gflops)
-
-
-def interleaved(
-    steps: dict[str, Callable[[], object]], device: torch.device, rounds: int
-) -> dict[str, list[Taken]]:
-    """What each step takes in each round, in turns."""
-    taken: dict[str, list[Taken]] = {name: [] for name in steps}
-    for number in range(WARM_UP + rounds):
-        for name in list(steps)[:: 1 if number % 2 else -1]:
-            synchronise(device)
-            wall, cpu = time.perf_counter(), time.process_time()
-            steps[name]()
-            synchronise(device)
-            taken[name].append(Taken(time.perf_counter() - wall, time.process_time() - cpu))
-    return {name: found[WARM_UP:] for name, found in taken.items()}
 
 
 def row(

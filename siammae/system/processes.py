@@ -48,7 +48,7 @@ def refuse_with_torchrun(choices: Mapping[str, str | None]) -> None:
 def quiet_torch() -> None:
     """Let torch's C++ code print errors only in processes of torchrun; before torch is imported.
 
-    It warns of what is chosen on purpose (see `TorchrunTeam.replicate`), once in each process.
+    It warns of what is chosen on purpose (see `siammae.training.engines`), once in each process.
     """
     if launched():
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")

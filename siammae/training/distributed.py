@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from typing_extensions import override
 
 from siammae.config.schema import TrainConfig
+from siammae.evaluation.measuring.share import Alone
 from siammae.system.errors import ConfigError, SiammaeError, TrainedElsewhere, TrainingError
 from siammae.system.processes import launched
 
@@ -34,15 +35,13 @@ Value = TypeVar("Value")
 PATIENCE = timedelta(days=2)  # an evaluation may take hours; a dead process shows at once
 
 
-class Team:
+class Team(Alone):
     """The processes that train a run together; this base class is one process that trains alone.
 
     Attributes:
         rank: number of this process; 0 is the main one.
         size: number of processes.
     """
-
-    rank, size = 0, 1
 
     @property
     def is_main(self) -> bool:
@@ -63,13 +62,6 @@ class Team:
 
         return choose_device(name)
 
-    def raise_in_all(self) -> AbstractContextManager[None]:
-        """Open a block that all processes leave together: what one raises in it, all raise.
-
-        Nothing in the block may communicate.
-        """
-        return nullcontext()
-
     def end_together(self) -> AbstractContextManager[None]:
         """Open the block of a whole run, which an error in one process ends in all of them."""
         return nullcontext()
@@ -81,10 +73,6 @@ class Team:
     def broadcast(self, value: Value) -> Value:
         """Return rank 0's value in all processes."""
         return value
-
-    def gather(self, value: Value) -> list[Value]:
-        """Return the values of all processes in all of them, by rank."""
-        return [value]
 
     def check_same_run(self, signature: str) -> None:
         """Raise a ConfigError when the processes are about to train different runs."""

@@ -131,7 +131,7 @@ class Session:
             self.plan.batch_size,
         )
         self.reporter = RunReporter(self.record, self.tracker, self.plan, monitor)
-        return self._train(engine, dataset)
+        return self._make_trainer(engine, dataset)
 
     def _begin(self, first: int) -> set[int]:
         """Record that training starts after step ``first``; return the steps already measured."""
@@ -154,7 +154,7 @@ class Session:
         targets, rotation, augment = build("targets"), build("rotation"), build("augment")
         return PairDataset(self.source, targets, rotation, augment, seed, self.labels)
 
-    def _train(self, engine: Engine, dataset: PairDataset) -> Trainer:
+    def _make_trainer(self, engine: Engine, dataset: PairDataset) -> Trainer:
         settings, plan, team = self.settings, self.plan, self.team
         optimiser = adamw(
             engine.model,

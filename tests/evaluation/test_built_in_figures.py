@@ -8,6 +8,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from pixel_features import Pixels
 
 from siammae.config.check import read, validate
 from siammae.config.commands import EvaluateConfig
@@ -19,16 +20,6 @@ from siammae.evaluation.propagation.protocol import Propagation
 from siammae.system.paths import CONFIGS
 
 PROTOCOL = Propagation(top_k=3, queue=4, radius=4, temperature=0.05)
-
-
-class Pixels:
-    """Raw pixels of 8 x 8 patches as features."""
-
-    patch_size = 8
-    device = torch.device("cpu")
-
-    def __call__(self, images):
-        return torch.nn.functional.unfold(images, 8, stride=8).transpose(1, 2)
 
 
 class Oracle:

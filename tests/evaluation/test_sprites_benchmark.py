@@ -4,21 +4,11 @@ import subprocess
 import sys
 
 import pytest
-import torch
+from pixel_features import Pixels
 
 from siammae.data.built_in.sprites import Sprites
 from siammae.evaluation.benchmarks.built_in import SpritesBenchmark
 from siammae.evaluation.propagation.protocol import Propagation
-
-
-class Pixels:
-    """Raw pixels of 8 x 8 patches as features."""
-
-    patch_size = 8
-    device = torch.device("cpu")
-
-    def __call__(self, images):
-        return torch.nn.functional.unfold(images, 8, stride=8).transpose(1, 2)
 
 
 @pytest.fixture(scope="module")

@@ -2,73 +2,42 @@
 
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
+from composed import settings_of
 from torch import Tensor
 
-from siammae.assembly.build import build_model
-from siammae.assembly.checkpoint import Checkpoints
-from siammae.assembly.identity import identify
-from siammae.config.check import check
-from siammae.config.schema import TrainConfig
-from siammae.data.sampling.loader import PairDataset, make_loader
-from siammae.launching.registration import register_with_hydra
-from siammae.system.paths import CONFIGS
+from siammae.data.sampling.loader import make_loader
 from siammae.training.distributed import join_team
-from siammae.training.engines import make_engine
-from siammae.training.loop import Listener, Trainer
-from siammae.training.training_plan import make_plan
+from siammae.training.engines import Engine
+from siammae.training.trial import trial_trainer
 
 STEPS = 3
 
 
-def take_steps(overrides: Sequence[str]) -> dict[str, Tensor]:
-    """Train ``STEPS`` steps by SGD; return the weights and buffers that a checkpoint would hold."""
-    found = identify(settings_of(overrides), None)
-    settings, source, team = found.settings, found.source, join_team()
-    targets, rotation, augment = map(settings.build, ("targets", "rotation", "augment"))
-    labels = None if found.labels is None else found.labels.of_clips
-    dataset = PairDataset(source, targets, rotation, augment, settings.seed, labels)
-    plan = make_plan(settings, len(dataset.clips), source.max_broken, "fp32")
-    build = partial(build_model, settings)
-    engine = make_engine(settings.parallel, build().train(), team, build)
+def take_steps(overrides: Sequence[str]) -> tuple[dict[str, Tensor], Engine]:
+    """Train ``STEPS`` steps by SGD.
+
+    Returns:
+        the weights and buffers that a checkpoint would hold, and what computed them.
+    """
+    settings, team = settings_of(*overrides), join_team()
+    trainer, dataset = trial_trainer(settings, torch.device("cpu"), STEPS, team)
+    # AdamW would magnify what is nothing but rounding.
+    trainer.optimiser = torch.optim.SGD(trainer.model.parameters(), 1.0)
     part = settings.batch_size // (settings.accumulate * team.size)
     visits = STEPS * settings.batch_size // dataset.pairs
-    with TemporaryDirectory() as nothing:
-        trainer = Trainer(
-            engine,
-            torch.optim.SGD(
-                engine.model.parameters(), 1.0
-            ),  # AdamW would magnify rounding of tiny ones
-            plan,
-            lambda done: iter(make_loader(dataset, part, done, visits, 0, team.rank, team.size)),
-            dataset.augment.apply,
-            Checkpoints(Path(nothing)),
-            Listener(),
-            team=team,
-        )
-        feed = trainer.feed(trainer.batches(0))
-        for step in range(1, STEPS + 1):
-            trainer.train_step(step, feed)
-    return engine.whole().state_dict()
-
-
-def settings_of(overrides: Sequence[str]) -> TrainConfig:
-    register_with_hydra()
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONFIGS)):
-        return check(compose("train", list(overrides)))
+    feed = trainer.feed(iter(make_loader(dataset, part, 0, visits, 0, team.rank, team.size)))
+    for step in range(1, STEPS + 1):
+        trainer.train_step(step, feed)
+    return trainer.engine.whole().state_dict(), trainer.engine
 
 
 def main(folder: Path) -> None:
     """Train each configuration of ``folder``, a file NAME.txt of overrides, into NAME.pt."""
     for case in sorted(folder.glob("*.txt")):
-        weights = take_steps(case.read_text().splitlines())
+        weights, _ = take_steps(case.read_text().splitlines())
         if join_team().is_main:
             torch.save(weights, case.with_suffix(".pt"))
 

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-import torch
+from pixel_features import Pixels
 
 from siammae.data.built_in.puppets import Puppets
 from siammae.evaluation.benchmarks.davis import Davis
@@ -16,16 +16,6 @@ from siammae.system.errors import DataError
 from siammae.training.distributed import join_team
 
 PROTOCOL = Propagation(top_k=3, queue=2, radius=4, temperature=0.05)
-
-
-class Pixels:
-    """Raw pixels of 8 x 8 patches as features."""
-
-    patch_size = 8
-    device = torch.device("cpu")
-
-    def __call__(self, images):
-        return torch.nn.functional.unfold(images, 8, stride=8).transpose(1, 2)
 
 
 def benchmarks(folder):

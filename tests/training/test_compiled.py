@@ -1,13 +1,11 @@
 """Compiled and recomputed models train as plain ones do, under the same names."""
 
+import composed
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from torch._dynamo.utils import counters
 
-from siammae.config.check import check
 from siammae.config.essential import essential
-from siammae.system.paths import CONFIGS
 from siammae.training.compiled import chosen, drawn_batch, trainable, uncompiled
 
 CPU = torch.device("cpu")
@@ -29,8 +27,7 @@ METHODS = {
 
 
 def settings_of(*overrides):
-    with initialize_config_dir(str(CONFIGS)):
-        return check(compose("train", ["tracking=none", "benchmark=none", *TINY, *overrides]))
+    return composed.settings_of("benchmark=none", *TINY, *overrides)
 
 
 def trained(settings, steps=3, model=None):
